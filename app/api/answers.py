@@ -1,0 +1,56 @@
+"""Turns tasks into answers: JSON, UTC with `Z`, microseconds kept."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+from flask import Response
+
+from app.ledger.listing import COLUMNS
+
+if TYPE_CHECKING:
+    from app.task import Lease, Task
+
+JSON = "application/json"
+
+
+def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
+    """Any answer. Tasks are encoded field by field as they stand."""
+    return Response(_encode(body), status, headers, mimetype=JSON)
+
+
+def created(task: Task) -> Response:
+    """201, where to find it, and its id under a second name."""
+    headers = {"Location": f"/tasks/{task.id}"}
+    return json_answer({**_fields(task), "task_id": task.id}, 201, headers)
+
+
+def lease_fields(lease: Lease) -> dict[str, Any]:
+    """A claimed task with its token and the end of its lease beside its fields."""
+    proof = {"claim_token": lease.claim_token, "lease_expires_at": lease.lease_expires_at}
+    return {**_fields(lease.task), **proof}
+
+
+def heartbeat_fields(lease: Lease) -> dict[str, Any]:
+    """A renewed lease. Nobody can ask a running task to stop yet, so nobody did."""
+    return {**lease_fields(lease), "cancel_requested": False}
+
+
+def nothing(headers: dict[str, str] | None = None) -> Response:
+    """204."""
+    response = Response(status=204, headers=headers)
+    del response.headers["Content-Type"]
+    return response
+
+
+def _encode(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    except orjson.JSONEncodeError:  # more than 254 levels: one handler's result must not spoil a whole list
+        return msgspec.json.encode(body)
+
+
+def _fields(task: Task) -> dict[str, Any]:
+    return {name: getattr(task, name) for name in COLUMNS}

@@ -1,0 +1,51 @@
+"""Puts the application together; connects to nothing."""
+
+from __future__ import annotations
+
+from flask import Flask
+
+from app.api.every_request import watch_requests
+from app.api.failures import handle_failures
+from app.api.openapi.document import publish
+from app.api.reading.aliases import accept_old_paths
+from app.api.resources.claims import claims
+from app.api.resources.health import health, prepare_checks
+from app.api.resources.problem_pages import pages
+from app.api.resources.tasks import tasks
+from app.api.resources.types import types as task_types
+from app.api.services import KEY, Services
+from app.api.stopping import notice_the_end
+from app.config import Settings, read_settings
+from app.connections import connect_postgres, connect_redis
+from app.group_commit import GroupCommit
+from app.logs import configure_logs
+from app.operations import Operations
+from app.schedule.schedule import Schedule
+from app.task_types import TaskTypes, load_task_types
+from app.web.deliveries import mount_rq_dashboard
+
+
+def create_app(settings: Settings | None = None, types: TaskTypes | None = None) -> Flask:
+    """The WSGI application: `granian --interface wsgi --factory app.api:create_app`.
+
+    Safe to call before a fork: both clients connect when first used.
+    """
+    settings = settings or read_settings()
+    configure_logs(settings, process="web")
+    app = Flask("app.web")
+    app.url_map.merge_slashes = False
+    app.extensions[KEY] = _make_services(settings, types or load_task_types(settings))
+    prepare_checks(app, app.extensions[KEY].engine, app.extensions[KEY].redis)
+    watch_requests(app)
+    publish(app, (tasks, claims, task_types, health))
+    handle_failures(app)
+    app.register_blueprint(pages)
+    mount_rq_dashboard(app, settings)
+    accept_old_paths(app)
+    return app
+
+
+def _make_services(settings: Settings, types: TaskTypes) -> Services:
+    engine, redis = connect_postgres(settings, name="web"), connect_redis(settings)
+    operations = Operations(engine, Schedule(redis), types, window_s=settings.schedule_window_s)
+    return Services(settings, types, engine, redis, operations, GroupCommit(operations), notice_the_end())

@@ -1,0 +1,68 @@
+"""An example of each shape, for the OpenAPI document; a test fits each to its shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ID = "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"
+TOKEN = "6f0c2c2e-4a57-4d0e-8d0f-0b8f5a0b9c1d"  # noqa: S105 - of nothing
+
+TASK: dict[str, Any] = {
+    "id": ID,
+    "type": "foo",
+    "state": "scheduled",
+    "execute_at": "2030-01-31T08:30:00.250000Z",
+    "payload": {},
+    "timeout_s": 5.0,
+    "attempt": 0,
+    "max_attempts": 1,
+    "next_attempt_at": None,
+    "created_at": "2030-01-31T08:00:00.123456Z",
+    "started_at": None,
+    "finished_at": None,
+    "deleted_at": None,
+    "lag_ms": None,
+    "worker_id": None,
+    "result": None,
+    "error": None,
+}
+LEASE: dict[str, Any] = TASK | {
+    "state": "running",
+    "attempt": 1,
+    "started_at": "2030-01-31T08:30:00.251000Z",
+    "lag_ms": 1.0,
+    "worker_id": "my-worker-1",
+    "claim_token": TOKEN,
+    "lease_expires_at": "2030-01-31T08:30:10.251000Z",
+}
+
+EXAMPLES: dict[str, Any] = {
+    "NewTask": {"type": "foo", "execute_at": "2030-01-31T09:30:00.25+01:00"},
+    "Task": TASK,
+    "CreatedTask": TASK | {"task_id": ID},
+    "TaskPage": {"tasks": [TASK], "count": 1, "next_cursor": None},
+    "ClaimNext": {"worker_id": "my-worker-1", "wait_s": 20},
+    "ClaimOne": {"worker_id": "my-worker-1"},
+    "Held": {"claim_token": TOKEN},
+    "Completion": {"claim_token": TOKEN, "result": {"output": "done"}},
+    "Failure": {"claim_token": TOKEN, "error": {"type": "handler_error", "message": "The printer is on fire."}},
+    "Lease": LEASE,
+    "Leases": {"tasks": [LEASE]},
+    "Heartbeat": LEASE | {"cancel_requested": False},
+    "TypeList": {
+        "types": [
+            {
+                "name": "foo",
+                "payload_schema": {"type": "object"},
+                "timeout_s": 5.0,
+                "max_attempts": 1,
+                "isolation": "process",
+                "queue": "default",
+                "external": False,
+                "counts": {"scheduled": 3, "succeeded": 40},
+            }
+        ]
+    },
+    "Health": {"status": "alive"},
+    "Readiness": {"status": "ready", "checks": {"postgres": "ok", "redis": "ok"}, "warnings": []},
+}

@@ -1,0 +1,87 @@
+"""The one table from refusals to HTTP statuses, and the shape of every error answer (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from flask import Response, g
+
+from app import errors
+from app.api.reading.instants import write_instant
+
+MEDIA_TYPE = "application/problem+json"
+RETRY_AFTER_S = {503: "2"}
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One kind of error answer; `/problems/<slug>` explains it."""
+
+    status: int
+    slug: str
+    title: str
+    meaning: str
+
+
+def _from(refusal: type[errors.Refusal], status: int, slug: str, title: str) -> Problem:
+    return Problem(status, slug, title, (refusal.__doc__ or "").strip())
+
+
+REFUSALS: dict[type[errors.Refusal], Problem] = {
+    refusal: _from(refusal, status, slug, title)
+    for refusal, status, slug, title in (
+        (errors.NotJson, 400, "not-json", "Not JSON"),
+        (errors.ReadOnly, 403, "read-only", "Read only"),
+        (errors.TaskNotFound, 404, "task-not-found", "Task not found"),
+        (errors.TaskDeleted, 404, "task-deleted", "Task deleted"),
+        (errors.TaskNotDeletable, 409, "task-not-deletable", "Task not deletable"),
+        (errors.TaskNotClaimable, 409, "task-not-claimable", "Task not claimable"),
+        (errors.ClaimLost, 409, "claim-lost", "Claim lost"),
+        (errors.UnsupportedMedia, 415, "unsupported-media-type", "Unsupported media type"),
+        (errors.InvalidInput, 422, "invalid-input", "Invalid input"),
+        (errors.ResultTooLarge, 422, "result-too-large", "Result too large"),
+        (errors.LedgerAway, 503, "ledger-away", "Postgres does not answer"),
+        (errors.RedisAway, 503, "redis-away", "Redis does not answer"),
+        (errors.NotReady, 503, "not-ready", "Not ready"),
+    )
+}
+
+HTTP: dict[int, Problem] = {
+    problem.status: problem
+    for problem in (
+        Problem(400, "bad-request", "Bad request", "The request cannot be understood."),
+        Problem(404, "not-found", "Not found", "There is nothing at this path; `/docs` lists what there is."),
+        Problem(405, "method-not-allowed", "Method not allowed", "The header `Allow` names the methods of this path."),
+        Problem(413, "body-too-large", "Body too large", "The body has more bytes than this call takes."),
+        Problem(500, "internal-error", "Internal error", "Our fault. The log has the details under the request id."),
+    )
+}
+OTHER = Problem(0, "http-error", "HTTP error", "An error that the status alone explains.")
+
+
+def all_problems() -> list[Problem]:
+    """Every kind there is, one for each page under `/problems/`."""
+    return [*REFUSALS.values(), *HTTP.values(), OTHER]
+
+
+def answer(problem: Problem, detail: str | None = None, details: dict[str, Any] | None = None) -> Response:
+    """The error answer. The standard library escapes what other encoders refuse: an error must never fail."""
+    body = {
+        "type": f"/problems/{problem.slug}",
+        "title": problem.title,
+        "status": problem.status,
+        "detail": detail or problem.meaning,
+        "details": details or {},
+        "request_id": g.get("request_id", ""),
+    }
+    response = Response(json.dumps(body, default=_as_text), problem.status, mimetype=MEDIA_TYPE)
+    if problem.status in RETRY_AFTER_S:
+        response.headers["Retry-After"] = RETRY_AFTER_S[problem.status]
+    return response
+
+
+def _as_text(value: object) -> str:
+    return write_instant(value) if isinstance(value, datetime) else str(value)

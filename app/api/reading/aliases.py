@@ -1,0 +1,117 @@
+"""The names of five earlier systems: accepted in requests, never answered, not in the OpenAPI document."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from app.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from flask import Flask
+
+# Every alias there is. The README shows this table.
+PATHS = {"/task": "/tasks"}
+METHODS = {"PUT": ("POST", "/tasks")}
+FIELDS = {
+    "kind": "type",
+    "task_type": "type",
+    "execution_time": "execute_at",
+    "send_ts": "execute_at",
+    "time": "execute_at",
+}
+FILTERS = {
+    "kind": "type",
+    "task_type": "type",
+    "filters.type": "type",
+    "status": "state",
+    "filters.status": "state",
+}
+FILTER_PREFIXES = {"status:": "state", "kind:": "type"}  # filter=status:<s>, filter=kind:<k>
+STATES = {
+    "pending": "scheduled",
+    "submitted": "scheduled",
+    "waiting": "scheduled",
+    "inprogress": "running",
+    "started_executing": "running",
+    "claimed": "running",
+    "completed": "succeeded",
+    "done": "succeeded",
+    "complete": "succeeded",
+}
+
+
+def rename_fields(body: dict[str, Any]) -> dict[str, Any]:
+    """Give each field of a task its canonical name.
+
+    Raises:
+        InvalidInput: two names for one field disagree.
+    """
+    if FIELDS.keys().isdisjoint(body):
+        return body
+    renamed: dict[str, Any] = {}
+    for given, value in body.items():
+        _put(renamed, FIELDS.get(given, given), value)
+    return renamed
+
+
+def rename_filters(query: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Give each filter of a list its canonical name; `filter=status:x` becomes `state=x`. Raises as `rename_fields`."""
+    renamed: dict[str, list[str]] = {}
+    for given, values in query.items():
+        if given != "filter":
+            _put(renamed, FILTERS.get(given, given), values)
+            continue
+        for name, words in _split_filters(values).items():
+            _put(renamed, name, words)
+    return renamed
+
+
+def state_word(word: str) -> str:
+    """The canonical word for a state, in lower case; a word that is not known stays as it is."""
+    return STATES.get(word.lower(), word.lower())
+
+
+def accept_old_paths(app: Flask) -> None:
+    """Route `/task…` as `/tasks…`, and PUT as POST where that creates a task."""
+    for rule in list(app.url_map.iter_rules()):
+        methods = rule.methods or set()
+        for put, (post, path) in METHODS.items():
+            if rule.rule == path and post in methods:
+                methods = methods | {put}
+                app.add_url_rule(path, rule.endpoint, methods=[put], provide_automatic_options=False)
+        for old, new in PATHS.items():
+            if rule.rule == new or rule.rule.startswith(f"{new}/"):
+                app.add_url_rule(old + rule.rule.removeprefix(new), rule.endpoint, methods=methods)
+
+
+def _put(renamed: dict[str, Any], name: str, value: Any) -> None:
+    if name in renamed and _meaning(name, renamed[name]) != _meaning(name, value):
+        raise InvalidInput(fields={name: "Given under two names that disagree."})
+    renamed[name] = value
+
+
+def _meaning(name: str, value: Any) -> Any:
+    """What a value says, whatever its spelling: letter case, old words for states, one value or several."""
+    if isinstance(value, list):
+        return {_meaning(name, word) for each in value for word in each.split(",")}
+    if not isinstance(value, str):
+        return value
+    return state_word(value) if name == "state" else value.lower()
+
+
+def _split_filters(values: list[str]) -> dict[str, list[str]]:
+    """Repeated ones of a kind add up, as `state` and `type` do."""
+    split: dict[str, list[str]] = {}
+    for value in values:
+        name, rest = _split_filter(value)
+        split.setdefault(name, []).append(rest)
+    return split
+
+
+def _split_filter(value: str) -> tuple[str, str]:
+    for prefix, name in FILTER_PREFIXES.items():
+        if value.startswith(prefix):
+            return name, value.removeprefix(prefix)
+    raise InvalidInput(fields={"filter": "Must be status:<state> or kind:<type>."})

@@ -1,0 +1,62 @@
+"""Instants on the wire: RFC 3339, an offset required, never rounded to an earlier time."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime, timedelta
+
+# ASCII digits only: \d would take those of every script.
+RFC_3339 = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})"
+    r"(?:\.(?P<fraction>[0-9]+))?(?:[Zz]|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3]):(?P<minutes>[0-5][0-9]))"
+)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+LATEST = datetime(9999, 12, 31, tzinfo=UTC)
+MICROSECOND_DIGITS = 6
+EXAMPLE = "2030-01-31T09:30:00.250000+01:00"
+
+
+def read_instant(text: str) -> datetime:
+    """Read an instant as an aware UTC time.
+
+    Raises:
+        ValueError: the message says what is wrong.
+    """
+    found = RFC_3339.fullmatch(text)
+    if not found:
+        raise ValueError(f"Must be an RFC 3339 time with an offset, like {EXAMPLE} (in a URL, `+` is written %2B).")
+    fraction = found["fraction"] or ""
+    if len(fraction) > MICROSECOND_DIGITS:
+        raise ValueError("At most six digits after the second: microseconds are kept, nothing finer.")
+    return _within_bounds(_wall_time(found, fraction), _offset(found))
+
+
+def write_instant(at: datetime) -> str:
+    """UTC with `Z`; microseconds where there are any."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def _wall_time(found: re.Match[str], fraction: str) -> datetime:
+    year, month, day, hour, minute, second = (int(digits) for digits in found.groups()[:6])
+    try:
+        return datetime(year, month, day, hour, minute, second, int(fraction.ljust(6, "0")), UTC)
+    except ValueError:
+        raise ValueError("There is no such date or time (no 24:00, no leap second).") from None
+
+
+def _offset(found: re.Match[str]) -> timedelta:
+    if found["sign"] is None:
+        return timedelta(0)
+    offset = timedelta(hours=int(found["hours"]), minutes=int(found["minutes"]))
+    return -offset if found["sign"] == "-" else offset
+
+
+def _within_bounds(wall: datetime, offset: timedelta) -> datetime:
+    """Bounds hold in UTC, the same as in the ledger: an instant stored is an instant that can be listed."""
+    try:
+        at = wall - offset
+    except OverflowError:
+        at = LATEST
+    if not EARLIEST <= at < LATEST:
+        raise ValueError("Must be from 1970-01-01T00:00:00Z to before 9999-12-31T00:00:00Z.")
+    return at

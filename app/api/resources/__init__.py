@@ -1,0 +1,1 @@
+"""One file per resource: its calls, each documented beside its view."""

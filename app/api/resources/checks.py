@@ -1,0 +1,49 @@
+"""Questions to a server that may never answer: asked in a thread, waited for only so long."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import Future, TimeoutError as WaitTimeout
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+SILENT = "does not answer in time"
+
+
+class Check:
+    """One question, asked at most once at a time: a frozen server costs one thread, not one per request."""
+
+    def __init__(self, name: str, question: Callable[[], str]) -> None:
+        self.name = name
+        self._question = question
+        self._asking = threading.Lock()
+        self._answer: Future[str] | None = None
+
+    def begin(self) -> Future[str]:
+        """Ask, unless the last question is still open."""
+        with self._asking:
+            if self._answer is None or self._answer.done():
+                self._answer = Future()
+                threading.Thread(target=self._ask, args=(self._answer,), name=f"check-{self.name}", daemon=True).start()
+            return self._answer
+
+    def _ask(self, answer: Future[str]) -> None:
+        try:
+            answer.set_result(self._question())
+        except Exception as trouble:  # noqa: BLE001 - the answer is its name; what it says may hold addresses
+            answer.set_result(type(trouble).__name__)
+
+
+def ask_all(checks: list[Check], *, limit_s: float) -> dict[str, str]:
+    """What each says; all are asked at once."""
+    answers = [(check.name, check.begin()) for check in checks]
+    return {name: _wait(answer, limit_s) for name, answer in answers}
+
+
+def _wait(answer: Future[str], limit_s: float) -> str:
+    try:
+        return answer.result(timeout=limit_s)
+    except WaitTimeout:
+        return SILENT

@@ -1,0 +1,147 @@
+"""Claims: how workers outside, in any language, take tasks and hand in what came of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import orjson
+
+from app.api import shapes
+from app.api.answers import heartbeat_fields, json_answer, lease_fields, nothing
+from app.api.every_request import name_task
+from app.api.openapi.operation import Operation, parameter
+from app.api.openapi.resource import TASK, Resource
+from app.api.reading.field_errors import FieldErrors
+from app.api.reading.requests import query, read_body, read_id, read_whole, type_reader
+from app.api.resources.claiming import claim_next, read_types
+from app.api.services import services
+from app.errors import ClaimLost, ResultTooLarge, TaskDeleted, TaskNotClaimable, TaskNotFound
+from app.ledger import leases
+from app.ledger.tasks import next_scheduled
+from app.task import Outcome
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from flask import Response
+
+claims = Resource("Claims", __name__, "For workers of your own, in any language: take tasks, hand in results.")
+
+MOST_RESULT_BYTES = 256 * 1024
+MOST_BODY_BYTES = 2 * MOST_RESULT_BYTES
+TYPE = parameter({"type": "string"}, "Only tasks of this type.")
+HOLDING = (TaskNotFound, ClaimLost)
+
+
+@claims.operation(
+    "GET",
+    "/tasks/next",
+    Operation(summary="Look at the next task", query={"type": TYPE}, answers={200: (shapes.Task,), 204: ()}),
+)
+def peek() -> Response:
+    """The earliest scheduled task, due or not; it is not claimed."""
+    errors = FieldErrors()
+    kind = query(("type",), errors).one("type", type_reader(services().types.names))
+    errors.refuse()
+    task = next_scheduled(services().engine, [kind] if kind else None)
+    return json_answer(task) if task else nothing()
+
+
+@claims.operation(
+    "POST",
+    "/tasks/claim",
+    Operation(
+        summary="Claim the task due earliest",
+        body=shapes.ClaimNext,
+        answers={200: (shapes.Lease, shapes.Leases), 204: ()},
+    ),
+)
+def claim() -> Response:
+    """Without `limit` the answer is one task, with `limit` it is `{"tasks": [...]}`; 204 when none is due."""
+    errors = FieldErrors()
+    asked = read_body(shapes.ClaimNext, errors)
+    kinds = read_types(asked, errors)
+    errors.refuse()
+    won = claim_next(asked, kinds)
+    if not won:
+        return nothing()
+    if isinstance(asked.limit, int):
+        return json_answer({"tasks": [lease_fields(lease) for lease in won]})
+    name_task(won[0].task.id)
+    return json_answer(lease_fields(won[0]))
+
+
+@claims.operation(
+    "POST",
+    f"{TASK}/claim",
+    Operation(
+        summary="Claim this task",
+        body=shapes.ClaimOne,
+        answers={200: (shapes.Lease,)},
+        refusals=(TaskNotFound, TaskDeleted, TaskNotClaimable),
+    ),
+)
+def claim_one(task_id: str) -> Response:
+    """Only when it is due, and of a type that our own workers do not run."""
+    found, asked = read_id(task_id), read_whole(shapes.ClaimOne)
+    kinds = [kind.name for kind in services().types.external]
+    return json_answer(lease_fields(leases.lease_one(services().engine, found, worker_id=asked.worker_id, types=kinds)))
+
+
+@claims.operation(
+    "POST",
+    f"{TASK}/heartbeat",
+    Operation(summary="Keep a claim", body=shapes.Held, answers={200: (shapes.Heartbeat,)}, refusals=HOLDING),
+)
+def heartbeat(task_id: str) -> Response:
+    """A new lease of twice the task's timeout from now on."""
+    found, held = read_id(task_id), read_whole(shapes.Held)
+    return json_answer(heartbeat_fields(leases.extend_lease(services().engine, found, held.claim_token)))
+
+
+@claims.operation(
+    "POST",
+    f"{TASK}/complete",
+    Operation(
+        summary="Hand in a result",
+        body=shapes.Completion,
+        answers={200: (shapes.Task,)},
+        refusals=(*HOLDING, ResultTooLarge),
+    ),
+)
+def complete(task_id: str) -> Response:
+    """The task has succeeded."""
+    found, done = read_id(task_id), read_whole(shapes.Completion, limit=MOST_BODY_BYTES)
+    result = orjson.dumps(done.result)
+    if len(result) > MOST_RESULT_BYTES:
+        raise ResultTooLarge(bytes=len(result), limit=MOST_RESULT_BYTES)
+    outcome = Outcome(str(found), str(done.claim_token), result=result.decode())
+    return json_answer(services().operations.finish_lease(found, outcome))
+
+
+@claims.operation(
+    "POST",
+    f"{TASK}/fail",
+    Operation(summary="Say that it failed", body=shapes.Failure, answers={200: (shapes.Task,)}, refusals=HOLDING),
+)
+def fail(task_id: str) -> Response:
+    """The task has failed, or is tried again when attempts are left."""
+    found, failed = read_id(task_id), read_whole(shapes.Failure)
+    outcome = Outcome(str(found), str(failed.claim_token), error=_reason(failed.error))
+    return json_answer(services().operations.finish_lease(found, outcome))
+
+
+@claims.operation(
+    "POST",
+    f"{TASK}/release",
+    Operation(summary="Give a claim back", body=shapes.Held, answers={200: (shapes.Task,)}, refusals=HOLDING),
+)
+def release(task_id: str) -> Response:
+    """The work has not begun, and the attempt is not counted."""
+    found, held = read_id(task_id), read_whole(shapes.Held)
+    return json_answer(leases.release_lease(services().engine, found, held.claim_token))
+
+
+def _reason(error: str | shapes.Reason) -> dict[str, Any]:
+    reason = shapes.Reason(error) if isinstance(error, str) else error
+    return {"type": reason.type, "message": reason.message}

@@ -1,0 +1,76 @@
+"""Whether this process lives, and whether it can serve."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from flask import current_app
+
+from app.api import shapes
+from app.api.answers import json_answer
+from app.api.openapi.operation import Operation
+from app.api.openapi.resource import Resource
+from app.api.resources.checks import Check, ask_all
+from app.errors import LedgerAway, NotReady
+from app.ledger.schema import needed_version, present_version
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+    from redis import Redis
+    from sqlalchemy import Engine
+
+health = Resource("Health", __name__, "For load balancers and platforms.")
+
+OK = "ok"
+LIMIT_S = 2.0
+KEY = "punctual-checks"
+
+
+@health.operation(
+    "GET",
+    "/health",
+    Operation(summary="Does this process live?", answers={200: (shapes.Health,)}, needs_ledger=False),
+)
+def alive() -> Response:
+    """It asks nobody else: restarting this process would not bring back a server that is away."""
+    return json_answer({"status": "alive"})
+
+
+@health.operation(
+    "GET",
+    "/ready",
+    Operation(
+        summary="Can this process serve?", answers={200: (shapes.Readiness,)}, refusals=(NotReady,), needs_ledger=False
+    ),
+)
+def ready() -> Response:
+    """Postgres and Redis answer, and the schema is not behind the code. Otherwise 503 names the culprits."""
+    checks = ask_all(current_app.extensions[KEY], limit_s=LIMIT_S)
+    culprits = {name: said for name, said in checks.items() if not said.startswith(OK)}
+    if culprits:
+        raise NotReady(**culprits)
+    warnings = [f"{name}: {said.removeprefix(OK + ', but ')}" for name, said in checks.items() if said != OK]
+    return json_answer({"status": "ready", "checks": dict.fromkeys(checks, OK), "warnings": warnings})
+
+
+def prepare_checks(app: Flask, engine: Engine, redis: Redis) -> None:
+    """Give the application its questions; nobody is asked yet."""
+    app.extensions[KEY] = [Check("postgres", lambda: ask_postgres(engine)), Check("redis", lambda: ask_redis(redis))]
+
+
+def ask_postgres(engine: Engine) -> str:
+    """`ok`, or what is wrong with Postgres or its schema."""
+    try:
+        present = present_version(engine)
+    except LedgerAway:
+        return "does not answer"
+    if present is None or present < needed_version():
+        return "the schema is behind the code: run the migrations"
+    return OK
+
+
+def ask_redis(redis: Redis) -> str:
+    """`ok`, perhaps with a warning; an exception names the trouble."""
+    memory: Any = redis.info("memory")
+    policy = memory.get("maxmemory_policy", "unknown")
+    return OK if policy == "noeviction" else f"{OK}, but maxmemory-policy is {policy}, not noeviction"

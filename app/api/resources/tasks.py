@@ -1,0 +1,111 @@
+"""Tasks: create, list, show, delete."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from flask import request
+
+from app.api import shapes
+from app.api.answers import created, json_answer, nothing
+from app.api.every_request import name_task
+from app.api.openapi.operation import Operation, parameter
+from app.api.openapi.resource import TASK, Resource
+from app.api.reading.field_errors import FieldErrors
+from app.api.reading.listing import PARAMETERS, link_to_next, read_listing
+from app.api.reading.new_task import new_task
+from app.api.reading.preferences import prefers_minimal
+from app.api.reading.requests import query, read_body, read_id, read_wait
+from app.api.services import services
+from app.api.waiting import look_until
+from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound
+from app.ledger import tasks as ledger
+from app.ledger.listing import list_tasks
+
+if TYPE_CHECKING:
+    from flask import Response
+
+tasks = Resource("Tasks", __name__, "Create tasks, look at them, delete them before they run.")
+
+WAIT_S = parameter({"type": "number", "minimum": 0, "maximum": 30, "default": 0}, "Wait so long for a final state.")
+PREFER = parameter({"enum": ["return=minimal", "return=representation"]}, "`return=minimal`: 204, no body.")
+
+
+@tasks.operation(
+    "POST",
+    "/tasks",
+    Operation(
+        summary="Create a task",
+        body=shapes.NewTask,
+        answers={201: (shapes.CreatedTask,)},
+        answer_headers={201: ("Location",)},
+    ),
+)
+def create() -> Response:
+    """A time in the past is accepted: as soon as possible. 201 depends on Postgres alone."""
+    errors = FieldErrors()
+    asked = read_body(shapes.NewTask, errors)
+    new = new_task(asked, services().types, errors)
+    name_task(new.id)
+    return created(services().group_commit.create(new))
+
+
+@tasks.operation(
+    "GET",
+    "/tasks",
+    Operation(
+        summary="List tasks",
+        query=PARAMETERS,
+        answers={200: (shapes.TaskPage,)},
+        answer_headers={200: ("Link",)},
+    ),
+)
+def list_() -> Response:
+    """Filters combine with AND."""
+    wanted = read_listing(services().types)
+    page = list_tasks(services().engine, wanted.filter, limit=wanted.limit, cursor=wanted.cursor)
+    headers = {"Link": link_to_next(page.next_cursor)} if page.next_cursor else None
+    return json_answer({"tasks": page.tasks, "count": len(page.tasks), "next_cursor": page.next_cursor}, 200, headers)
+
+
+@tasks.operation(
+    "GET",
+    TASK,
+    Operation(
+        summary="Show a task",
+        query={"wait_s": WAIT_S},
+        answers={200: (shapes.Task,)},
+        refusals=(TaskNotFound, TaskDeleted),
+    ),
+)
+def show(task_id: str) -> Response:
+    """With `wait_s` it answers when the state is final, or the wait is over."""
+    found, errors = read_id(task_id), FieldErrors()
+    wait_s = query(("wait_s",), errors).one("wait_s", read_wait, 0.0)
+    errors.refuse()
+    task = look_until(
+        lambda: ledger.show(services().engine, found),
+        lambda task: task.is_final,
+        wait_s=wait_s,
+        pause=services().stopping.wait,
+    )
+    return json_answer(task)
+
+
+@tasks.operation(
+    "DELETE",
+    TASK,
+    Operation(
+        summary="Delete a task",
+        headers={"Prefer": PREFER},
+        answers={200: (shapes.Task,), 204: ()},
+        answer_headers={204: ("Preference-Applied",)},
+        refusals=(TaskNotFound, TaskNotDeletable),
+    ),
+)
+def delete(task_id: str) -> Response:
+    """It never ran, and never will. A second time answers the same."""
+    task = services().operations.delete(read_id(task_id))
+    if prefers_minimal(request.headers.get("Prefer", "")):
+        return nothing({"Preference-Applied": "return=minimal"})
+    return json_answer(task)

@@ -1,0 +1,190 @@
+"""What requests and answers look like; the OpenAPI schemas are made from these."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+import msgspec
+from msgspec import UNSET, Meta, Struct, UnsetType
+
+from app.task import TaskState
+from app.task_types import LONGEST_TIMEOUT_S, MOST_ATTEMPTS
+
+LONGEST_DELAY_S = 10 * 365.25 * 86400
+LONGEST_WAIT_S = 30
+MOST_CLAIMS = 1000
+
+InstantText = Annotated[
+    str, Meta(description="RFC 3339, any offset, at most microseconds.", extra_json_schema={"format": "date-time"})
+]
+TimeoutS = Annotated[float, Meta(gt=0, le=LONGEST_TIMEOUT_S, description="Killed when it runs longer.")]
+MaxAttempts = Annotated[int, Meta(ge=1, le=MOST_ATTEMPTS, description="How often it may start.")]
+WorkerId = Annotated[str, Meta(min_length=1, max_length=200, description="A name of the caller's choice.")]
+
+
+class NewTask(Struct, forbid_unknown_fields=True):
+    """A task to create. Exactly one of `execute_at` and `delay_s` must be given."""
+
+    type: Annotated[str, Meta(description="A registered type, in any letter case.")]
+    execute_at: InstantText | UnsetType = UNSET
+    delay_s: Annotated[float, Meta(ge=0, le=LONGEST_DELAY_S, description="Seconds from now.")] | UnsetType = UNSET
+    payload: Annotated[dict[str, Any], Meta(description="As the type's schema says; at most 64 KiB.")] = {}
+    timeout_s: TimeoutS | UnsetType = UNSET
+    max_attempts: MaxAttempts | UnsetType = UNSET
+
+
+class ClaimNext(Struct, forbid_unknown_fields=True):
+    """Who claims, and what."""
+
+    worker_id: WorkerId
+    type: Annotated[str, Meta(description="One external type; all of them if absent.")] | UnsetType = UNSET
+    wait_s: Annotated[float, Meta(ge=0, le=LONGEST_WAIT_S, description="Wait so long for one to fall due.")] = 0.0
+    limit: Annotated[int, Meta(ge=1, le=MOST_CLAIMS, description="Answer a list of so many.")] | UnsetType = UNSET
+
+
+class ClaimOne(Struct, forbid_unknown_fields=True):
+    """Who claims."""
+
+    worker_id: WorkerId
+
+
+class Held(Struct, forbid_unknown_fields=True):
+    """The proof of a claim."""
+
+    claim_token: UUID
+
+
+class Completion(Held, forbid_unknown_fields=True):
+    """What came of it."""
+
+    result: Annotated[Any, Meta(description="Any JSON, at most 256 KiB.")] = None
+
+
+class Reason(Struct, forbid_unknown_fields=True):
+    """Why it failed."""
+
+    message: Annotated[str, Meta(max_length=10_000)]
+    type: Annotated[str, Meta(min_length=1, max_length=100)] = "handler_error"
+
+
+class Failure(Held, forbid_unknown_fields=True):
+    """Why it failed; a text alone is the message."""
+
+    error: Annotated[str, Meta(max_length=10_000)] | Reason
+
+
+class TaskError(Struct):
+    """How the last attempt failed: `handler_error`, `timeout`, `worker_lost`, `result_too_large` ..."""
+
+    type: str
+    message: str
+    attempt: int
+
+
+class Task(Struct, kw_only=True):
+    """A task. Instants are UTC with `Z`."""
+
+    id: Annotated[UUID, Meta(description="UUIDv7, made by the server.")]
+    type: str
+    state: TaskState
+    execute_at: Annotated[datetime, Meta(description="The earliest start; never rewritten by the system.")]
+    payload: dict[str, Any]
+    timeout_s: float
+    attempt: Annotated[int, Meta(description="Starts so far.")]
+    max_attempts: int
+    next_attempt_at: Annotated[datetime | None, Meta(description="When a failed attempt is tried again.")]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    deleted_at: datetime | None
+    lag_ms: Annotated[float | None, Meta(description="How late the first start was.")]
+    worker_id: str | None
+    result: Annotated[Any, Meta(description="What the handler returned.")]
+    error: TaskError | None
+
+
+class CreatedTask(Task, kw_only=True):
+    """A task that was just created: its id is there under a second name."""
+
+    task_id: UUID
+
+
+class TaskPage(Struct):
+    """Some tasks in order, and where the next page begins."""
+
+    tasks: list[Task]
+    count: Annotated[int, Meta(description="Of this page.")]
+    next_cursor: str | None
+
+
+class Lease(Task, kw_only=True):
+    """A claimed task, the proof of the claim, and how long it holds without a heartbeat."""
+
+    claim_token: UUID
+    lease_expires_at: datetime
+
+
+class Leases(Struct):
+    """Claimed tasks, the one due earliest first."""
+
+    tasks: list[Lease]
+
+
+class Heartbeat(Lease, kw_only=True):
+    """The renewed lease, and whether the task should be given up."""
+
+    cancel_requested: bool
+
+
+class Type(Struct):
+    """A registered task type, and how many tasks of it there are by state."""
+
+    name: str
+    payload_schema: dict[str, Any]
+    timeout_s: float
+    max_attempts: int
+    isolation: Literal["process", "thread"]
+    queue: str
+    external: Annotated[bool, Meta(description="Only workers outside, over HTTP, run it.")]
+    counts: dict[TaskState, int]
+
+
+class TypeList(Struct):
+    """All registered types by name."""
+
+    types: list[Type]
+
+
+class Health(Struct):
+    """This process lives."""
+
+    status: Literal["alive"]
+
+
+class Readiness(Struct):
+    """Everything it needs is there; warnings name what should be set differently."""
+
+    status: Literal["ready"]
+    checks: dict[str, str]
+    warnings: list[str]
+
+
+class Problem(Struct):
+    """An error (RFC 9457)."""
+
+    type: Annotated[str, Meta(description="The path of a page about this kind of error.")]
+    title: str
+    status: int
+    detail: str
+    details: Annotated[dict[str, Any], Meta(description="Field errors, the state that refused, allowed values.")]
+    request_id: str
+
+
+ANSWERS = (CreatedTask, TaskPage, Lease, Leases, Heartbeat, TypeList, Health, Readiness, Problem)
+REQUESTS = (NewTask, ClaimNext, ClaimOne, Held, Completion, Failure)
+
+
+def schemas() -> dict[str, Any]:
+    """The OpenAPI schemas of all shapes by name."""
+    _, found = msgspec.json.schema_components([*ANSWERS, *REQUESTS, Task], ref_template="#/components/schemas/{name}")
+    return found

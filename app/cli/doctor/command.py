@@ -1,0 +1,100 @@
+"""The command: reads the settings, runs all checks, prints a line for each."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from app.cli.address import run_addresses
+from app.cli.doctor.finding import Finding, Level, fail, ok
+from app.cli.doctor.postgres import check_postgres
+from app.cli.doctor.redis import check_redis
+from app.cli.doctor.tasks import check_drift, check_tasks
+from app.cli.options import json_option
+from app.cli.service import as_json as to_json
+from app.config import Settings, read_settings
+from app.connections import connect_postgres, connect_redis
+from app.errors import BadSetting, BadTaskType, LedgerAway
+from app.schedule.schedule import Schedule, ScheduleAway
+from app.task_types import TaskTypes, load_task_types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from redis import Redis
+    from sqlalchemy import Engine
+
+REDIS_S = 3.0
+COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
+
+
+@click.command()
+@json_option
+def doctor(*, as_json: bool) -> None:
+    """Check both servers and what runs: a line each, and the remedy.
+
+    Settings come from the environment, else from a running `make run`. Exit code 1 when a line says fail.
+    """
+    findings = []
+    for each in examine():
+        findings.append(each)
+        if not as_json:
+            _tell(each)
+    if as_json:
+        click.echo(to_json([each.as_dict() for each in findings]))
+    if any(each.level is Level.FAIL for each in findings):
+        sys.exit(1)
+
+
+def examine() -> Iterator[Finding]:
+    """All findings, each as soon as it is known."""
+    try:
+        settings = read_settings(otherwise=run_addresses())
+    except BadSetting as wrong:
+        yield fail("settings", str(wrong).rstrip("."), "Set it as the README's table says, or start `make run`.")
+        return
+    yield ok("settings", "all can be read")
+    engine = connect_postgres(settings, name="doctor", pool=1)
+    redis = connect_redis(settings, timeout_s=REDIS_S)
+    try:
+        yield from _examine(settings, engine, redis)
+    finally:
+        engine.dispose()
+        redis.close()
+
+
+def _examine(settings: Settings, engine: Engine, redis: Redis) -> Iterator[Finding]:
+    postgres, cache = list(check_postgres(engine, settings)), list(check_redis(redis))
+    yield from (*postgres, *cache)
+    try:
+        types = load_task_types(settings)
+    except BadTaskType as wrong:
+        yield fail("types", str(wrong).rstrip("."), "Correct TASK_MODULES, or the declaration.")
+        return
+    yield ok("types", ", ".join(types.names))
+    try:
+        if _can_be_asked(postgres):
+            yield from check_tasks(engine, types, settings)
+            if len(cache) > 1:
+                yield _drift(engine, redis, types)
+    except LedgerAway:
+        yield fail("postgres", "left while it was looked at", "Try again.")
+
+
+def _can_be_asked(postgres: list[Finding]) -> bool:
+    """Whether Postgres answers, and has our tables."""
+    return len(postgres) > 1 and not any(each.check == "schema" and each.level is Level.FAIL for each in postgres)
+
+
+def _drift(engine: Engine, redis: Redis, types: TaskTypes) -> Finding:
+    try:
+        return check_drift(engine, Schedule(redis), types)
+    except ScheduleAway:
+        return fail("redis", "left while it was looked at", "Try again.")
+
+
+def _tell(found: Finding) -> None:
+    level = click.style(f"{found.level:<5}", fg=COLOURS[found.level], bold=found.level is not Level.OK)
+    click.echo(f"{level} {found.check:<12} {found.said}" + (f". {found.remedy}" if found.remedy else ""))

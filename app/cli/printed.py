@@ -1,0 +1,82 @@
+"""Reads what workers printed: the lines of tasks among the logs, with or without honcho's prefix."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime  # noqa: TC003 - msgspec reads the annotations of LogLine
+from typing import TYPE_CHECKING
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+PREFIX = re.compile(r"(?:\d\d:\d\d:\d\d )?[A-Za-z][\w.-]* *\| ?")
+ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+LINES = {
+    "foo": re.compile(f"Foo {ID}"),
+    "fizz": re.compile(f"Fizz {ID}"),
+    "buzz": re.compile(f"Buzz {ID}"),
+    "fizzbuzz": re.compile(r"FizzBuzz \d{4}-\d\d-\d\dT\S+"),
+    "baz": re.compile(r"Baz \d{1,3}"),
+    "bar": re.compile(r"[1-5]\d\d"),
+}
+NAMING_THE_ID = frozenset({"foo", "fizz", "buzz"})
+
+
+class LogLine(msgspec.Struct):
+    """What is read of a log line: when it was written."""
+
+    timestamp: datetime
+
+
+@dataclass(slots=True)
+class Printed:
+    """How often each line of a task was printed, and since when the file covers what happened."""
+
+    lines: Counter[str] = field(default_factory=Counter)
+    began: datetime | None = None
+
+    def read(self, output: Iterable[str]) -> None:
+        """Add the lines of one file."""
+        began: datetime | None = None
+        for raw in output:
+            line = bare(raw)
+            if type_of(line):
+                self.lines[line] += 1
+            elif began is None:
+                began = logged_at(line)
+        if began and (self.began is None or began < self.began):
+            self.began = began
+
+    def of_type(self, task_type: str) -> Counter[str]:
+        """The lines of one type."""
+        return Counter({line: count for line, count in self.lines.items() if type_of(line) == task_type})
+
+    def covers(self, started_at: datetime | None) -> bool:
+        """Whether a task that started then must have its line here."""
+        return started_at is not None and (self.began is None or started_at >= self.began)
+
+
+def bare(line: str) -> str:
+    """A line without colours, honcho's prefix, and the end of line."""
+    return PREFIX.sub("", COLOUR.sub("", line).rstrip("\r\n"), count=1)
+
+
+def type_of(line: str) -> str | None:
+    """Which of the six seed types prints such a line."""
+    return next((name for name, pattern in LINES.items() if pattern.fullmatch(line)), None)
+
+
+def logged_at(line: str) -> datetime | None:
+    """When this log line was written; None for anything else."""
+    if not line.startswith("{"):
+        return None
+    try:
+        at = msgspec.json.decode(line, type=LogLine).timestamp
+    except (msgspec.DecodeError, msgspec.ValidationError):
+        return None
+    return at if at.tzinfo else None

@@ -1,0 +1,77 @@
+"""Tasks as people read them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+from rich.text import Text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+COLOURS = {"scheduled": "cyan", "running": "yellow", "succeeded": "green", "failed": "red"}
+
+
+def task_list(tasks: Iterable[Mapping[str, Any]]) -> Table:
+    """One line per task."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name, least in (("id", 36), ("type", 4), ("state", 9), ("execute at", 27), ("attempt", 7)):
+        table.add_column(name, no_wrap=True, min_width=least)
+    table.add_column("lag", justify="right", no_wrap=True, min_width=6)
+    table.add_column("outcome", overflow="ellipsis", no_wrap=True, max_width=60)
+    for task in tasks:
+        attempts = f"{task['attempt']}/{task['max_attempts']}"
+        cells = (task["id"], task["type"], _state(task), task["execute_at"], attempts, lag(task["lag_ms"]))
+        table.add_row(*cells, Text(_outcome(task)))
+    return table
+
+
+def task_card(task: Mapping[str, Any]) -> Table:
+    """One task, a line per field; fields without a value are left out."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in task.items():
+        if value is None or (name == "task_id" and value == task.get("id")):
+            continue
+        shown = _state(task) if name == "state" else Text(value if isinstance(value, str) else json.dumps(value))
+        table.add_row(name, shown)
+    return table
+
+
+def numbers(rows: Iterable[tuple[str, object, bool]]) -> Table:
+    """Names and numbers; those that are wrong in red."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value, wrong in rows:
+        table.add_row(name, Text(str(value)), style="bold red" if wrong else None)
+    return table
+
+
+def lag(milliseconds: float | None) -> str:
+    """How late, in a unit that fits."""
+    if milliseconds is None:
+        return ""
+    if abs(milliseconds) < 1000:  # noqa: PLR2004 - a second
+        return f"{milliseconds:.1f} ms"
+    seconds = milliseconds / 1000
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
+
+
+def _state(task: Mapping[str, Any]) -> Text:
+    return Text(str(task["state"]), style=COLOURS.get(str(task["state"]), ""))
+
+
+def _outcome(task: Mapping[str, Any]) -> str:
+    error, result = task["error"], task["result"]
+    if error:
+        return f"{error['type']}: {error['message']}"
+    if isinstance(result, dict) and list(result) == ["output"]:
+        return str(result["output"])
+    return "" if result is None else json.dumps(result)

@@ -1,0 +1,108 @@
+"""`task`: create, list, show, delete."""
+
+from __future__ import annotations
+
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.cli.options import console, over_http
+from app.cli.service import PAGE, as_json as to_json
+from app.cli.tables import task_card, task_list
+from app.cli.values import DURATION, JSON_OBJECT
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from app.cli.service import Service
+
+LONGEST_WAIT_S = 30.0
+
+
+@click.group()
+def task() -> None:
+    """Create tasks, list them, show one, delete one."""
+
+
+@task.command()
+@click.argument("task_type", metavar="TYPE")
+@click.option("--at", metavar="RFC3339", help="When, with an offset: 2030-01-31T09:30:00+01:00. A past time: now.")
+@click.option("--in", "delay_s", type=DURATION, help="How long from now: 90s, 5m, 2h. [default: now]")
+@click.option("--payload", type=JSON_OBJECT, help="A JSON object for the handler.")
+@click.option("--timeout-s", type=float, help="Killed when it runs longer. [default: its type's]")
+@click.option("--max-attempts", type=int, help="How often it may start. [default: its type's]")
+@over_http
+def create(*, service: Service, as_json: bool, task_type: str, **asked: Any) -> None:
+    """Create a task of TYPE. Exit codes as in `--help` of the whole."""
+    body = new_task(task_type, **asked)
+    _tell(service.ask("POST", "/tasks", body=body), as_json=as_json)
+
+
+@task.command("list")
+@click.option("--state", multiple=True, help="Only these: repeat, or commas. Deleted ones only when asked for.")
+@click.option("--type", "task_type", multiple=True, help="Only these: repeat, or commas.")
+@click.option("--since", metavar="RFC3339", help="execute_at not before.")
+@click.option("--until", metavar="RFC3339", help="execute_at before.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
+@click.option("--all", "everything", is_flag=True, help="No limit.")
+@over_http
+def list_(*, service: Service, as_json: bool, limit: int, everything: bool, **filters: Any) -> None:
+    """List tasks in order of their time; all filters given must hold."""
+    given = {"type" if name == "task_type" else name: value for name, value in filters.items() if value}
+    page = PAGE if everything else min(limit, PAGE)
+    tasks = list(islice(service.tasks(given, page=page), None if everything else limit))
+    if as_json:
+        click.echo(to_json(tasks))
+    elif tasks:
+        console().print(task_list(tasks))
+    else:
+        click.echo("No such tasks.")
+
+
+@task.command()
+@click.argument("task_id", metavar="ID")
+@click.option(
+    "--wait", "wait_s", type=DURATION, default=0.0, metavar="30s", help="Wait so long for its end, at most 30 s."
+)
+@over_http
+def show(*, service: Service, as_json: bool, task_id: str, wait_s: float) -> None:
+    """Show the task ID."""
+    if wait_s > LONGEST_WAIT_S:
+        raise click.BadParameter("at most 30s", param_hint="--wait")
+    params = {"wait_s": f"{wait_s:g}"} if wait_s else None
+    _tell(service.ask("GET", _path(task_id), params=params, wait_s=wait_s), as_json=as_json)
+
+
+@task.command()
+@click.argument("task_id", metavar="ID")
+@over_http
+def delete(*, service: Service, as_json: bool, task_id: str) -> None:
+    """Delete the task ID: exit code 0 means that its code never ran and never will."""
+    deleted = service.ask("DELETE", _path(task_id))
+    if as_json:
+        click.echo(to_json(deleted))
+    else:
+        click.echo(f"{deleted['id']} is deleted: it never ran, and never will.")
+
+
+def new_task(task_type: str, *, at: str | None, delay_s: float | None, **optional: Any) -> dict[str, Any]:
+    """The body that asks for a task; without a time it is due now."""
+    if at is not None and delay_s is not None:
+        raise click.UsageError("Give --at or --in, not both.")
+    when = {"execute_at": at} if at is not None else {"delay_s": delay_s or 0}
+    return {"type": task_type, **when} | {name: value for name, value in optional.items() if value is not None}
+
+
+def _path(task_id: str) -> str:
+    """The path of a task; what is not an id must not become another path."""
+    if not task_id or set(task_id.lower()) - set("0123456789abcdef-"):
+        raise click.BadParameter(f"{task_id!r} is not an id.", param_hint="ID")
+    return f"/tasks/{task_id}"
+
+
+def _tell(found: Mapping[str, Any], *, as_json: bool) -> None:
+    if as_json:
+        click.echo(to_json(found))
+    else:
+        console().print(task_card(found))

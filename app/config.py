@@ -1,0 +1,117 @@
+"""Settings: the only reader of the environment; refuses bad values at start."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import TYPE_CHECKING, Annotated, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import msgspec
+
+from app.errors import BadSetting
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Positive = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """Each field is the environment variable of the same name in capitals; `_s` is seconds."""
+
+    database_url: str
+    redis_url: str
+    app_env: Literal["development", "production"] = "development"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    task_modules: str = "workers.handlers"
+    external_task_types: str = ""
+    bar_url: str = "https://www.whattimeisitrightnow.com/"
+
+    schedule_window_s: Positive = 3600.0
+    queue: str = "default"
+    slots: Count = 16
+    shutdown_grace_s: Positive = 25.0
+    heartbeat_s: Positive = 3.0
+    worker_dead_after_s: Positive = 15.0
+    retention_s: Positive = 30 * 86400.0
+
+    database_pool: Count = 10
+    database_timeout_s: Positive = 5.0
+    database_prepare: bool = True
+    redis_timeout_s: Positive = 0.25
+    redis_tls_verify: Literal["required", "none"] = "required"
+
+    def __repr__(self) -> str:
+        """Hide the two secrets that URLs carry."""
+        hidden = {"database_url", "redis_url"}
+        shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in hidden)
+        return f"Settings({', '.join(shown)})"
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The Python modules that declare task types."""
+        return _words(self.task_modules)
+
+    @property
+    def external_types(self) -> frozenset[str]:
+        """Types that only outside workers run, in lower case."""
+        return frozenset(word.lower() for word in _words(self.external_task_types))
+
+
+def read_settings(
+    environment: Mapping[str, str] | None = None, *, otherwise: Mapping[str, str] | None = None
+) -> Settings:
+    """Read and check all settings; `otherwise` stands in for what the environment does not set.
+
+    Raises:
+        BadSetting: naming the variable and what it must be, never its value.
+    """
+    given = os.environ if environment is None else environment
+    if otherwise:
+        given = {**otherwise, **{name: value for name, value in given.items() if value}}
+    names = Settings.__struct_encode_fields__
+    known = {name: given[name] for name in names if given.get(name, "") != ""}
+    for required in ("DATABASE_URL", "REDIS_URL"):
+        if required not in known:
+            raise BadSetting(f"{required} is not set. `make run` starts both servers and sets it.")
+    known["DATABASE_URL"] = _database_url(known["DATABASE_URL"])
+    known["REDIS_URL"] = _redis_url(known["REDIS_URL"])
+    try:
+        settings = msgspec.convert(known, Settings, strict=False)
+    except msgspec.ValidationError as refused:
+        raise BadSetting(_without_values(str(refused))) from None
+    if settings.heartbeat_s * 3 > settings.worker_dead_after_s:
+        raise BadSetting("WORKER_DEAD_AFTER_S must be at least three times HEARTBEAT_S.")
+    return settings
+
+
+def worker_name(suffix: str) -> str:
+    """Name this process in the ledger: host, pid, and `suffix`, new at every start."""
+    return f"{socket.gethostname()[:80]}.{os.getpid()}.{suffix}"
+
+
+def _database_url(url: str) -> str:
+    """Accept the spelling of Heroku-like platforms; name the driver for SQLAlchemy."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
+        raise BadSetting("DATABASE_URL must begin with postgres:// or postgresql://")
+    return f"postgresql+psycopg://{rest}"
+
+
+def _redis_url(url: str) -> str:
+    parts = urlsplit(url)
+    if parts.scheme not in {"redis", "rediss"}:
+        raise BadSetting("REDIS_URL must begin with redis:// or rediss://")
+    return urlunsplit(parts)
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _without_values(message: str) -> str:
+    what, _, where = message.partition(" - at `$.")
+    return f"{where.rstrip('`')}: {what}" if where else what

@@ -1,0 +1,77 @@
+"""Every refusal by name; the docstring is the message.
+
+Status codes are the API's business: `app/api/problems.py` has the table.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class Refusal(Exception):
+    """The request was refused."""
+
+    def __init__(self, detail: str | None = None, **details: Any) -> None:
+        self.detail = detail or (type(self).__doc__ or "").strip()
+        self.details = details
+        super().__init__(self.detail)
+
+
+class InvalidInput(Refusal):
+    """Something in the request is not as the documentation says."""
+
+
+class TaskNotFound(Refusal):
+    """There is no task with this id."""
+
+
+class TaskDeleted(Refusal):
+    """This task was deleted before it ran; it never will."""
+
+
+class TaskNotDeletable(Refusal):
+    """Only a scheduled task whose code has never begun can be deleted."""
+
+
+class TaskNotClaimable(Refusal):
+    """This task cannot be claimed now."""
+
+
+class ClaimLost(Refusal):
+    """The claim token is wrong, or its lease has expired."""
+
+
+class LedgerAway(Refusal):
+    """Postgres does not answer. Whether the request was carried out is not known: look before you repeat it."""
+
+
+class NotJson(Refusal):
+    """The body is not JSON (RFC 8259) in UTF-8."""
+
+
+class UnsupportedMedia(Refusal):
+    """Send `Content-Type: application/json`, and no `Content-Encoding`."""
+
+
+class ResultTooLarge(Refusal):
+    """A result holds at most 256 KiB of JSON. The claim is kept: hand in a smaller one."""
+
+
+class NotReady(Refusal):
+    """This process cannot serve yet; the details name what is missing."""
+
+
+class ReadOnly(Refusal):
+    """These pages only show; nothing can be changed through them."""
+
+
+class RedisAway(Refusal):
+    """Redis does not answer. Tasks are safe: the truth is in Postgres."""
+
+
+class BadSetting(Exception):
+    """An environment variable is missing or has a value that cannot be used."""
+
+
+class BadTaskType(Exception):
+    """A task type is declared wrongly, or twice."""

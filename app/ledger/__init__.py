@@ -1,0 +1,1 @@
+"""The truth: one `.sql` file per statement, a typed function for each."""

@@ -1,0 +1,49 @@
+"""What the sweeper asks: what is due, and what did dead workers hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from app.ledger.statements import fetch
+from app.task import Due
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+BEGINNING = Due("00000000-0000-0000-0000-000000000000", "", datetime(1970, 1, 1, tzinfo=UTC))
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """A task taken from a dead worker; `again_at` is None when it failed for good."""
+
+    id: str
+    type: str
+    again_at: datetime | None
+    worker_id: str
+
+
+def clock(engine: Engine) -> datetime:
+    """What time it is, by the only clock that decides."""
+    now: datetime = fetch(engine, "clock")[0][0]
+    return now
+
+
+def due_between(engine: Engine, *, after: Due, until: datetime, limit: int) -> list[Due]:
+    """Scheduled tasks due later than `after` (a place in the order) and before `until`, one page in order."""
+    page = {"after": after.at, "after_id": after.id, "until": until, "limit": limit}
+    return [Due(*row) for row in fetch(engine, "due_between", page)]
+
+
+def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:
+    """Settle up to `limit` running tasks whose worker is dead."""
+    rows = fetch(engine, "rescue", {"dead_after_s": dead_after_s, "limit": limit})
+    return [Rescued(id=row[0], type=row[1], again_at=row[3], worker_id=row[4]) for row in rows]
+
+
+def oldest_overdue_s(engine: Engine) -> float:
+    """How late the oldest task is that should have begun, in seconds; 0 when none is late."""
+    rows = fetch(engine, "overdue")
+    return float(rows[0][0]) if rows else 0.0

@@ -1,0 +1,3 @@
+SELECT type, state, count(*)
+FROM tasks
+GROUP BY type, state

@@ -1,0 +1,6 @@
+-- The oldest scheduled task that should have begun: how late it is, in seconds.
+SELECT extract(epoch FROM clock_timestamp() - coalesce(next_attempt_at, execute_at))::float8
+FROM tasks
+WHERE state = 'scheduled' AND coalesce(next_attempt_at, execute_at) < clock_timestamp()
+ORDER BY coalesce(next_attempt_at, execute_at), id
+LIMIT 1

@@ -1,0 +1,13 @@
+-- Hand-back: claimed, code not begun. The attempt is not counted.
+UPDATE tasks AS task
+SET state = 'scheduled',
+    attempt = attempt - 1,
+    started_at = NULL,
+    lag_ms = CASE WHEN attempt > 1 THEN lag_ms END,
+    worker_id = NULL,
+    claim_token = NULL,
+    lease_expires_at = NULL
+FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) AS held (id, token)
+WHERE task.id = held.id AND task.claim_token = held.token AND task.state || '' = 'running'
+  AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp())
+RETURNING task.id::text, task.type, coalesce(task.next_attempt_at, task.execute_at)

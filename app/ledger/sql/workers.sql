@@ -1,0 +1,3 @@
+SELECT id, queue, slots, extract(epoch FROM clock_timestamp() - heartbeat_at)::float8
+FROM workers
+ORDER BY queue, id

@@ -1,0 +1,77 @@
+"""Runs the `.sql` files: each read once, each one statement, committed by itself."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
+
+from app.errors import LedgerAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from sqlalchemy import CursorResult, Engine
+
+Answer = TypeVar("Answer")
+SQL = Path(__file__).parent / "sql"
+DEADLOCK = "40P01"
+NO_SUCH_TABLE = "42P01"  # a database that was never migrated
+ABOUT_VALUES = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, too large or too deep
+TRIES_AFTER_DEADLOCK = 3
+
+
+@cache
+def statement(name: str) -> str:
+    """The text of `sql/<name>.sql`."""
+    return (SQL / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Call by its name what went wrong between us and Postgres.
+
+    Raises:
+        LedgerAway: Postgres did not answer, or not in time; whether it acted is unknown.
+        sqlalchemy.exc.DBAPIError: it refused the values.
+    """
+    try:
+        yield
+    except PoolTimeout as trouble:
+        raise LedgerAway from trouble
+    except DBAPIError as trouble:
+        if _state(trouble)[:2] in ABOUT_VALUES or _state(trouble) == NO_SUCH_TABLE:
+            raise
+        raise LedgerAway from trouble  # read-only after a failover, shutting down, out of memory, ...
+
+
+def fetch(engine: Engine, name: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
+    """Run one statement and fetch its rows. Raises as `refusing`."""
+    return _run(engine, name, parameters, lambda done: done.fetchall())
+
+
+def execute(engine: Engine, name: str, parameters: Mapping[str, Any] | None = None) -> int:
+    """Run one statement that answers no rows; how many rows it changed. Raises as `refusing`."""
+    return _run(engine, name, parameters, lambda done: done.rowcount)
+
+
+def _run(
+    engine: Engine, name: str, parameters: Mapping[str, Any] | None, answer: Callable[[CursorResult[Any]], Answer]
+) -> Answer:
+    """A deadlock is tried again: of the two, this statement did nothing."""
+    for last_try in range(TRIES_AFTER_DEADLOCK, -1, -1):
+        with refusing():
+            try:
+                with engine.connect() as connection:
+                    return answer(connection.exec_driver_sql(statement(name), dict(parameters or {})))
+            except DBAPIError as trouble:
+                if not last_try or _state(trouble) != DEADLOCK:
+                    raise
+    raise LedgerAway
+
+
+def _state(trouble: Exception) -> str:
+    return getattr(getattr(trouble, "orig", None), "sqlstate", None) or ""

@@ -1,0 +1,126 @@
+"""The acts that touch both stores, truth first: what is not announced in Redis, the sweeper restores."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from app.errors import InvalidInput, LedgerAway
+from app.ledger import leases, tasks
+from app.schedule.schedule import Schedule, ScheduleAway
+from app.task import Due, NewTask, Outcome, Task, TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from sqlalchemy import Engine
+
+    from app.task_types import TaskTypes
+
+log = structlog.get_logger()
+
+# Beyond the sweeper's window by more than the time between two feedings and a commit: no gap between what
+# a request announces and what the sweeper feeds, whichever of the two sees the task first.
+FEED_EVERY_S = 30.0
+ANNOUNCE_MARGIN_S = 3 * FEED_EVERY_S
+
+
+class Operations:
+    """The two stores, and how far ahead the schedule looks."""
+
+    def __init__(self, engine: Engine, schedule: Schedule, types: TaskTypes, *, window_s: float) -> None:
+        self.engine = engine
+        self.schedule = schedule
+        self.types = types
+        self.announce_within = timedelta(seconds=window_s + ANNOUNCE_MARGIN_S)
+
+    def create(self, new: Sequence[NewTask]) -> list[Task | InvalidInput]:
+        """Keep tasks, then announce those due soon; each kept task, or why Postgres refused it.
+
+        A crash in between leaves tasks that Redis does not know; so does a Redis that is away.
+
+        Raises:
+            LedgerAway: nothing is known to be kept.
+        """
+        try:
+            instants = self._insert(new)
+        except DBAPIError:
+            if len(new) > 1:
+                return [self.create([each])[0] for each in new]
+            return [InvalidInput("Postgres cannot keep these values.")]
+        kept = [_scheduled(each, *instants[each.id]) for each in new]
+        self.announce([Due(str(task.id), task.type, task.execute_at) for task in kept])
+        return list(kept)
+
+    def delete(self, task_id: UUID) -> Task:
+        """Delete a task that never began: it never will. An id left in Redis is refused by the claim.
+
+        Raises:
+            TaskNotFound, TaskNotDeletable, LedgerAway.
+        """
+        task = tasks.delete(self.engine, task_id)
+        try:
+            self.schedule.remove(task.type, [str(task.id)])
+        except ScheduleAway as trouble:
+            log.warning("schedule_away", doing="delete", trouble=type(trouble).__name__)
+        return task
+
+    def finish_lease(self, task_id: UUID, outcome: Outcome) -> Task:
+        """Write how an outside worker's attempt ended; announce the next attempt, if there is one.
+
+        Raises:
+            TaskNotFound, ClaimLost, LedgerAway.
+        """
+        task, again = leases.finish_lease(self.engine, task_id, outcome)
+        self.announce(again)
+        return task
+
+    def announce(self, entries: Sequence[Due]) -> None:
+        """Tell Redis what is due soon. Its failure changes nothing that was promised."""
+        horizon = datetime.now(UTC) + self.announce_within
+        soon = [each for each in entries if each.at < horizon and self._is_delivered(each.type)]
+        try:
+            if soon:
+                self.schedule.add(soon)
+        except ScheduleAway as trouble:
+            log.warning("schedule_away", doing="announce", tasks=len(soon), trouble=type(trouble).__name__)
+
+    def _insert(self, new: Sequence[NewTask]) -> dict[UUID, tuple[datetime, datetime]]:
+        """Insert, once more if the connection broke: ids are ours, so the second time changes nothing kept."""
+        try:
+            instants = tasks.insert(self.engine, new)
+        except LedgerAway:
+            instants = tasks.insert(self.engine, new)
+        if len(instants) < len(new):
+            instants |= tasks.kept(self.engine, [each.id for each in new])
+        return instants
+
+    def _is_delivered(self, task_type: str) -> bool:
+        return task_type in self.types and not self.types[task_type].external
+
+
+def _scheduled(new: NewTask, execute_at: datetime, created_at: datetime) -> Task:
+    return Task(
+        id=new.id,
+        type=new.type,
+        state=TaskState.SCHEDULED,
+        execute_at=execute_at,
+        payload=msgspec.json.decode(new.payload),
+        timeout_s=new.timeout_s,
+        attempt=0,
+        max_attempts=new.max_attempts,
+        next_attempt_at=None,
+        created_at=created_at,
+        started_at=None,
+        finished_at=None,
+        deleted_at=None,
+        lag_ms=None,
+        worker_id=None,
+        result=None,
+        error=None,
+    )

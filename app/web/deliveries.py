@@ -1,0 +1,97 @@
+"""The RQ dashboard at /rq: deliveries, only to look at."""
+
+from __future__ import annotations
+
+import secrets
+from typing import TYPE_CHECKING
+
+import rq.serializers
+from flask import current_app, request
+from rq.serializers import JSONSerializer
+from rq_dashboard import web as dashboard
+from werkzeug.exceptions import NotFound
+from werkzeug.routing import IntegerConverter
+
+from app.connections import connect_redis
+from app.errors import ReadOnly
+
+if TYPE_CHECKING:
+    from flask import Flask, Response
+
+    from app.config import Settings
+
+TIMEOUT_S = 2.0
+REGISTRIES = {"queued", "failed", "deferred", "started", "finished", "scheduled", "canceled"}
+MOST_PER_PAGE, LAST_PAGE = 1000, 1_000_000
+BANNER = (
+    b'<p role="note" style="margin:0;padding:.4em 1em;background:#fff3cd;color:#533f03">'
+    b"These are deliveries; the truth is in Postgres.</p>"
+)
+# Its templates need eval, and come with one inline script, which gets a nonce: whatever else somebody writes
+# into Redis and so into these pages does not run.
+POLICY = (
+    "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
+    "img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'"
+)
+
+
+class ShortInteger(IntegerConverter):
+    """Werkzeug's own converter fails on thousands of digits."""
+
+    regex = r"[0-9]{1,9}"
+
+
+def mount_rq_dashboard(app: Flask, settings: Settings) -> None:
+    """Serve the dashboard with our Redis client; it is never told the URL, which it would show."""
+    app.config["RQ_DASHBOARD_REDIS_URL"] = ("Redis",)
+    app.config["RQ_DASHBOARD_DISABLE_DELETE"] = True
+    app.redis_conn = connect_redis(settings, timeout_s=TIMEOUT_S)  # type: ignore[attr-defined]
+    app.url_map.converters["int"] = ShortInteger
+    app.register_blueprint(dashboard.blueprint, url_prefix="/rq")
+
+
+def _only_look() -> None:
+    """Refuse what changes something, /requeue/ by GET included; and values that the dashboard would trip over."""
+    if request.method not in {"GET", "HEAD"} or "/requeue/" in request.path:
+        raise ReadOnly
+    given = request.view_args or {}
+    known = (
+        given.get("instance_number", 0) == 0,
+        given.get("registry_name") in {None, *REGISTRIES},
+        given.get("order", "asc") in {"asc", "dsc"},
+        _is_number(given.get("per_page"), MOST_PER_PAGE),
+        _is_number(given.get("page"), LAST_PAGE),
+        "job_id" not in given or _exists(given["job_id"]),
+    )
+    if not all(known):
+        raise NotFound
+
+
+def _is_number(value: str | int | None, most: int) -> bool:
+    text = "1" if value is None else str(value)
+    return text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most
+
+
+def _exists(job_id: str) -> bool:
+    return bool(current_app.redis_conn.exists(f"rq:job:{job_id}"))  # type: ignore[attr-defined]
+
+
+def _protect(response: Response) -> Response:
+    if response.mimetype != "text/html":
+        return response
+    nonce = secrets.token_urlsafe(16)
+    script, marked = b'<script type="text/javascript">', f'<script nonce="{nonce}" type="text/javascript">'.encode()
+    page = response.get_data().replace(script, marked, 1).replace(b"<body>", b"<body>" + BANNER, 1)
+    response.set_data(page)
+    response.headers["Content-Security-Policy"] = POLICY.format(nonce=nonce)
+    return response
+
+
+# Once for the process: the blueprint is a global of its module. Its own hook, which would open a connection without
+# limits to a URL from the configuration, goes. RQ falls back to this name wherever the dashboard passes no
+# serializer, and reading a pickle runs code.
+rq.serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment]
+dashboard.config.serializer = JSONSerializer
+dashboard.blueprint.before_request_funcs[None] = [_only_look]
+dashboard.blueprint.after_request(_protect)
