@@ -1,0 +1,1 @@
+"""The processes that run by themselves: they move what `app` knows to be true."""

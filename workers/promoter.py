@@ -1,0 +1,152 @@
+"""Moves due ids from the schedule onto RQ queues, at the very millisecond; any number may run."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from itertools import chain, zip_longest
+from math import ceil
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.config import read_settings
+from app.connections import connect_postgres, connect_redis
+from app.errors import LedgerAway
+from app.ledger import repairs
+from app.logs import configure_logs
+from app.schedule.durations import get_durations
+from app.schedule.schedule import WAKE_CHANNEL, Lane, Promoted, Schedule
+from app.task_types import TaskTypes, load_task_types
+from workers import delivery
+from workers.loop import repeat, stop_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+    from rq import Queue
+    from sqlalchemy import Engine
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 1.0
+MEASURE_CLOCK_EVERY_S = 10.0
+ENVELOPE_MS = 50.0
+LARGEST_ENVELOPE = 500
+ENVELOPES_PER_WORKER = 3
+SHORTEST_PAUSE_S = 0.002
+LONGEST_PAUSE_S = 0.05
+
+
+class Promoter:
+    """One pass after another: take what is due, put it into envelopes, push them; sleep until the next instant."""
+
+    def __init__(
+        self, engine: Engine, redis: Redis, types: TaskTypes, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._engine = engine
+        self._redis = redis
+        self._schedule = Schedule(redis)
+        self._types = types
+        self._clock = clock
+        self._offset_s = 0.0
+        self._measured_at = float("-inf")
+        self._took_back_at = float("-inf")
+        self._next: float | None = None
+        self._pause_s = 0.0
+        self._queues: dict[str, Queue] = {}
+        self._wake = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+
+    def step(self) -> bool:
+        """One pass; True when more may be due already."""
+        self._measure_clock()
+        now = self._clock() + self._offset_s
+        if now - self._took_back_at >= LOOK_EVERY_S:
+            self._took_back_at = now
+            lost = self._schedule.take_back((each.name for each in self._types.delivered), now=now)
+            if lost:
+                log.info("deliveries_taken_back", count=lost)
+        lanes = self._lanes()
+        taken, self._next = self._schedule.promote(lanes, now=now, envelopes_per_worker=ENVELOPES_PER_WORKER)
+        sent = self._send(lanes, taken)
+        waiting = any(each.left for each in taken)
+        self._pause_s = _longer(self._pause_s) if waiting and not sent else SHORTEST_PAUSE_S * waiting
+        return sent and waiting
+
+    def wait(self) -> None:
+        """Sleep until the next instant, or until a new id becomes the first; at most a second."""
+        if self._pause_s:  # due ids wait for room in the RQ queue: look again soon
+            time.sleep(self._pause_s)
+            return
+        if not self._wake.subscribed:
+            self._wake.subscribe(WAKE_CHANNEL)
+            return  # what was added before the subscription is seen by the next pass
+        until = LOOK_EVERY_S
+        if self._next is not None:
+            until = min(until, self._next - self._clock() - self._offset_s)
+        if until > 0:
+            self._wake.get_message(timeout=until)
+
+    def _lanes(self) -> list[Lane]:
+        durations = get_durations(self._redis)
+        return [Lane(each.name, each.queue, envelope_size(durations.get(each.name))) for each in self._types.delivered]
+
+    def _send(self, lanes: list[Lane], taken: list[Promoted]) -> bool:
+        """Push what was taken; types take turns, so that a flood of one does not hide another."""
+        by_queue: defaultdict[str, list[list[tuple[str, list[str]]]]] = defaultdict(list)
+        for lane, promoted in zip(lanes, taken, strict=True):
+            size = min(lane.envelope, max(1, ceil(len(promoted.ids) / promoted.workers)))  # a fair share
+            starts = range(0, len(promoted.ids), size)
+            by_queue[lane.queue].append([(promoted.type, promoted.ids[at : at + size]) for at in starts])
+        sent = False
+        for name, per_type in by_queue.items():
+            envelopes = [each for each in chain.from_iterable(zip_longest(*per_type)) if each]
+            if envelopes:
+                delivery.send(self._queue(name), envelopes)
+                sent = True
+        return sent
+
+    def _queue(self, name: str) -> Queue:
+        if name not in self._queues:
+            self._queues[name] = delivery.queue(name, self._redis)
+        return self._queues[name]
+
+    def _measure_clock(self) -> None:
+        """How far Postgres' clock is from ours; measured now and then, kept while Postgres is away."""
+        before = self._clock()
+        if abs(before - self._measured_at) < MEASURE_CLOCK_EVERY_S:
+            return
+        self._measured_at = before
+        try:
+            theirs = repairs.clock(self._engine).timestamp()
+        except LedgerAway:
+            return
+        self._offset_s = theirs - (before + self._clock()) / 2
+
+
+def envelope_size(duration_ms: float | None) -> int:
+    """How many tasks of this mean duration make about 50 ms of work; 1 for a type that never ran."""
+    if duration_ms is None:
+        return 1
+    return max(1, min(LARGEST_ENVELOPE, int(ENVELOPE_MS / max(duration_ms, 0.001))))
+
+
+def _longer(pause_s: float) -> float:
+    return min(LONGEST_PAUSE_S, max(SHORTEST_PAUSE_S, pause_s * 2))
+
+
+def main() -> None:
+    """The `promoter` process."""
+    settings = read_settings()
+    configure_logs(settings, process="promoter")
+    stop = stop_on_signals()
+    engine = connect_postgres(settings, name="promoter", pool=1)
+    promoter = Promoter(engine, connect_redis(settings, timeout_s=5), load_task_types(settings))
+    log.info("promoter_started")
+    repeat(promoter.step, wait=promoter.wait, stop=stop, name="promoter")
+    log.info("promoter_stopped")
+
+
+if __name__ == "__main__":
+    main()

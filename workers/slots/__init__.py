@@ -1,0 +1,1 @@
+"""Where handlers run, and can be killed."""

@@ -1,0 +1,290 @@
+"""All slots of a worker process and the thread that watches over them: deadlines, deaths, tasks that must wait."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+from functools import partial
+from math import ceil
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Protocol
+
+import structlog
+
+from app.task import Outcome
+from workers.slots.lease import Lease
+from workers.slots.pace import Pace
+from workers.slots.protocol import Done, Ended
+from workers.slots.room import Room
+from workers.slots.slot import ProcessSlot, Slot, ThreadSlot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from app.task import Claim
+    from app.task_types import TaskTypes
+
+log = structlog.get_logger()
+
+PATIENCE_S = 0.1  # a task may hold its chunk mates for so long; then they are given to other slots
+START_LIMIT_S = 30.0
+AFTER_A_FAILED_START_S = 1.0
+TICK_S = 0.05
+CLOSE_LIMIT_S = 2.0
+
+
+class Listener(Protocol):
+    """Who hears what became of claims."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """This attempt is over."""
+
+    def unused(self, claims: Sequence[Claim]) -> None:
+        """The code of these has not begun, and will not here."""
+
+
+class Slots:
+    """Places to run tasks. All slots belong to the watching thread; other threads ask it through its inbox."""
+
+    def __init__(self, types: TaskTypes, *, count: int, listener: Listener) -> None:
+        self.room = Room(count)
+        self.pace = Pace()
+        self.lease = Lease()
+        self._closing = False
+        self._types = types
+        self._listener = listener
+        self._inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
+        self._idle: dict[type[Slot], deque[Slot]] = {ProcessSlot: deque(), ThreadSlot: deque()}
+        self._busy: set[Slot] = set()
+        self._selector = selectors.DefaultSelector()
+        self._wake_out, self._wake_in = os.pipe()
+        os.set_blocking(self._wake_out, False)
+        self._selector.register(self._wake_out, selectors.EVENT_READ, None)
+        threading.Thread(target=self._watch_forever, name="slots", daemon=True).start()
+
+    # What other threads call.
+
+    def prepare(self) -> None:
+        """Have one child ready before the first task needs it."""
+        self._ask(lambda: self._idle[ProcessSlot].append(self._start(ProcessSlot)))
+
+    def run(self, claims: Sequence[Claim]) -> None:
+        """Begin these, of one type, spread over as many free slots as they are worth; without a free one, unused."""
+        if self._closing:
+            self._give_back(claims)
+        elif claims:
+            taken = self.room.take(self.pace.slots_for(claims[0].type, len(claims)))
+            self._ask(partial(self._spread, claims, taken))
+
+    def withdraw_all(self) -> None:
+        """Give everything that has not begun back, as unused; also whatever comes from now on."""
+        self._closing = True
+        self._ask(self._withdraw_all)
+
+    def kill_all(self, error: tuple[str, str]) -> None:
+        """Kill whatever runs; it ends with this error. Returns when it is done."""
+        done = threading.Event()
+        self._ask(partial(self._kill_all, error), done.set)
+        done.wait(10)
+
+    def close(self) -> None:
+        """Let all idle children end; one that cannot, because a handler left a thread running, is killed."""
+        closed: list[Slot] = []
+        done = threading.Event()
+        self._ask(partial(self._close_idle, closed), done.set)
+        done.wait(5)
+        until = time.monotonic() + CLOSE_LIMIT_S
+        for slot in closed:
+            slot.end(until - time.monotonic())
+
+    # What the watching thread does.
+
+    def _watch_forever(self) -> None:
+        while True:
+            try:
+                self._watch(TICK_S if self._busy else None)
+            except Exception:  # the watch must go on, or nothing would be killed any more
+                log.exception("slots_watch_failed")
+
+    def _watch(self, timeout_s: float | None) -> None:
+        ready = self._selector.select(timeout_s)
+        now = time.monotonic()
+        self._answer_inbox()
+        for key, _ in ready:
+            slot: Slot | None = key.data
+            if slot is not None and not slot.closed:
+                self._read(slot, now, is_gone=key.fd == slot.sentinel)
+        for slot in list(self._busy):
+            self._enforce(slot, now)
+
+    def _spread(self, claims: Sequence[Claim], slots: int) -> None:
+        """Cut into chunks, one for each slot taken; handed back, for other workers, when there is none."""
+        if not slots:
+            self._give_back(claims)
+            return
+        size = ceil(len(claims) / slots)
+        chunks = [claims[at : at + size] for at in range(0, len(claims), size)]
+        self.room.give_back(slots - len(chunks))
+        for chunk in chunks:
+            self._begin(chunk)
+
+    def _begin(self, chunk: Sequence[Claim]) -> None:
+        """Give a chunk to an idle slot or a new one; room for it was taken."""
+        kind = ThreadSlot if self._types[chunk[0].type].isolation == "thread" else ProcessSlot
+        while self._idle[kind]:
+            slot = self._idle[kind].pop()
+            if self._give(slot, chunk):
+                return
+        try:
+            slot = self._start(kind)
+        except Exception:  # no memory, no file descriptors: others may have some
+            log.exception("slot_not_started")
+            self._not_started(chunk)
+        else:
+            if not self._give(slot, chunk):
+                self._not_started(chunk)
+
+    def _give(self, slot: Slot, chunk: Sequence[Claim]) -> bool:
+        try:
+            slot.give(chunk, now=time.monotonic())
+        except OSError:  # it died while idle
+            self._forget(slot)
+            return False
+        self._busy.add(slot)
+        self._send(slot)
+        return True
+
+    def _start(self, kind: type[Slot]) -> Slot:
+        slot = ThreadSlot(self._types) if kind is ThreadSlot else ProcessSlot(self.lease)
+        for fd in slot.watched:
+            self._selector.register(fd, selectors.EVENT_READ, slot)
+        return slot
+
+    def _not_started(self, chunk: Sequence[Claim]) -> None:
+        """Give the chunk back at once and the room a little later: failing must not become a busy loop."""
+        self._give_back(chunk)
+        again = threading.Timer(AFTER_A_FAILED_START_S, self.room.give_back, [1])
+        again.daemon = True
+        again.start()
+
+    def _send(self, slot: Slot) -> None:
+        """A chunk may be larger than a pipe: what does not fit now is sent at the next looks."""
+        with suppress(OSError):  # if it is dead, the sentinel tells
+            slot.send()
+
+    def _read(self, slot: Slot, now: float, *, is_gone: bool) -> None:
+        for event in slot.read(now=now):
+            if isinstance(event, Ended) and not slot.timed_out:
+                self._ended(slot.chunk[event.index], event)
+            elif isinstance(event, Ended):
+                slot.timed_out = False  # a thread that came back after its time: its outcome was written
+            elif isinstance(event, Done):
+                self._busy.discard(slot)
+                self._idle[type(slot)].append(slot)
+                self.room.give_back(1)
+        if is_gone and isinstance(slot, ProcessSlot):
+            slot.kill()  # what the handler started may be there still
+            self._bury(slot, ("crashed", slot.how_it_died()))
+
+    def _enforce(self, slot: Slot, now: float) -> None:
+        """Kill what is over its time; let the mates of a slow task begin elsewhere."""
+        self._send(slot)
+        runs_s = now - slot.since
+        if slot.current is None:
+            if not slot.begun and runs_s > START_LIMIT_S and isinstance(slot, ProcessSlot):
+                self._kill(slot, ("crashed", "The process of the handler did not start."))
+            return
+        if slot.waiting and runs_s > PATIENCE_S:
+            self._begin_elsewhere(slot.withdraw())
+        claim = slot.chunk[slot.current]
+        if runs_s > claim.timeout_s and not slot.timed_out:
+            self._kill(slot, ("timeout", f"Killed after {claim.timeout_s:g} s."))
+
+    def _begin_elsewhere(self, claims: Sequence[Claim]) -> None:
+        if claims:
+            self._spread(claims, self.room.take(len(claims)))
+
+    def _kill(self, slot: Slot, error: tuple[str, str]) -> None:
+        slot.kill()
+        if isinstance(slot, ProcessSlot):
+            self._bury(slot, error)
+        elif slot.current is not None and not slot.timed_out:
+            slot.timed_out = True
+            self._cut_short(slot, slot.current, error)
+
+    def _bury(self, slot: ProcessSlot, error: tuple[str, str]) -> None:
+        """A child is gone: the task it ran ends with `error`, the rest of its chunk begins elsewhere."""
+        if slot in self._busy:
+            self._busy.discard(slot)
+            self._read_last_words(slot)
+            # Nobody took these, or the child did and never announced it: killed in between, so the code did not begin.
+            # What was withdrawn before is not among them: it has begun elsewhere.
+            rest = slot.chunk[slot.begun : slot.given]
+            slot.withdraw()
+            if slot.current is not None:
+                self._cut_short(slot, slot.current, error)
+            if slot.ever_began:
+                self.room.give_back(1)
+                self._begin_elsewhere(rest)
+            else:
+                self._not_started(rest)
+        self._forget(slot)
+
+    def _read_last_words(self, slot: ProcessSlot) -> None:
+        while events := slot.read(now=time.monotonic()):
+            for event in events:
+                if isinstance(event, Ended):
+                    self._ended(slot.chunk[event.index], event)
+
+    def _cut_short(self, slot: Slot, index: int, error: tuple[str, str]) -> None:
+        claim = slot.chunk[index]
+        self.pace.observe(claim.type, (time.monotonic() - slot.since) * 1000)
+        outcome = Outcome(claim.id, claim.token, error={"type": error[0], "message": error[1]})
+        self._listener.ended(outcome)
+
+    def _ended(self, claim: Claim, event: Ended) -> None:
+        self.pace.observe(claim.type, event.took_ms)
+        error = {"type": event.error[0], "message": event.error[1]} if event.error else None
+        self._listener.ended(Outcome(claim.id, claim.token, event.result, error))
+
+    def _forget(self, slot: Slot) -> None:
+        for fd in slot.watched:
+            self._selector.unregister(fd)
+        with suppress(ValueError):
+            self._idle[type(slot)].remove(slot)
+        slot.close()
+
+    def _withdraw_all(self) -> None:
+        for slot in list(self._busy):
+            self._give_back(slot.withdraw())
+
+    def _kill_all(self, error: tuple[str, str]) -> None:
+        self._withdraw_all()  # or what has not begun would begin elsewhere
+        for slot in list(self._busy):
+            self._kill(slot, error)
+
+    def _close_idle(self, closed: list[Slot]) -> None:
+        for idle in self._idle.values():
+            while idle:
+                closed.append(idle[-1])
+                self._forget(idle[-1])
+
+    def _give_back(self, claims: Sequence[Claim]) -> None:
+        if claims:
+            self._listener.unused(claims)
+
+    def _ask(self, *acts: Callable[[], object]) -> None:
+        for act in acts:
+            self._inbox.put(act)
+        os.write(self._wake_in, b".")
+
+    def _answer_inbox(self) -> None:
+        with suppress(BlockingIOError):
+            os.read(self._wake_out, 4096)
+        with suppress(Empty):
+            while True:
+                self._inbox.get_nowait()()

@@ -1,0 +1,128 @@
+"""Repairs: restores what Redis lost, rescues what a dead worker held, feeds the near window; any number may run."""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.config import Settings, read_settings
+from app.connections import connect_postgres, connect_redis
+from app.ledger import repairs
+from app.logs import configure_logs
+from app.operations import FEED_EVERY_S
+from app.schedule.generation import current_generation
+from app.schedule.schedule import Schedule
+from app.task import Due
+from app.task_types import TaskTypes, load_task_types
+from workers.loop import repeat, stop_on_signals
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from redis import Redis
+    from sqlalchemy import Engine
+
+log = structlog.get_logger()
+
+LOOK_EVERY_S = 0.5
+SWEEP_EVERY_S = 2.0
+OVERDUE_AFTER_S = 1.0
+PAGE = 5000
+RESCUE_AT_ONCE = 500
+
+
+class Sweeper:
+    """Everything it does may be done twice, or by two of them at once, without harm."""
+
+    def __init__(self, engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> None:
+        self._engine = engine
+        self._redis = redis
+        self._schedule = Schedule(redis)
+        self._types = types
+        self._window = timedelta(seconds=settings.schedule_window_s)
+        self._dead_after_s = settings.worker_dead_after_s
+        self._generation = ""
+        self._fed_to = repairs.BEGINNING
+        self._feed_at = self._sweep_at = float("-inf")
+
+    def step(self) -> bool:
+        """One look; True when there is more to repair already. Rescue comes first: it needs no Redis."""
+        now_s = time.monotonic()
+        is_time = now_s >= self._sweep_at
+        if is_time:
+            self._sweep_at = now_s + SWEEP_EVERY_S
+        more = is_time and self.rescue()
+        more |= self.feed(now_s=now_s)
+        if is_time:
+            self.restore()
+        if more:
+            self._sweep_at = now_s
+        return more
+
+    def feed(self, *, now_s: float) -> bool:
+        """Put what has come within the window on the schedule, a page at a time; True when there is another page.
+
+        In a Redis that is new, or was wiped, the window is fed from its beginning: what is late comes first.
+        """
+        generation = current_generation(self._redis)
+        if generation != self._generation:
+            log.info("feeding_the_window", generation=generation)
+            self._generation, self._fed_to, self._feed_at = generation, repairs.BEGINNING, now_s
+        if now_s < self._feed_at:
+            return False
+        until = repairs.clock(self._engine) + self._window
+        page = repairs.due_between(self._engine, after=self._fed_to, until=until, limit=PAGE)
+        self._put_on_schedule(page)
+        if page:
+            self._fed_to = page[-1]
+        if len(page) == PAGE:
+            return True
+        self._feed_at = now_s + FEED_EVERY_S
+        return False
+
+    def rescue(self) -> bool:
+        """Settle what dead workers held; those with attempts left go back on the schedule."""
+        rescued = repairs.rescue(self._engine, dead_after_s=self._dead_after_s, limit=RESCUE_AT_ONCE)
+        for each in rescued:
+            log.warning("task_rescued", task_id=each.id, worker_id=each.worker_id, again_at=str(each.again_at))
+        self._put_on_schedule([Due(each.id, each.type, each.again_at) for each in rescued if each.again_at])
+        return len(rescued) == RESCUE_AT_ONCE
+
+    def restore(self) -> int:
+        """Put back what is overdue and Redis does not know; how many."""
+        until = repairs.clock(self._engine) - timedelta(seconds=OVERDUE_AFTER_S)
+        place, restored = repairs.BEGINNING, 0
+        while page := repairs.due_between(self._engine, after=place, until=until, limit=PAGE):
+            unknown = self._schedule.unknown(self._deliverable(page))
+            self._put_on_schedule(unknown)
+            restored += len(unknown)
+            place = page[-1]
+        if restored:
+            log.warning("tasks_restored", count=restored)
+        return restored
+
+    def _put_on_schedule(self, entries: Sequence[Due]) -> None:
+        self._schedule.add(self._deliverable(entries))
+
+    def _deliverable(self, entries: Sequence[Due]) -> list[Due]:
+        """Without what outside workers run, and types that only a newer release knows."""
+        return [each for each in entries if each.type in self._types and not self._types[each.type].external]
+
+
+def main() -> None:
+    """The `sweeper` process."""
+    settings = read_settings()
+    configure_logs(settings, process="sweeper")
+    stop = stop_on_signals()
+    engine = connect_postgres(settings, name="sweeper", pool=1)
+    sweeper = Sweeper(engine, connect_redis(settings, timeout_s=5), load_task_types(settings), settings)
+    log.info("sweeper_started")
+    repeat(sweeper.step, wait=lambda: stop.wait(LOOK_EVERY_S), stop=stop, name="sweeper")
+    log.info("sweeper_stopped")
+
+
+if __name__ == "__main__":
+    main()

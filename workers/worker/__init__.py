@@ -1,0 +1,1 @@
+"""The worker process: takes envelopes from RQ, claims, runs, finishes."""

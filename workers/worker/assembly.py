@@ -1,0 +1,65 @@
+"""The parts of a worker process, put together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.connections import connect_postgres, connect_redis
+from app.schedule.schedule import Schedule
+from app.task_types import load_task_types
+from workers.slots.slot import prepare_children
+from workers.slots.slots import Slots
+from workers.worker.finisher import Finisher
+from workers.worker.heartbeat import Heartbeat
+from workers.worker.lost_answers import LostAnswers
+from workers.worker.receiver import Receiver
+
+if TYPE_CHECKING:
+    import threading
+
+    from app.config import Settings
+
+POSTGRES_CONNECTIONS = 3  # one each for claiming, finishing, the heartbeat
+REDIS_TIMEOUT_S = 5.0
+OUT_OF_TOUCH = ("worker_lost", "The worker lost touch with Postgres and stopped its tasks.")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What works together in one process; nothing of it has started."""
+
+    slots: Slots
+    finisher: Finisher
+    heartbeat: Heartbeat
+    receiver: Receiver
+
+
+def assemble(settings: Settings, *, worker_id: str, stop: threading.Event) -> Parts:
+    """Make all parts. The finisher's Redis has the short time limits: outcomes must not wait for Redis."""
+    types = load_task_types(settings)
+    prepare_children(settings.modules)
+    engine = connect_postgres(settings, name="worker", pool=POSTGRES_CONNECTIONS)
+    finisher = Finisher(engine, Schedule(connect_redis(settings)))
+    slots = Slots(types, count=settings.slots, listener=finisher)
+    finisher.durations = lambda: dict(slots.pace.means_ms)
+    lost_answers = LostAnswers(engine, settle_s=2 * settings.database_timeout_s, unused=finisher.unused)
+    heartbeat = Heartbeat(
+        engine,
+        settings,
+        worker_id=worker_id,
+        fence=lambda: slots.kill_all(OUT_OF_TOUCH),
+        renew_lease=slots.lease.renew,
+        after_beat=lost_answers.settle,
+    )
+    receiver = Receiver(
+        engine,
+        Schedule(connect_redis(settings, timeout_s=REDIS_TIMEOUT_S)),
+        slots,
+        types,
+        worker_id=worker_id,
+        lost_answers=lost_answers,
+        stop=stop,
+        may_claim=heartbeat.may_claim,
+    )
+    return Parts(slots, finisher, heartbeat, receiver)

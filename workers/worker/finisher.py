@@ -1,0 +1,135 @@
+"""Writes outcomes: whatever has gathered goes into one conditional update."""
+
+from __future__ import annotations
+
+import threading
+import time
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError
+
+from app.errors import LedgerAway
+from app.ledger import claims
+from app.schedule.durations import put_durations
+from app.schedule.schedule import Schedule, ScheduleAway
+from app.task import Claim, Due, Outcome
+from workers.loop import Backoff
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy import Engine
+
+log = structlog.get_logger()
+
+T = TypeVar("T")
+MOST_AT_ONCE = 1000
+MOST_BYTES = 8 << 20  # within the statement timeout of a slow server, too
+PUBLISH_EVERY_S = 0.25
+
+
+class Finisher:
+    """A thread that writes what its worker's slots tell, until Postgres has it: an outcome is never dropped."""
+
+    def __init__(self, engine: Engine, schedule: Schedule) -> None:
+        self._engine = engine
+        self._schedule = schedule
+        self._inbox: SimpleQueue[Outcome | Claim | None] = SimpleQueue()
+        self._backoff = Backoff("finisher")
+        self._published_at = 0.0
+        self._thread = threading.Thread(target=self._write_forever, name="finisher", daemon=True)
+        self.durations: Callable[[], Mapping[str, float]] = dict
+        self.fenced = 0
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def ended(self, outcome: Outcome) -> None:
+        """An attempt is over; its outcome is to be written."""
+        self._inbox.put(outcome)
+
+    def unused(self, handed_back: Sequence[Claim]) -> None:
+        """The code of these claims has not begun; they are to be scheduled again."""
+        for each in handed_back:
+            self._inbox.put(each)
+
+    def finish_and_stop(self, timeout_s: float) -> bool:
+        """Write what is left; True when all of it is written within the time."""
+        self._inbox.put(None)
+        self._thread.join(timeout_s)
+        return not self._thread.is_alive()
+
+    def _write_forever(self) -> None:
+        stopping = False
+        while not stopping:
+            gathered = self._gather()
+            stopping = None in gathered
+            outcomes = [each for each in gathered if isinstance(each, Outcome)]
+            unused = [each for each in gathered if isinstance(each, Claim)]
+            again: list[Due] = []
+            if outcomes:
+                again += self._surely(self._finish, outcomes)
+            if unused:
+                again += self._surely(self._release, unused)
+            self._announce(again)
+
+    def _gather(self) -> list[Outcome | Claim | None]:
+        gathered = [self._inbox.get()]
+        size = _size(gathered[0])
+        while len(gathered) < MOST_AT_ONCE and size < MOST_BYTES:
+            try:
+                gathered.append(self._inbox.get_nowait())
+                size += _size(gathered[-1])
+            except Empty:
+                break
+        return gathered
+
+    def _surely(self, write: Callable[[Sequence[T]], list[Due]], values: Sequence[T]) -> list[Due]:
+        """Write, however long Postgres is away; each write is conditional, so repeating it is harmless."""
+        while True:
+            try:
+                again = write(values)
+            except LedgerAway as away:
+                time.sleep(self._backoff.failed(away))
+            else:
+                self._backoff.succeeded()
+                return again
+
+    def _finish(self, outcomes: Sequence[Outcome]) -> list[Due]:
+        try:
+            finished = claims.finish(self._engine, outcomes)
+        except DBAPIError as refused:
+            return self._finish_singly(outcomes, refused)
+        if finished.fenced:
+            self.fenced += len(finished.fenced)
+            log.warning("outcomes_fenced", task_ids=finished.fenced[:20], count=len(finished.fenced))
+        return finished.again
+
+    def _finish_singly(self, outcomes: Sequence[Outcome], refused: DBAPIError) -> list[Due]:
+        """Postgres refused a value: one bad result must not hold up its neighbours, nor leave its task running."""
+        if len(outcomes) > 1:
+            return [due for each in outcomes for due in self._finish([each])]
+        log.warning("result_refused", task_id=outcomes[0].id, trouble=type(refused.orig).__name__)
+        error = {"type": "handler_error", "message": "Postgres cannot keep the result: is there a NUL in it?"}
+        return claims.finish(self._engine, [Outcome(outcomes[0].id, outcomes[0].token, error=error)]).again
+
+    def _release(self, unused: Sequence[Claim]) -> list[Due]:
+        log.info("claims_handed_back", count=len(unused))
+        return claims.release(self._engine, [(each.id, each.token) for each in unused])
+
+    def _announce(self, again: Sequence[Due]) -> None:
+        """Tell Redis what waits again and how long tasks take; the sweeper makes good what is missed here."""
+        try:
+            self._schedule.add(again)
+            if time.monotonic() - self._published_at > PUBLISH_EVERY_S and self.durations():
+                self._published_at = time.monotonic()
+                put_durations(self._schedule.redis, self.durations())
+        except ScheduleAway as away:
+            log.warning("schedule_away", doing="announce", tasks=len(again), trouble=type(away).__name__)
+
+
+def _size(each: Outcome | Claim | None) -> int:
+    return len(each.result or "") if isinstance(each, Outcome) else 0

@@ -1,0 +1,47 @@
+"""Claims whose answer was lost on the way: neither run nor repeated, but found by their token and handed back."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.ledger import claims
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from sqlalchemy import Engine
+
+    from app.task import Claim
+
+log = structlog.get_logger()
+
+
+class LostAnswers:
+    """Asks again once the statement must have been committed or never will be: `settle_s` later."""
+
+    def __init__(self, engine: Engine, *, settle_s: float, unused: Callable[[Sequence[Claim]], None]) -> None:
+        self._engine = engine
+        self._settle_s = settle_s
+        self._unused = unused
+        self._open: deque[tuple[float, Sequence[str], str]] = deque()
+
+    def add(self, ids: Sequence[str], token: str) -> None:
+        """It is unknown which of these were won with this token."""
+        self._open.append((time.monotonic() + self._settle_s, ids, token))
+
+    def settle(self) -> None:
+        """Hand back what the oldest of them won.
+
+        Raises:
+            LedgerAway: still unknown.
+        """
+        while self._open and time.monotonic() >= self._open[0][0]:
+            _, ids, token = self._open[0]
+            won = claims.claimed_by(self._engine, ids, token)
+            log.info("lost_answer_settled", won=len(won))
+            self._unused(won)
+            self._open.popleft()
