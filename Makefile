@@ -1,0 +1,52 @@
+# One machine, one command: `make run`. Needs python3 (3.11 or newer) with pip or venv, nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+TOOLS := var/tools
+ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check chaos bench lock clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+
+run: $(INSTALLED) ## everything on this machine, on http://127.0.0.1:8000 (PORT=, WORKERS=, DATABASE_URL=, REDIS_URL=)
+	@$(BIN)/python -m local.run
+
+test: $(INSTALLED) ## all tests and their coverage, child processes included (ARGS="-k name" for some)
+	@mkdir -p var/coverage && rm -f var/coverage/data*
+	@$(BIN)/python -m coverage run -m pytest $(ARGS); tests=$$?; \
+	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report; report=$$?; \
+	test $$tests -eq 0 || exit $$tests; exit $$report
+
+check: $(INSTALLED) ## format, lint, types, directions of imports
+	@failed=; \
+	for tool in "ruff format --check ." "ruff check ." "mypy --strict app workers local migrations tests" "lint-imports --no-logo"; do \
+		echo "== $$tool"; $(BIN)/$$tool || failed="$$failed [$$tool]"; \
+	done; \
+	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }
+
+chaos: $(INSTALLED) ## kills, freezes and cuts off processes while tasks run, then counts (ARGS=)
+	@$(BIN)/python -m tests.faults $(ARGS)
+
+bench: $(INSTALLED) ## throughput and punctuality on this machine (ARGS=)
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: ## newest versions of all requirements, with hashes
+	@test -x $(TOOLS)/bin/uv || ./local/install $(PYTHON) $(TOOLS) requirements-lock.txt
+	@for name in requirements requirements-dev requirements-lock; do \
+		echo "== $$name.txt"; \
+		$(TOOLS)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+			$$name.in --output-file $$name.txt || exit 1; \
+	done
+
+clean: ## forget everything made here, the tasks kept in var/ too
+	rm -rf $(VENV) var .coverage .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(INSTALLED): requirements.txt requirements-dev.txt
+	@./local/install $(PYTHON) $(VENV) requirements.txt requirements-dev.txt
+	@touch $@

@@ -1,0 +1,61 @@
+"""What the processes print, on the terminal and in a log file."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Self
+
+TERMINAL = 1
+COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+
+
+class Output:
+    """Writes without a buffer of its own: signal handlers print too, and Python refuses to enter one buffer twice."""
+
+    def __init__(self, log: Path) -> None:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        if log.exists():
+            log.rename(log.with_name(f"{log.name}.1"))
+        self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    def write(self, text: str) -> int:
+        """Print ``text``; a closed terminal does not keep it from the log."""
+        _write_all(TERMINAL, text)
+        _write_all(self._log, COLOUR.sub("", text))
+        return len(text)
+
+    def say(self, line: str) -> None:
+        """Print one line."""
+        self.write(f"{line}\n")
+
+    def flush(self) -> None:
+        """Nothing is held back."""
+
+    def isatty(self) -> bool:
+        """Whether colours are welcome."""
+        return sys.stdout.isatty()
+
+    def close(self) -> None:
+        """Close the log."""
+        os.close(self._log)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _write_all(place: int, text: str) -> None:
+    written = text.encode(errors="replace")
+    try:
+        while written:
+            written = written[os.write(place, written) :]
+    except OSError:  # the terminal was closed, or the disk is full
+        return

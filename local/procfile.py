@@ -1,0 +1,34 @@
+"""What the Procfile says is to be run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from honcho.environ import parse_procfile
+
+from local.errors import RunError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+RELEASE = "release"
+WORKERS = "2"
+
+
+def read_procfile(file: Path) -> dict[str, str]:
+    """The command of each process type, in the order of the file."""
+    return dict(parse_procfile(file.read_text()).processes)
+
+
+def formation(commands: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
+    """What runs all the time, by name: WORKERS workers, one of each other type, not the release."""
+    workers = environment.get("WORKERS") or WORKERS
+    if not workers.isdecimal():
+        raise RunError(f"WORKERS must be a number of processes, not {workers!r}")
+    return {
+        f"{name}.{number}": command
+        for name, command in commands.items()
+        if name != RELEASE
+        for number in range(1, (int(workers) if name == "worker" else 1) + 1)
+    }

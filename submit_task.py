@@ -1,0 +1,167 @@
+"""Creates many tasks, their times spread evenly around now. Standard library only, Python 3.9 or newer.
+
+    python submit_task.py [URL] [--count 10000] [--minutes 30] [--type foo ...]
+
+Without --type each task is a foo, a bar or a baz by chance. `--minutes 1` spreads them from a minute ago to a minute
+ahead. Where a folder `var` exists, the ids go to var/submitted.jsonl, and `.venv/bin/python -m app verify` checks them.
+
+Exit codes: 0 all were created, 1 some were not, 2 wrong usage, 3 the service does not answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import http.client
+import json
+import random
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import SplitResult, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USUAL_TYPES = ["foo", "bar", "baz"]
+RECORD = Path("var") / "submitted.jsonl"
+TIMEOUT_S = 15.0
+CREATED, UNAVAILABLE = 201, 503
+SHOW_EVERY_S = 0.5
+
+
+class Outcome(NamedTuple):
+    """What was asked for, and its id or why there is none."""
+
+    body: dict[str, str]
+    task_id: str | None
+    why: str = ""
+
+
+def connect(url: SplitResult) -> http.client.HTTPConnection:
+    """A connection that opens when it is used, and is kept."""
+    kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
+    return kind(url.hostname or "", url.port, timeout=TIMEOUT_S)
+
+
+class Creator(threading.local):
+    """One keep-alive connection for each thread."""
+
+    def __init__(self, url: SplitResult) -> None:
+        self.connection = connect(url)
+        self.path = url.path.rstrip("/") + "/tasks"
+
+    def create(self, body: dict[str, str]) -> Outcome:
+        """Ask for one task, once: a second try could create a second task."""
+        try:
+            self.connection.request("POST", self.path, json.dumps(body), {"Content-Type": "application/json"})
+            answer = self.connection.getresponse()
+            said = answer.read()
+        except (OSError, http.client.HTTPException) as silence:
+            self.connection.close()  # the next request opens it anew
+            return Outcome(body, None, f"no answer: {silence or type(silence).__name__}")
+        if answer.status != CREATED:
+            return Outcome(body, None, f"HTTP {answer.status}: {said[:300].decode(errors='replace')}")
+        return Outcome(body, json.loads(said)["id"])
+
+
+def bodies(now: datetime, count: int, minutes: float, types: list[str]) -> Iterator[dict[str, str]]:
+    """What is asked for: a type by chance, a time from `minutes` ago to `minutes` ahead."""
+    for _ in range(count):
+        at = now + timedelta(minutes=random.uniform(-minutes, minutes))  # noqa: S311 - not a secret
+        yield {"type": random.choice(types), "execute_at": at.isoformat()}  # noqa: S311
+
+
+def create_all(creator: Creator, asked: argparse.Namespace) -> Iterator[Outcome]:
+    """Create all, in threads; progress on stderr."""
+    shown_at, failed = time.monotonic(), 0
+    all_bodies = bodies(datetime.now(timezone.utc), asked.count, asked.minutes, asked.type)  # noqa: UP017 - UTC is 3.11's
+    with ThreadPoolExecutor(asked.concurrency) as threads:
+        for done, outcome in enumerate(threads.map(creator.create, all_bodies), 1):
+            failed += outcome.task_id is None
+            if done == asked.count or time.monotonic() - shown_at > SHOW_EVERY_S:
+                shown_at = time.monotonic()
+                show_progress(done, failed, asked.count)
+            yield outcome
+
+
+def show_progress(done: int, failed: int, count: int) -> None:
+    """One line, rewritten in place on a terminal, written once at the end elsewhere."""
+    if sys.stderr.isatty() or done == count:
+        begin, end = ("\r", "\n" if done == count else "") if sys.stderr.isatty() else ("", "\n")
+        print(f"{begin}{done} of {count}, {failed} failed", end=end, file=sys.stderr, flush=True)
+
+
+def record(created: list[Outcome]) -> None:
+    """Leave what was asked for to `verify`."""
+    if RECORD.parent.is_dir():
+        lines = [json.dumps({"id": task_id, **body}) + "\n" for body, task_id, _ in created]
+        RECORD.write_text("".join(lines), encoding="utf-8")
+        print(f"Recorded in {RECORD}; `.venv/bin/python -m app verify` checks them.")
+
+
+def is_away(url: SplitResult) -> str | None:
+    """Why the service cannot be asked now; None when it can."""
+    connection = connect(url)
+    try:
+        connection.request("GET", url.path.rstrip("/") + "/health")
+        status = connection.getresponse().status
+    except (OSError, http.client.HTTPException) as silence:
+        return str(silence) or type(silence).__name__
+    finally:
+        connection.close()
+    return f"HTTP {status}" if status >= UNAVAILABLE else None
+
+
+def is_address(url: SplitResult) -> bool:
+    """Whether a service can be there."""
+    try:
+        return url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
+    except ValueError:  # a port that is no number
+        return False
+
+
+def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
+    """The command line."""
+    lines = (__doc__ or "").split("\n\n")
+    parser = argparse.ArgumentParser(description=lines[0], epilog=lines[-1])
+    parser.add_argument("url", nargs="?", default="http://127.0.0.1:8000", help="default: %(default)s")
+    parser.add_argument("--count", type=int, default=10_000, help="how many (default: %(default)s)")
+    parser.add_argument("--minutes", type=float, default=30.0, help="so far around now (default: %(default)s)")
+    parser.add_argument("--type", action="append", help="repeat: one by chance each (default: foo, bar, baz)")
+    parser.add_argument("--concurrency", type=int, default=16, help="connections (default: %(default)s)")
+    asked = parser.parse_args(arguments)
+    asked.type = asked.type or USUAL_TYPES
+    asked.address = urlsplit(asked.url)
+    if not is_address(asked.address):
+        parser.error(f"{asked.url!r} is not the address of a service, like http://127.0.0.1:8000")
+    if asked.count < 1 or asked.concurrency < 1 or asked.minutes < 0:
+        parser.error("--count and --concurrency are at least 1, --minutes is not negative")
+    return asked
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Create them; the exit code."""
+    asked: Any = read_arguments(arguments)
+    trouble = is_away(asked.address)
+    if trouble:
+        print(f"{asked.url} does not answer ({trouble}). Is it running? `make run` starts it.", file=sys.stderr)
+        return 3
+    began = time.monotonic()
+    outcomes = list(create_all(Creator(asked.address), asked))
+    seconds = time.monotonic() - began
+    created = [each for each in outcomes if each.task_id]
+    failed = len(outcomes) - len(created)
+    rate = len(created) / seconds
+    print(f"{len(created)} tasks in {seconds:.1f} s, {rate:.0f} tasks/s, {failed} failed")
+    record(created)
+    if failed:
+        print(f"The first failure: {next(each.why for each in outcomes if each.task_id is None)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
