@@ -1,0 +1,37 @@
+"""A promoter whose clock is three seconds ahead, and never notices: `python -m tests.acceptance.skewed_promoter`."""
+
+from __future__ import annotations
+
+import time
+
+from app.config import read_settings
+from app.connections import connect_postgres, connect_redis
+from app.logs import configure_logs
+from app.task_types import load_task_types
+from workers.loop import repeat, stop_on_signals
+from workers.promoter import Promoter, log
+
+AHEAD_S = 3.0
+
+
+class SkewedPromoter(Promoter):
+    """Believes its own clock."""
+
+    def _measure_clock(self) -> None:
+        """Never ask Postgres what time it is."""
+
+
+def main() -> None:
+    """As `workers.promoter.main`, with the wrong clock."""
+    settings = read_settings()
+    configure_logs(settings, process="skewed_promoter")
+    stop = stop_on_signals()
+    engine = connect_postgres(settings, name="skewed promoter", pool=1)
+    redis = connect_redis(settings, timeout_s=5)
+    promoter = SkewedPromoter(engine, redis, load_task_types(settings), clock=lambda: time.time() + AHEAD_S)
+    log.info("promoter_started")
+    repeat(promoter.step, wait=promoter.wait, stop=stop, name="skewed_promoter")
+
+
+if __name__ == "__main__":
+    main()

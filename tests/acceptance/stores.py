@@ -1,0 +1,71 @@
+"""Servers for whole services: one Postgres with a database for each, a Valkey of its own for each."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Self
+from urllib.parse import urlsplit
+
+import psycopg
+
+from local import postgres, valkey
+from local.procfile import RELEASE, read_procfile
+from tests.acceptance.processes import ROOT
+
+if TYPE_CHECKING:
+    from local.server import Server
+
+TEMPLATE = "released"
+
+
+class Stores:
+    """The migrations run once, by the release command of the Procfile; each database is a copy of that one."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._numbers = count(1)
+        self.postgres: Server = postgres.start(directory / "postgres", fast=True)
+
+    def __enter__(self) -> Self:
+        self._execute(f"CREATE DATABASE {TEMPLATE}")
+        self._release()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.postgres.discard()
+
+    def new_database(self) -> str:
+        """The URL of an empty database at the head of the migrations."""
+        name = f"service_{next(self._numbers)}"
+        self._execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
+        return self._url(name)
+
+    def new_valkey(self) -> Server:
+        """An empty Valkey; `restart` empties it, too."""
+        return valkey.start(self._directory / f"valkey-{next(self._numbers)}", fast=True)
+
+    def _url(self, database: str) -> str:
+        return urlsplit(self.postgres.url)._replace(path=f"/{database}").geturl()
+
+    def _execute(self, statement: str) -> None:
+        with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+            connection.execute(statement.encode())
+
+    def _release(self) -> None:
+        command = read_procfile(ROOT / "Procfile")[RELEASE]
+        urls = {"DATABASE_URL": self._url(TEMPLATE), "REDIS_URL": "redis://127.0.0.1:9/0"}  # it never asks Redis
+        environment = with_venv_first(os.environ | urls)
+        done = subprocess.run(
+            f"exec {command}", shell=True, cwd=ROOT, env=environment, capture_output=True, check=False
+        )
+        assert done.returncode == 0, done.stderr.decode()
+
+
+def with_venv_first(environment: dict[str, str]) -> dict[str, str]:
+    """The environment in which the commands of the Procfile are found."""
+    path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
+    return environment | {"PATH": path}

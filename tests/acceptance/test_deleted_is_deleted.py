@@ -1,0 +1,84 @@
+"""Deleted is deleted: 200 means that the code never ran and never will, at the due instant, too."""
+
+from __future__ import annotations
+
+import random
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+from tests.acceptance.client import new_task
+from tests.acceptance.conditions import sleep_until, wait_until
+
+if TYPE_CHECKING:
+    from tests.acceptance.client import Json
+    from tests.acceptance.service import Service
+    from tests.acceptance.witness import Witness
+
+RACES = 200
+AT_ONCE = 8
+CREATED_BEFORE_S = 0.2
+SLOTS = 32
+
+
+def test_a_deletion_at_the_due_instant_has_exactly_one_winner(service: Service, witness: Witness) -> None:
+    """The deletion is fired as near to the claim as can be, so that now the one and now the other is first."""
+
+    def race(_number: int) -> tuple[str, int]:
+        at = time.time() + CREATED_BEFORE_S
+        task_id = service.client.create("witness", witness.payload(), execute_at=at)["id"]
+        sleep_until(at + random.uniform(-0.01, 0.02))
+        return task_id, service.client.delete(task_id)
+
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = dict(pool.map(race, range(RACES)))
+    assert set(answers.values()) == {200, 409}, "both sides must win now and then"
+    settled = settle(service, witness, list(answers))
+    for task_id, status in answers.items():
+        expected = "deleted" if status == 200 else "succeeded"
+        assert settled[task_id]["state"] == expected, f"{settled[task_id]} was answered {status}"
+    kept = [each for each, status in answers.items() if status == 409]
+    assert min(len(kept), RACES - len(kept)) >= 5, "the race is not close enough to mean something"
+
+
+def test_what_waits_for_a_slot_when_it_is_overdue_can_still_be_deleted(service: Service, witness: Witness) -> None:
+    naps = service.client.create_many([new_task("nap", {"seconds": 2})] * SLOTS)
+    wait_until(lambda: len(service.client.list_all(type="nap", state="running")) == SLOTS, 10, "all slots are taken")
+    overdue = [each["id"] for each in service.client.create_many([new_task("witness", witness.payload())] * 60)]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = dict(zip(overdue, pool.map(service.client.delete, overdue), strict=True))
+    assert list(answers.values()).count(200) > 30, "they were to wait, all slots being taken"
+    settled = settle(service, witness, overdue)
+    assert {settled[each]["state"] for each, status in answers.items() if status == 200} == {"deleted"}
+    service.client.wait_final([each["id"] for each in naps], timeout=20, type="nap")
+
+
+def test_a_deletion_is_answered_the_same_again_and_the_task_is_gone_from_sight(
+    service: Service, witness: Witness
+) -> None:
+    created = service.client.create("witness", witness.payload(), delay_s=3600)
+    first = service.client.request("DELETE", f"/tasks/{created['id']}")
+    again = service.client.request("DELETE", f"/tasks/{created['id']}")
+    assert (first.status_code, again.status_code, first.json()) == (200, 200, again.json())
+    shown = service.client.request("GET", f"/tasks/{created['id']}")
+    assert shown.status_code == 404
+    assert shown.json()["details"]["deleted_at"] == first.json()["deleted_at"]
+    assert created["id"] not in {each["id"] for each in service.client.list_all(type="witness")}
+
+
+def test_a_hundred_deletions_of_one_task_at_once_agree(service: Service, witness: Witness) -> None:
+    task_id = service.client.create("witness", witness.payload(), delay_s=3600)["id"]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        answers = list(pool.map(lambda _: service.client.request("DELETE", f"/tasks/{task_id}"), range(100)))
+    assert {each.status_code for each in answers} == {200}
+    assert len({each.json()["deleted_at"] for each in answers}) == 1
+
+
+def settle(service: Service, witness: Witness, ids: list[str]) -> dict[str, Json]:
+    """All final, and what ran later ran too: each either deleted and never begun, or run once."""
+    service.client.wait_final(ids, timeout=20, type="witness")
+    barrier = service.client.create("witness", witness.payload())["id"]
+    service.client.wait_final([barrier], timeout=20, type="witness")
+    settled = service.client.wait_final(ids, timeout=1, type="witness")
+    witness.assert_ran_once([barrier, *(each for each in ids if settled[each]["state"] != "deleted")])
+    return settled

@@ -1,0 +1,61 @@
+"""Once: a task whose code has begun is never begun again, however often it is delivered."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from app.schedule import durations
+from tests.acceptance.client import new_task
+from workers import delivery
+
+if TYPE_CHECKING:
+    from tests.acceptance.service import Service
+    from tests.acceptance.witness import Witness
+
+TASKS = 500
+
+
+def test_tasks_due_at_the_same_instant_run_once_each(service: Service, witness: Witness) -> None:
+    with service.redis() as redis:
+        redis.delete(durations.KEY)  # what is known to be short goes to one worker in one envelope
+    at = time.time() + 8
+    ids = create_due_at(service, witness, at)
+    done = service.client.wait_final(ids, timeout=20, type="witness")
+    assert {each["state"] for each in done.values()} == {"succeeded"}
+    witness.assert_ran_once(ids)
+    assert min(each.at for each in witness.sights()) >= at
+
+
+def test_tasks_delivered_four_times_run_once_each(service: Service, witness: Witness) -> None:
+    """Envelopes are pushed by hand just before, at and after the instant; two promoters, two webs."""
+    with service.beside(promoter=1, web=1), service.redis() as redis:
+        at = time.time() + 8
+        ids = create_due_at(service, witness, at)
+        queue = delivery.queue("default", redis)
+        for lead_s in (0.1, 0.0, -0.1):
+            shuffled = random.sample(ids, len(ids))
+            time.sleep(max(0.0, at - lead_s - time.time()))
+            delivery.send(queue, [("witness", shuffled[start : start + 50]) for start in range(0, TASKS, 50)])
+        done = service.client.wait_final(ids, timeout=20, type="witness")
+        assert {(each["state"], each["attempt"]) for each in done.values()} == {("succeeded", 1)}
+    witness.assert_ran_once(ids)
+
+
+def test_an_envelope_of_what_is_final_is_harmless(service: Service, witness: Witness) -> None:
+    ids = [each["id"] for each in service.client.create_many([new_task("witness", witness.payload())] * 20)]
+    before = service.client.wait_final(ids, timeout=20, type="witness")
+    with service.redis() as redis:
+        delivery.send(delivery.queue("default", redis), [("witness", ids), ("noop", ids), ("no-such-type", ids)])
+    barrier = service.client.create("witness", witness.payload())["id"]
+    service.client.wait_final([barrier], timeout=20, type="witness")
+    assert service.client.wait_final(ids, timeout=1, type="witness") == before
+    witness.assert_ran_once([*ids, barrier])
+
+
+def create_due_at(service: Service, witness: Witness, at: float) -> list[str]:
+    """The ids of so many tasks, all created before `at`."""
+    created = service.client.create_many([new_task("witness", witness.payload(), execute_at=at)] * TASKS)
+    assert time.time() < at, "this machine is too slow for the test: the tasks were to be created before they are due"
+    return [each["id"] for each in created]

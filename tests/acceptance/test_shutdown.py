@@ -1,0 +1,126 @@
+"""A deploy in the middle of the load: everything stops in order within 30 s, and what had not begun runs afterwards."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.conditions import sleep_until, wait_until
+from tests.acceptance.load import create_spread
+from tests.acceptance.processes import ROOT
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from tests.acceptance.conftest import NewService
+    from tests.acceptance.service import Service
+    from tests.acceptance.witness import Witness
+
+TASKS = 300
+SPREAD_S = 4.0
+STOP_S = 30.0
+LONG_S = 3.0
+
+
+def signal_twice(service: Service) -> None:
+    """SIGTERM to each process, and again while it stops."""
+    for _ in range(2):
+        for each in service.processes.values():
+            each.send(signal.SIGTERM)
+        wait_until(lambda: "worker_stopped" in all_logs(service) or len(service.pids()) < 10, STOP_S, "they stop")
+
+
+def signal_everybody(service: Service) -> None:
+    """As platforms do: SIGTERM to every process there is, children that run tasks included."""
+    for pid in service.pids():
+        try:
+            os.kill(pid, signal.SIGTERM)
+        except ProcessLookupError:
+            continue
+
+
+def signal_groups(service: Service) -> None:
+    """As a terminal does with ctrl-C: the whole group of each process."""
+    for each in service.processes.values():
+        os.killpg(each.pid, signal.SIGINT)
+
+
+@pytest.mark.parametrize("stop", [signal_twice, signal_everybody, signal_groups])
+def test_everything_stops_in_mid_load_and_goes_on_after_a_restart(
+    new_service: NewService, witness: Witness, stop: Callable[[Service], None]
+) -> None:
+    service = new_service()
+    every_tenth_is_long = [{"seconds": LONG_S}, *[{}] * 9]
+    begin, ids = create_spread(service.client, witness, count=TASKS, over_s=SPREAD_S, payloads=every_tenth_is_long)
+    sleep_until(begin + SPREAD_S / 2)
+    bear_with_granian(service)
+    stopped_at = time.time()
+    stop(service)
+    service.terminate(list(service.processes.values()), seconds=stopped_at + STOP_S - time.time())
+    service.wait_until_nothing_is_left()
+
+    begun = {task_id for task_id, _ in witness.begun()}
+    assert 0 < len(begun) < TASKS
+    service.start(web=1)
+    stopped = {each["id"]: each for each in service.client.list_all(type="witness")}
+    assert {stopped[each]["state"] for each in begun} == {"succeeded"}, "what had begun was to end"
+    waiting = [stopped[each] for each in ids if each not in begun]
+    assert {(each["state"], each["attempt"], each["worker_id"]) for each in waiting} == {("scheduled", 0, None)}
+    assert {(each["started_at"], each["lag_ms"]) for each in waiting} == {(None, None)}
+
+    service.start(promoter=1, worker=2, sweeper=1, scheduler=1)
+    done = service.client.wait_final(ids, timeout=40)
+    assert {(each["state"], each["attempt"]) for each in done.values()} == {("succeeded", 1)}
+    witness.assert_ran_once(ids)
+
+
+def test_what_outlasts_the_grace_is_killed_and_recorded(new_service: NewService, witness: Witness) -> None:
+    service = new_service({"SHUTDOWN_GRACE_S": "1"})
+    create = service.client.create
+    once = create("witness", witness.payload(seconds=60), timeout_s=90)["id"]
+    again = create("witness", witness.payload(seconds=2.5), timeout_s=90, max_attempts=2)["id"]
+    wait_until(lambda: len(witness.begun()) == 2, 10, "both have begun")
+    service.terminate(service.living("worker"), seconds=5)
+    lost = service.client.get(once)
+    assert (lost["state"], lost["error"]["type"], lost["attempt"]) == ("failed", "worker_lost", 1)
+    assert service.client.get(again)["state"] == "scheduled"
+    service.start(worker=1)
+    done = service.client.get(again, wait_s=15)
+    assert (done["state"], done["attempt"]) == ("succeeded", 2)
+
+
+def test_signals_at_any_instant_and_in_any_number_stop_a_process() -> None:
+    """They must find neither a lock that the interrupted code holds, nor an interpreter without handlers."""
+    code = "from workers.loop import stop_on_signals as s; e = s(); print(flush=True)\nwhile not e.is_set(): e.wait(0)"
+    command = [sys.executable, "-c", code]
+    for _ in range(8):
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+            assert process.stdout
+            process.stdout.readline()
+            for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT):
+                process.send_signal(number)
+            try:
+                assert process.wait(5) == 0
+            finally:
+                process.kill()
+
+
+def bear_with_granian(service: Service) -> None:
+    """It stops in order, too, but says otherwise.
+
+    1 when its children, signalled as well, have ended before it asked them to; killed by SIGTERM when another one
+    comes while its interpreter ends.
+    """
+    for each in service.living("web"):
+        each.expected_codes = {0, 1, -signal.SIGTERM}
+
+
+def all_logs(service: Service) -> str:
+    """What all processes have logged."""
+    return "\n".join(each.stderr.read_text() for each in service.processes.values())

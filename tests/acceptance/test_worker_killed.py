@@ -1,0 +1,103 @@
+"""A worker that dies leaves a named outcome, never a silence; and nothing of it lives on."""
+
+from __future__ import annotations
+
+import signal
+import time
+from typing import TYPE_CHECKING
+
+from tests.acceptance.client import new_task, seconds
+from tests.acceptance.conditions import wait_until
+from tests.acceptance.processes import descendants, is_alive
+
+if TYPE_CHECKING:
+    from tests.acceptance.client import Json
+    from tests.acceptance.conftest import NewService
+    from tests.acceptance.processes import ServiceProcess
+    from tests.acceptance.witness import Witness
+
+QUICK = {"HEARTBEAT_S": "1", "WORKER_DEAD_AFTER_S": "5", "SLOTS": "4"}
+SLOTS = 8
+SETTLED_WITHIN_S = 20.0
+
+
+def test_what_a_killed_worker_ran_is_settled_and_the_rest_runs_elsewhere(
+    new_service: NewService, witness: Witness
+) -> None:
+    service = new_service(QUICK)
+    payload = witness.payload(seconds=3)
+    running = service.client.create_many(
+        [new_task("witness", payload, max_attempts=1 + 2 * (n % 2), timeout_s=30) for n in range(SLOTS)]
+    )
+    wait_until(lambda: len(witness.begun()) == SLOTS, 15, "both workers are full")
+    waiting = service.client.create_many([new_task("witness", witness.payload()) for _ in range(40)])
+    victim = service.living("worker")[0]
+    children = descendants(victim.pid)
+    assert len(children) >= 4
+    held = [each for each in service.client.list_all(state="running") if is_run_by(each, victim)]
+    assert len(held) == 4
+
+    victim.kill()
+    killed_at = time.time()
+    wait_until(lambda: not any(map(is_alive, children)), 3, "nothing of the killed worker lives")
+    done = service.client.wait_final([each["id"] for each in [*running, *waiting]], timeout=30)
+
+    for each in held:
+        after = done[each["id"]]
+        if each["max_attempts"] == 1:
+            assert (after["state"], after["attempt"]) == ("failed", 1)
+            assert (after["error"]["type"], after["error"]["attempt"]) == ("worker_lost", 1)
+            assert seconds(after["finished_at"]) - killed_at < SETTLED_WITHIN_S
+        else:
+            assert (after["state"], after["attempt"], after["error"]) == ("succeeded", 2, None)
+            assert seconds(after["started_at"]) - killed_at < SETTLED_WITHIN_S
+        assert not (after["state"] == "succeeded" and is_run_by(after, victim))
+    kept = {each["id"] for each in [*running, *waiting]} - {each["id"] for each in held}
+    assert {(done[each]["state"], done[each]["attempt"]) for each in kept} == {("succeeded", 1)}
+    begun = witness.begun()
+    assert len(begun) == len(set(begun))
+
+
+def test_what_a_worker_took_off_the_queue_when_it_was_killed_runs(new_service: NewService, witness: Witness) -> None:
+    """Killed again and again in the middle of a flood of short tasks: begun ones may be lost with a name, no others."""
+    service = new_service(QUICK)
+    created = service.client.create_many(
+        [new_task("witness", witness.payload(), execute_at=time.time() + 2.5 + n / 500) for n in range(1500)]
+    )
+    for share in (0.2, 0.4, 0.6):
+        wait_until(lambda share=share: len(witness.begun()) > share * 1500, 20, f"{share} have begun")  # type: ignore[misc]
+        service.living("worker")[0].kill()
+        service.start(worker=1)
+    done = service.client.wait_final([each["id"] for each in created], timeout=40)
+    begun = witness.begun()
+    assert len(begun) == len(set(begun)), "began twice"
+    lost = {each["id"] for each in done.values() if each["state"] != "succeeded"}
+    assert {done[each]["error"]["type"] for each in lost} <= {"worker_lost"}
+    assert {(each, 1) for each in done.keys() - lost} <= set(begun)
+
+
+def test_a_worker_that_was_frozen_changes_nothing_when_it_thaws(new_service: NewService, witness: Witness) -> None:
+    service = new_service(QUICK)
+    payload = witness.payload(seconds=2.5)
+    created = service.client.create_many(
+        [new_task("witness", payload, max_attempts=1 + 2 * (n % 2), timeout_s=30) for n in range(SLOTS)]
+    )
+    wait_until(lambda: len(witness.begun()) == SLOTS, 15, "both workers are full")
+    victim = service.living("worker")[0]
+    held = [each["id"] for each in service.client.list_all(state="running") if is_run_by(each, victim)]
+    victim.send(signal.SIGSTOP)
+    done = service.client.wait_final([each["id"] for each in created], timeout=30)
+    victim.send(signal.SIGCONT)
+    for each in held:
+        expected = ("failed", 1) if done[each]["max_attempts"] == 1 else ("succeeded", 2)
+        assert (done[each]["state"], done[each]["attempt"]) == expected
+    wait_until(lambda: "outcomes_fenced" in victim.stderr.read_text(), 10, "its late outcomes are refused")
+    again = service.client.create_many([new_task("nap", {"seconds": 1}) for _ in range(SLOTS)])
+    after = service.client.wait_final([each["id"] for each in again], timeout=20)
+    assert any(is_run_by(each, victim) for each in after.values()), "it works again"
+    assert service.client.wait_final(list(done), timeout=1) == done
+
+
+def is_run_by(task: Json, worker: ServiceProcess) -> bool:
+    """Names of workers hold their process id."""
+    return task["worker_id"] is not None and f".{worker.pid}." in task["worker_id"]

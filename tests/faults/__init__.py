@@ -1,0 +1,1 @@
+"""Faults on purpose, with a seed: `make chaos`."""

@@ -1,0 +1,172 @@
+"""Task types for tests: what a user's own module could do, and what it should not."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from app.task_types import TaskContext, task_type
+
+
+class Nap(Struct, forbid_unknown_fields=True):
+    """How long to sleep."""
+
+    seconds: float
+
+
+class Witness(Struct, forbid_unknown_fields=True):
+    """The file to append to, how long to sleep after it, and whether to take the process down then."""
+
+    file: str
+    seconds: float = 0.0
+    die: bool = False
+
+
+@task_type("noop")
+def noop(_context: TaskContext, payload: dict[str, Any]) -> dict[str, Any]:
+    """Answer the payload."""
+    return payload
+
+
+@task_type("whoami", max_attempts=3)
+def whoami(context: TaskContext, _payload: dict[str, Any]) -> dict[str, Any]:
+    """Answer who ran it, as which attempt."""
+    return {"pid": os.getpid(), "id": context.id, "attempt": context.attempt}
+
+
+@task_type("nap", payload=Nap, timeout_s=60)
+def nap(_context: TaskContext, payload: Nap) -> str:
+    """Sleep."""
+    time.sleep(payload.seconds)
+    return "rested"
+
+
+@task_type("thread-nap", payload=Nap, isolation="thread")
+def thread_nap(_context: TaskContext, payload: Nap) -> str:
+    """Sleep in a thread, and tell which."""
+    time.sleep(payload.seconds)
+    return threading.current_thread().name
+
+
+@task_type("fail")
+def fail(_context: TaskContext, _payload: dict[str, Any]) -> None:
+    """Raise."""
+    raise ValueError("as \0 asked \ud800")
+
+
+@task_type("fail-twice", max_attempts=3)
+def fail_twice(context: TaskContext, _payload: dict[str, Any]) -> str:
+    """Raise in the first two attempts."""
+    if context.attempt < 3:
+        raise RuntimeError(f"attempt {context.attempt}")
+    return "at last"
+
+
+@task_type("quit")
+def quit_python(_context: TaskContext, _payload: dict[str, Any]) -> None:
+    """Raise SystemExit."""
+    sys.exit(3)
+
+
+@task_type("die")
+def die(_context: TaskContext, _payload: dict[str, Any]) -> None:
+    """Take the process down."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@task_type("stubborn", timeout_s=1)
+def stubborn(_context: TaskContext, _payload: dict[str, Any]) -> None:
+    """Swallow every exception, for ever."""
+    while True:
+        try:
+            time.sleep(0.1)
+        except BaseException:  # noqa: BLE001
+            continue
+
+
+@task_type("spin", timeout_s=1)
+def spin(_context: TaskContext, _payload: dict[str, Any]) -> int:
+    """Loop in C, holding the interpreter."""
+    return sum(range(10**13))
+
+
+@task_type("oversleep", timeout_s=1)
+def oversleep(_context: TaskContext, _payload: dict[str, Any]) -> None:
+    """Sleep past the timeout."""
+    time.sleep(600)
+
+
+@task_type("parent", timeout_s=1)
+def parent(_context: TaskContext, payload: dict[str, Any]) -> None:
+    """Start a process that would outlive us, write its pid, and sleep past the timeout."""
+    child = subprocess.Popen(["sleep", "600"])
+    Path(payload["file"]).write_text(str(child.pid))
+    time.sleep(600)
+
+
+@task_type("large")
+def large(_context: TaskContext, _payload: dict[str, Any]) -> str:
+    """Return more than may be kept."""
+    return "x" * 300_000
+
+
+@task_type("nul")
+def nul(_context: TaskContext, _payload: dict[str, Any]) -> str:
+    """Return what JSON may hold and Postgres may not."""
+    return "a\0b"
+
+
+@task_type("unprintable")
+def unprintable(_context: TaskContext, _payload: dict[str, Any]) -> object:
+    """Return what is not JSON."""
+    return object()
+
+
+@task_type("witness", payload=Witness)
+def witness(context: TaskContext, payload: Witness) -> int:
+    """Append a line when it begins, and one when it ends if it sleeps in between: seen outside the system."""
+    _append(payload.file, "began", context)
+    if payload.seconds:
+        time.sleep(payload.seconds)
+        _append(payload.file, "ended", context)
+    if payload.die:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return context.attempt
+
+
+def _append(file: str, what: str, context: TaskContext) -> None:
+    """One write with O_APPEND: lines of several processes do not mix."""
+    fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+    try:
+        os.write(fd, f"{what} {context.id} {context.attempt} {time.time():.6f} {os.getpid()}\n".encode())
+    finally:
+        os.close(fd)
+
+
+@task_type("return-twice")
+def return_twice(context: TaskContext, _payload: dict[str, Any]) -> str:
+    """Fork, and return in both processes."""
+    os.fork()
+    return context.id
+
+
+@task_type("leave-behind")
+def leave_behind(context: TaskContext, _payload: dict[str, Any]) -> str:
+    """Succeed, with a process and a thread that go on."""
+    subprocess.Popen(["sleep", "600"])
+    threading.Thread(target=time.sleep, args=(600,)).start()
+    return context.id
+
+
+@task_type("close-files")
+def close_files(_context: TaskContext, _payload: dict[str, Any]) -> None:
+    """Close the files of others."""
+    os.closerange(3, 256)

@@ -1,0 +1,51 @@
+"""The API in front of the test servers, called without a network."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+
+from app.api import create_app
+from app.api.services import KEY
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from redis import Redis
+    from sqlalchemy import Engine
+
+    from app.config import Settings
+    from app.task_types import TaskTypes
+
+
+@pytest.fixture(scope="session")
+def web(settings: Settings, types: TaskTypes) -> Iterator[Flask]:
+    """The application as the web process makes it."""
+    app = create_app(settings, types)
+    yield app
+    app.extensions[KEY].engine.dispose()
+
+
+@pytest.fixture
+def another(settings: Settings, types: TaskTypes, engine: Engine, redis: Redis) -> Iterator[Callable[..., FlaskClient]]:
+    """Makes clients of applications with other settings; each logs to the stderr of the moment it is made in."""
+    with ExitStack() as made:
+
+        def make(**changed: Any) -> FlaskClient:
+            app = create_app(msgspec.structs.replace(settings, **changed), types)
+            made.callback(app.extensions[KEY].engine.dispose)
+            made.callback(app.extensions[KEY].redis.close)
+            return app.test_client()
+
+        yield make
+
+
+@pytest.fixture
+def client(web: Flask, engine: Engine, redis: Redis) -> FlaskClient:
+    """A client of the API; no tasks, an empty Redis."""
+    return web.test_client()

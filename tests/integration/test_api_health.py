@@ -1,0 +1,126 @@
+"""GET /health, GET /ready, and what still works when a server is away."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy import text
+
+from app.api.resources.checks import SILENT, Check, ask_all
+from app.api.resources.health import ask_redis
+from app.ledger.schema import needed_version
+from tests.integration.asking import FUTURE, PAST, body, create, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask.testing import FlaskClient
+    from redis import Redis
+    from sqlalchemy import Engine
+
+NOBODY_LISTENS = "127.0.0.1:1"
+
+
+URLS = {
+    "database_url": f"postgresql+psycopg://x:secret@{NOBODY_LISTENS}/x",
+    "redis_url": f"redis://:secret@{NOBODY_LISTENS}/0",
+}
+
+
+@pytest.fixture
+def without(another: Callable[..., FlaskClient]) -> Callable[[str], FlaskClient]:
+    """A client of an application for which one server is away."""
+    return lambda server: another(**{f"{server}_url": URLS[f"{server}_url"]})
+
+
+def test_a_process_that_lives_says_so(client: FlaskClient) -> None:
+    assert body(client.get("/health")) == {"status": "alive"}
+
+
+def test_a_process_that_has_everything_is_ready(client: FlaskClient) -> None:
+    assert body(client.get("/ready")) == {
+        "status": "ready",
+        "checks": {"postgres": "ok", "redis": "ok"},
+        "warnings": [],
+    }
+
+
+def test_without_postgres_it_lives_and_is_not_ready(without: Callable[[str], FlaskClient]) -> None:
+    client = without("database")
+    assert client.get("/health").status_code == 200
+    answer = client.get("/ready")
+    assert problem(answer, 503, "not-ready") == {"postgres": "does not answer"}
+    assert answer.headers["Retry-After"]
+    assert "secret" not in answer.text
+
+
+def test_without_redis_it_is_not_ready(without: Callable[[str], FlaskClient]) -> None:
+    answer = without("redis").get("/ready")
+    assert problem(answer, 503, "not-ready") == {"redis": "ConnectionError"}
+    assert NOBODY_LISTENS not in answer.text
+
+
+def test_behind_the_migrations_it_is_not_ready(client: FlaskClient, engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
+        try:
+            told = problem(client.get("/ready"), 503, "not-ready")
+        finally:
+            connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": needed_version()})
+    assert told == {"postgres": "the schema is behind the code: run the migrations"}
+
+
+def test_without_any_migration_it_is_not_ready(client: FlaskClient, engine: Engine) -> None:
+    with engine.connect() as connection:
+        connection.execute(text("ALTER TABLE alembic_version RENAME TO elsewhere"))
+        try:
+            problem(client.get("/ready"), 503, "not-ready")
+        finally:
+            connection.execute(text("ALTER TABLE elsewhere RENAME TO alembic_version"))
+
+
+def test_a_redis_that_may_forget_is_ready_with_a_warning(client: FlaskClient, redis: Redis) -> None:
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        told = body(client.get("/ready"))
+        assert ask_redis(redis) == "ok, but maxmemory-policy is allkeys-lru, not noeviction"
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
+    assert told["status"] == "ready"
+    assert told["warnings"] == ["redis: maxmemory-policy is allkeys-lru, not noeviction"]
+
+
+def test_a_frozen_server_is_asked_once_and_not_waited_for() -> None:
+    thawed, asked = threading.Event(), []
+    check = Check("frozen", lambda: asked.append(1) or str(thawed.wait(10)))  # type: ignore[func-returns-value]
+    assert [ask_all([check], limit_s=0.01) for _ in range(3)] == [{"frozen": SILENT}] * 3
+    assert asked == [1]
+    thawed.set()
+    check.begin().result(timeout=10)
+
+
+def test_without_postgres_requests_are_a_503_that_says_when_to_come_back(without: Callable[[str], FlaskClient]) -> None:
+    client = without("database")
+    for answer in (
+        client.post("/tasks", json={"type": "foo", "execute_at": PAST}),
+        client.get("/tasks"),
+        client.get("/tasks/next"),
+        client.get("/types"),
+        client.delete("/tasks/01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"),
+        client.post("/tasks/claim", json={"worker_id": "w"}),
+    ):
+        problem(answer, 503, "ledger-away")
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "secret" not in answer.text
+
+
+def test_without_redis_tasks_are_created_listed_shown_and_deleted(without: Callable[[str], FlaskClient]) -> None:
+    client = without("redis")
+    task = create(client, execute_at=PAST)
+    create(client, execute_at=FUTURE)
+    assert body(client.get("/tasks"))["count"] == 2
+    assert client.get(f"/tasks/{task['id']}").status_code == 200
+    assert body(client.delete(f"/tasks/{task['id']}"))["state"] == "deleted"
+    problem(client.get("/rq/0/data/queues.json"), 503, "redis-away")

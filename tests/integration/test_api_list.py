@@ -1,0 +1,166 @@
+"""GET /tasks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.asking import body, create, fields, lease, run
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+    from sqlalchemy import Engine
+
+
+def ids(client: FlaskClient, query: str = "") -> list[str]:
+    """The ids of a list, in its order."""
+    answer = client.get(f"/tasks{query}")
+    assert answer.status_code == 200, answer.text
+    return [task["id"] for task in body(answer)["tasks"]]
+
+
+def at(second: int) -> str:
+    """An instant of one minute far away."""
+    return f"2100-01-01T00:00:{second:02}Z"
+
+
+def test_tasks_come_in_order_of_time_then_id(client: FlaskClient) -> None:
+    late, early, twin = (create(client, execute_at=at(second))["id"] for second in (2, 1, 1))
+    assert ids(client) == [early, twin, late]
+    assert ids(client, "?order=execute_at,id") == ids(client, "?order=execute_at") == ids(client)
+    assert ids(client, "?order=-execute_at") == [late, twin, early]
+
+
+def test_an_empty_list_is_a_list(client: FlaskClient) -> None:
+    assert body(client.get("/tasks")) == {"tasks": [], "count": 0, "next_cursor": None}
+
+
+def test_an_entry_is_the_task_itself(client: FlaskClient) -> None:
+    task = create(client, payload={"a": 1})
+    assert body(client.get("/tasks"))["tasks"] == [body(client.get(f"/tasks/{task['id']}"))]
+
+
+@pytest.mark.parametrize("order", ["execute_at,id", "-execute_at"])
+def test_pages_cover_everything_once(client: FlaskClient, order: str) -> None:
+    for second in (1, 1, 1, 2, 2, 3, 3):
+        create(client, execute_at=at(second))
+    whole, paged, url = ids(client, f"?order={order}"), [], f"/tasks?order={order}&limit=2"
+    while url:
+        answer = client.get(url)
+        page = body(answer)
+        assert page["count"] == len(page["tasks"]) <= 2
+        paged += [task["id"] for task in page["tasks"]]
+        link = answer.headers.get("Link", "")
+        assert bool(link) == bool(page["next_cursor"])
+        url = link.partition("<")[2].partition(">")[0]
+        assert not link or link.endswith('>; rel="next"')
+    assert paged == whole
+    assert len(whole) == 7
+
+
+def test_the_link_keeps_the_filters(client: FlaskClient) -> None:
+    kept = [create(client, type="bar", execute_at=at(second))["id"] for second in (1, 2)]
+    create(client, type="foo", execute_at=at(3))
+    link = client.get("/tasks?type=bar&type=BAZ&limit=1&since=2100-01-01T00:00:00%2B00:00").headers["Link"]
+    assert ids(client, link.partition("<")[2].partition(">")[0].removeprefix("/tasks")) == kept[1:]
+
+
+def test_filters_combine(client: FlaskClient) -> None:
+    wanted = create(client, type="bar", execute_at=at(2))["id"]
+    create(client, type="bar", execute_at=at(3))
+    create(client, type="foo", execute_at=at(2))
+    assert ids(client, f"?type=BAR&state=scheduled&since={at(2)}&until={at(3)}") == [wanted]
+
+
+def test_a_filter_repeats_or_takes_commas(client: FlaskClient) -> None:
+    foo, bar, baz = (create(client, type=name, execute_at=at(n))["id"] for n, name in enumerate(("foo", "bar", "baz")))
+    assert ids(client, "?type=foo&type=bar") == ids(client, "?type=bar,foo") == [foo, bar]
+    assert ids(client, "?type=foo&type=bar,baz") == [foo, bar, baz]
+
+
+def test_deleted_tasks_are_listed_only_when_asked_for(client: FlaskClient) -> None:
+    gone, here = create(client)["id"], create(client)["id"]
+    client.delete(f"/tasks/{gone}")
+    assert ids(client) == [here]
+    assert ids(client, "?state=deleted") == [gone]
+    assert ids(client, "?state=deleted,scheduled") == [gone, here]
+
+
+def test_states_are_told_apart(client: FlaskClient) -> None:
+    running, scheduled = lease(client)["id"], create(client)["id"]
+    assert ids(client, "?state=running") == [running]
+    assert ids(client, "?state=Scheduled") == [scheduled]
+    assert ids(client, "?state=failed") == []
+
+
+def test_the_beginning_of_an_id_finds_it(client: FlaskClient) -> None:
+    task, other = create(client)["id"], create(client)["id"]
+    assert ids(client, f"?q={task}") == ids(client, f"?q={task.replace('-', '')}") == [task]
+    assert set(ids(client, f"?q={task[:4].upper()}")) == {task, other}
+    assert ids(client, "?q=ffff") == []
+
+
+def test_one_deep_result_does_not_spoil_the_list(client: FlaskClient, engine: Engine) -> None:
+    held = lease(client)
+    deep = "[" * 700 + "]" * 700
+    run(engine, "UPDATE tasks SET result = CAST(:deep AS jsonb), started_at = '2030-01-31T08:30:00.25Z'", deep=deep)
+    answer = client.get("/tasks")
+    assert answer.status_code == 200
+    assert deep in answer.text
+    assert '"started_at":"2030-01-31T08:30:00.250000Z"' in answer.text
+    assert client.get(f"/tasks/{held['id']}").status_code == 200
+
+
+REFUSED: list[tuple[str, str]] = [
+    ("state", "state=asleep"),
+    ("state", "state="),
+    ("state", "state=running,"),
+    ("type", "type=nope"),
+    ("type", "type=%00"),
+    ("since", "since=yesterday"),
+    ("since", "since=2030-01-01T00:00:00"),
+    ("since", "since=2030-01-01T00:00:00+01:00"),
+    ("until", "until=9999-12-31T23:59:59-14:00"),
+    ("until", "until="),
+    ("q", "q=abc"),
+    ("q", "q=xyzw"),
+    ("q", "q=----"),
+    ("q", "q=" + "0" * 33),
+    ("order", "order=created_at"),
+    ("order", "order=-execute_at,id;drop"),
+    ("limit", "limit=0"),
+    ("limit", "limit=-1"),
+    ("limit", "limit=1001"),
+    ("limit", "limit=9223372036854775808"),
+    ("limit", "limit=1.5"),
+    ("limit", "limit=%D9%A3"),
+    ("limit", "limit="),
+    ("limit", "limit=1&limit=1"),
+    ("cursor", "cursor="),
+    ("cursor", "cursor=AAAA"),
+    ("cursor", "cursor=%F0%9F%98%80"),
+    ("cursor", "cursor=" + "A" * 43 + "%3D"),
+    ("cursor", "cursor=" + "A" * 100_000),
+    ("offset", "offset=10"),
+    ("State", "State=running"),
+    ("filter", "filter=colour:red"),
+]
+
+
+@pytest.mark.parametrize(("name", "query"), REFUSED, ids=lambda text: str(text)[:40])
+def test_an_unknown_value_or_parameter_is_refused(client: FlaskClient, name: str, query: str) -> None:
+    assert list(fields(client.get(f"/tasks?{query}"))) == [name]
+
+
+def test_every_wrong_parameter_is_named(client: FlaskClient) -> None:
+    told: Any = fields(client.get("/tasks?state=x&limit=0&since=x&page=2"))
+    assert set(told) == {"state", "limit", "since", "page"}
+
+
+def test_a_cursor_belongs_to_its_filters(client: FlaskClient) -> None:
+    for second in (1, 2):
+        create(client, execute_at=at(second))
+    cursor = body(client.get("/tasks?limit=1"))["next_cursor"]
+    assert list(fields(client.get(f"/tasks?limit=1&state=scheduled&cursor={cursor}"))) == ["cursor"]
+    assert list(fields(client.get(f"/tasks?limit=1&cursor={cursor[:-4]}"))) == ["cursor"]

@@ -1,0 +1,161 @@
+"""The OpenAPI document, and the page that shows it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.web import __file__ as web
+from tests.integration.asking import body
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask.testing import FlaskClient
+
+METHODS = {"get", "post", "put", "patch", "delete"}
+UNDOCUMENTED = {"/openapi.json", "/docs", "/problems/", "/problems/{slug}"}
+
+
+@pytest.fixture
+def document(client: FlaskClient) -> dict[str, Any]:
+    """The document as it is served."""
+    return body(client.get("/openapi.json"))
+
+
+def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
+    """Every operation with its method and path."""
+    for path, item in document["paths"].items():
+        for method in METHODS & item.keys():
+            yield method, path, item[method]
+
+
+def references(part: Any) -> Iterator[str]:
+    """Every `$ref` below."""
+    if isinstance(part, dict):
+        yield from ([part["$ref"]] if isinstance(part.get("$ref"), str) else [])
+        for inner in part.values():
+            yield from references(inner)
+    elif isinstance(part, list):
+        for inner in part:
+            yield from references(inner)
+
+
+def test_it_is_openapi_3_1_with_every_part_it_needs(document: dict[str, Any]) -> None:
+    assert document["openapi"] == "3.1.0"
+    assert document["info"]["title"] == "Punctual"
+    assert document["info"]["version"]
+    assert set(document) >= {"openapi", "info", "paths", "components", "tags"}
+
+
+def test_every_route_is_documented(client: FlaskClient, document: dict[str, Any]) -> None:
+    routed = {
+        (method.lower(), re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", rule.rule))
+        for rule in client.application.url_map.iter_rules()
+        for method in (rule.methods or set()) - {"HEAD", "OPTIONS", "PUT"}
+        if not rule.rule.startswith(("/static", "/rq", "/task/")) and rule.rule != "/task"
+    }
+    documented = {(method, path) for method, path, _ in operations(document)}
+    assert {(method, path) for method, path in routed if path not in UNDOCUMENTED} == documented
+
+
+def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
+    for reference in set(references(document)):
+        found: Any = document
+        for step in reference.removeprefix("#/").split("/"):
+            found = found[step]
+        assert isinstance(found, dict)
+
+
+def test_every_operation_has_a_name_of_its_own_a_tag_and_a_summary(document: dict[str, Any]) -> None:
+    names = [operation["operationId"] for _, _, operation in operations(document)]
+    assert len(names) == len(set(names))
+    tags = {tag["name"] for tag in document["tags"]}
+    for _, _, operation in operations(document):
+        assert operation["summary"]
+        assert operation["description"]
+        assert set(operation["tags"]) <= tags
+
+
+def test_every_path_parameter_is_declared(document: dict[str, Any]) -> None:
+    for path, item in document["paths"].items():
+        declared = {each["name"]: each for each in item.get("parameters", [])}
+        assert set(re.findall(r"{(\w+)}", path)) == set(declared)
+        assert all(each["required"] and each["in"] == "path" for each in declared.values())
+
+
+def test_every_parameter_has_a_schema_and_a_description(document: dict[str, Any]) -> None:
+    for _, _, operation in operations(document):
+        for parameter in operation.get("parameters", []):
+            assert parameter["in"] in {"query", "header"}
+            assert parameter["schema"]
+            assert parameter["description"]
+
+
+def test_every_answer_is_described_and_errors_are_problems(document: dict[str, Any]) -> None:
+    for method, path, operation in operations(document):
+        for status, response in operation["responses"].items():
+            assert response["description"], (method, path, status)
+            assert "X-Request-ID" in response["headers"]
+            if int(status) >= 400:
+                assert list(response["content"]) == ["application/problem+json"]
+                assert response["content"]["application/problem+json"]["examples"]
+            elif int(status) != 204:
+                assert response["content"]["application/json"]["examples"]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "statuses"),
+    [
+        ("post", "/tasks", {"201", "400", "413", "415", "422", "500", "503"}),
+        ("get", "/tasks", {"200", "422", "500", "503"}),
+        ("get", "/tasks/{task_id}", {"200", "404", "422", "500", "503"}),
+        ("delete", "/tasks/{task_id}", {"200", "204", "404", "409", "422", "500", "503"}),
+        ("get", "/tasks/next", {"200", "204", "422", "500", "503"}),
+        ("post", "/tasks/claim", {"200", "204", "400", "413", "415", "422", "500", "503"}),
+        ("post", "/tasks/{task_id}/claim", {"200", "400", "404", "409", "413", "415", "422", "500", "503"}),
+        ("post", "/tasks/{task_id}/complete", {"200", "400", "404", "409", "413", "415", "422", "500", "503"}),
+        ("get", "/types", {"200", "422", "500", "503"}),
+        ("get", "/ready", {"200", "422", "500", "503"}),
+        ("get", "/health", {"200", "422", "500"}),
+    ],
+)
+def test_an_operation_names_every_status_it_can_answer(
+    document: dict[str, Any], method: str, path: str, statuses: set[str]
+) -> None:
+    assert set(document["paths"][path][method]["responses"]) == statuses
+
+
+def test_nothing_of_schemas_is_left_unused_or_unnamed(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    used = {reference.rpartition("/")[2] for reference in references(document) if "/schemas/" in reference}
+    assert used == set(schemas)
+    assert schemas["TaskState"]["enum"] == sorted(schemas["TaskState"]["enum"])
+    assert schemas["NewTask"]["required"] == ["type"]
+    assert schemas["NewTask"]["additionalProperties"] is False
+
+
+def test_the_page_asks_this_host_only(client: FlaskClient) -> None:
+    answer = client.get("/docs")
+    assert answer.content_type.startswith("text/html")
+    links = re.findall(r'(?:src|href)="([^"]*)"', answer.text)
+    assert len(links) >= 4
+    assert all(link.startswith("/") and not link.startswith("//") for link in links if link != "data:,")
+    for link in links:
+        assert link == "data:," or client.get(link, buffered=True).status_code == 200
+
+
+def test_the_page_has_no_inline_script_and_forbids_it(client: FlaskClient) -> None:
+    answer = client.get("/docs")
+    assert not re.search(r"<script>|<script [^>]*>[^<]|<style|style=| on\w+=|javascript:", answer.text)
+    policy = answer.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_the_validator_elsewhere_is_off() -> None:
+    assert "validatorUrl: null" in Path(web).with_name("static").joinpath("docs.js").read_text()

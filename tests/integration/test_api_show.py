@@ -1,0 +1,75 @@
+"""GET /tasks/{id}."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.api.resources import tasks as views
+from tests.integration.asking import FUTURE, NOBODY, PAST, body, create, fields, lease, problem
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask.testing import FlaskClient
+
+
+def test_a_task_is_shown(client: FlaskClient) -> None:
+    task = create(client)
+    task.pop("task_id")
+    assert body(client.get(f"/tasks/{task['id']}")) == task
+    assert body(client.get(f"/tasks/{task['id'].upper()}")) == task
+
+
+def test_a_running_task_tells_who_runs_it_since_when_and_how_late(client: FlaskClient) -> None:
+    task = body(client.get(f"/tasks/{lease(client)['id']}"))
+    assert (task["state"], task["worker_id"], task["attempt"]) == ("running", "w", 1)
+    assert task["started_at"].endswith("Z")
+    assert task["lag_ms"] > 1000
+    assert "claim_token" not in task
+
+
+def test_no_such_task_is_a_404(client: FlaskClient) -> None:
+    problem(client.get(f"/tasks/{NOBODY}"), 404, "task-not-found")
+
+
+def test_a_deleted_task_is_a_404_that_says_when(client: FlaskClient) -> None:
+    task = create(client)
+    deleted = body(client.delete(f"/tasks/{task['id']}"))
+    told = problem(client.get(f"/tasks/{task['id']}"), 404, "task-deleted")
+    assert told == {"deleted_at": deleted["deleted_at"]}
+
+
+def test_a_wait_ends_when_the_state_is_final(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = lease(client)
+
+    def look_until(look: Callable[[], Any], enough: Callable[[Any], bool], *, wait_s: float, pause: object) -> Any:
+        assert (wait_s, enough(look()), callable(pause)) == (30, False, True)
+        client.post(f"/tasks/{held['id']}/complete", json={"claim_token": held["claim_token"], "result": 7})
+        assert enough(look())
+        return look()
+
+    monkeypatch.setattr(views, "look_until", look_until)
+    assert body(client.get(f"/tasks/{held['id']}?wait_s=30"))["result"] == 7
+
+
+def test_a_wait_that_is_over_answers_what_there_is(client: FlaskClient) -> None:
+    task = create(client, execute_at=FUTURE)
+    assert body(client.get(f"/tasks/{task['id']}?wait_s=0.05"))["state"] == "scheduled"
+
+
+def test_nobody_waits_for_what_is_final(client: FlaskClient) -> None:
+    held = lease(client)
+    client.post(f"/tasks/{held['id']}/fail", json={"claim_token": held["claim_token"], "error": "no"})
+    assert body(client.get(f"/tasks/{held['id']}?wait_s=30"))["state"] == "failed"
+
+
+@pytest.mark.parametrize("wait", ["-1", "31", "x", "", "nan", "1e1", "1&wait_s=2"])
+def test_a_wait_out_of_bounds_is_refused(client: FlaskClient, wait: str) -> None:
+    task = create(client, execute_at=PAST)
+    assert list(fields(client.get(f"/tasks/{task['id']}?wait_s={wait}"))) == ["wait_s"]
+
+
+def test_an_unknown_parameter_is_refused(client: FlaskClient) -> None:
+    assert list(fields(client.get(f"/tasks/{create(client)['id']}?wait=1"))) == ["wait"]

@@ -1,0 +1,247 @@
+"""The command line against the real API and both servers; workers are played by the ledger's own claims."""
+
+from __future__ import annotations
+
+import json
+import threading
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner, Result
+from sqlalchemy import text
+from werkzeug.serving import WSGIRequestHandler, make_server
+
+import submit_task
+from app.cli import main
+from app.ledger import claims, workers
+from app.task import Due, Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from flask import Flask
+    from redis import Redis
+    from sqlalchemy import Engine
+
+    from app.config import Settings
+    from app.schedule.schedule import Schedule
+
+
+class Quiet(WSGIRequestHandler):
+    """HTTP/1.1, as our web server speaks it, without a log line for each request."""
+
+    protocol_version = "HTTP/1.1"
+
+    def log_request(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def address(web: Flask) -> Iterator[str]:
+    """The API on a free port."""
+    server = make_server("127.0.0.1", 0, web, threaded=True, request_handler=Quiet)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine, redis: Redis) -> Path:
+    """A working folder with a `var`; empty stores."""
+    (tmp_path / "var").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def run(address: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command against the API."""
+    monkeypatch.setenv("PUNCTUAL_URL", address)
+    return lambda *arguments: CliRunner().invoke(main, [str(each) for each in arguments], catch_exceptions=False)
+
+
+def told(result: Result) -> Any:
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def play_worker(engine: Engine, types: tuple[str, ...] = ("foo", "baz")) -> list[str]:
+    """Claim and finish all that is due; the lines that a worker would have printed."""
+    workers.heartbeat(engine, "player", queue="default", slots=16)
+    with engine.connect() as connection:
+        ids = [str(row[0]) for row in connection.execute(text("SELECT id FROM tasks WHERE state = 'scheduled'"))]
+    mine = claims.claim(engine, ids, worker_id="player", types=types, token=claims.new_token()).mine
+    lines = {each.id: f"Foo {each.id}" if each.type == "foo" else "Baz 17" for each in mine}
+    outcomes = [Outcome(each.id, each.token, result=json.dumps({"output": lines[each.id]})) for each in mine]
+    claims.finish(engine, outcomes)
+    return list(lines.values())
+
+
+def test_a_task_is_created_listed_shown_and_deleted(run: Any) -> None:
+    created = told(run("task", "create", "foo", "--in", "5m", "--timeout-s", 7, "--payload", '{"a": 1}', "--json"))
+    assert (created["state"], created["timeout_s"], created["payload"]) == ("scheduled", 7, {"a": 1})
+    assert [each["id"] for each in told(run("task", "list", "--state", "scheduled", "--json"))] == [created["id"]]
+    assert created["id"] in run("task", "list", "--type", "foo,baz", "--since", "2020-01-01T00:00:00+01:00").stdout
+    assert "No such tasks." in run("task", "list", "--type", "baz").stdout
+    assert "scheduled" in run("task", "show", created["id"]).stdout
+    assert "it never ran, and never will" in run("task", "delete", created["id"]).stdout
+    assert told(run("task", "delete", created["id"], "--json"))["state"] == "deleted"
+    assert run("task", "show", created["id"]).exit_code == 1
+
+
+def test_a_list_has_as_many_tasks_as_asked_for_or_all_of_them(run: Any) -> None:
+    for minutes in range(5):
+        run("task", "create", "baz", "--in", f"{minutes + 1}m")
+    assert len(told(run("task", "list", "--limit", 3, "--json"))) == 3
+    assert len(told(run("task", "list", "--all", "--json"))) == 5
+
+
+def test_show_waits_for_the_end(run: Any, engine: Engine) -> None:
+    task = told(run("task", "create", "foo", "--json"))
+    waiting = threading.Timer(0.1, play_worker, [engine])
+    waiting.start()
+    shown = told(run("task", "show", task["id"], "--wait", "20s", "--json"))
+    waiting.join()
+    assert (shown["state"], shown["result"]) == ("succeeded", {"output": f"Foo {task['id']}"})
+
+
+def test_a_refusal_tells_what_is_wrong_with_each_field_and_has_exit_code_1(run: Any) -> None:
+    refused = run("task", "create", "nonsense", "--at", "tomorrow")
+    assert refused.exit_code == 1
+    assert "type: Must be one of" in refused.output
+    assert "execute_at: Must be an RFC 3339 time" in refused.output
+    problem = run("task", "create", "nonsense", "--json")
+    assert (problem.exit_code, problem.stdout) == (1, "")
+    assert json.loads(problem.stderr)["type"] == "/problems/invalid-input"
+
+
+def test_what_was_submitted_is_verified(run: Any, engine: Engine, place: Path) -> None:
+    went = told(
+        run("submit", "--count", 60, "--spread", "1ms", "--type", "foo", "--type", "baz", "--concurrency", 4, "--json")
+    )
+    assert (went["created"], went["failed"]) == (60, 0)
+    assert len((place / "var" / "submitted.jsonl").read_text().splitlines()) == 60
+    lines = play_worker(engine)
+    (place / "out").write_text("".join(f"09:44:37 worker.1    | {line}\n" for line in lines))
+    verified = told(run("verify", "--output", "out", "--json"))
+    assert (verified["tasks"], verified["succeeded"], verified["lines"]["expected"]) == (60, 60, 60)
+    assert not any(verified[name] for name in ("missing", "twice", "early", "unfinished", "failed"))
+    assert verified["lag_max_ms"] > 0
+    table = run("verify", "--output", "out")
+    assert table.exit_code == 0
+    assert "lag p99" in table.stdout
+
+
+def test_a_line_too_many_or_too_few_is_found(run: Any, engine: Engine, place: Path) -> None:
+    run("submit", "--count", 5, "--spread", "0s", "--type", "foo")
+    lines = play_worker(engine)
+    (place / "out").write_text("\n".join([*lines, lines[0]]))
+    twice = run("verify", "--output", "out", "--json")
+    assert (twice.exit_code, json.loads(twice.stdout)["lines"]["twice"]) == (1, 1)
+    (place / "out").write_text("\n".join(lines[1:]))
+    absent = run("verify", "--output", "out", "--json")
+    assert (absent.exit_code, json.loads(absent.stdout)["lines"]["absent"]) == (1, 1)
+
+
+def test_a_task_that_vanished_or_never_ran_is_found(run: Any, engine: Engine) -> None:
+    run("submit", "--count", 5, "--spread", "0s")
+    with engine.connect() as connection:
+        connection.execute(text("DELETE FROM tasks WHERE id = (SELECT id FROM tasks LIMIT 1)"))
+    found = run("verify", "--wait", "0s", "--json")
+    assert found.exit_code == 1
+    report = json.loads(found.stdout)
+    assert (report["missing"], report["unfinished"]) == (1, 4)
+    assert "4 are not over yet" in run("verify", "--wait", "0s").stderr
+
+
+def test_a_submission_that_is_refused_says_why(run: Any) -> None:
+    refused = run("submit", "--count", 3, "--type", "nonsense", "--json")
+    assert refused.exit_code == 1
+    went = json.loads(refused.stdout)
+    assert (went["created"], went["failed"]) == (0, 3)
+    assert "type: Must be one of" in went["reason"]
+
+
+def test_what_the_script_submitted_is_verified_too(
+    run: Any, address: str, engine: Engine, place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert submit_task.main([address, "--count", "30", "--minutes", "0", "--type", "foo", "--type", "baz"]) == 0
+    assert "30 tasks in" in capsys.readouterr().out
+    play_worker(engine)
+    assert told(run("verify", "--json"))["succeeded"] == 30
+
+
+def test_the_script_says_what_was_refused(address: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert submit_task.main([address, "--count", "2", "--type", "nonsense"]) == 1
+    assert "HTTP 422" in capsys.readouterr().err
+
+
+def findings(run: Any) -> dict[str, dict[str, str]]:
+    return {each["check"]: each for each in json.loads(run("doctor", "--json").stdout)}
+
+
+def test_the_doctor_finds_nothing_where_all_is_well(run: Any, engine: Engine) -> None:
+    workers.heartbeat(engine, "player", queue="default", slots=16)
+    examined = run("doctor")
+    assert examined.exit_code == 0, examined.output
+    for check in ("settings", "postgres", "schema", "clock", "connections", "redis", "eviction", "drift", "workers"):
+        assert f"ok    {check}" in examined.stdout
+
+
+def test_the_doctor_never_shows_a_password(run: Any, settings: Settings) -> None:
+    password = settings.redis_url.partition("://:")[2].partition("@")[0]
+    assert password
+    assert password not in run("doctor").output
+    assert password not in run("doctor", "--json").output
+
+
+def test_the_doctor_misses_a_worker(run: Any) -> None:
+    assert run("doctor").exit_code == 1
+    assert findings(run)["workers"]["level"] == "fail"
+
+
+def test_the_doctor_sees_what_redis_does_not_know(run: Any, engine: Engine, schedule: Schedule) -> None:
+    old = told(run("task", "create", "baz", "--at", "2020-01-01T00:00:00Z", "--json"))
+    assert findings(run)["drift"]["level"] == "ok"
+    assert findings(run)["overdue"]["level"] == "warn"
+    schedule.remove("baz", [old["id"]])
+    assert findings(run)["drift"]["said"].startswith("1 due tasks are unknown to Redis")
+    schedule.add([Due(old["id"], "baz", datetime.now(UTC) - timedelta(seconds=60))])
+    assert findings(run)["drift"]["level"] == "ok"
+
+
+def test_the_doctor_says_what_is_away(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", "postgresql://user:secret@127.0.0.1:9/x")
+    monkeypatch.setenv("REDIS_URL", "redis://:secret@127.0.0.1:9/0")
+    examined = run("doctor")
+    assert examined.exit_code == 1
+    assert "fail  postgres     does not answer" in examined.stdout
+    assert "fail  redis        does not answer" in examined.stdout
+    assert "secret" not in examined.output
+
+
+def test_the_doctor_warns_of_a_redis_that_throws_keys_away(run: Any, redis: Redis) -> None:
+    redis.config_set("maxmemory-policy", "allkeys-lru")
+    try:
+        assert findings(run)["eviction"]["level"] == "fail"
+    finally:
+        redis.config_set("maxmemory-policy", "noeviction")
+
+
+def test_the_doctor_takes_the_settings_of_a_running_make_run(
+    run: Any, place: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    urls = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
+    for name in urls:
+        monkeypatch.delenv(name)
+    assert findings(run)["settings"]["level"] == "fail"
+    (place / "var" / "run.env").write_text("".join(f"{name}={value}\n" for name, value in urls.items()))
+    assert findings(run)["postgres"]["level"] == "ok"
+
+
+def test_the_doctor_says_which_task_types_cannot_be_read(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TASK_MODULES", "no.such.module")
+    assert findings(run)["types"]["level"] == "fail"

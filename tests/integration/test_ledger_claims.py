@@ -1,0 +1,270 @@
+"""The right to run: one conditional update, all its answers, and what comes after."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import pytest
+from sqlalchemy.exc import DBAPIError
+
+from app.errors import ClaimLost, TaskDeleted, TaskNotClaimable, TaskNotDeletable, TaskNotFound
+from app.ledger import claims, leases, tasks
+from app.task import Outcome, TaskState
+from tests.making import ahead, change, ids, make
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Engine
+
+    from app.ledger.claims import Claimed
+    from app.operations import Operations
+    from app.task import Lease
+
+TYPES = ["noop", "whoami"]
+
+
+def claim(engine: Engine, wanted: list[str], worker_id: str = "w") -> Claimed:
+    return claims.claim(engine, wanted, worker_id=worker_id, types=TYPES, token=claims.new_token())
+
+
+def test_a_due_task_is_claimed_once_and_says_by_whom(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations)
+    first, second = claim(engine, ids([task])), claim(engine, ids([task]))
+    assert [each.id for each in first.mine] == ids([task])
+    assert (second.mine, second.waiting) == ([], [])
+    now = tasks.get(engine, task.id)
+    assert (now.state, now.attempt, now.worker_id) == (TaskState.RUNNING, 1, "w")
+    assert now.lag_ms is not None
+    assert now.lag_ms > 0
+
+
+def test_a_task_that_is_not_due_is_answered_with_its_instant(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations, at=ahead(60))
+    answer = claim(engine, ids([task]))
+    assert answer.mine == []
+    assert [(each.id, each.type, each.at) for each in answer.waiting] == [(str(task.id), "noop", task.execute_at)]
+
+
+def test_a_deleted_task_and_an_unknown_id_are_gone(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations)
+    operations.delete(task.id)
+    answer = claim(engine, [str(task.id), "01890000-0000-7000-8000-000000000000"])
+    assert (answer.mine, answer.waiting) == ([], [])
+
+
+def test_a_type_this_worker_does_not_know_waits_for_one_that_does(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations, task_type="foo")
+    answer = claim(engine, ids([task]))
+    assert answer.mine == []
+    assert [each.type for each in answer.waiting] == ["foo"]
+
+
+def test_eight_claimers_of_the_same_tasks_win_each_once(engine: Engine, operations: Operations) -> None:
+    wanted = ids(make(operations, 200))
+    start = threading.Barrier(8)
+
+    def race(name: int) -> list[str]:
+        start.wait()
+        return [each.id for each in claim(engine, wanted, worker_id=f"w{name}").mine]
+
+    with ThreadPoolExecutor(8) as pool:
+        won = [each for result in pool.map(race, range(8)) for each in result]
+    assert sorted(won) == sorted(wanted)
+
+
+def test_what_an_unanswered_claim_won_is_found_by_its_token(engine: Engine, operations: Operations) -> None:
+    wanted = ids(make(operations, 3))
+    token = claims.new_token()
+    claims.claim(engine, wanted[:2], worker_id="w", types=TYPES, token=token)
+    assert {each.id for each in claims.claimed_by(engine, wanted, token)} == set(wanted[:2])
+    assert claims.claimed_by(engine, wanted, claims.new_token()) == []
+
+
+def test_outcomes_are_written_by_the_holder_of_the_claim_only(engine: Engine, operations: Operations) -> None:
+    first, second = make(operations, 2)
+    held = {each.id: each for each in claim(engine, ids([first, second])).mine}
+    finished = claims.finish(
+        engine,
+        [
+            Outcome(str(first.id), held[str(first.id)].token, result='{"a": 1}'),
+            Outcome(str(second.id), claims.new_token(), result="2"),
+        ],
+    )
+    assert (finished.final, finished.fenced) == ([str(first.id)], [str(second.id)])
+    assert tasks.get(engine, first.id).result == {"a": 1}
+    assert tasks.get(engine, second.id).state is TaskState.RUNNING
+
+
+def test_writing_an_outcome_twice_is_no_fencing(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations)
+    (mine,) = claim(engine, ids([task])).mine
+    outcome = Outcome(mine.id, mine.token, result="1")
+    assert claims.finish(engine, [outcome]) == claims.finish(engine, [outcome])
+
+
+def test_a_failure_with_attempts_left_waits_for_the_next_one(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations, task_type="whoami", max_attempts=2)
+    (mine,) = claim(engine, ids([task])).mine
+    error = {"type": "handler_error", "message": "no"}
+    finished = claims.finish(engine, [Outcome(mine.id, mine.token, error=error)])
+    now = tasks.get(engine, task.id)
+    assert now.state is TaskState.SCHEDULED
+    assert now.next_attempt_at
+    assert now.next_attempt_at > ahead(0.5)
+    assert now.execute_at == task.execute_at
+    assert [each.at for each in finished.again] == [now.next_attempt_at]
+    assert now.error == {**error, "attempt": 1}
+
+
+def test_the_last_failure_is_final(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations)
+    (mine,) = claim(engine, ids([task])).mine
+    claims.finish(engine, [Outcome(mine.id, mine.token, error={"type": "timeout", "message": "late"})])
+    now = tasks.get(engine, task.id)
+    assert (now.state, now.error) == (TaskState.FAILED, {"type": "timeout", "message": "late", "attempt": 1})
+    assert now.finished_at
+
+
+def test_a_hand_back_does_not_count_as_an_attempt(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations)
+    (mine,) = claim(engine, ids([task])).mine
+    assert [each.id for each in claims.release(engine, [(mine.id, mine.token)])] == ids([task])
+    assert tasks.get(engine, task.id) == task
+    assert claims.release(engine, [(mine.id, mine.token)]) == []
+    assert claims.finish(engine, [Outcome(mine.id, mine.token, result="1")]).fenced == ids([task])
+
+
+def test_only_a_task_that_never_began_is_deleted(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations)
+    (mine,) = claim(engine, ids([task])).mine
+    with pytest.raises(TaskNotDeletable) as running:
+        tasks.delete(engine, task.id)
+    assert running.value.details == {"state": TaskState.RUNNING, "attempt": 1}
+    claims.finish(engine, [Outcome(mine.id, mine.token, result="1")])
+    with pytest.raises(TaskNotDeletable):
+        tasks.delete(engine, task.id)
+
+
+def test_a_task_between_two_attempts_is_not_deletable_for_it_ran(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations, task_type="whoami", max_attempts=2)
+    (mine,) = claim(engine, ids([task])).mine
+    claims.finish(engine, [Outcome(mine.id, mine.token, error={"type": "handler_error", "message": "no"})])
+    with pytest.raises(TaskNotDeletable):
+        tasks.delete(engine, task.id)
+
+
+def test_deleting_twice_answers_the_same(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations)
+    assert tasks.delete(engine, task.id) == tasks.delete(engine, task.id)
+    with pytest.raises(TaskDeleted):
+        tasks.show(engine, task.id)
+
+
+@pytest.mark.parametrize("state", [TaskState.SUCCEEDED, TaskState.DELETED])
+def test_no_statement_leaves_a_final_state(engine: Engine, operations: Operations, state: TaskState) -> None:
+    (task,) = make(operations)
+    if state is TaskState.DELETED:
+        tasks.delete(engine, task.id)
+    else:
+        (mine,) = claim(engine, ids([task])).mine
+        claims.finish(engine, [Outcome(mine.id, mine.token, result="1")])
+    for assignments in ("state = 'scheduled'", "result = '2'", "state = state"):
+        with pytest.raises(DBAPIError, match="final"):
+            change(engine, task.id, assignments)
+
+
+@pytest.mark.parametrize(
+    "assignments",
+    [
+        "state = 'queued'",
+        "state = 'running'",
+        "state = 'succeeded'",
+        "state = 'deleted'",
+        "execute_at = '9999-12-31T23:59:59Z'",
+        "execute_at = '1969-12-31T23:59:59Z'",
+        "timeout_s = 0",
+        "attempt = 2",
+        "max_attempts = 1000",
+    ],
+)
+def test_a_row_that_makes_no_sense_is_refused(engine: Engine, operations: Operations, assignments: str) -> None:
+    (task,) = make(operations)
+    with pytest.raises(DBAPIError, match="violates check constraint"):
+        change(engine, task.id, assignments)
+
+
+def lease(engine: Engine, task_id: UUID) -> Lease:
+    return leases.lease_one(engine, task_id, worker_id="outside", types=["outside"])
+
+
+def test_outside_workers_get_what_is_due_earliest(engine: Engine, operations: Operations) -> None:
+    late, early = make(operations, task_type="outside", at=ahead(-1))[0], make(operations, task_type="outside")[0]
+    make(operations, task_type="noop")
+    found = leases.lease_due(engine, worker_id="outside", types=["outside"], limit=10)
+    assert [each.task.id for each in found] == [early.id, late.id]
+    assert leases.lease_due(engine, worker_id="outside", types=["outside"], limit=10) == []
+
+
+def test_an_outcome_said_twice_for_a_lost_answer_stands_once(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations, task_type="outside")
+    held = lease(engine, task.id)
+    outcome = Outcome(str(task.id), str(held.claim_token), result="1")
+    assert leases.finish_lease(engine, task.id, outcome) == leases.finish_lease(engine, task.id, outcome)
+
+
+def test_among_leased_tasks_the_one_due_earliest_comes_first(engine: Engine, operations: Operations) -> None:
+    retried, fresh = (
+        make(operations, task_type="outside", max_attempts=2)[0],
+        make(operations, task_type="outside", at=ahead(-60))[0],
+    )
+    change(engine, retried.id, "attempt = 1, next_attempt_at = clock_timestamp() - interval '1 s'")
+    found = leases.lease_due(engine, worker_id="outside", types=["outside"], limit=10)
+    assert [each.task.id for each in found] == [fresh.id, retried.id]
+
+
+def test_a_lease_lasts_twice_the_timeout_and_is_renewed(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations, task_type="outside")
+    held = lease(engine, task.id)
+    assert ahead(8) < held.lease_expires_at < ahead(11)
+    renewed = leases.extend_lease(engine, task.id, held.claim_token)
+    assert renewed.lease_expires_at > held.lease_expires_at
+
+
+def test_an_expired_lease_is_lost(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations, task_type="outside")
+    held = lease(engine, task.id)
+    change(engine, task.id, "lease_expires_at = clock_timestamp() - interval '1 ms'")
+    outcome = Outcome(str(task.id), str(held.claim_token), result="1")
+    with pytest.raises(ClaimLost):
+        leases.extend_lease(engine, task.id, held.claim_token)
+    with pytest.raises(ClaimLost):
+        leases.finish_lease(engine, task.id, outcome)
+    with pytest.raises(ClaimLost):
+        leases.release_lease(engine, task.id, held.claim_token)
+
+
+def test_a_lease_is_given_back_unused(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations, task_type="outside")
+    held = lease(engine, task.id)
+    assert leases.release_lease(engine, task.id, held.claim_token) == task
+
+
+@pytest.mark.parametrize(("task_type", "seconds", "said"), [("outside", 60, "not due"), ("noop", -1, "own workers")])
+def test_a_claim_by_id_says_why_it_is_refused(
+    engine: Engine, operations: Operations, task_type: str, seconds: float, said: str
+) -> None:
+    (task,) = make(operations, task_type=task_type, at=ahead(seconds))
+    with pytest.raises(TaskNotClaimable, match=said):
+        lease(engine, task.id)
+
+
+def test_a_claim_of_nothing_is_not_found(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations, task_type="outside")
+    lease(engine, task.id)
+    with pytest.raises(TaskNotClaimable, match="running"):
+        lease(engine, task.id)
+    with pytest.raises(TaskNotFound):
+        lease(engine, type(task.id)("01890000-0000-7000-8000-000000000000"))

@@ -1,0 +1,261 @@
+"""`python -m local.run` on a small tree: begins in order, survives mishaps, ends in order, leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local.address import free_port
+from local.leftover import command_line
+from tests.acceptance.conditions import wait_until
+from tests.acceptance.processes import descendants, is_alive
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+ROOT = Path(__file__).parents[2]
+READY = "Punctual is ready"
+PROCFILE = """\
+release: python -c "print('migrated')"
+web: python web.py
+promoter: python waits.py
+worker: python waits.py
+"""
+WEB = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200 if self.path == "/ready" else 404)
+        self.end_headers()
+    def log_message(self, *_): pass
+http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
+"""
+# Ends in order when asked to, after what it has to do; its own child does not hear of it.
+WAITS = """
+import signal, subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import signal; print('child', flush=True); signal.pause()"])
+signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True) or child.kill() or sys.exit(0))
+while True: signal.pause()
+"""
+
+
+class Tree:
+    """A checkout with other processes, and a run of it."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.port = free_port()
+        self.runs: list[subprocess.Popen[bytes]] = []
+        shutil.copytree(ROOT / "local", top / "local", ignore=shutil.ignore_patterns("__pycache__"))
+        for name, content in {"Procfile": PROCFILE, "web.py": WEB, "waits.py": WAITS}.items():
+            (top / name).write_text(content)
+
+    def run(self, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a run, in the foreground of a session of its own."""
+        elsewhere = {"DATABASE_URL": "postgresql://me:secret@127.0.0.1:9/x", "REDIS_URL": "redis://127.0.0.1:9/0"}
+        told = {name: value for name, value in os.environ.items() if not name.startswith("COVERAGE")}  # it would warn
+        with (self.top / f"printed-{len(self.runs)}").open("wb") as printed:
+            run = subprocess.Popen(
+                [sys.executable, "-m", "local.run"],
+                cwd=self.top,
+                env=told | elsewhere | {"PORT": str(self.port)} | environment,
+                stdin=subprocess.DEVNULL,
+                stdout=printed,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.runs.append(run)
+        return run
+
+    def ready(self, **environment: str) -> subprocess.Popen[bytes]:
+        """Start a run and wait until it says that it is ready."""
+        run = self.run(**environment)
+        wait_until(lambda: READY in self.printed() or run.poll() is not None, 30, "the run is ready")
+        assert READY in self.printed(), self.printed()
+        return run
+
+    def printed(self, run: int = -1) -> str:
+        """What the last run printed so far, or an earlier one."""
+        return (self.top / f"printed-{range(len(self.runs))[run]}").read_text()
+
+    def pid(self, name: str) -> int:
+        """The pid of a process of the Procfile, in its present life."""
+        return int(re.findall(rf"{re.escape(name)} started \(pid=(\d+)\)", self.printed())[-1])
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Iterator[Tree]:
+    """A small tree; whatever still runs in it is killed at the end."""
+    made = Tree(tmp_path)
+    yield made
+    for run in made.runs:
+        if run.poll() is None:
+            for pid in descendants(run.pid):
+                os.kill(pid, signal.SIGKILL)
+            run.kill()
+            run.wait()
+
+
+def wait_until_gone(pids: set[int], seconds: float) -> None:
+    wait_until(lambda: not any(map(is_alive, pids)), seconds, f"none of {pids} is left")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_stopped_run_ends_with_code_0_and_leaves_nothing(tree: Tree, number: signal.Signals) -> None:
+    run = tree.ready()
+    wait_until(lambda: tree.printed().count("child") == 3, 10, "each process has begun its work")
+    everything = descendants(run.pid)
+    os.killpg(run.pid, number)  # as a terminal does
+    assert run.wait(10) == 0, tree.printed()
+    wait_until_gone(everything, 2)
+    assert tree.printed().count("asked") == 3, "each process was asked once, its child was not"
+    assert not (tree.top / "var" / "run.env").exists()
+
+
+def test_a_stop_at_any_moment_of_the_start_leaves_nothing(tree: Tree) -> None:
+    for delay_s in (0.05, 0.15, 0.25, 0.35, 0.5, 0.7):
+        run = tree.run()
+        begun, everything = time.monotonic(), set[int]()
+        while time.monotonic() < begun + delay_s:
+            everything |= descendants(run.pid)
+        os.killpg(run.pid, signal.SIGTERM)
+        assert run.wait(10) in {0, -signal.SIGTERM}, tree.printed()
+        wait_until_gone(everything, 2)
+
+
+def test_it_says_where_it_is_without_a_password_and_tells_the_command_line(tree: Tree) -> None:
+    tree.ready()
+    file = tree.top / "var" / "run.env"
+    assert file.read_text().splitlines() == [
+        "DATABASE_URL=postgresql://me:secret@127.0.0.1:9/x",
+        "REDIS_URL=redis://127.0.0.1:9/0",
+        f"BASE_URL=http://127.0.0.1:{tree.port}",
+    ]
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert f"http://127.0.0.1:{tree.port}/docs" in tree.printed()
+    assert "migrated" in tree.printed()
+    assert "secret" not in tree.printed()
+
+
+def test_what_is_printed_is_in_the_log_too_and_the_log_before_is_kept(tree: Tree) -> None:
+    for _ in range(2):
+        run = tree.ready()
+        run.terminate()
+        run.wait(10)
+    logs = tree.top / "var" / "log"
+    assert (logs / "run.log").read_text() == tree.printed()
+    assert (logs / "run.log.1").read_text() == tree.printed(0)
+
+
+def test_a_second_run_says_where_the_first_one_is(tree: Tree) -> None:
+    first = tree.ready()
+    assert tree.run().wait(10) == 0
+    assert tree.printed() == f"Punctual is already running at http://127.0.0.1:{tree.port}\n"
+    assert first.poll() is None
+
+
+def test_a_killed_process_is_started_again(tree: Tree) -> None:
+    run = tree.ready()
+    old = tree.pid("worker.2")
+    family = descendants(old)
+    os.kill(old, signal.SIGKILL)
+    wait_until(lambda: tree.pid("worker.2") != old, 10, "a new worker.2")
+    assert "| ended (killed by SIGKILL), starts again in 1 s" in tree.printed()
+    wait_until_gone(family, 2)
+    run.terminate()
+    assert run.wait(10) == 0
+
+
+def test_a_killed_run_leaves_nothing_and_the_next_one_has_its_port(tree: Tree) -> None:
+    run = tree.ready()
+    everything = descendants(run.pid)
+    run.kill()
+    run.wait()
+    tree.ready(PORT="").terminate()
+    wait_until_gone(everything, 5)
+
+
+def test_a_keeper_that_is_killed_ends_the_run_in_order(tree: Tree) -> None:
+    run = tree.ready()
+    everything = descendants(run.pid)
+    keeper = next(pid for pid in everything if tree.pid("promoter.1") in descendants(pid))
+    os.kill(keeper, signal.SIGKILL)
+    assert run.wait(10) == 1
+    wait_until_gone(everything, 5)
+
+
+def test_a_process_that_cannot_live_ends_the_run_with_a_reason(tree: Tree) -> None:
+    with (tree.top / "Procfile").open("a") as procfile:
+        procfile.write("sweeper: python -c 'raise SystemExit(3)'\n")
+    run = tree.run()
+    assert run.wait(30) == 1
+    assert "| ended right after its start (code 3): everything stops" in tree.printed()
+    assert "Traceback" not in tree.printed()
+
+
+def test_nothing_starts_when_the_migrations_fail(tree: Tree) -> None:
+    procfile = (tree.top / "Procfile").read_text()
+    (tree.top / "Procfile").write_text(procfile.replace("print('migrated')", "raise SystemExit('no such table')"))
+    assert tree.run().wait(30) == 1
+    assert "no such table" in tree.printed()
+    assert "failed with code 1, see above" in tree.printed()
+    assert "started" not in tree.printed()
+
+
+def test_a_service_that_never_gets_ready_is_stopped_with_its_last_answer(tree: Tree) -> None:
+    (tree.top / "web.py").write_text(WEB.replace("/ready", "/never"))
+    ready = tree.top / "local" / "ready.py"
+    ready.write_text(ready.read_text().replace("READY_SECONDS = 60.0", "READY_SECONDS = 0.5"))
+    assert tree.run().wait(30) == 1
+    assert "/ready does not answer 200, but: 404" in tree.printed()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "http"), ("PORT", "0"), ("PORT", "65536"), ("WORKERS", "many"), ("WORKERS", "-1")]
+)
+def test_a_setting_that_makes_no_sense_is_refused_by_name(tree: Tree, name: str, value: str) -> None:
+    assert tree.run(**{name: value}).wait(10) == 1
+    assert tree.printed().startswith(f"Punctual does not run: {name} must be")
+
+
+def test_a_named_port_that_is_taken_is_refused(tree: Tree) -> None:
+    with socket.create_server(("127.0.0.1", tree.port)):
+        assert tree.run().wait(10) == 1
+    assert f"port {tree.port} is taken" in tree.printed()
+
+
+def test_the_number_of_workers_is_a_choice(tree: Tree) -> None:
+    tree.ready(WORKERS="3")
+    assert len(re.findall(r"worker\.\d started", tree.printed())) == 3
+
+
+def test_embedded_servers_outlive_the_processes_and_keep_what_they_have(tree: Tree) -> None:
+    ports = []
+    for _ in range(2):
+        run = tree.ready(DATABASE_URL="", REDIS_URL="")
+        everything = descendants(run.pid)
+        ports.append([(tree.top / "var" / name / "port").read_text() for name in ("postgres", "valkey")])
+        os.killpg(run.pid, signal.SIGINT)
+        assert run.wait(20) == 0, tree.printed()
+        wait_until_gone(everything, 2)
+    assert ports[0] == ports[1]
+    assert "database system is shut down" in (tree.top / "var" / "postgres" / "log").read_text()
+
+
+def test_a_killed_embedded_server_is_started_again(tree: Tree) -> None:
+    run = tree.ready(DATABASE_URL="", REDIS_URL="")
+    server = next(pid for pid in descendants(run.pid) if "valkey.conf" in command_line(pid))
+    os.kill(server, signal.SIGKILL)
+    wait_until(lambda: "valkey ended (code -9), starts again" in tree.printed(), 10, "the server's end is noticed")
+    run.terminate()
+    assert run.wait(20) == 0, tree.printed()

@@ -1,0 +1,105 @@
+"""Acts that touch both stores: truth first, and what is missed is restored."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.config import Settings, read_settings
+from app.connections import connect_postgres, connect_redis
+from app.errors import InvalidInput, LedgerAway, TaskNotFound
+from app.group_commit import GroupCommit
+from app.ledger import tasks
+from app.operations import ANNOUNCE_MARGIN_S, Operations
+from app.schedule.schedule import Schedule
+from app.task import Task
+from tests.making import ahead, make, new_task
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+    from app.task_types import TaskTypes
+
+NOBODY = {"DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none", "REDIS_URL": "redis://127.0.0.1:9"}
+
+
+@pytest.fixture
+def without_redis(engine: Engine, types: TaskTypes) -> Operations:
+    """Redis is away."""
+    return Operations(engine, Schedule(connect_redis(read_settings(NOBODY))), types, window_s=3600)
+
+
+def test_a_kept_task_is_read_as_it_was_answered(engine: Engine, operations: Operations) -> None:
+    (task,) = make(operations, at=ahead(60), key="value")
+    assert tasks.get(engine, task.id) == task
+    assert task.payload == {"key": "value"}
+
+
+def test_a_delay_counts_from_the_clock_of_postgres(operations: Operations) -> None:
+    asked = new_task()
+    (task,) = operations.create([replace(asked, execute_at=None, delay_s=90.5)])
+    assert isinstance(task, Task)
+    assert timedelta(seconds=90.4) < task.execute_at - task.created_at < timedelta(seconds=90.6)
+
+
+def test_only_what_is_due_within_the_window_goes_to_redis(operations: Operations, schedule: Schedule) -> None:
+    make(operations, at=ahead(3600))
+    make(operations, at=ahead(3600 + ANNOUNCE_MARGIN_S + 60))
+    make(operations, task_type="outside")
+    assert schedule.sizes(["noop", "outside"]) == (1, 0)
+
+
+def test_one_row_that_postgres_refuses_does_not_fail_its_neighbours(engine: Engine, operations: Operations) -> None:
+    good, bad = new_task(), replace(new_task(), payload=b'{"a": "\\u0000"}')
+    kept, refused = operations.create([good, bad])
+    assert isinstance(kept, Task)
+    assert isinstance(refused, InvalidInput)
+    assert tasks.get(engine, good.id) == kept
+    with pytest.raises(TaskNotFound):
+        tasks.get(engine, bad.id)
+
+
+def test_keeping_the_same_task_twice_changes_nothing(operations: Operations) -> None:
+    new = new_task()
+    assert operations.create([new]) == operations.create([new])
+
+
+def test_creating_and_deleting_need_no_redis(without_redis: Operations, engine: Engine) -> None:
+    (task,) = make(without_redis, at=ahead(5))
+    assert without_redis.delete(task.id).deleted_at
+    assert tasks.get(engine, task.id).deleted_at
+
+
+def test_a_postgres_that_is_away_keeps_nothing(schedule: Schedule, types: TaskTypes) -> None:
+    away = connect_postgres(read_settings(NOBODY), name="nowhere")
+    with pytest.raises(LedgerAway):
+        Operations(away, schedule, types, window_s=3600).create([new_task()])
+    assert schedule.sizes(["noop"]) == (0, 0)
+    away.dispose()
+
+
+def test_requests_that_wait_together_are_all_answered(operations: Operations, engine: Engine) -> None:
+    together = GroupCommit(operations)
+    with ThreadPoolExecutor(16) as pool:
+        kept = list(pool.map(lambda _: together.create(new_task()), range(300)))
+    assert len({each.id for each in kept}) == 300
+    assert tasks.counts(engine) == {("noop", "scheduled"): 300}
+
+
+def test_each_request_hears_of_its_own_refusal(operations: Operations) -> None:
+    together = GroupCommit(operations)
+    with pytest.raises(InvalidInput):
+        together.create(replace(new_task(), payload=b'{"a": "\\u0000"}'))
+    assert together.create(new_task()).id
+
+
+def test_every_request_hears_that_postgres_is_away(schedule: Schedule, types: TaskTypes, settings: Settings) -> None:
+    away = connect_postgres(read_settings(NOBODY), name="nowhere")
+    together = GroupCommit(Operations(away, schedule, types, window_s=settings.schedule_window_s))
+    with pytest.raises(LedgerAway):
+        together.create(new_task())
+    away.dispose()

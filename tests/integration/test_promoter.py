@@ -1,0 +1,149 @@
+"""The promoter: what is due goes onto RQ, in envelopes of the right size, by Postgres' clock."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.schedule.durations import put_durations
+from tests.making import ahead, ids, make
+from workers import delivery
+from workers.promoter import LARGEST_ENVELOPE, Promoter, envelope_size
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from rq import Queue
+    from sqlalchemy import Engine
+
+    from app.operations import Operations
+    from app.task_types import TaskTypes
+
+
+@pytest.fixture
+def promoter(engine: Engine, redis: Redis, types: TaskTypes) -> Promoter:
+    return Promoter(engine, redis, types)
+
+
+@pytest.fixture
+def queue(redis: Redis) -> Queue:
+    return delivery.queue("default", redis)
+
+
+def envelopes(queue: Queue) -> list[tuple[str, list[str]]]:
+    return [tuple(job.args) for job in queue.jobs]
+
+
+@pytest.mark.parametrize(
+    ("duration_ms", "size"),
+    [(None, 1), (3000, 1), (50, 1), (25, 2), (1, 50), (0.01, LARGEST_ENVELOPE), (0, LARGEST_ENVELOPE)],
+)
+def test_an_envelope_holds_about_50_ms_of_work(duration_ms: float | None, size: int) -> None:
+    assert envelope_size(duration_ms) == size
+
+
+def test_what_is_due_is_delivered_and_what_is_not_stays(
+    promoter: Promoter, operations: Operations, queue: Queue
+) -> None:
+    (due,) = make(operations)
+    make(operations, at=ahead(60))
+    promoter.step()
+    assert envelopes(queue) == [("noop", ids([due]))]
+    assert not promoter.step()
+    assert queue.count == 1
+
+
+def test_a_type_that_never_ran_goes_in_envelopes_of_one_and_the_backlog_waits(
+    promoter: Promoter, operations: Operations, queue: Queue
+) -> None:
+    make(operations, 20)
+    promoter.step()
+    assert [len(each) for _, each in envelopes(queue)] == [1, 1, 1]
+
+
+def test_fast_tasks_share_envelopes_and_types_take_turns(
+    promoter: Promoter, operations: Operations, queue: Queue, redis: Redis
+) -> None:
+    put_durations(redis, {"noop": 0.5, "whoami": 0.5})
+    make(operations, 250)
+    make(operations, 150, task_type="whoami")
+    promoter.step()
+    assert [(name, len(each)) for name, each in envelopes(queue)] == [
+        ("noop", 100), ("whoami", 100), ("noop", 100), ("whoami", 50), ("noop", 50),
+    ]  # fmt: skip
+
+
+def test_no_envelope_holds_more_than_a_fair_share_of_the_backlog(
+    promoter: Promoter, operations: Operations, queue: Queue, redis: Redis
+) -> None:
+    put_durations(redis, {"noop": 0.01})
+    redis.sadd("rq:workers:default", "one", "two")
+    make(operations, 300)
+    promoter.step()
+    assert [len(each) for _, each in envelopes(queue)] == [150, 150]
+
+
+def test_external_types_are_never_delivered(promoter: Promoter, operations: Operations, queue: Queue) -> None:
+    make(operations, 3, task_type="outside")
+    promoter.step()
+    assert queue.count == 0
+
+
+def test_a_clock_that_is_ahead_is_corrected_by_the_one_of_postgres(
+    engine: Engine, redis: Redis, types: TaskTypes, operations: Operations, queue: Queue
+) -> None:
+    make(operations, at=ahead(2))
+    for skew_s in (-3600.0, 3600.0):
+        Promoter(engine, redis, types, clock=lambda skew_s=skew_s: time.time() + skew_s).step()  # type: ignore[misc]
+        assert queue.count == 0
+
+
+def test_a_slow_clock_is_corrected_too(
+    engine: Engine, redis: Redis, types: TaskTypes, operations: Operations, queue: Queue
+) -> None:
+    make(operations, at=ahead(-2))
+    Promoter(engine, redis, types, clock=lambda: time.time() - 3600).step()
+    assert queue.count == 1
+
+
+def test_it_wakes_for_a_task_that_comes_first_now(promoter: Promoter, operations: Operations, queue: Queue) -> None:
+    make(operations, at=ahead(60))
+    promoter.step()
+    promoter.wait()  # subscribes
+    promoter.step()
+    (soon,) = make(operations, at=ahead(0.05))
+    deadline = time.monotonic() + 0.9  # less than the second after which it looks anyway
+    while not queue.count:
+        assert time.monotonic() < deadline
+        promoter.wait()
+        promoter.step()
+    assert envelopes(queue) == [("noop", ids([soon]))]
+
+
+def test_two_promoters_deliver_each_task_once(
+    engine: Engine, redis: Redis, types: TaskTypes, operations: Operations, queue: Queue
+) -> None:
+    put_durations(redis, {"noop": 0.1})
+    made = make(operations, 3000)
+    two = [Promoter(engine, redis, types) for _ in range(2)]
+    delivered: list[str] = []
+    while len(delivered) < 3000:
+        for each in two:
+            each.step()
+        delivered += [task_id for _, some in envelopes(queue) for task_id in some]
+        queue.empty()
+    assert sorted(delivered) == sorted(ids(made))
+
+
+def test_deliveries_that_nobody_claims_are_delivered_again(
+    promoter: Promoter, operations: Operations, queue: Queue, redis: Redis
+) -> None:
+    (task,) = make(operations)
+    promoter.step()
+    queue.empty()
+    for key in redis.scan_iter("punctual:delivered:*"):
+        redis.zadd(key, {str(task.id): 0})
+    later = Promoter(promoter._engine, redis, promoter._types)
+    later.step()
+    assert envelopes(queue) == [("noop", ids([task]))]

@@ -1,0 +1,199 @@
+"""The sweeper and the chores: what is lost comes back, what is dead is settled, what is old goes."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from app.config import read_settings
+from app.connections import connect_redis
+from app.ledger import claims, repairs, retention, tasks, workers
+from app.schedule.schedule import ScheduleAway
+from app.task import Outcome, TaskState
+from tests.making import ahead, change, ids, make
+from workers import housekeeping
+from workers.scheduler import Housekeeper
+from workers.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from sqlalchemy import Engine
+
+    from app.config import Settings
+    from app.operations import Operations
+    from app.schedule.schedule import Schedule
+    from app.task import Claim, Task
+    from app.task_types import TaskTypes
+
+
+@pytest.fixture
+def sweeper(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> Sweeper:
+    return Sweeper(engine, redis, types, settings)
+
+
+def begin(engine: Engine, made: list[Task], worker_id: str = "w") -> list[Claim]:
+    token = claims.new_token()
+    return claims.claim(engine, ids(made), worker_id=worker_id, types=[made[0].type], token=token).mine
+
+
+def test_overdue_tasks_that_redis_does_not_know_are_restored(
+    sweeper: Sweeper, operations: Operations, schedule: Schedule, redis: Redis
+) -> None:
+    make(operations, 30)
+    make(operations, 5, task_type="outside")
+    redis.flushall()
+    assert sweeper.restore() == 30
+    assert sweeper.restore() == 0
+    assert schedule.sizes(["noop", "outside"]) == (30, 0)
+
+
+def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
+    sweeper: Sweeper, operations: Operations, schedule: Schedule, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.sweeper.PAGE", 10)
+    make(operations, 15)
+    make(operations, 10, at=ahead(600))
+    make(operations, 3, at=ahead(7200))
+    now_s = time.monotonic()
+    while sweeper.feed(now_s=now_s):
+        pass
+    redis.flushall()
+    assert sweeper.feed(now_s=now_s + 1)
+    assert schedule.sizes(["noop"]) == (10, 0)
+    assert redis.zcount("punctual:schedule:noop", "-inf", time.time()) == 10
+    while sweeper.feed(now_s=now_s + 1):
+        pass
+    assert schedule.sizes(["noop"]) == (25, 0)
+
+
+def test_feeding_twice_or_by_two_is_harmless(  # noqa: PLR0917  # fixtures
+    sweeper: Sweeper, engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations,
+    schedule: Schedule,
+) -> None:  # fmt: skip
+    make(operations, 7, at=ahead(60))
+    for each in (sweeper, sweeper, Sweeper(engine, redis, types, settings)):
+        each.step()
+    assert schedule.sizes(["noop"]) == (7, 0)
+
+
+def test_what_a_dead_worker_held_fails_by_name(sweeper: Sweeper, engine: Engine, operations: Operations) -> None:
+    made = make(operations, 3)
+    begin(engine, made)
+    sweeper.rescue()
+    for task in made:
+        now = tasks.get(engine, task.id)
+        assert now.state is TaskState.FAILED
+        assert now.error
+        assert (now.error["type"], now.error["attempt"]) == ("worker_lost", 1)
+
+
+def test_what_a_dead_worker_held_is_settled_while_redis_is_away(
+    engine: Engine, operations: Operations, types: TaskTypes, settings: Settings
+) -> None:
+    (task,) = made = make(operations)
+    begin(engine, made)
+    nowhere = connect_redis(read_settings({"DATABASE_URL": "postgresql://x/y", "REDIS_URL": "redis://127.0.0.1:9"}))
+    with pytest.raises(ScheduleAway):
+        Sweeper(engine, nowhere, types, settings).step()
+    assert tasks.get(engine, task.id).state is TaskState.FAILED
+
+
+def test_what_a_living_worker_holds_is_left_alone(sweeper: Sweeper, engine: Engine, operations: Operations) -> None:
+    (task,) = made = make(operations)
+    workers.heartbeat(engine, "w", queue="default", slots=1)
+    begin(engine, made)
+    sweeper.rescue()
+    assert tasks.get(engine, task.id).state is TaskState.RUNNING
+
+
+def test_a_rescued_task_with_attempts_left_is_scheduled_again_and_its_old_run_is_fenced(
+    sweeper: Sweeper, engine: Engine, operations: Operations, schedule: Schedule, redis: Redis
+) -> None:
+    (task,) = made = make(operations, task_type="whoami", max_attempts=2)
+    (held,) = begin(engine, made)
+    redis.flushall()
+    sweeper.rescue()
+    now = tasks.get(engine, task.id)
+    assert (now.state, now.attempt) == (TaskState.SCHEDULED, 1)
+    assert schedule.sizes(["whoami"]) == (1, 0)
+    assert claims.finish(engine, [Outcome(held.id, held.token, result="1")]).fenced == ids(made)
+
+
+def test_an_outside_worker_is_dead_when_its_lease_is_over(
+    sweeper: Sweeper, engine: Engine, operations: Operations
+) -> None:
+    (task,) = make(operations, task_type="outside")
+    begin(engine, [task])
+    change(engine, task.id, "lease_expires_at = clock_timestamp() + interval '1 h'")
+    sweeper.rescue()
+    assert tasks.get(engine, task.id).state is TaskState.RUNNING
+    change(engine, task.id, "lease_expires_at = clock_timestamp() - interval '1 ms'")
+    sweeper.rescue()
+    assert tasks.get(engine, task.id).state is TaskState.FAILED
+
+
+def test_many_lost_tasks_are_rescued_in_bounded_steps(
+    sweeper: Sweeper, engine: Engine, operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.sweeper.RESCUE_AT_ONCE", 10)
+    begin(engine, make(operations, 25))
+    assert [sweeper.rescue() for _ in range(3)] == [True, True, False]
+
+
+def test_the_oldest_overdue_task_says_how_late_it_is(engine: Engine, operations: Operations) -> None:
+    assert repairs.oldest_overdue_s(engine) == 0
+    make(operations, at=ahead(-5))
+    make(operations, at=ahead(5))
+    assert 4.9 < repairs.oldest_overdue_s(engine) < 10
+
+
+def test_final_tasks_are_kept_for_the_retention_and_open_ones_for_ever(engine: Engine, operations: Operations) -> None:
+    done, deleted, open_ = make(operations, 3)
+    (held,) = begin(engine, [done])
+    claims.finish(engine, [Outcome(held.id, held.token, result="1")])
+    tasks.delete(engine, deleted.id)
+    assert retention.purge_final(engine, older_than_s=60, limit=10) == 0
+    assert retention.purge_final(engine, older_than_s=0, limit=10) == 2
+    assert tasks.get(engine, open_.id)
+
+
+def test_a_task_deleted_long_before_its_time_goes_by_the_time_of_its_deletion(
+    engine: Engine, operations: Operations
+) -> None:
+    (task,) = make(operations, at=ahead(10**8))
+    tasks.delete(engine, task.id)
+    assert retention.purge_final(engine, older_than_s=60, limit=10) == 0
+    assert retention.purge_final(engine, older_than_s=0, limit=10) == 1
+
+
+def test_retention_is_bounded(engine: Engine, operations: Operations) -> None:
+    for task in make(operations, 5):
+        tasks.delete(engine, task.id)
+    assert [retention.purge_final(engine, older_than_s=0, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_chores_do_what_they_say(
+    engine: Engine, operations: Operations, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(housekeeping, "read_settings", lambda: msgspec.structs.replace(settings, retention_s=1e-6))
+    monkeypatch.setattr(housekeeping, "_engine", lambda: engine)
+    monkeypatch.setattr(housekeeping, "FORGET_WORKERS_AFTER_S", -1.0)
+    (task,) = make(operations)
+    tasks.delete(engine, task.id)
+    workers.heartbeat(engine, "w", queue="default", slots=1)
+    assert housekeeping.purge_final_tasks() == 1
+    assert housekeeping.purge_lost_workers() == 1
+    assert workers.known(engine) == []
+
+
+def test_the_scheduler_enqueues_every_chore_and_heals_what_was_lost(redis: Redis) -> None:
+    housekeeper = Housekeeper(redis, queue_name="default")
+    housekeeper.step()
+    assert redis.llen("rq:queue:default") == len(housekeeping.CHORES)
+    redis.delete("rq:scheduler:scheduled_jobs")
+    housekeeper.assert_chores()
+    housekeeper.assert_chores()
+    assert redis.zcard("rq:scheduler:scheduled_jobs") == len(housekeeping.CHORES)

@@ -1,0 +1,129 @@
+"""The schedule in a real Valkey."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from app.schedule.durations import get_durations, put_durations
+from app.schedule.generation import current_generation
+from app.schedule.schedule import LOST_AFTER_S, WAKE_CHANNEL, Lane, Schedule, delivered_key, schedule_key, score
+from app.task import Due
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+NOOP = Lane("noop", "default", envelope=10)
+
+
+def due(name: str, seconds: float, task_type: str = "noop") -> Due:
+    return Due(name, task_type, NOW + timedelta(seconds=seconds))
+
+
+def promote(
+    schedule: Schedule, *lanes: Lane, at: float = 0, per_worker: int = 100
+) -> tuple[dict[str, list[str]], float | None]:
+    taken, upcoming = schedule.promote(lanes or [NOOP], now=NOW.timestamp() + at, envelopes_per_worker=per_worker)
+    return {each.type: each.ids for each in taken}, upcoming
+
+
+def test_what_is_due_is_taken_in_order_and_what_is_not_stays(schedule: Schedule) -> None:
+    schedule.add([due("c", 1), due("b", -1), due("a", -2)])
+    assert promote(schedule) == ({"noop": ["a", "b"]}, NOW.timestamp() + 1)
+    assert promote(schedule) == ({"noop": []}, NOW.timestamp() + 1)
+
+
+def test_an_instant_is_rounded_up_to_the_millisecond_never_down(schedule: Schedule) -> None:
+    schedule.add([due("a", 0.000001)])
+    assert promote(schedule)[0] == {"noop": []}
+    assert promote(schedule, at=0.001)[0] == {"noop": ["a"]}
+    assert score(NOW + timedelta(microseconds=1)) == NOW.timestamp() + 0.001
+
+
+def test_types_have_lanes_of_their_own(schedule: Schedule) -> None:
+    schedule.add([due("a", -2), due("b", -1, "foo")])
+    assert promote(schedule, NOOP, Lane("foo", "default", 1))[0] == {"noop": ["a"], "foo": ["b"]}
+
+
+def test_a_full_queue_leaves_ids_on_the_schedule(schedule: Schedule, redis: Redis) -> None:
+    schedule.add([due(f"{n:03}", -1) for n in range(50)])
+    redis.rpush("rq:queue:default", "envelope")
+    taken, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=3)
+    assert (len(taken[0].ids), taken[0].left) == (20, 30)
+    redis.rpush("rq:queue:default", "envelope", "envelope")
+    taken, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=3)
+    assert (taken[0].ids, taken[0].left) == ([], 30)
+
+
+def test_two_passes_never_take_the_same_id(schedule: Schedule) -> None:
+    schedule.add([due(f"{n}", -1) for n in range(5000)])
+    passes = [promote(schedule, Lane("noop", "default", 500))[0]["noop"] for _ in range(4)]
+    taken = [each for some in passes for each in some]
+    assert len(taken) == len(set(taken)) == 5000
+
+
+def test_a_delivery_that_nobody_claims_comes_back(schedule: Schedule) -> None:
+    schedule.add([due("a", -1)])
+    promote(schedule)
+    assert schedule.take_back(["noop"], now=NOW.timestamp() + LOST_AFTER_S - 0.1) == 0
+    assert schedule.take_back(["noop"], now=NOW.timestamp() + LOST_AFTER_S) == 1
+    assert promote(schedule, at=LOST_AFTER_S)[0] == {"noop": ["a"]}
+
+
+def test_what_is_settled_is_forgotten_wherever_it_is(schedule: Schedule, redis: Redis) -> None:
+    schedule.add([due("a", -1), due("b", 5)])
+    promote(schedule)
+    schedule.remove("noop", ["a", "b", "unknown"])
+    assert not redis.exists(schedule_key("noop"), delivered_key("noop"))
+
+
+def test_unknown_are_those_neither_scheduled_nor_delivered(schedule: Schedule) -> None:
+    schedule.add([due("delivered", -1), due("scheduled", 5)])
+    promote(schedule)
+    lost = due("lost", -1)
+    assert schedule.unknown([due("delivered", -1), due("scheduled", 5), lost]) == [lost]
+    assert schedule.sizes(["noop"]) == (1, 1)
+
+
+def test_only_a_new_head_wakes_the_promoters(schedule: Schedule, redis: Redis) -> None:
+    listener = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
+    listener.subscribe(WAKE_CHANNEL)
+    listener.get_message(timeout=1)
+    schedule.add([due("a", 10)])
+    assert listener.get_message(timeout=1)
+    schedule.add([due("b", 11)])
+    assert listener.get_message(timeout=0.05) is None
+    schedule.add([due("c", 9)])
+    assert listener.get_message(timeout=1)
+    listener.close()
+
+
+def test_adding_again_moves_an_id(schedule: Schedule) -> None:
+    schedule.add([due("a", 10)])
+    schedule.add([due("a", -1)])
+    assert promote(schedule)[0] == {"noop": ["a"]}
+
+
+def test_more_ids_than_one_call_takes(schedule: Schedule) -> None:
+    schedule.add([due(f"{n}", 5) for n in range(12_345)])
+    assert schedule.sizes(["noop"]) == (12_345, 0)
+
+
+def test_nothing_is_nothing(schedule: Schedule) -> None:
+    schedule.add([])
+    assert schedule.promote([], now=0, envelopes_per_worker=1) == ([], None)
+    assert schedule.take_back([], now=0) == 0
+    assert schedule.unknown([]) == []
+
+
+def test_a_wiped_redis_has_another_generation(redis: Redis) -> None:
+    first = current_generation(redis)
+    assert current_generation(redis) == first
+    redis.flushall()
+    assert current_generation(redis) != first
+
+
+def test_durations_are_kept_by_type(redis: Redis) -> None:
+    put_durations(redis, {"noop": 0.0125, "foo": 3000.0})
+    assert get_durations(redis) == {"noop": 0.0125, "foo": 3000.0}

@@ -1,0 +1,308 @@
+"""The parts of the worker process: receiving, finishing, the heartbeat, answers that were lost."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from app.config import Settings, read_settings
+from app.connections import connect_postgres, connect_redis
+from app.errors import LedgerAway
+from app.ledger import claims, tasks, workers
+from app.ledger.statements import statement
+from app.schedule.schedule import Lane, Schedule
+from app.task import Claim, Outcome, TaskState
+from tests.making import ahead, ids, make
+from workers.worker.finisher import Finisher
+from workers.worker.heartbeat import Heartbeat
+from workers.worker.lost_answers import LostAnswers
+from workers.worker.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from sqlalchemy import Engine
+
+    from app.operations import Operations
+    from app.task_types import TaskTypes
+
+NOBODY = {"DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none", "REDIS_URL": "redis://127.0.0.1:9"}
+PATIENCE_S = 10.0
+
+
+class RecordingSlots:
+    """Slots with a given room that only remember what they were given."""
+
+    def __init__(self, room: int) -> None:
+        self.free = room
+        self.ran: list[Claim] = []
+        self.room = self.pace = self
+
+    def wait(self, _timeout_s: float) -> int:
+        return self.free
+
+    def capacity(self, _task_type: str, free: int) -> int:
+        return free
+
+    def run(self, won: Sequence[Claim]) -> None:
+        self.ran += won
+
+
+class Parts:
+    """A receiver and what it works with."""
+
+    def __init__(self, engine: Engine, schedule: Schedule, types: TaskTypes, room: int = 2) -> None:
+        self.slots = RecordingSlots(room)
+        self.stop, self.may_claim = threading.Event(), threading.Event()
+        self.may_claim.set()
+        self.lost = LostAnswers(engine, settle_s=0, unused=lambda _: None)
+        self.receiver = Receiver(
+            engine, schedule, self.slots, types, worker_id="w", lost_answers=self.lost,  # type: ignore[arg-type]
+            stop=self.stop, may_claim=self.may_claim,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def parts(engine: Engine, schedule: Schedule, types: TaskTypes) -> Parts:
+    return Parts(engine, schedule, types)
+
+
+@pytest.fixture
+def finisher(engine: Engine, schedule: Schedule) -> Iterator[Finisher]:
+    finisher = Finisher(engine, schedule)
+    finisher.start()
+    yield finisher
+    finisher.finish_and_stop(PATIENCE_S)
+
+
+def until(condition: Callable[[], Any]) -> None:
+    deadline = time.monotonic() + PATIENCE_S
+    while not condition():
+        assert time.monotonic() < deadline
+        threading.Event().wait(0.01)
+
+
+def begin(engine: Engine, wanted: list[str]) -> list[Claim]:
+    types = ["noop", "whoami"]
+    return claims.claim(engine, wanted, worker_id="w", types=types, token=claims.new_token()).mine
+
+
+def test_an_envelope_is_claimed_slot_by_slot_until_it_is_empty(parts: Parts, operations: Operations) -> None:
+    made = make(operations, 5)
+    parts.receiver.receive("noop", ids(made))
+    assert [each.id for each in parts.slots.ran] == ids(made)
+
+
+def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
+    parts: Parts, operations: Operations, schedule: Schedule
+) -> None:
+    due, early = make(operations)[0], make(operations, at=ahead(60))[0]
+    deleted = operations.delete(make(operations)[0].id)
+    schedule.redis.delete("punctual:schedule:noop")
+    schedule.redis.zadd("punctual:delivered:noop", dict.fromkeys(ids([due, early, deleted]), 1))
+    parts.receiver.receive("noop", ids([due, early, deleted]))
+    assert [each.id for each in parts.slots.ran] == ids([due])
+    assert schedule.sizes(["noop"]) == (1, 0)
+
+
+@pytest.mark.parametrize("why", ["stop", "no room", "fenced"])
+def test_what_cannot_begin_here_goes_back_on_the_schedule(
+    parts: Parts, operations: Operations, schedule: Schedule, engine: Engine, why: str
+) -> None:
+    made = make(operations, 3)
+    schedule.redis.flushall()
+    if why == "stop":
+        parts.stop.set()
+    elif why == "no room":
+        parts.slots.free = 0
+    else:
+        parts.may_claim.clear()
+    parts.receiver.receive("noop", ids(made))
+    assert parts.slots.ran == []
+    assert schedule.sizes(["noop"]) == (3, 0)
+    assert tasks.counts(engine) == {("noop", "scheduled"): 3}
+
+
+def test_a_type_only_a_newer_release_knows_is_not_tried_in_a_circle(
+    engine: Engine, schedule: Schedule, operations: Operations
+) -> None:
+    old_release = Parts(
+        engine, schedule, type(operations.types)(each for each in operations.types if each.name == "foo")
+    )
+    made = make(operations)
+    schedule.redis.flushall()
+    old_release.receiver.receive("noop", ids(made))
+    assert schedule.promote([Lane("noop", "default", 1)], now=time.time(), envelopes_per_worker=9)[0][0].ids == []
+    assert schedule.sizes(["noop"]) == (1, 0)
+
+
+def test_an_unanswered_claim_is_neither_run_nor_repeated_but_handed_back(
+    parts: Parts, operations: Operations, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = make(operations, 2)
+    really_claim = claims.claim
+
+    def committed_but_unanswered(*arguments: Any, **options: Any) -> None:
+        really_claim(*arguments, **options)
+        raise LedgerAway
+
+    handed_back: list[Claim] = []
+    parts.lost._unused = handed_back.extend
+    monkeypatch.setattr(claims, "claim", committed_but_unanswered)
+    with pytest.raises(LedgerAway):
+        parts.receiver.receive("noop", ids(made))
+    assert parts.slots.ran == []
+    parts.lost.settle()
+    assert {each.id for each in handed_back} == set(ids(made))
+    assert claims.release(engine, [(each.id, each.token) for each in handed_back])
+    assert tasks.counts(engine) == {("noop", "scheduled"): 2}
+
+
+def test_a_redis_that_is_away_does_not_keep_claimed_tasks_from_running(
+    engine: Engine, types: TaskTypes, operations: Operations
+) -> None:
+    parts = Parts(engine, Schedule(connect_redis(read_settings(NOBODY))), types)
+    made = make(operations, 2)
+    parts.receiver.receive("noop", ids(made))
+    assert len(parts.slots.ran) == 2
+
+
+def test_outcomes_are_written_and_a_bad_one_does_not_hold_up_its_neighbours(
+    finisher: Finisher, engine: Engine, operations: Operations
+) -> None:
+    made = make(operations, 3)
+    held = begin(engine, ids(made))
+    for number, each in enumerate(held):
+        finisher.ended(Outcome(each.id, each.token, result='"\\u0000"' if number == 1 else "1"))
+    until(lambda: tasks.counts(engine) == {("noop", "succeeded"): 2, ("noop", "failed"): 1})
+    refused = tasks.get(engine, made[[each.id for each in held].index(held[1].id)].id)
+    assert refused.state in {TaskState.SUCCEEDED, TaskState.FAILED}
+
+
+def test_a_failed_attempt_goes_back_on_the_schedule(
+    finisher: Finisher, engine: Engine, operations: Operations, schedule: Schedule
+) -> None:
+    made = make(operations, task_type="whoami", max_attempts=2)
+    (held,) = begin(engine, ids(made))
+    schedule.redis.flushall()
+    finisher.ended(Outcome(held.id, held.token, error={"type": "timeout", "message": "late"}))
+    until(lambda: schedule.sizes(["whoami"]) == (1, 0))
+
+
+def test_claims_that_were_not_used_are_released_and_scheduled(
+    finisher: Finisher, engine: Engine, operations: Operations, schedule: Schedule
+) -> None:
+    made = make(operations, 3)
+    held = begin(engine, ids(made))
+    schedule.redis.flushall()
+    finisher.unused(held)
+    until(lambda: schedule.sizes(["noop"]) == (3, 0))
+    assert all(tasks.get(engine, each.id) == each for each in made)
+
+
+def test_a_fenced_outcome_is_counted_and_changes_nothing(
+    finisher: Finisher, engine: Engine, operations: Operations
+) -> None:
+    (task,) = made = make(operations)
+    (held,) = begin(engine, ids(made))
+    finisher.ended(Outcome(held.id, claims.new_token(), result="1"))
+    until(lambda: finisher.fenced == 1)
+    assert tasks.get(engine, task.id).state is TaskState.RUNNING
+
+
+def test_an_outcome_waits_until_postgres_is_back(schedule: Schedule, engine: Engine, operations: Operations) -> None:
+    made = make(operations)
+    (held,) = begin(engine, ids(made))
+    away = connect_postgres(read_settings(NOBODY), name="away")
+    finisher = Finisher(away, schedule)
+    finisher.start()
+    finisher.ended(Outcome(held.id, held.token, result="1"))
+    assert not finisher.finish_and_stop(0.5)
+    finisher._engine = engine
+    assert finisher.finish_and_stop(PATIENCE_S)
+    assert tasks.counts(engine) == {("noop", "succeeded"): 1}
+    away.dispose()
+
+
+def test_a_heartbeat_keeps_a_row_and_takes_it_away_at_the_end(engine: Engine, settings: Settings) -> None:
+    beats: list[int] = []
+    heart = Heartbeat(
+        engine,
+        settings,
+        worker_id="w",
+        fence=lambda: None,
+        renew_lease=lambda _: None,
+        after_beat=lambda: beats.append(1),
+    )
+    heart.start()
+    assert heart.may_claim.wait(PATIENCE_S)
+    until(lambda: beats)
+    assert [each.id for each in workers.known(engine)] == ["w"]
+    heart.stop()
+    assert workers.known(engine) == []
+
+
+def test_a_worker_that_cannot_renew_in_time_stops_its_tasks_and_claims_no_more(
+    engine: Engine, settings: Settings
+) -> None:
+    quick = msgspec.structs.replace(settings, heartbeat_s=0.05, worker_dead_after_s=2.2)
+    fenced = threading.Event()
+    heart = Heartbeat(
+        engine, quick, worker_id="w", fence=fenced.set, renew_lease=lambda _: None, after_beat=lambda: None
+    )
+    heart.start()
+    assert heart.may_claim.wait(PATIENCE_S)
+    away = connect_postgres(read_settings(NOBODY), name="away")
+    heart._engine = away
+    assert fenced.wait(PATIENCE_S)
+    assert not heart.may_claim.is_set()
+    heart._engine = engine
+    assert heart.may_claim.wait(PATIENCE_S)
+    heart.stop()
+    away.dispose()
+
+
+def test_a_heartbeat_that_hangs_is_fenced_too(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    quick = msgspec.structs.replace(settings, heartbeat_s=0.05, worker_dead_after_s=2.2)
+    fenced, hang = threading.Event(), threading.Event()
+    heart = Heartbeat(
+        engine, quick, worker_id="w", fence=fenced.set, renew_lease=lambda _: None, after_beat=lambda: None
+    )
+    heart.start()
+    assert heart.may_claim.wait(PATIENCE_S)
+    monkeypatch.setattr("workers.worker.heartbeat.workers.heartbeat", lambda *_, **__: hang.wait(PATIENCE_S))
+    assert fenced.wait(PATIENCE_S)
+    assert not heart.may_claim.is_set()
+    hang.set()
+    heart.stop()
+
+
+def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(engine: Engine, operations: Operations) -> None:
+    made = make(operations, 100, at=ahead(-1))
+    filler = (
+        "INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, state, finished_at)"
+        " SELECT gen_random_uuid(), 'noop', now() - n * interval '1 s', '{}', 5, 1,"
+        " CASE WHEN n % 10 = 0 THEN 'scheduled' ELSE 'succeeded' END, now() FROM generate_series(1, 30000) AS n"
+    )
+    asked = {"ids": ids(made), "worker_id": "w", "types": ["noop"], "token": claims.new_token()}
+    written: dict[str, object] = {
+        "ids": ids(made),
+        "tokens": [claims.new_token()] * 100,
+        "results": ["1"] * 100,
+    }
+    written |= {"error_types": [None] * 100, "error_messages": [None] * 100}
+    with engine.connect() as connection:
+        connection.execute(text(filler))
+        connection.execute(text("ANALYZE tasks"))
+        for name, parameters in (("claim", asked), ("finish", written), ("waiting", {"ids": ids(made)})):
+            rows = connection.exec_driver_sql(f"EXPLAIN {statement(name)}", parameters).fetchall()
+            plan = "\n".join(row[0] for row in rows)
+            assert "tasks_pkey" in plan, plan
+            assert "Seq Scan on tasks" not in plan, plan

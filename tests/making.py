@@ -1,0 +1,57 @@
+"""What tests make: new tasks, and the instants they are about."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from sqlalchemy import text
+from uuid_utils.compat import uuid7
+
+from app.task import NewTask, Task
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy import Engine
+
+    from app.operations import Operations
+
+LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+
+
+def ahead(seconds: float) -> datetime:
+    """An instant so many seconds from now."""
+    return datetime.now(UTC) + timedelta(seconds=seconds)
+
+
+def new_task(task_type: str = "noop", *, at: datetime = LONG_AGO, max_attempts: int = 1, **payload: Any) -> NewTask:
+    """A task to be kept; overdue unless told otherwise."""
+    return NewTask(
+        id=uuid7(),
+        type=task_type,
+        execute_at=at,
+        delay_s=None,
+        payload=msgspec.json.encode(payload),
+        timeout_s=5.0,
+        max_attempts=max_attempts,
+    )
+
+
+def make(operations: Operations, count: int = 1, task_type: str = "noop", **wishes: Any) -> list[Task]:
+    """Tasks that are kept."""
+    made = operations.create([new_task(task_type, **wishes) for _ in range(count)])
+    assert all(isinstance(each, Task) for each in made)
+    return [each for each in made if isinstance(each, Task)]
+
+
+def ids(tasks: list[Task]) -> list[str]:
+    """Their ids as text, as Redis has them."""
+    return [str(each.id) for each in tasks]
+
+
+def change(engine: Engine, task_id: UUID, assignments: str) -> None:
+    """Change a row behind the ledger's back: what only a bug or a person could do."""
+    with engine.connect() as connection:
+        connection.execute(text(f"UPDATE tasks SET {assignments} WHERE id = :id"), {"id": task_id})

@@ -1,0 +1,38 @@
+"""What tables and shapes must agree on."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import msgspec
+import pytest
+
+from app import task
+from app.api import shapes
+from app.api.openapi.examples import EXAMPLES
+from app.api.problems import REFUSALS, all_problems
+from app.errors import Refusal
+
+
+def test_every_refusal_has_a_status() -> None:
+    assert set(REFUSALS) == set(Refusal.__subclasses__())
+
+
+def test_every_problem_has_a_page_of_its_own() -> None:
+    slugs = [problem.slug for problem in all_problems()]
+    assert len(slugs) == len(set(slugs))
+    assert all(problem.title and problem.meaning for problem in all_problems())
+
+
+def test_the_answer_has_the_fields_of_a_task() -> None:
+    shown = [field.name for field in msgspec.structs.fields(shapes.Task)]
+    assert shown == [field.name for field in dataclasses.fields(task.Task)]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_every_example_fits_its_shape(name: str) -> None:
+    msgspec.convert(EXAMPLES[name], getattr(shapes, name))
+
+
+def test_every_shape_has_an_example() -> None:
+    assert {shape.__name__ for shape in (*shapes.ANSWERS, *shapes.REQUESTS)} <= {*EXAMPLES, "Problem"}

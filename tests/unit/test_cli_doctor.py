@@ -1,0 +1,84 @@
+"""What the doctor says of what he sees."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from app.cli.doctor.finding import Level
+from app.cli.doctor.postgres import check_clock, check_connections, check_schema, check_version
+from app.cli.doctor.redis import check_eviction, check_version as check_redis_version
+from app.cli.doctor.tasks import check_overdue, check_workers
+from app.config import read_settings
+from app.ledger.server import Server
+from app.ledger.workers import WorkerRow
+from app.task_types import TaskType, TaskTypes
+
+SETTINGS = read_settings({"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"})
+
+
+def handler(_context: object, _payload: object) -> None:
+    """Do nothing."""
+
+
+TYPES = TaskTypes(
+    [
+        TaskType(name="foo", handler=handler, payload=dict),
+        TaskType(name="print", handler=handler, payload=dict, queue="slow"),
+        TaskType(name="outside", handler=None, payload=dict, queue="elsewhere", external=True),
+    ]
+)
+
+
+@pytest.mark.parametrize(("version", "level"), [(15, Level.FAIL), (16, Level.OK), (18, Level.OK)])
+def test_postgres_is_16_or_newer(version: int, level: Level) -> None:
+    assert check_version(Server(version, 100, 1)).level is level
+
+
+@pytest.mark.parametrize(
+    ("present", "level"), [(None, Level.FAIL), ("0001", Level.FAIL), ("0002", Level.OK), ("0003", Level.WARN)]
+)
+def test_the_schema_is_that_of_the_code(present: str | None, level: Level) -> None:
+    assert check_schema(present, "0002").level is level
+
+
+@pytest.mark.parametrize(
+    ("offset_s", "level"), [(0.001, Level.OK), (-0.4, Level.OK), (5, Level.WARN), (-5, Level.WARN)]
+)
+def test_clocks_that_differ_are_worth_a_warning(offset_s: float, level: Level) -> None:
+    assert check_clock(offset_s).level is level
+
+
+@pytest.mark.parametrize(
+    ("limit", "taken", "level"), [(15, 1, Level.FAIL), (16, 1, Level.OK), (20, 20, Level.WARN), (97, 30, Level.OK)]
+)
+def test_one_of_each_process_must_find_room(limit: int, taken: int, level: Level) -> None:
+    assert check_connections(Server(18, limit, taken), SETTINGS).level is level
+
+
+@pytest.mark.parametrize(
+    ("info", "level"),
+    [({"redis_version": "6.0.16"}, Level.FAIL), ({"redis_version": "6.2.0"}, Level.OK),
+     ({"redis_version": "7.2.4", "valkey_version": "9.1.2"}, Level.OK), ({}, Level.FAIL)],
+)  # fmt: skip
+def test_redis_is_6_2_or_newer(info: dict[str, Any], level: Level) -> None:
+    assert check_redis_version(info).level is level
+
+
+@pytest.mark.parametrize(("policy", "level"), [("noeviction", Level.OK), ("allkeys-lru", Level.FAIL)])
+def test_redis_must_not_throw_keys_away(policy: str, level: Level) -> None:
+    assert check_eviction({"maxmemory_policy": policy}).level is level
+
+
+@pytest.mark.parametrize(("seconds", "level"), [(0.0, Level.OK), (3.0, Level.OK), (600.0, Level.WARN)])
+def test_a_task_that_waits_long_is_worth_a_warning(seconds: float, level: Level) -> None:
+    assert check_overdue(seconds).level is level
+
+
+def test_every_queue_that_a_type_names_needs_a_living_worker() -> None:
+    rows = [WorkerRow("a", "default", 16, 1.0), WorkerRow("b", "default", 8, 2.0), WorkerRow("c", "slow", 16, 99.0)]
+    default, slow, silent = check_workers(rows, TYPES, dead_after_s=15)
+    assert (default.level, default.said) == (Level.OK, "queue default: 2 alive, 24 slots")
+    assert (slow.level, slow.said) == (Level.FAIL, "queue slow: none alive; nobody runs print")
+    assert (silent.level, silent.said) == (Level.WARN, "1 silent for over 15 s")

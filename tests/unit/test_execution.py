@@ -1,0 +1,77 @@
+"""One attempt: whatever a handler does becomes an outcome."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.config import read_settings
+from app.task import Claim
+from app.task_types import TaskTypes, load_task_types
+from workers.slots.execution import LONGEST_MESSAGE, message, run
+
+if TYPE_CHECKING:
+    from workers.slots.execution import Ending
+
+NOWHERE = {
+    "DATABASE_URL": "postgresql://nowhere/x",
+    "REDIS_URL": "redis://nowhere",
+    "TASK_MODULES": "tests.handlers,workers.handlers",
+    "EXTERNAL_TASK_TYPES": "resize",
+}
+
+
+@pytest.fixture(scope="module")
+def known() -> TaskTypes:
+    return load_task_types(read_settings(NOWHERE))
+
+
+def attempt(known: TaskTypes, task_type: str, payload: bytes = b"{}", number: int = 1) -> Ending:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    return run(Claim("an-id", task_type, payload, number, 3, 5.0, now, "a-token"), known)
+
+
+def test_what_the_handler_returns_is_the_result(known: TaskTypes) -> None:
+    assert attempt(known, "noop", b'{"a": [1, "\xc3\xa9"]}').result == '{"a":[1,"é"]}'
+
+
+def test_the_handler_is_told_who_it_is(known: TaskTypes) -> None:
+    ending = attempt(known, "whoami", number=2)
+    assert ending.result
+    assert '"id":"an-id","attempt":2' in ending.result
+
+
+@pytest.mark.parametrize(
+    ("task_type", "kind", "said"),
+    [
+        ("fail", "handler_error", "ValueError: as \N{REPLACEMENT CHARACTER} asked ?"),
+        ("quit", "handler_error", "SystemExit: 3"),
+        ("large", "result_too_large", "300002 bytes"),
+        ("unprintable", "handler_error", "TypeError"),
+        ("resize", "handler_error", "no handler"),
+        ("never-heard-of", "handler_error", "KeyError"),
+    ],
+)
+def test_whatever_goes_wrong_is_an_error_with_a_name(known: TaskTypes, task_type: str, kind: str, said: str) -> None:
+    ending = attempt(known, task_type)
+    assert ending.result is None
+    assert ending.error is not None
+    assert ending.error[0] == kind
+    assert said in ending.error[1]
+
+
+def test_a_payload_that_no_longer_fits_its_type_is_a_failure_of_the_task(known: TaskTypes) -> None:
+    ending = attempt(known, "nap", b'{"seconds": "long"}')
+    assert ending.error is not None
+    assert "seconds" in ending.error[1]
+
+
+def test_a_message_is_short_and_an_exception_that_cannot_be_printed_is_named() -> None:
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+    assert message(Unspeakable()) == "Unspeakable"
+    assert len(message(ValueError("x" * 10_000))) == LONGEST_MESSAGE

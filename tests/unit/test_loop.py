@@ -1,0 +1,61 @@
+"""The loop of every process."""
+
+from __future__ import annotations
+
+import threading
+
+from redis.exceptions import ConnectionError as RedisAway
+
+from app.errors import LedgerAway
+from workers.loop import LONGEST_BACKOFF_S, Backoff, repeat
+
+
+class Steps:
+    """A step that follows a script, then stops the loop."""
+
+    def __init__(self, *script: bool | Exception) -> None:
+        self.script = list(script)
+        self.stop = threading.Event()
+        self.waits = 0
+
+    def step(self) -> bool:
+        answer = self.script.pop(0)
+        if not self.script:
+            self.stop.set()
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def wait(self) -> None:
+        self.waits += 1
+
+    def run(self) -> None:
+        repeat(self.step, wait=self.wait, stop=self.stop, name="test")
+
+
+def test_it_waits_only_when_there_is_no_more() -> None:
+    steps = Steps(True, True, False, True)
+    steps.run()
+    assert steps.waits == 1
+
+
+def test_it_stops_at_once_when_told_before() -> None:
+    steps = Steps(True)
+    steps.stop.set()
+    steps.run()
+    assert steps.script == [True]
+
+
+def test_it_survives_every_error() -> None:
+    steps = Steps(LedgerAway(), RedisAway(), RuntimeError("bug"), False)
+    steps.run()
+    assert steps.waits == 1
+
+
+def test_pauses_grow_up_to_a_limit_and_begin_anew() -> None:
+    backoff = Backoff("test")
+    pauses = [backoff.failed(LedgerAway()) for _ in range(20)]
+    assert max(pauses) <= LONGEST_BACKOFF_S
+    assert max(pauses[:2]) < min(pauses[-5:])
+    backoff.succeeded()
+    assert backoff.failed(LedgerAway()) <= 0.1

@@ -1,0 +1,29 @@
+"""Messages between a slot and its supervisor."""
+
+from __future__ import annotations
+
+from hypothesis import given, strategies as st
+
+from workers.slots.protocol import Began, Done, Ended, Event, FrameReader, frame
+
+EVENTS = st.lists(
+    st.one_of(
+        st.builds(Began, st.integers(0, 500)),
+        st.builds(Ended, st.integers(0, 500), st.floats(0, 1e6), st.none() | st.text(), st.none()),
+        st.just(Done()),
+    )
+)
+
+
+@given(EVENTS, st.integers(1, 7))
+def test_events_survive_however_the_stream_is_cut(events: list[Event], piece: int) -> None:
+    stream = b"".join(frame(each) for each in events)
+    reader = FrameReader()
+    read = [each for at in range(0, len(stream), piece) for each in reader.feed(stream[at : at + piece])]
+    assert read == events
+
+
+@given(st.integers(1, 20))
+def test_what_a_killed_writer_left_unfinished_is_no_event(cut: int) -> None:
+    whole = frame(Ended(1, 2.0, '"some result that is long enough"', None))
+    assert FrameReader().feed(frame(Began(1)) + whole[:-cut]) == [Began(1)]

@@ -1,0 +1,66 @@
+"""Waiting looks again in growing steps, and ends when it should; the clock is ours."""
+
+from __future__ import annotations
+
+from app.api import waiting
+from app.api.waiting import LONGEST_PAUSE_S, look_until
+
+
+class Clock:
+    """Time passes in pauses only."""
+
+    def __init__(self, *, stop_after: int = 1_000_000) -> None:
+        self.now = 0.0
+        self.pauses: list[float] = []
+        self.stop_after = stop_after
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pause(self, seconds: float) -> bool:
+        self.pauses.append(seconds)
+        self.now += seconds
+        return len(self.pauses) >= self.stop_after
+
+
+def test_what_is_enough_at_once_is_not_waited_for() -> None:
+    clock = Clock()
+    assert look_until(lambda: 1, bool, wait_s=30, pause=clock.pause, clock=clock) == 1
+    assert clock.pauses == []
+
+
+def test_it_ends_when_the_wait_is_over_and_not_later() -> None:
+    clock = Clock()
+    assert look_until(lambda: 0, bool, wait_s=3, pause=clock.pause, clock=clock) == 0
+    assert clock.now == 3
+
+
+def test_steps_grow_up_to_a_limit() -> None:
+    clock = Clock()
+    look_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock)
+    assert clock.pauses[:3] == sorted(clock.pauses[:3])
+    assert max(clock.pauses) == LONGEST_PAUSE_S
+
+
+def test_it_ends_when_something_is_found() -> None:
+    clock = Clock()
+    assert look_until(lambda: clock.now > 1, bool, wait_s=30, pause=clock.pause, clock=clock)
+    assert clock.now < 2
+
+
+def test_it_ends_when_the_process_should_end() -> None:
+    clock = Clock(stop_after=2)
+    assert look_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock) == 0
+    assert len(clock.pauses) == 2
+
+
+def test_when_too_many_wait_the_next_one_is_answered_at_once() -> None:
+    clock = Clock()
+    taken = 0
+    while waiting.MOST_WAITING.acquire(blocking=False):
+        taken += 1
+    try:
+        look_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock)
+    finally:
+        waiting.MOST_WAITING.release(taken)
+    assert clock.pauses == []
