@@ -110,6 +110,30 @@ def wait_until_gone(pids: set[int], seconds: float) -> None:
     wait_until(lambda: not any(map(is_alive, pids)), seconds, f"none of {pids} is left")
 
 
+# Told to stop by a signal that arrives between two starts; each process ends as soon as its keeper has heard of it.
+STOPPED_BETWEEN_TWO_STARTS = """
+import os, signal, sys
+from pathlib import Path
+from local.formation import Formation
+from local.kept import Kept
+from local.output import Output
+
+class Signalled(Kept):
+    def __getattribute__(self, name):  # the loop asks for it just before it starts the process
+        if name == "run" and self.name == "two":
+            os.kill(os.getpid(), signal.SIGTERM)
+        return super().__getattribute__(name)
+
+with Output(Path("run.log")) as output:
+    formation = Formation(output, os.environ, beside=lambda: None)
+    formation._process_ctor = Signalled
+    for name in ("one", "two", "three"):
+        formation.add(name, "sleep 60")
+    formation.loop()
+    sys.exit(0 if formation.stopped_on_request() else 1)
+"""
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_stopped_run_ends_with_code_0_and_leaves_nothing(tree: Tree, number: signal.Signals) -> None:
     run = tree.ready()
@@ -131,6 +155,14 @@ def test_a_stop_at_any_moment_of_the_start_leaves_nothing(tree: Tree) -> None:
         os.killpg(run.pid, signal.SIGTERM)
         assert run.wait(10) in {0, -signal.SIGTERM}, tree.printed()
         wait_until_gone(everything, 2)
+
+
+def test_a_stop_between_two_starts_ends_those_that_had_begun(tree: Tree) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", STOPPED_BETWEEN_TWO_STARTS], cwd=tree.top, check=False, timeout=20, capture_output=True
+    )
+    assert run.returncode == 0, run
+    assert b"Traceback" not in run.stderr, run
 
 
 def test_it_says_where_it_is_without_a_password_and_tells_the_command_line(tree: Tree) -> None:
