@@ -42,7 +42,7 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None) 
         hide_parameters=True,
         connect_args={
             "application_name": f"punctual {name}",
-            "connect_timeout": max(2, int(settings.database_timeout_s)),
+            "connect_timeout": 3,
             "options": " ".join(f"-c {key}={value}" for key, value in session.items()),
             "prepare_threshold": 2 if settings.database_prepare else None,
             "keepalives_idle": 15,

@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.errors import InvalidInput, LedgerAway
 from app.ledger import leases, tasks
-from app.schedule.schedule import Schedule, ScheduleAway
+from app.schedule.schedule import ScheduleAway
 from app.task import Due, NewTask, Outcome, Task, TaskState
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from app.schedule.announcer import Announcer
+    from app.schedule.schedule import Schedule
     from app.task_types import TaskTypes
 
 log = structlog.get_logger()
@@ -33,7 +35,7 @@ ANNOUNCE_MARGIN_S = 3 * FEED_EVERY_S
 class Operations:
     """The two stores, and how far ahead the schedule looks."""
 
-    def __init__(self, engine: Engine, schedule: Schedule, types: TaskTypes, *, window_s: float) -> None:
+    def __init__(self, engine: Engine, schedule: Schedule | Announcer, types: TaskTypes, *, window_s: float) -> None:
         self.engine = engine
         self.schedule = schedule
         self.types = types

@@ -20,9 +20,12 @@ from app.connections import connect_postgres, connect_redis
 from app.group_commit import GroupCommit
 from app.logs import configure_logs
 from app.operations import Operations
+from app.schedule.announcer import Announcer
 from app.schedule.schedule import Schedule
 from app.task_types import TaskTypes, load_task_types
 from app.web.deliveries import mount_rq_dashboard
+
+ANNOUNCE_TIMEOUT_S = 1.0  # no request waits for it
 
 
 def create_app(settings: Settings | None = None, types: TaskTypes | None = None) -> Flask:
@@ -47,5 +50,6 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
 
 def _make_services(settings: Settings, types: TaskTypes) -> Services:
     engine, redis = connect_postgres(settings, name="web"), connect_redis(settings)
-    operations = Operations(engine, Schedule(redis), types, window_s=settings.schedule_window_s)
+    announcer = Announcer(Schedule(connect_redis(settings, timeout_s=ANNOUNCE_TIMEOUT_S)))
+    operations = Operations(engine, announcer, types, window_s=settings.schedule_window_s)
     return Services(settings, types, engine, redis, operations, GroupCommit(operations), notice_the_end())

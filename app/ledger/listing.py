@@ -12,6 +12,7 @@ from uuid import UUID
 from sqlalchemy import and_, column, literal_column, or_, select, table
 
 from app.errors import InvalidInput
+from app.ledger.silence import connected
 from app.ledger.statements import refusing
 from app.ledger.tasks import as_task
 
@@ -65,7 +66,7 @@ def list_tasks(engine: Engine, wanted: Filter, *, limit: int, cursor: str | None
         LedgerAway: Postgres did not answer in time.
     """
     statement = _statement(wanted, limit=limit + 1, after=_read_cursor(cursor, wanted) if cursor else None)
-    with refusing(), engine.connect() as connection:
+    with refusing(), connected(engine) as connection:
         rows = connection.execute(statement).fetchall()
     tasks = [as_task(row) for row in rows[:limit]]
     return Page(tasks, _cursor(tasks[-1], wanted) if len(rows) > limit else None)

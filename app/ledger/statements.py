@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from app.errors import LedgerAway
+from app.ledger.silence import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -65,7 +66,7 @@ def _run(
     for last_try in range(TRIES_AFTER_DEADLOCK, -1, -1):
         with refusing():
             try:
-                with engine.connect() as connection:
+                with connected(engine) as connection:
                     return answer(connection.exec_driver_sql(statement(name), dict(parameters or {})))
             except DBAPIError as trouble:
                 if not last_try or _state(trouble) != DEADLOCK:

@@ -46,6 +46,12 @@ def another(settings: Settings, types: TaskTypes, engine: Engine, redis: Redis) 
 
 
 @pytest.fixture
-def client(web: Flask, engine: Engine, redis: Redis) -> FlaskClient:
-    """A client of the API; no tasks, an empty Redis."""
-    return web.test_client()
+def client(web: Flask, engine: Engine, redis: Redis) -> Iterator[FlaskClient]:
+    """A client of the API; no tasks, an empty Redis. What it announced is heard before the next test."""
+    yield web.test_client()
+    heard(web)
+
+
+def heard(web: Flask) -> None:
+    """Redis has heard what this application announced."""
+    assert web.extensions[KEY].operations.schedule.flush(10)

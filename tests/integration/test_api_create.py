@@ -10,8 +10,10 @@ import pytest
 
 from app.schedule.schedule import schedule_key
 from tests.integration.asking import FUTURE, PAST, body, create, fields, problem, run
+from tests.integration.conftest import heard
 
 if TYPE_CHECKING:
+    from flask import Flask
     from flask.testing import FlaskClient
     from redis import Redis
     from sqlalchemy import Engine
@@ -52,8 +54,9 @@ def test_a_delay_counts_from_now(client: FlaskClient) -> None:
     assert abs(delay - timedelta(seconds=60.5)) < timedelta(seconds=1)
 
 
-def test_what_is_due_soon_is_on_the_schedule(client: FlaskClient, redis: Redis) -> None:
+def test_what_is_due_soon_is_on_the_schedule(client: FlaskClient, web: Flask, redis: Redis) -> None:
     soon, _later = create(client, delay_s=10), create(client)
+    heard(web)
     assert redis.zrange(schedule_key("foo"), 0, -1) == [soon["id"].encode()]
 
 

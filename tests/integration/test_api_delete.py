@@ -8,8 +8,10 @@ import pytest
 
 from app.schedule.schedule import schedule_key
 from tests.integration.asking import NOBODY, body, create, fields, lease, problem, run
+from tests.integration.conftest import heard
 
 if TYPE_CHECKING:
+    from flask import Flask
     from flask.testing import FlaskClient
     from redis import Redis
     from sqlalchemy import Engine
@@ -23,8 +25,12 @@ def test_a_scheduled_task_is_deleted_and_a_second_time_answers_the_same(client: 
     assert body(first) == body(second)
 
 
-def test_a_deleted_task_leaves_the_schedule(client: FlaskClient, redis: Redis) -> None:
-    client.delete(f"/tasks/{create(client, delay_s=60)['id']}")
+def test_a_deleted_task_leaves_the_schedule(client: FlaskClient, web: Flask, redis: Redis) -> None:
+    task = create(client, delay_s=60)
+    heard(web)
+    assert redis.zcard(schedule_key("foo")) == 1
+    client.delete(f"/tasks/{task['id']}")
+    heard(web)
     assert redis.zcard(schedule_key("foo")) == 0
 
 
