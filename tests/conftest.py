@@ -18,6 +18,7 @@ from app.operations import Operations
 from app.schedule.schedule import Schedule
 from app.task_types import TaskTypes, load_task_types
 from local import postgres, valkey
+from tests.restricted import acl_line, as_role, as_user, restrict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,18 +30,27 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(scope="session")
-def servers() -> Iterator[dict[str, str]]:
-    """A real Postgres at the head of the migrations, and a real Valkey; their URLs by variable name."""
+def owners() -> Iterator[dict[str, str]]:
+    """A real Postgres at the head of the migrations, and a real Valkey; the URLs of those who may do anything there."""
     with tempfile.TemporaryDirectory(prefix="punctual-tests-") as folder:
         Path(folder).chmod(0o755)
         store = postgres.start(Path(folder, "postgres"), fast=True)
-        cache = valkey.start(Path(folder, "valkey"), fast=True)
+        cache = valkey.start(Path(folder, "valkey"), fast=True, more=[acl_line()])
         urls = {"DATABASE_URL": store.url, "REDIS_URL": cache.url}
         os.environ.update(urls)
         command.upgrade(Config(str(ROOT / "alembic.ini")), "head")
+        restrict(store.url)
         yield urls
         store.discard()
         cache.discard()
+
+
+@pytest.fixture(scope="session")
+def servers(owners: dict[str, str]) -> dict[str, str]:
+    """The same servers for the service's own processes, which may do only what they need; URLs by variable name."""
+    urls = {"DATABASE_URL": as_role(owners["DATABASE_URL"]), "REDIS_URL": as_user(owners["REDIS_URL"])}
+    os.environ.update(urls)
+    return urls
 
 
 @pytest.fixture(scope="session")
@@ -65,21 +75,35 @@ def session_engine(settings: Settings) -> Iterator[Engine]:
     engine.dispose()
 
 
+@pytest.fixture(scope="session")
+def owner(owners: dict[str, str]) -> Iterator[Engine]:
+    """Postgres for the owner of the tables, who may change and empty them."""
+    engine = connect_postgres(read_settings(owners), name="owner", pool=2)
+    yield engine
+    engine.dispose()
+
+
 @pytest.fixture
-def engine(session_engine: Engine) -> Engine:
+def engine(session_engine: Engine, owner: Engine) -> Engine:
     """Postgres with empty tables."""
-    with session_engine.connect() as connection:
-        connection.execute(text("TRUNCATE tasks, workers"))
+    with owner.connect() as connection:
+        connection.execute(text("TRUNCATE tasks, workers, counters, api_keys"))
     return session_engine
 
 
 @pytest.fixture
-def redis(settings: Settings) -> Iterator[Redis]:
+def harm(owners: dict[str, str]) -> Iterator[Redis]:
+    """Redis for somebody who may do anything there."""
+    with connect_redis(read_settings(owners), timeout_s=5) as client:
+        yield client
+
+
+@pytest.fixture
+def redis(settings: Settings, harm: Redis) -> Iterator[Redis]:
     """An empty Redis."""
-    client = connect_redis(settings, timeout_s=5)
-    client.flushall()
-    yield client
-    client.close()
+    harm.flushall()
+    with connect_redis(settings, timeout_s=5) as client:
+        yield client
 
 
 @pytest.fixture

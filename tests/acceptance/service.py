@@ -19,6 +19,7 @@ from tests.acceptance.client import Client
 from tests.acceptance.conditions import wait_until
 from tests.acceptance.processes import ROOT, ServiceProcess, pids_with
 from tests.acceptance.stores import with_venv_first
+from tests.restricted import as_role, as_user
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,8 +51,8 @@ class Service:
         self._mark = f"{MARK}={uuid4()}"
         mark_name, _, mark_value = self._mark.partition("=")
         self._environment = with_venv_first(os.environ | {"BAR_URL": "http://127.0.0.1:9/"}) | {
-            "DATABASE_URL": self.database_url,
-            "REDIS_URL": self.valkey.url,
+            "DATABASE_URL": as_role(self.database_url),
+            "REDIS_URL": as_user(self.valkey.url),
             "TASK_MODULES": "workers.handlers,tests.handlers",
             "EXTERNAL_TASK_TYPES": "outside",
             "HOST": "127.0.0.1",
@@ -112,7 +113,7 @@ class Service:
 
     @contextmanager
     def redis(self) -> Iterator[Redis]:
-        """A client of its Valkey, for harm."""
+        """A client of its Valkey that may do anything, for harm: the processes are restricted."""
         with Redis.from_url(self.valkey.url, socket_timeout=5) as client:
             yield client
 

@@ -15,6 +15,7 @@ import psycopg
 from local import postgres, valkey
 from local.procfile import RELEASE, read_procfile
 from tests.acceptance.processes import ROOT
+from tests.restricted import acl_line, restrict
 
 if TYPE_CHECKING:
     from local.server import Server
@@ -23,7 +24,10 @@ TEMPLATE = "released"
 
 
 class Stores:
-    """The migrations run once, by the release command of the Procfile; each database is a copy of that one."""
+    """The migrations run once, by the release command of the Procfile; each database is a copy of that one.
+
+    All URLs are the owner's, who may do harm; `tests.restricted` turns them into those of the service's processes.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -33,6 +37,7 @@ class Stores:
     def __enter__(self) -> Self:
         self._execute(f"CREATE DATABASE {TEMPLATE}")
         self._release()
+        restrict(self._url(TEMPLATE))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -46,7 +51,7 @@ class Stores:
 
     def new_valkey(self) -> Server:
         """An empty Valkey; `restart` empties it, too."""
-        return valkey.start(self._directory / f"valkey-{next(self._numbers)}", fast=True)
+        return valkey.start(self._directory / f"valkey-{next(self._numbers)}", fast=True, more=[acl_line()])
 
     def _url(self, database: str) -> str:
         return urlsplit(self.postgres.url)._replace(path=f"/{database}").geturl()

@@ -62,8 +62,8 @@ def test_without_redis_it_is_not_ready(without: Callable[[str], FlaskClient]) ->
     assert NOBODY_LISTENS not in answer.text
 
 
-def test_behind_the_migrations_it_is_not_ready(client: FlaskClient, engine: Engine) -> None:
-    with engine.connect() as connection:
+def test_behind_the_migrations_it_is_not_ready(client: FlaskClient, owner: Engine) -> None:
+    with owner.connect() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
         try:
             told = problem(client.get("/ready"), 503, "not-ready")
@@ -72,8 +72,8 @@ def test_behind_the_migrations_it_is_not_ready(client: FlaskClient, engine: Engi
     assert told == {"postgres": "the schema is behind the code: run the migrations"}
 
 
-def test_without_any_migration_it_is_not_ready(client: FlaskClient, engine: Engine) -> None:
-    with engine.connect() as connection:
+def test_without_any_migration_it_is_not_ready(client: FlaskClient, owner: Engine) -> None:
+    with owner.connect() as connection:
         connection.execute(text("ALTER TABLE alembic_version RENAME TO elsewhere"))
         try:
             problem(client.get("/ready"), 503, "not-ready")
@@ -81,13 +81,13 @@ def test_without_any_migration_it_is_not_ready(client: FlaskClient, engine: Engi
             connection.execute(text("ALTER TABLE elsewhere RENAME TO alembic_version"))
 
 
-def test_a_redis_that_may_forget_is_ready_with_a_warning(client: FlaskClient, redis: Redis) -> None:
-    redis.config_set("maxmemory-policy", "allkeys-lru")
+def test_a_redis_that_may_forget_is_ready_with_a_warning(client: FlaskClient, redis: Redis, harm: Redis) -> None:
+    harm.config_set("maxmemory-policy", "allkeys-lru")
     try:
         told = body(client.get("/ready"))
         assert ask_redis(redis) == "ok, but maxmemory-policy is allkeys-lru, not noeviction"
     finally:
-        redis.config_set("maxmemory-policy", "noeviction")
+        harm.config_set("maxmemory-policy", "noeviction")
     assert told["status"] == "ready"
     assert told["warnings"] == ["redis: maxmemory-policy is allkeys-lru, not noeviction"]
 

@@ -6,6 +6,7 @@ import json
 import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 from click.testing import CliRunner, Result
@@ -192,7 +193,7 @@ def test_the_doctor_finds_nothing_where_all_is_well(run: Any, engine: Engine) ->
 
 
 def test_the_doctor_never_shows_a_password(run: Any, settings: Settings) -> None:
-    password = settings.redis_url.partition("://:")[2].partition("@")[0]
+    password = urlsplit(settings.redis_url).password
     assert password
     assert password not in run("doctor").output
     assert password not in run("doctor", "--json").output
@@ -223,12 +224,12 @@ def test_the_doctor_says_what_is_away(run: Any, monkeypatch: pytest.MonkeyPatch)
     assert "secret" not in examined.output
 
 
-def test_the_doctor_warns_of_a_redis_that_throws_keys_away(run: Any, redis: Redis) -> None:
-    redis.config_set("maxmemory-policy", "allkeys-lru")
+def test_the_doctor_warns_of_a_redis_that_throws_keys_away(run: Any, harm: Redis) -> None:
+    harm.config_set("maxmemory-policy", "allkeys-lru")
     try:
         assert findings(run)["eviction"]["level"] == "fail"
     finally:
-        redis.config_set("maxmemory-policy", "noeviction")
+        harm.config_set("maxmemory-policy", "noeviction")
 
 
 def test_the_doctor_takes_the_settings_of_a_running_make_run(

@@ -40,18 +40,18 @@ def begin(engine: Engine, made: list[Task], worker_id: str = "w") -> list[Claim]
 
 
 def test_overdue_tasks_that_redis_does_not_know_are_restored(
-    sweeper: Sweeper, operations: Operations, schedule: Schedule, redis: Redis
+    sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis
 ) -> None:
     make(operations, 30)
     make(operations, 5, task_type="outside")
-    redis.flushall()
+    harm.flushall()
     assert sweeper.restore() == 30
     assert sweeper.restore() == 0
     assert schedule.sizes(["noop", "outside"]) == (30, 0)
 
 
 def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
-    sweeper: Sweeper, operations: Operations, schedule: Schedule, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.sweeper.PAGE", 10)
     make(operations, 15)
@@ -60,10 +60,10 @@ def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
     now_s = time.monotonic()
     while sweeper.feed(now_s=now_s):
         pass
-    redis.flushall()
+    harm.flushall()
     assert sweeper.feed(now_s=now_s + 1)
     assert schedule.sizes(["noop"]) == (10, 0)
-    assert redis.zcount("punctual:schedule:noop", "-inf", time.time()) == 10
+    assert schedule.redis.zcount("punctual:schedule:noop", "-inf", time.time()) == 10
     while sweeper.feed(now_s=now_s + 1):
         pass
     assert schedule.sizes(["noop"]) == (25, 0)
@@ -110,11 +110,11 @@ def test_what_a_living_worker_holds_is_left_alone(sweeper: Sweeper, engine: Engi
 
 
 def test_a_rescued_task_with_attempts_left_is_scheduled_again_and_its_old_run_is_fenced(
-    sweeper: Sweeper, engine: Engine, operations: Operations, schedule: Schedule, redis: Redis
+    sweeper: Sweeper, engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
 ) -> None:
     (task,) = made = make(operations, task_type="whoami", max_attempts=2)
     (held,) = begin(engine, made)
-    redis.flushall()
+    harm.flushall()
     sweeper.rescue()
     now = tasks.get(engine, task.id)
     assert (now.state, now.attempt) == (TaskState.SCHEDULED, 1)

@@ -7,6 +7,7 @@ import pickle
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 from rq import Queue, SimpleWorker
@@ -89,15 +90,13 @@ def test_the_worker_is_shown_with_its_job(client: FlaskClient, jobs: dict[str, J
 
 
 @pytest.mark.parametrize(("method", "path"), CHANGES)
-def test_nothing_can_be_changed(
-    client: FlaskClient, redis: Redis, jobs: dict[str, Job], method: str, path: str
-) -> None:
-    before = {key: redis.dump(key) for key in redis.scan_iter()}
+def test_nothing_can_be_changed(client: FlaskClient, harm: Redis, jobs: dict[str, Job], method: str, path: str) -> None:
+    before = {key: harm.dump(key) for key in harm.scan_iter()}
     answer = client.open(path.replace("/x/", f"/{jobs['failed'].id}/"), method=method)
     assert answer.status_code == 403
     if method != "HEAD":
         problem(answer, 403, "read-only")
-    assert {key: redis.dump(key) for key in redis.scan_iter()} == before
+    assert {key: harm.dump(key) for key in harm.scan_iter()} == before
 
 
 @pytest.mark.parametrize(
@@ -127,7 +126,7 @@ def test_a_page_says_where_the_truth_is(client: FlaskClient) -> None:
 
 
 def test_the_address_and_password_of_redis_are_not_shown(client: FlaskClient, settings: Settings) -> None:
-    password = settings.redis_url.partition("://:")[2].partition("@")[0]
+    password = urlsplit(settings.redis_url).password
     assert password
     for path in PAGES:
         text = client.get(path, follow_redirects=True, buffered=True).data.decode(errors="replace")

@@ -117,10 +117,10 @@ def test_nothing_is_nothing(schedule: Schedule) -> None:
     assert schedule.unknown([]) == []
 
 
-def test_a_wiped_redis_has_another_generation(redis: Redis) -> None:
+def test_a_wiped_redis_has_another_generation(redis: Redis, harm: Redis) -> None:
     first = current_generation(redis)
     assert current_generation(redis) == first
-    redis.flushall()
+    harm.flushall()
     assert current_generation(redis) != first
 
 

@@ -26,6 +26,7 @@ from workers.worker.receiver import Receiver
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from redis import Redis
     from sqlalchemy import Engine
 
     from app.operations import Operations
@@ -112,10 +113,10 @@ def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
 
 @pytest.mark.parametrize("why", ["stop", "no room", "fenced"])
 def test_what_cannot_begin_here_goes_back_on_the_schedule(
-    parts: Parts, operations: Operations, schedule: Schedule, engine: Engine, why: str
+    parts: Parts, operations: Operations, schedule: Schedule, why: str, harm: Redis
 ) -> None:
     made = make(operations, 3)
-    schedule.redis.flushall()
+    harm.flushall()
     if why == "stop":
         parts.stop.set()
     elif why == "no room":
@@ -125,17 +126,17 @@ def test_what_cannot_begin_here_goes_back_on_the_schedule(
     parts.receiver.receive("noop", ids(made))
     assert parts.slots.ran == []
     assert schedule.sizes(["noop"]) == (3, 0)
-    assert tasks.counts(engine) == {("noop", "scheduled"): 3}
+    assert tasks.counts(operations.engine) == {("noop", "scheduled"): 3}
 
 
 def test_a_type_only_a_newer_release_knows_is_not_tried_in_a_circle(
-    engine: Engine, schedule: Schedule, operations: Operations
+    engine: Engine, schedule: Schedule, operations: Operations, harm: Redis
 ) -> None:
     old_release = Parts(
         engine, schedule, type(operations.types)(each for each in operations.types if each.name == "foo")
     )
     made = make(operations)
-    schedule.redis.flushall()
+    harm.flushall()
     old_release.receiver.receive("noop", ids(made))
     assert schedule.promote([Lane("noop", "default", 1)], now=time.time(), envelopes_per_worker=9)[0][0].ids == []
     assert schedule.sizes(["noop"]) == (1, 0)
@@ -185,21 +186,21 @@ def test_outcomes_are_written_and_a_bad_one_does_not_hold_up_its_neighbours(
 
 
 def test_a_failed_attempt_goes_back_on_the_schedule(
-    finisher: Finisher, engine: Engine, operations: Operations, schedule: Schedule
+    finisher: Finisher, engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
 ) -> None:
     made = make(operations, task_type="whoami", max_attempts=2)
     (held,) = begin(engine, ids(made))
-    schedule.redis.flushall()
+    harm.flushall()
     finisher.ended(Outcome(held.id, held.token, error={"type": "timeout", "message": "late"}))
     until(lambda: schedule.sizes(["whoami"]) == (1, 0))
 
 
 def test_claims_that_were_not_used_are_released_and_scheduled(
-    finisher: Finisher, engine: Engine, operations: Operations, schedule: Schedule
+    finisher: Finisher, engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
 ) -> None:
     made = make(operations, 3)
     held = begin(engine, ids(made))
-    schedule.redis.flushall()
+    harm.flushall()
     finisher.unused(held)
     until(lambda: schedule.sizes(["noop"]) == (3, 0))
     assert all(tasks.get(engine, each.id) == each for each in made)
@@ -284,7 +285,7 @@ def test_a_heartbeat_that_hangs_is_fenced_too(
     heart.stop()
 
 
-def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(engine: Engine, operations: Operations) -> None:
+def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine, operations: Operations) -> None:
     made = make(operations, 100, at=ahead(-1))
     filler = (
         "INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, state, finished_at)"
@@ -298,7 +299,7 @@ def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(engine: Engin
         "results": ["1"] * 100,
     }
     written |= {"error_types": [None] * 100, "error_messages": [None] * 100}
-    with engine.connect() as connection:
+    with owner.connect() as connection:
         connection.execute(text(filler))
         connection.execute(text("ANALYZE tasks"))
         for name, parameters in (("claim", asked), ("finish", written), ("waiting", {"ids": ids(made)})):

@@ -1,6 +1,7 @@
 -- Which Postgres this is, and how many connections we may hold: the tightest of server, role and database.
+-- Those that are open are not counted in pg_stat_activity, where a role without rights sees its own only.
 SELECT current_setting('server_version_num')::int / 10000,
        least(current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int,
              (SELECT nullif(rolconnlimit, -1) FROM pg_roles WHERE rolname = current_user),
              (SELECT nullif(datconnlimit, -1) FROM pg_database WHERE datname = current_database())),
-       (SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'client backend')
+       (SELECT sum(numbackends)::bigint FROM pg_stat_database)

@@ -1,0 +1,20 @@
+-- What the processes of Punctual may do in Postgres: read and write rows of our tables, and nothing else.
+-- To be run by the owner of the tables, after the migrations, and again after a release that brought a table:
+--
+--   psql "$OWNER_URL" -v ON_ERROR_STOP=1 -f docs/postgres-role.sql
+--
+-- Once, give it a password:  psql "$OWNER_URL" -c '\password punctual_service' -c 'ALTER ROLE punctual_service LOGIN'
+-- Then `release` runs with the owner's DATABASE_URL, all others with DATABASE_URL=postgresql://punctual_service:...
+-- The tests run as this role. No default privileges: a new table is out of reach until it is named here.
+
+DO $$
+BEGIN
+    CREATE ROLE punctual_service NOLOGIN NOSUPERUSER NOCREATEDB NOCREATEROLE NOREPLICATION NOBYPASSRLS;
+EXCEPTION WHEN duplicate_object THEN
+    NULL;
+END $$;
+
+GRANT USAGE ON SCHEMA public TO punctual_service;
+GRANT SELECT ON alembic_version TO punctual_service;
+GRANT SELECT, INSERT, UPDATE, DELETE ON tasks, workers TO punctual_service;
+GRANT SELECT, INSERT, UPDATE ON counters, api_keys TO punctual_service;
