@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
 
+    from tests.acceptance.client import Json
     from tests.acceptance.stores import Stores
 
 START_S = 30.0
@@ -43,6 +45,7 @@ class Service:
     def __init__(self, stores: Stores, directory: Path, environment: Mapping[str, str]) -> None:
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
+        self.postgres = stores.postgres
         self.valkey = stores.new_valkey()
         self.database_url = stores.new_database()
         self.processes: dict[str, ServiceProcess] = {}
@@ -110,6 +113,11 @@ class Service:
     def lines(self) -> list[str]:
         """What all workers, dead ones too, printed to stdout."""
         return [line for each in self.processes.values() if _kind(each) == "worker" for line in each.lines()]
+
+    def logged(self, event: str, kind: str) -> list[Json]:
+        """The log lines of this event by all processes of this kind."""
+        lines = (line for each in self.processes.values() if _kind(each) == kind for line in each.log_lines())
+        return [json.loads(line) for line in lines if f'"event": "{event}"' in line]
 
     @contextmanager
     def redis(self) -> Iterator[Redis]:
