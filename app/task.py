@@ -90,6 +90,7 @@ class Claim:
     timeout_s: float
     execute_at: datetime
     token: str
+    asked_at: float  # seconds by the clock of the worker that asked, read before it asked
 
 
 @dataclass(frozen=True, slots=True)

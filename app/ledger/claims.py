@@ -37,14 +37,18 @@ def new_token() -> str:
     return str(uuid4())
 
 
-def claim(engine: Engine, ids: Sequence[str], *, worker_id: str, types: Sequence[str], token: str) -> Claimed:
+def claim(
+    engine: Engine, ids: Sequence[str], *, worker_id: str, types: Sequence[str], token: str, asked_at: float
+) -> Claimed:
     """Claim those of `ids` that are scheduled, due by Postgres' clock, and of a type in `types`.
+
+    `asked_at` is the worker's own clock, read before the call: a claim older than a silence of the worker is void.
 
     Raises:
         LedgerAway: whether anything was claimed is unknown; `claimed_by` tells, with the same token.
     """
     asked = {"ids": list(ids), "worker_id": worker_id, "types": list(types), "token": token}
-    mine = [_claim(row) for row in fetch(engine, "claim", asked)]
+    mine = [_claim(row, asked_at) for row in fetch(engine, "claim", asked)]
     if len(mine) == len(ids):
         return Claimed(mine, [])
     won = {each.id for each in mine}
@@ -52,8 +56,8 @@ def claim(engine: Engine, ids: Sequence[str], *, worker_id: str, types: Sequence
 
 
 def claimed_by(engine: Engine, ids: Sequence[str], token: str) -> list[Claim]:
-    """What a claim with this token won, for when its answer was lost."""
-    return [_claim(row) for row in fetch(engine, "claimed_by", {"ids": list(ids), "token": token})]
+    """What a claim with this token won, for when its answer was lost: to be handed back, never to be run."""
+    return [_claim(row, float("-inf")) for row in fetch(engine, "claimed_by", {"ids": list(ids), "token": token})]
 
 
 def waiting(engine: Engine, ids: Sequence[str]) -> list[Due]:
@@ -93,7 +97,7 @@ def release(engine: Engine, claims: Sequence[tuple[str, str]]) -> list[Due]:
     return [Due(*row) for row in fetch(engine, "release", held)]
 
 
-def _claim(row: Any) -> Claim:
+def _claim(row: Any, asked_at: float) -> Claim:
     return Claim(
         id=row[0],
         type=row[1],
@@ -103,4 +107,5 @@ def _claim(row: Any) -> Claim:
         timeout_s=row[5],
         execute_at=row[6],
         token=row[7],
+        asked_at=asked_at,
     )

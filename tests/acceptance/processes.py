@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -101,6 +101,11 @@ def is_alive(pid: int) -> bool:
     """Whether it runs; a zombie does not."""
     listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return listed.stdout.strip()[:1] not in {"", "Z"}
+
+
+def is_run_by(task: Mapping[str, Any], worker: ServiceProcess) -> bool:
+    """Names of workers hold their process id."""
+    return task["worker_id"] is not None and f".{worker.pid}." in task["worker_id"]
 
 
 def _carries(entry: Path, mark: str) -> bool:

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from typing import TYPE_CHECKING
 
 from tests.acceptance.client import new_task, seconds
 from tests.acceptance.conditions import wait_until
-from tests.acceptance.processes import descendants, is_alive
+from tests.acceptance.processes import descendants, is_alive, is_run_by
 
 if TYPE_CHECKING:
-    from tests.acceptance.client import Json
     from tests.acceptance.conftest import NewService
-    from tests.acceptance.processes import ServiceProcess
     from tests.acceptance.witness import Witness
 
 QUICK = {"HEARTBEAT_S": "1", "WORKER_DEAD_AFTER_S": "5", "SLOTS": "4"}
@@ -74,30 +71,3 @@ def test_what_a_worker_took_off_the_queue_when_it_was_killed_runs(new_service: N
     lost = {each["id"] for each in done.values() if each["state"] != "succeeded"}
     assert {done[each]["error"]["type"] for each in lost} <= {"worker_lost"}
     assert {(each, 1) for each in done.keys() - lost} <= set(begun)
-
-
-def test_a_worker_that_was_frozen_changes_nothing_when_it_thaws(new_service: NewService, witness: Witness) -> None:
-    service = new_service(QUICK)
-    payload = witness.payload(seconds=2.5)
-    created = service.client.create_many(
-        [new_task("witness", payload, max_attempts=1 + 2 * (n % 2), timeout_s=30) for n in range(SLOTS)]
-    )
-    wait_until(lambda: len(witness.begun()) == SLOTS, 15, "both workers are full")
-    victim = service.living("worker")[0]
-    held = [each["id"] for each in service.client.list_all(state="running") if is_run_by(each, victim)]
-    victim.send(signal.SIGSTOP)
-    done = service.client.wait_final([each["id"] for each in created], timeout=30)
-    victim.send(signal.SIGCONT)
-    for each in held:
-        expected = ("failed", 1) if done[each]["max_attempts"] == 1 else ("succeeded", 2)
-        assert (done[each]["state"], done[each]["attempt"]) == expected
-    wait_until(lambda: "outcomes_fenced" in victim.stderr.read_text(), 10, "its late outcomes are refused")
-    again = service.client.create_many([new_task("nap", {"seconds": 1}) for _ in range(SLOTS)])
-    after = service.client.wait_final([each["id"] for each in again], timeout=20)
-    assert any(is_run_by(each, victim) for each in after.values()), "it works again"
-    assert service.client.wait_final(list(done), timeout=1) == done
-
-
-def is_run_by(task: Json, worker: ServiceProcess) -> bool:
-    """Names of workers hold their process id."""
-    return task["worker_id"] is not None and f".{worker.pid}." in task["worker_id"]

@@ -74,7 +74,7 @@ def play_worker(engine: Engine, types: tuple[str, ...] = ("foo", "baz")) -> list
     workers.heartbeat(engine, "player", queue="default", slots=16)
     with engine.connect() as connection:
         ids = [str(row[0]) for row in connection.execute(text("SELECT id FROM tasks WHERE state = 'scheduled'"))]
-    mine = claims.claim(engine, ids, worker_id="player", types=types, token=claims.new_token()).mine
+    mine = claims.claim(engine, ids, worker_id="player", types=types, token=claims.new_token(), asked_at=0.0).mine
     lines = {each.id: f"Foo {each.id}" if each.type == "foo" else "Baz 17" for each in mine}
     outcomes = [Outcome(each.id, each.token, result=json.dumps({"output": lines[each.id]})) for each in mine]
     claims.finish(engine, outcomes)

@@ -27,7 +27,7 @@ TYPES = ["noop", "whoami"]
 
 
 def claim(engine: Engine, wanted: list[str], worker_id: str = "w") -> Claimed:
-    return claims.claim(engine, wanted, worker_id=worker_id, types=TYPES, token=claims.new_token())
+    return claims.claim(engine, wanted, worker_id=worker_id, types=TYPES, token=claims.new_token(), asked_at=0.0)
 
 
 def test_a_due_task_is_claimed_once_and_says_by_whom(engine: Engine, operations: Operations) -> None:
@@ -78,7 +78,7 @@ def test_eight_claimers_of_the_same_tasks_win_each_once(engine: Engine, operatio
 def test_what_an_unanswered_claim_won_is_found_by_its_token(engine: Engine, operations: Operations) -> None:
     wanted = ids(make(operations, 3))
     token = claims.new_token()
-    claims.claim(engine, wanted[:2], worker_id="w", types=TYPES, token=token)
+    claims.claim(engine, wanted[:2], worker_id="w", types=TYPES, token=token, asked_at=0.0)
     assert {each.id for each in claims.claimed_by(engine, wanted, token)} == set(wanted[:2])
     assert claims.claimed_by(engine, wanted, claims.new_token()) == []
 

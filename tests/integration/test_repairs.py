@@ -36,7 +36,7 @@ def sweeper(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) 
 
 def begin(engine: Engine, made: list[Task], worker_id: str = "w") -> list[Claim]:
     token = claims.new_token()
-    return claims.claim(engine, ids(made), worker_id=worker_id, types=[made[0].type], token=token).mine
+    return claims.claim(engine, ids(made), worker_id=worker_id, types=[made[0].type], token=token, asked_at=0.0).mine
 
 
 def test_overdue_tasks_that_redis_does_not_know_are_restored(

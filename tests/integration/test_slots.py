@@ -16,6 +16,8 @@ import msgspec
 import pytest
 
 from app.task import Claim, Outcome
+from tests.acceptance.conditions import wait_until
+from workers.slots.lease import now as lease_clock
 from workers.slots.slot import ProcessSlot, prepare_children
 from workers.slots.slots import Slots
 
@@ -76,7 +78,9 @@ def slots(types: TaskTypes, settings: Settings, heard: Heard) -> Iterator[Slots]
 
 def claim(task_type: str, timeout_s: float = 5.0, **payload: Any) -> Claim:
     now = datetime.now(UTC)
-    return Claim(str(uuid4()), task_type, msgspec.json.encode(payload), 1, 1, timeout_s, now, str(uuid4()))
+    return Claim(
+        str(uuid4()), task_type, msgspec.json.encode(payload), 1, 1, timeout_s, now, str(uuid4()), lease_clock()
+    )
 
 
 def error(outcome: Outcome) -> str:
@@ -296,13 +300,29 @@ def test_without_room_claims_are_handed_back(slots: Slots, heard: Heard) -> None
     heard.wait_for(4)
 
 
-def test_children_end_themselves_when_the_lease_of_a_frozen_worker_is_over(slots: Slots, heard: Heard) -> None:
-    task = claim("nap", seconds=60, timeout_s=60)
-    slots.run([claim("noop")])
-    heard.wait_for(1)
+def test_children_end_themselves_when_the_lease_of_a_frozen_worker_is_over(
+    slots: Slots, heard: Heard, tmp_path: Path
+) -> None:
+    file = tmp_path / "witness"
+    task = claim("witness", file=str(file), seconds=60, timeout_s=60)
     slots.run([task])
-    slots.lease.renew(time.monotonic())
+    wait_until(file.exists, PATIENCE_S, "it runs")
+    slots.lease.renew(lease_clock())
     assert error(heard.wait_for(1)[task.id]) == "crashed"
+
+
+@pytest.mark.parametrize(("task_type", "payload"), [("noop", {}), ("thread-nap", {"seconds": 0.01})])
+def test_what_was_claimed_before_the_worker_fell_silent_does_not_begin(
+    slots: Slots, heard: Heard, task_type: str, payload: dict[str, Any]
+) -> None:
+    """It may be another's by now: a worker that was frozen between its claim and the hand-over must not begin it."""
+    old = [claim(task_type, **payload) for _ in range(3)]
+    slots.fence(("worker_lost", "silent"))
+    slots.run(old)
+    assert {each.id for each in heard.wait_for_unused(3)} == {each.id for each in old}
+    new = claim(task_type, **payload)
+    slots.run([new])
+    assert heard.wait_for(1).keys() == {new.id}
 
 
 def test_what_comes_after_the_withdrawal_is_not_begun(slots: Slots, heard: Heard) -> None:

@@ -90,7 +90,7 @@ def until(condition: Callable[[], Any]) -> None:
 
 def begin(engine: Engine, wanted: list[str]) -> list[Claim]:
     types = ["noop", "whoami"]
-    return claims.claim(engine, wanted, worker_id="w", types=types, token=claims.new_token()).mine
+    return claims.claim(engine, wanted, worker_id="w", types=types, token=claims.new_token(), asked_at=0.0).mine
 
 
 def test_an_envelope_is_claimed_slot_by_slot_until_it_is_empty(parts: Parts, operations: Operations) -> None:

@@ -30,7 +30,7 @@ def known() -> TaskTypes:
 
 def attempt(known: TaskTypes, task_type: str, payload: bytes = b"{}", number: int = 1) -> Ending:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    return run(Claim("an-id", task_type, payload, number, 3, 5.0, now, "a-token"), known)
+    return run(Claim("an-id", task_type, payload, number, 3, 5.0, now, "a-token", 0.0), known)
 
 
 def test_what_the_handler_returns_is_the_result(known: TaskTypes) -> None:

@@ -12,50 +12,51 @@ from typing import TYPE_CHECKING
 from app.config import read_settings
 from app.logs import configure_logs
 from app.task_types import TaskTypes, load_task_types
-from workers.slots import execution, lease
+from workers.slots import execution
 from workers.slots.protocol import Began, Done, Ended, decode_chunk, frame
 
 if TYPE_CHECKING:
-    from ctypes import c_double
     from multiprocessing.connection import Connection
 
     from app.task import Claim
+    from workers.slots.lease import Lease
 
 PR_SET_PDEATHSIG = 1
 DONE = frame(Done())
 
 
-def child_process(tasks: Connection, tokens: Connection, events: Connection, lease_until: c_double) -> None:
+def child_process(tasks: Connection, tokens: Connection, events: Connection, lease: Lease) -> None:
     """The main function of a child process."""
     os.setsid()  # a group of its own: killing it takes what the handler started along
     _die_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # the worker decides when we stop
-    lease.end_with(lease_until)
+    lease.end_with_it()
     settings = read_settings()
     configure_logs(settings, process="slot")
-    serve(tasks, tokens, events, load_task_types(settings))
+    serve(tasks, tokens, events, lease, load_task_types(settings))
     os.killpg(os.getpid(), signal.SIGTERM)  # what handlers left running ends with us; we ourselves do not mind
 
 
-def serve(tasks: Connection, tokens: Connection, events: Connection, types: TaskTypes) -> None:
+def serve(tasks: Connection, tokens: Connection, events: Connection, lease: Lease, types: TaskTypes) -> None:
     """Run chunk after chunk until the other side closes its end."""
     while True:
         try:
             chunk = decode_chunk(tasks.recv_bytes())
         except (EOFError, OSError):
             return
-        _run_chunk(chunk, tokens.fileno(), events.fileno(), types)
+        _run_chunk(chunk, tokens.fileno(), events.fileno(), lease, types)
 
 
-def _run_chunk(chunk: list[Claim], tokens: int, events: int, types: TaskTypes) -> None:
-    """Each task needs a token from the pipe; the worker withdraws tasks by reading the tokens itself.
+def _run_chunk(chunk: list[Claim], tokens: int, events: int, lease: Lease, types: TaskTypes) -> None:
+    """Each task needs a lease that covers it, and a token from the pipe.
 
-    The kernel gives each token to one reader, so a task is begun here or given back there, never both.
+    The worker withdraws tasks by reading the tokens itself. The kernel gives each token to one reader, so a task is
+    begun here or given back there, never both.
     """
     note, pid = b"", os.getpid()
     for index, claim in enumerate(chunk):
-        if not _take_token(tokens):
+        if not lease.covers(claim) or not _take_token(tokens):
             break
         _write(events, note + frame(Began(index)))
         began = time.perf_counter()

@@ -1,4 +1,4 @@
-"""Until when the children of this worker may run: a frozen worker cannot stop them, so they stop themselves."""
+"""Until when the children of a worker may run, and which claims are void: a frozen worker cannot tell them."""
 
 from __future__ import annotations
 
@@ -13,29 +13,47 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from ctypes import c_double
 
+    from app.task import Claim
+
 LOOK_EVERY_S = 0.25
 
 
 class Lease:
-    """One number in memory that the worker shares with its children: monotonic seconds, the same clock for all."""
+    """Two numbers in memory that the worker shares with its children; seconds by `now`, the same clock for all."""
 
     def __init__(self) -> None:
-        self.until: c_double = get_context("forkserver").RawValue("d", math.inf)
+        context = get_context("forkserver")
+        self._until: c_double = context.RawValue("d", math.inf)
+        self._void_before: c_double = context.RawValue("d", -math.inf)
 
     def renew(self, until: float) -> None:
         """The children may run until then."""
-        self.until.value = until
+        self._until.value = until
 
+    def lapse(self) -> None:
+        """The worker was silent for too long: what it claimed before may be another's now."""
+        self._void_before.value = now()
 
-def end_with(until: c_double) -> None:
-    """In a child: SIGKILL to its own group once the lease is over, whatever it runs.
+    def covers(self, claim: Claim) -> bool:
+        """Whether the code of this claim may begin."""
+        return claim.asked_at > self._void_before.value and now() < self._until.value
 
-    A thread sees to it; a handler that holds the interpreter in C all the while is not reached.
-    """
+    def end_with_it(self) -> None:
+        """In a child: SIGKILL to its own group once the lease is over, whatever it runs.
 
-    def watch() -> None:
-        while time.monotonic() < until.value:
+        A thread sees to it; a handler that holds the interpreter in C all the while is not reached.
+        """
+        threading.Thread(target=self._watch, name="lease", daemon=True).start()
+
+    def _watch(self) -> None:
+        while now() < self._until.value:
             time.sleep(LOOK_EVERY_S)
         os.killpg(os.getpid(), signal.SIGKILL)
 
-    threading.Thread(target=watch, name="lease", daemon=True).start()
+
+def now() -> float:
+    """Seconds by a clock that nobody sets and that goes on while a laptop sleeps, where the system has one."""
+    return time.clock_gettime(_CLOCK)
+
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)

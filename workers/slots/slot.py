@@ -30,7 +30,8 @@ class Slot(ABC):
     not withdrawn.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
         theirs, self._tasks = Pipe(duplex=False)
         self._tokens_out, self._tokens_in = Pipe(duplex=False)
         self._events, their_events = Pipe(duplex=False)
@@ -131,13 +132,9 @@ class Slot(ABC):
 class ProcessSlot(Slot):
     """A child process, kept between tasks; SIGKILL to its group ends any handler, whatever it does."""
 
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
-        super().__init__()
-
     def _start(self, tasks: object, tokens: object, events: object) -> None:
         self.process = get_context("forkserver").Process(
-            target=child_process, args=(tasks, tokens, events, self._lease.until)
+            target=child_process, args=(tasks, tokens, events, self._lease)
         )
         self.process.start()
         for end in (tasks, events):
@@ -177,12 +174,12 @@ class ProcessSlot(Slot):
 class ThreadSlot(Slot):
     """A thread of this process; it cannot be killed, only no longer listened to."""
 
-    def __init__(self, types: TaskTypes) -> None:
+    def __init__(self, lease: Lease, types: TaskTypes) -> None:
         self._types = types
-        super().__init__()
+        super().__init__(lease)
 
     def _start(self, tasks: object, tokens: object, events: object) -> None:
-        arguments = (tasks, tokens, events, self._types)
+        arguments = (tasks, tokens, events, self._lease, self._types)
         threading.Thread(target=serve, args=arguments, name="slot", daemon=True).start()
 
     def kill(self) -> None:

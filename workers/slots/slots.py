@@ -85,6 +85,11 @@ class Slots:
         self._closing = True
         self._ask(self._withdraw_all)
 
+    def fence(self, error: tuple[str, str]) -> None:
+        """Others may have what this worker holds: nothing claimed so far begins any more, what runs is killed."""
+        self.lease.lapse()
+        self.kill_all(error)
+
     def kill_all(self, error: tuple[str, str]) -> None:
         """Kill whatever runs; it ends with this error. Returns when it is done."""
         done = threading.Event()
@@ -159,7 +164,7 @@ class Slots:
         return True
 
     def _start(self, kind: type[Slot]) -> Slot:
-        slot = ThreadSlot(self._types) if kind is ThreadSlot else ProcessSlot(self.lease)
+        slot = ThreadSlot(self.lease, self._types) if kind is ThreadSlot else ProcessSlot(self.lease)
         for fd in slot.watched:
             self._selector.register(fd, selectors.EVENT_READ, slot)
         return slot
@@ -183,6 +188,7 @@ class Slots:
             elif isinstance(event, Ended):
                 slot.timed_out = False  # a thread that came back after its time: its outcome was written
             elif isinstance(event, Done):
+                self._give_back(slot.withdraw())  # what the lease did not cover
                 self._busy.discard(slot)
                 self._idle[type(slot)].append(slot)
                 self.room.give_back(1)

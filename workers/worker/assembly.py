@@ -48,7 +48,7 @@ def assemble(settings: Settings, *, worker_id: str, stop: threading.Event) -> Pa
         engine,
         settings,
         worker_id=worker_id,
-        fence=lambda: slots.kill_all(OUT_OF_TOUCH),
+        fence=lambda: slots.fence(OUT_OF_TOUCH),
         renew_lease=slots.lease.renew,
         after_beat=lost_answers.settle,
     )

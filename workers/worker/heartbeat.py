@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import structlog
 
 from app.errors import LedgerAway
 from app.ledger import workers
+from workers.slots.lease import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,6 +42,7 @@ class Heartbeat:
         self._after_beat = after_beat
         self._fence_after_s = settings.worker_dead_after_s - FENCE_MARGIN_S
         self._renewed_at = float("-inf")
+        self._fencing = threading.Lock()
         self._stopped = threading.Event()
         self._threads = [
             threading.Thread(target=self._beat_forever, name="heartbeat", daemon=True),
@@ -70,10 +71,11 @@ class Heartbeat:
 
     def _beat(self) -> bool:
         """Renew. The time counts from before the statement, so a slow answer never lengthens it."""
-        asked_at = time.monotonic()
+        asked_at = now()
+        self._fence_if_silent(asked_at)  # before the row says again that all is well
         try:
             workers.heartbeat(self._engine, self._worker_id, queue=self._settings.queue, slots=self._settings.slots)
-            if time.monotonic() - asked_at > self._fence_after_s:
+            if now() - asked_at > self._fence_after_s:
                 return False  # the answer itself was too long on its way
             self._renewed_at = asked_at
             self._renew_lease(asked_at + self._fence_after_s)
@@ -85,7 +87,12 @@ class Heartbeat:
 
     def _watch_forever(self) -> None:
         while not self._stopped.wait(LOOK_EVERY_S):
-            silent_s = time.monotonic() - self._renewed_at
+            self._fence_if_silent(now())
+
+    def _fence_if_silent(self, at: float) -> None:
+        """A worker that was frozen learns of it here, in whichever thread wakes first."""
+        with self._fencing:
+            silent_s = at - self._renewed_at
             if self.may_claim.is_set() and silent_s > self._fence_after_s:
                 self.may_claim.clear()
                 log.error("worker_fenced", silent_s=round(silent_s, 1))

@@ -11,6 +11,7 @@ from app.errors import LedgerAway
 from app.ledger import claims
 from app.schedule.schedule import Schedule, ScheduleAway
 from app.task import Due
+from workers.slots.lease import now
 
 if TYPE_CHECKING:
     import threading
@@ -61,9 +62,11 @@ class Receiver:
 
         An unanswered claim is neither run nor repeated: what it won, if anything, is handed back once that is known.
         """
-        token = claims.new_token()
+        token, asked_at = claims.new_token(), now()
         try:
-            claimed = claims.claim(self._engine, ids, worker_id=self._worker_id, types=self._types, token=token)
+            claimed = claims.claim(
+                self._engine, ids, worker_id=self._worker_id, types=self._types, token=token, asked_at=asked_at
+            )
         except LedgerAway:
             log.warning("claim_unanswered", count=len(ids))
             self._lost_answers.add(ids, token)

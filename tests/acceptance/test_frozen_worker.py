@@ -1,0 +1,72 @@
+"""A worker that was frozen for longer than its limit, and then woken, neither runs on nor overwrites."""
+
+from __future__ import annotations
+
+import signal
+from typing import TYPE_CHECKING
+
+import psycopg
+
+from tests.acceptance.client import new_task
+from tests.acceptance.conditions import wait_until
+from tests.acceptance.processes import is_run_by
+
+if TYPE_CHECKING:
+    from tests.acceptance.conftest import NewService
+    from tests.acceptance.service import Service
+    from tests.acceptance.witness import Witness
+
+QUICK = {"HEARTBEAT_S": "1", "WORKER_DEAD_AFTER_S": "5", "SLOTS": "4"}
+SLOTS = 8
+CLAIM_WAITS = """
+SELECT count(*) > 0 FROM pg_stat_activity
+WHERE datname = current_database() AND application_name = 'punctual worker' AND wait_event_type = 'Lock'
+"""
+
+
+def test_a_worker_that_was_frozen_changes_nothing_when_it_thaws(new_service: NewService, witness: Witness) -> None:
+    service = new_service(QUICK)
+    payload = witness.payload(seconds=2.5)
+    created = service.client.create_many(
+        [new_task("witness", payload, max_attempts=1 + 2 * (n % 2), timeout_s=30) for n in range(SLOTS)]
+    )
+    wait_until(lambda: len(witness.begun()) == SLOTS, 15, "both workers are full")
+    victim = service.living("worker")[0]
+    held = [each["id"] for each in service.client.list_all(state="running") if is_run_by(each, victim)]
+    victim.send(signal.SIGSTOP)
+    done = service.client.wait_final([each["id"] for each in created], timeout=30)
+    victim.send(signal.SIGCONT)
+    for each in held:
+        expected = ("failed", 1) if done[each]["max_attempts"] == 1 else ("succeeded", 2)
+        assert (done[each]["state"], done[each]["attempt"]) == expected
+    wait_until(lambda: "outcomes_fenced" in victim.stderr.read_text(), 10, "its late outcomes are refused")
+    again = service.client.create_many([new_task("nap", {"seconds": 1}) for _ in range(SLOTS)])
+    after = service.client.wait_final([each["id"] for each in again], timeout=20)
+    assert any(is_run_by(each, victim) for each in after.values()), "it works again"
+    assert service.client.wait_final(list(done), timeout=1) == done
+
+
+def test_a_worker_frozen_between_its_claim_and_the_hand_over_begins_nothing(
+    new_service: NewService, witness: Witness
+) -> None:
+    """The claim is committed while the worker is frozen; it reads the answer after others have settled the task."""
+    service = new_service(QUICK, worker=1)
+    (victim,) = service.living("worker")
+    task = service.client.create("witness", witness.payload(), delay_s=2)["id"]
+    with psycopg.connect(service.database_url) as other:
+        other.execute("SELECT 1 FROM tasks WHERE id = %s FOR UPDATE", [task])
+        wait_until(lambda: claim_waits(service), 15, "the claim waits for the row")
+        victim.send(signal.SIGSTOP)
+    assert service.client.get(task, wait_s=30)["error"]["type"] == "worker_lost"
+    victim.send(signal.SIGCONT)
+    wait_until(lambda: "worker_fenced" in victim.stderr.read_text(), 10, "it notices that it was frozen")
+    later = service.client.create("witness", witness.payload())["id"]
+    service.client.wait_final([later], timeout=20)
+    witness.assert_ran_once([later])
+
+
+def claim_waits(service: Service) -> bool:
+    """Whether a claim waits for a lock."""
+    with psycopg.connect(service.database_url) as connection:
+        row = connection.execute(CLAIM_WAITS).fetchone()
+        return bool(row and row[0])
