@@ -14,6 +14,7 @@ from typing import Any
 from msgspec import Struct
 
 from app.task_types import TaskContext, task_type
+from tests.sight import write_sight
 
 
 class Nap(Struct, forbid_unknown_fields=True):
@@ -133,22 +134,13 @@ def unprintable(_context: TaskContext, _payload: dict[str, Any]) -> object:
 @task_type("witness", payload=Witness)
 def witness(context: TaskContext, payload: Witness) -> int:
     """Append a line when it begins, and one when it ends if it sleeps in between: seen outside the system."""
-    _append(payload.file, "began", context)
+    write_sight(payload.file, "began", context.id, context.attempt)
     if payload.seconds:
         time.sleep(payload.seconds)
-        _append(payload.file, "ended", context)
+        write_sight(payload.file, "ended", context.id, context.attempt)
     if payload.die:
         os.kill(os.getpid(), signal.SIGKILL)
     return context.attempt
-
-
-def _append(file: str, what: str, context: TaskContext) -> None:
-    """One write with O_APPEND: lines of several processes do not mix."""
-    fd = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-    try:
-        os.write(fd, f"{what} {context.id} {context.attempt} {time.time():.6f} {os.getpid()}\n".encode())
-    finally:
-        os.close(fd)
 
 
 @task_type("return-twice")

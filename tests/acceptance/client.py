@@ -25,12 +25,13 @@ FINAL = {"succeeded", "failed", "cancelled", "deleted"}
 class Client:
     """Several web processes take turns. Safe to use from several threads."""
 
-    def __init__(self, urls: Callable[[], Sequence[str]]) -> None:
+    def __init__(self, urls: Callable[[], Sequence[str]], *, timeout_s: float = TIMEOUT_S) -> None:
         self._urls = urls
+        self._timeout_s = timeout_s
         self._turns = itertools.count()
         self._session = requests.Session()
         self._session.trust_env = False
-        self._session.mount("http://", HTTPAdapter(pool_maxsize=64))
+        self._session.mount("http://", HTTPAdapter(pool_connections=100, pool_maxsize=64))
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -40,16 +41,18 @@ class Client:
     def is_ready(self, url: str) -> bool:
         """Whether this web process says that it can serve."""
         try:
-            return self._session.get(f"{url}/ready", timeout=TIMEOUT_S).status_code == 200
+            return self._session.get(f"{url}/ready", timeout=self._timeout_s).status_code == 200
         except requests.ConnectionError:
             return False
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
         """Any call."""
         urls = self._urls()
+        if not urls:
+            raise requests.ConnectionError("no web process lives")
         with self._lock:
             turn = next(self._turns)
-        return self._session.request(method, urls[turn % len(urls)] + path, timeout=TIMEOUT_S, **options)
+        return self._session.request(method, urls[turn % len(urls)] + path, timeout=self._timeout_s, **options)
 
     def create(self, task_type: str, payload: Mapping[str, Any] | None = None, **fields: Any) -> Json:
         """The task, created; due now unless `delay_s` or `execute_at` (a datetime or text) says otherwise."""

@@ -20,6 +20,7 @@ class ServiceProcess:
 
     def __init__(self, name: str, command: str, environment: Mapping[str, str], directory: Path) -> None:
         self.name = name
+        self.kind = name.partition(".")[0]
         self.port = int(environment.get("PORT", "0"))
         self.stdout = directory / f"{name}.stdout"
         self.stderr = directory / f"{name}.stderr"

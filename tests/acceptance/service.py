@@ -16,7 +16,7 @@ from redis import Redis
 
 from local.address import free_port
 from local.procfile import read_procfile
-from tests.acceptance.client import Client
+from tests.acceptance.client import TIMEOUT_S, Client
 from tests.acceptance.conditions import wait_until
 from tests.acceptance.processes import ROOT, ServiceProcess, pids_with
 from tests.acceptance.stores import with_venv_first
@@ -33,8 +33,7 @@ START_S = 30.0
 STOP_S = 35.0
 MARK = "PUNCTUAL_TEST_SERVICE"
 # Not from the Procfile: what tests run beside it.
-BESIDE = {"skewed_promoter": f"{sys.executable} -m tests.acceptance.skewed_promoter"}
-SAYS = {"web": "", "skewed_promoter": "promoter_started"}
+BESIDE = {"skewed_promoter": f"{sys.executable} -m tests.acceptance.skewed_promoter 3"}
 
 
 class Service:
@@ -42,15 +41,25 @@ class Service:
 
     running: ClassVar[list[Service]] = []  # whose logs a failing test shows
 
-    def __init__(self, stores: Stores, directory: Path, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        stores: Stores,
+        directory: Path,
+        environment: Mapping[str, str],
+        *,
+        commands: Mapping[str, str] | None = None,
+        timeout_s: float = TIMEOUT_S,
+    ) -> None:
+        """`commands` replace those of the Procfile, by kind; `timeout_s` is how long its client waits for an answer."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.postgres = stores.postgres
         self.valkey = stores.new_valkey()
         self.database_url = stores.new_database()
         self.processes: dict[str, ServiceProcess] = {}
-        self.client = Client(lambda: self.urls)
-        self._commands = read_procfile(ROOT / "Procfile") | BESIDE
+        self.client = Client(lambda: self.urls, timeout_s=timeout_s)
+        self.environment_of: dict[str, dict[str, str]] = {}  # variables that only processes of this kind have
+        self._commands = read_procfile(ROOT / "Procfile") | BESIDE | dict(commands or {})
         self._mark = f"{MARK}={uuid4()}"
         mark_name, _, mark_value = self._mark.partition("=")
         self._environment = with_venv_first(os.environ | {"BAR_URL": "http://127.0.0.1:9/"}) | {
@@ -77,15 +86,24 @@ class Service:
 
     def living(self, kind: str) -> list[ServiceProcess]:
         """The processes of this kind that live."""
-        return [each for each in list(self.processes.values()) if _kind(each) == kind and each.code is None]
+        return [each for each in list(self.processes.values()) if each.kind == kind and each.code is None]
 
     def start(self, **counts: int) -> Self:
         """Start so many processes of each kind, beside those there are; returns when they are ready."""
         for kind, number in counts.items():
             for _ in range(number):
-                self._start_one(kind)
+                self.launch(kind)
         self._wait_until_ready()
         return self
+
+    def launch(self, kind: str) -> ServiceProcess:
+        """Start one process, and do not wait until it is ready."""
+        number = 1 + sum(1 for each in self.processes.values() if each.kind == kind)
+        port = {"PORT": str(free_port())} if kind == "web" else {}
+        environment = self._environment | self.environment_of.get(kind, {}) | port
+        name = f"{kind}.{number}"
+        self.processes[name] = ServiceProcess(name, self._commands[kind], environment, self.directory)
+        return self.processes[name]
 
     @contextmanager
     def beside(self, **counts: int) -> Iterator[list[ServiceProcess]]:
@@ -106,13 +124,18 @@ class Service:
         codes = {each.name: each.code for each in processes if each.code not in each.expected_codes}
         assert not codes, f"did not end in order within {seconds:g} s: {codes}"
 
+    def has_started(self, process: ServiceProcess) -> bool:
+        """Whether it has said so; web processes never do."""
+        said = "promoter_started" if process.kind.endswith("_promoter") else f"{process.kind}_started"
+        return re.search(rf'"{said}"', process.stderr.read_text()) is not None
+
     def pids(self) -> set[int]:
         """All living processes of this service: ours, and theirs."""
         return pids_with(self._mark)
 
     def lines(self) -> list[str]:
         """What all workers, dead ones too, printed to stdout."""
-        return [line for each in self.processes.values() if _kind(each) == "worker" for line in each.lines()]
+        return [line for each in self.processes.values() if each.kind == "worker" for line in each.lines()]
 
     def logged(self, event: str, kind: str) -> list[Json]:
         """The log lines of this event by all processes of this kind."""
@@ -156,12 +179,6 @@ class Service:
     def __exit__(self, *_: object) -> None:
         self.stop()
 
-    def _start_one(self, kind: str) -> None:
-        number = 1 + sum(1 for each in self.processes.values() if _kind(each) == kind)
-        port = {"PORT": str(free_port())} if kind == "web" else {}
-        name = f"{kind}.{number}"
-        self.processes[name] = ServiceProcess(name, self._commands[kind], self._environment | port, self.directory)
-
     def _wait_until_ready(self) -> None:
         for each in list(self.processes.values()):
             if each.code is None:
@@ -169,11 +186,6 @@ class Service:
 
     def _is_ready(self, process: ServiceProcess) -> bool:
         assert process.code is None, f"{process.name} ended with {process.code}"
-        if _kind(process) == "web":
+        if process.kind == "web":
             return self.client.is_ready(f"http://127.0.0.1:{process.port}")
-        said = SAYS.get(_kind(process), f"{_kind(process)}_started")
-        return re.search(rf'"{said}"', process.stderr.read_text()) is not None
-
-
-def _kind(process: ServiceProcess) -> str:
-    return process.name.partition(".")[0]
+        return self.has_started(process)

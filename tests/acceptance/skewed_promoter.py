@@ -1,7 +1,8 @@
-"""A promoter whose clock is three seconds ahead, and never notices: `python -m tests.acceptance.skewed_promoter`."""
+"""A promoter whose clock is wrong, and never notices: `python -m tests.acceptance.skewed_promoter <seconds ahead>`."""
 
 from __future__ import annotations
 
+import sys
 import time
 
 from app.config import read_settings
@@ -10,8 +11,6 @@ from app.logs import configure_logs
 from app.task_types import load_task_types
 from workers.loop import repeat, stop_on_signals
 from workers.promoter import Promoter, log
-
-AHEAD_S = 3.0
 
 
 class SkewedPromoter(Promoter):
@@ -28,7 +27,8 @@ def main() -> None:
     stop = stop_on_signals()
     engine = connect_postgres(settings, name="skewed promoter", pool=1)
     redis = connect_redis(settings, timeout_s=5)
-    promoter = SkewedPromoter(engine, redis, load_task_types(settings), clock=lambda: time.time() + AHEAD_S)
+    ahead_s = float(sys.argv[1])
+    promoter = SkewedPromoter(engine, redis, load_task_types(settings), clock=lambda: time.time() + ahead_s)
     log.info("promoter_started")
     repeat(promoter.step, wait=promoter.wait, stop=stop, name="skewed_promoter")
 

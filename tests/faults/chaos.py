@@ -1,0 +1,153 @@
+"""One run: a service, its load, its nemesis; then every task is accounted for."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from tests.acceptance.service import Service
+from tests.acceptance.stores import Stores
+from tests.acceptance.witness import Witness
+from tests.faults.checker import check
+from tests.faults.history import History
+from tests.faults.kinds.table import ROUTES
+from tests.faults.load.asking import Book
+from tests.faults.load.creators import Creators
+from tests.faults.load.deleters import Deleters
+from tests.faults.load.outside import OutsideWorkers
+from tests.faults.load.work import Work
+from tests.faults.nemesis import Nemesis, timetable
+from tests.faults.network import Network
+from tests.faults.report import Report
+from tests.faults.revival import Platform
+from tests.faults.scene import Scene
+from tests.faults.trail import Trail
+from tests.restricted import as_role, as_user
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from tests.faults.nemesis import Strike
+    from tests.faults.plan import Plan
+
+ANSWER_S = 5.0
+VARIABLES = {"redis": "REDIS_URL", "postgres": "DATABASE_URL"}
+HANDLERS = "workers.handlers,tests.handlers,tests.faults.handlers"
+CATCH_UP_S = 30.0
+WARM_S = 1.0
+RECOVERED_AFTER_S = 1.0
+CALM_SHARE = 0.05
+PATIENCE = 4.0
+LOOK_EVERY_S = 0.2
+
+
+def quiet(_: str) -> None:
+    """Say nothing."""
+
+
+def run_chaos(plan: Plan, *, say: Callable[[str], object] = quiet, logs: Path | None = None) -> Report:
+    """Run it, and check what happened. Only in the main thread; what the processes print is kept in `logs`."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="punctual-chaos-")))
+        folder.chmod(0o755)
+        run = Run(plan, folder, logs or folder / "service", stack, say)
+        run.carry_out()
+    return Report(plan, run.history, check(run.history, plan))
+
+
+class Run:
+    """What belongs together in one run; `history` is what it leaves."""
+
+    def __init__(self, plan: Plan, folder: Path, logs: Path, stack: ExitStack, say: Callable[[str], object]) -> None:
+        self.history = History(worker_dead_after_s=plan.worker_dead_after_s)
+        self._plan = plan
+        self._say = say
+        self._witness = Witness(folder / "witness")
+        stores = stack.enter_context(Stores(folder))
+        self._service = _service(plan, stores, logs)
+        network = stack.enter_context(_network(self._service))
+        stack.callback(self._stop_service)
+        self._scene = Scene(self._service, network, stores.postgres, plan.seed)
+        self._platform = Platform(self._scene)
+        self._nemesis = Nemesis(self._scene, self._platform, say)
+        self._trail = Trail(self._service.database_url)
+        self._book = Book(self._service.client)
+        self._deleters = Deleters(self._book)
+        work = Work(plan.seed, plan.mix, self._witness.file)
+        self._creators = Creators(self._book, work, self._deleters, self._scene.recent)
+
+    def carry_out(self) -> None:
+        """Calm, faults, until all is final, calm again; then read what was written down."""
+        plan, calm_tasks = self._plan, int(self._plan.tasks * CALM_SHARE)
+        self._service.start(**{kind: count for kind, count in plan.processes.items() if count})
+        outside = OutsideWorkers(self._book, self._witness.file, plan.seed)
+        began_at = time.time()
+        self._load(calm_tasks, [], plan.calm_s)
+        calm = (began_at + WARM_S, time.time() - RECOVERED_AFTER_S)
+        self._load(plan.tasks - 2 * calm_tasks, timetable(plan), plan.seconds)
+        self.history.healed_at = time.time()
+        self.history.final_at = self._wait_until_final()
+        self._load(calm_tasks, [], plan.calm_s)
+        self._wait_until_final()
+        self.history.calm = (calm, (self.history.final_at or time.time(), time.time()))
+        for each in (self._creators, self._deleters, outside):
+            each.stop()
+        self._collect()
+
+    def _load(self, tasks: int, strikes: Sequence[Strike], seconds: float) -> None:
+        """Create so many, while the nemesis strikes."""
+        self._say(f"{tasks} tasks and {len(strikes)} faults in {seconds:g} s")
+        creating = Thread(
+            target=self._creators.create, args=(tasks,), kwargs={"over_s": seconds, "patience_s": CATCH_UP_S}
+        )
+        creating.start()
+        self._nemesis.run(strikes, seconds=seconds)
+        while creating.is_alive():
+            self._nemesis.idle(LOOK_EVERY_S)
+
+    def _wait_until_final(self) -> float | None:
+        """When all were final; None if they never were."""
+        deadline = time.monotonic() + PATIENCE * self._plan.drained_within_s
+        while time.monotonic() < deadline:
+            if self._trail.unfinished() == 0:
+                return time.time()
+            self._nemesis.idle(LOOK_EVERY_S)
+        return None
+
+    def _collect(self) -> None:
+        history = self.history
+        history.tasks, history.changes = self._trail.tasks(), self._trail.changes()
+        history.sights, history.answers = self._witness.sights(), self._book.answers
+        history.faults = self._nemesis.struck
+        history.ended_uncalled += self._platform.ended_uncalled
+
+    def _stop_service(self) -> None:
+        for each in self._service.processes.values():
+            if each.kind == "web":
+                each.expected_codes |= {1, -signal.SIGTERM}  # granian's, when its children ended first
+        try:
+            self._service.stop()
+        except AssertionError as disorder:
+            self.history.ended_uncalled.append(f"at the end: {disorder}")
+
+
+def _service(plan: Plan, stores: Stores, logs: Path) -> Service:
+    skewed = {f"{name}_promoter": f"python -m tests.acceptance.skewed_promoter {ahead_s}"
+              for name, ahead_s in (("fast", 5), ("slow", -5))}  # fmt: skip
+    environment = {"TASK_MODULES": HANDLERS, **plan.variables}
+    return Service(stores, logs, environment, commands=skewed | dict(plan.commands), timeout_s=ANSWER_S)
+
+
+def _network(service: Service) -> Network:
+    """Every kind of process reaches both servers through a proxy of its own."""
+    urls = {"redis": as_user(service.valkey.url), "postgres": as_role(service.database_url)}
+    network = Network({each: urls[each.partition("-")[2]] for each in ROUTES})
+    for route in ROUTES:
+        kind, _, server = route.partition("-")
+        service.environment_of.setdefault(kind, {})[VARIABLES[server]] = network.url(route)
+    return network

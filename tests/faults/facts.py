@@ -1,0 +1,69 @@
+"""A history, put in order so that a check can ask it by task and attempt."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tests.acceptance.witness import Sight
+    from tests.faults.history import Answer, Change, History
+
+Attempt = tuple[str, int]  # task id, number
+
+
+@dataclass
+class Facts:
+    """Looks everything up once."""
+
+    history: History
+
+    @cached_property
+    def begun(self) -> dict[Attempt, list[Sight]]:
+        """By attempt: every time its code began."""
+        return self._sights("began")
+
+    @cached_property
+    def ended(self) -> dict[Attempt, list[Sight]]:
+        """By attempt: every time its code came to its end."""
+        return self._sights("ended")
+
+    @cached_property
+    def begun_tasks(self) -> set[str]:
+        """Ids of all tasks whose code ever began."""
+        return {task_id for task_id, _ in self.begun}
+
+    @cached_property
+    def trails(self) -> dict[str, list[Change]]:
+        """By task: its changes, in order."""
+        trails: defaultdict[str, list[Change]] = defaultdict(list)
+        for each in self.history.changes:
+            trails[each.task_id].append(each)
+        return trails
+
+    @cached_property
+    def claims(self) -> dict[Attempt, list[Change]]:
+        """By attempt: every change to `running`; more than one where a claim was handed back in between."""
+        claims: defaultdict[Attempt, list[Change]] = defaultdict(list)
+        for each in self.history.changes:
+            if each.new == "running" and each.old != "running":
+                claims[each.task_id, each.attempt].append(each)
+        return claims
+
+    @cached_property
+    def created(self) -> set[str]:
+        """Ids of all tasks answered with 201."""
+        return {each.task_id for each in self.answers("create", 201) if each.task_id}
+
+    def answers(self, act: str, status: int) -> list[Answer]:
+        """Requests of this kind with this answer."""
+        return [each for each in self.history.answers if each.act == act and each.status == status]
+
+    def _sights(self, what: str) -> dict[Attempt, list[Sight]]:
+        sights: defaultdict[Attempt, list[Sight]] = defaultdict(list)
+        for each in self.history.sights:
+            if each.what == what:
+                sights[each.task_id, each.attempt].append(each)
+        return dict(sights)

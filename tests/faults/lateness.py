@@ -1,0 +1,44 @@
+"""How late tasks began: by the witness, after their instant or, created after it, after the answer to the creation."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.faults.history import History
+
+
+def lateness(history: History) -> list[tuple[float, float]]:
+    """`(when it was due, how many ms late it began)` of each task that began, in order of time."""
+    created_at = {each.task_id: each.at for each in history.changes if each.old is None}
+    first: dict[str, float] = {}
+    for sight in history.sights:
+        if sight.what == "began" and sight.at < first.get(sight.task_id, math.inf):
+            first[sight.task_id] = sight.at
+    late = []
+    for task_id, began_at in first.items():
+        task = history.tasks.get(task_id)
+        if task is not None:
+            due = max(task.execute_at, created_at.get(task_id, 0.0))
+            late.append((due, (began_at - due) * 1000))
+    return sorted(late)
+
+
+def calm_lateness(history: History) -> list[float]:
+    """In ms, in order, of those due while nothing was broken."""
+    return sorted(ms for due, ms in lateness(history) if any(since <= due < until for since, until in history.calm))
+
+
+def troubled_lateness(history: History) -> list[float]:
+    """In ms, in order, of all others."""
+    return sorted(ms for due, ms in lateness(history) if not any(since <= due < until for since, until in history.calm))
+
+
+def percentile(ordered: Sequence[float], percent: float) -> float:
+    """Of values in order; 0 of none."""
+    if not ordered:
+        return 0.0
+    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]

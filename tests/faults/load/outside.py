@@ -1,0 +1,80 @@
+"""Workers outside, over HTTP: some hand in too late, some give back, some vanish."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from datetime import datetime
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.faults.history import Answer
+from tests.sight import write_sight
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.acceptance.client import Json
+    from tests.faults.load.asking import Book
+
+THREADS = 4
+IDLE_S = 0.2
+TOO_LATE_S = 0.3
+
+
+class OutsideWorkers:
+    """Each thread claims one task after another."""
+
+    def __init__(self, book: Book, witness: Path, seed: int) -> None:
+        self._book = book
+        self._witness = str(witness)
+        self._stopping = threading.Event()
+        chances = [Random(f"{seed}.outside.{n}") for n in range(THREADS)]
+        self._threads = [threading.Thread(target=self._work, args=(each,), daemon=True) for each in chances]
+        for each in self._threads:
+            each.start()
+
+    def stop(self) -> None:
+        """Nothing is claimed any more when this returns."""
+        self._stopping.set()
+        for each in self._threads:
+            each.join()
+
+    def _work(self, chance: Random) -> None:
+        while not self._stopping.is_set():
+            asked = {"worker_id": "outside", "type": "outside"}
+            answer = self._book.ask("claim", "/tasks/claim", body=asked)
+            if answer is not None and answer.status_code == 200:
+                self._carry_out(answer.json(), chance)
+            else:
+                self._stopping.wait(IDLE_S)
+
+    def _carry_out(self, claim: Json, chance: Random) -> None:
+        until = datetime.fromisoformat(claim["lease_expires_at"]).timestamp()
+        how = chance.choices(("in time", "kept", "given back", "failed", "too late", "vanished"), (60, 8, 8, 8, 10, 6))[
+            0
+        ]
+        if how == "given back":
+            self._hand_in("release", claim, until)
+            return
+        write_sight(self._witness, "began", claim["id"], claim["attempt"])
+        if how == "vanished":
+            now = time.time()
+            vanished = Answer("vanish", now, now, None, claim["id"], claim["attempt"], until, on_purpose=True)
+            self._book.answers.append(vanished)
+            return
+        if how == "kept":
+            time.sleep(0.5)
+            answer = self._hand_in("heartbeat", claim, until)
+            # Without an answer, it may hold all the same, for nobody knows how long.
+            until = datetime.fromisoformat(answer["lease_expires_at"]).timestamp() if answer else math.inf
+        time.sleep(max(0.0, until - time.time()) + TOO_LATE_S if how == "too late" else chance.uniform(0, 0.2))
+        write_sight(self._witness, "ended", claim["id"], claim["attempt"])
+        self._hand_in("fail" if how == "failed" else "complete", claim, until, on_purpose=how == "too late")
+
+    def _hand_in(self, act: str, claim: Json, until: float, *, on_purpose: bool = False) -> Json | None:
+        body = {"claim_token": claim["claim_token"]} | ({"error": "as drawn"} if act == "fail" else {})
+        known = {"task_id": claim["id"], "attempt": claim["attempt"], "until": until, "on_purpose": on_purpose}
+        answer = self._book.ask(act, f"/tasks/{claim['id']}/{act}", body=body, **known)
+        return answer.json() if answer is not None and answer.status_code == 200 else None

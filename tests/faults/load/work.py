@@ -1,0 +1,61 @@
+"""What each request asks for, drawn from the seed and its own number."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from random import Random
+from typing import TYPE_CHECKING
+
+from tests.acceptance.client import Json, new_task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+TOGETHER_EVERY_S = 4.0
+LATEST_S = 4.0
+AIM_S = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The body of a request; `delete_at` is when its task is to be deleted, if it is."""
+
+    body: Json
+    delete_at: float | None = None
+
+
+class Work:
+    """Draws requests."""
+
+    def __init__(self, seed: int, mix: Mapping[str, float], witness: Path) -> None:
+        self._seed = seed
+        self._names, self._weights = list(mix), list(mix.values())
+        self._witness = str(witness)
+
+    def draw(self, serial: int, now: float) -> Wanted:
+        """The request of this number, made now: many are due at the same instants, some at once, none much later."""
+        chance = Random(f"{self._seed}.{serial}")
+        (what,) = chance.choices(self._names, self._weights)
+        payload = {"file": self._witness, "serial": serial}
+        if what == "aimed":
+            due = now + chance.uniform(0.5, 2.5)
+            return Wanted(new_task("brief", payload, execute_at=due), due + chance.gauss(0, AIM_S))
+        limits: Json = {}
+        if what in {"long", "threaded"}:
+            payload |= {"seconds": round(chance.uniform(0.3, 3.0 if what == "long" else 1.0), 2)}
+        if what in {"brief", "long", "threaded", "hang", "crash"}:
+            limits["max_attempts"] = chance.choice((1, 1, 1, 2))
+        if what == "outside":
+            limits |= {"timeout_s": 1, "max_attempts": chance.choice((1, 1, 3))}
+        return Wanted(new_task(what, payload, execute_at=_due(chance, now), **limits))
+
+
+def _due(chance: Random, now: float) -> float:
+    drawn = chance.random()
+    if drawn < 0.15:
+        return now - 1.0
+    if drawn < 0.35:
+        return (math.floor(now / TOGETHER_EVERY_S) + 1) * TOGETHER_EVERY_S
+    return now + chance.uniform(0.2, LATEST_S)

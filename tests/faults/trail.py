@@ -1,0 +1,79 @@
+"""Every change of a task's row, written down by a trigger in Postgres: exact, whoever made it."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import psycopg
+
+from tests.faults.history import Change, Kept
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CONNECT_S = 5
+AT_ONCE = 20_000
+# Committed must mean kept through an immediate shutdown, which loses what is in memory; `fsync` may stay off.
+INSTALL = """
+DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$;
+CREATE TABLE trail (
+    seq bigserial PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    task_id uuid NOT NULL,
+    old_state text, new_state text, old_attempt int, attempt int,
+    due timestamptz, worker_id text, error text
+);
+CREATE FUNCTION write_trail() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO trail (task_id, old_state, new_state, old_attempt, attempt, due, worker_id, error)
+    VALUES (coalesce(NEW.id, OLD.id), OLD.state, NEW.state, OLD.attempt, NEW.attempt,
+            coalesce(OLD.next_attempt_at, OLD.execute_at), coalesce(NEW.worker_id, OLD.worker_id),
+            NEW.error ->> 'type');
+    RETURN NULL;
+END $$;
+CREATE TRIGGER trail AFTER INSERT OR UPDATE OR DELETE ON tasks FOR EACH ROW EXECUTE FUNCTION write_trail();
+"""
+CHANGES = """
+SELECT extract(epoch FROM at)::float8, task_id::text, old_state, new_state, coalesce(old_attempt, 0),
+       coalesce(attempt, 0), coalesce(extract(epoch FROM due), 0)::float8, worker_id, error
+FROM trail ORDER BY seq
+"""
+TASKS = """
+SELECT id::text, type, state, extract(epoch FROM execute_at)::float8, attempt, max_attempts,
+       (payload ->> 'serial')::int, error ->> 'type'
+FROM tasks
+"""
+UNFINISHED = "SELECT count(*) FROM tasks WHERE state IN ('scheduled', 'running')"
+
+
+class Trail:
+    """The trail of one database."""
+
+    def __init__(self, database_url: str) -> None:
+        self._url = database_url
+        with psycopg.connect(database_url, autocommit=True) as connection:
+            connection.execute(INSTALL)
+
+    def unfinished(self) -> int | None:
+        """How many tasks are not final; None when Postgres does not answer."""
+        try:
+            with psycopg.connect(self._url, connect_timeout=CONNECT_S) as connection:
+                row = connection.execute(UNFINISHED).fetchone()
+        except psycopg.Error:
+            time.sleep(0.1)
+            return None
+        return None if row is None else int(row[0])
+
+    def changes(self) -> list[Change]:
+        """All of them, in the order in which they were made."""
+        return [Change(*row) for row in self._rows(CHANGES)]
+
+    def tasks(self) -> dict[str, Kept]:
+        """All tasks there are, by id."""
+        return {row[0]: Kept(*row) for row in self._rows(TASKS)}
+
+    def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
+        with psycopg.connect(self._url, connect_timeout=CONNECT_S) as connection, connection.cursor("rows") as cursor:
+            cursor.itersize = AT_ONCE
+            yield from cursor.execute(query.encode())
