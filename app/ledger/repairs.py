@@ -12,6 +12,7 @@ from app.task import Due
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+FORGOTTEN_AFTER_S = 60.0  # beyond its timeout: more than a living worker needs to say how a task ended
 BEGINNING = Due("00000000-0000-0000-0000-000000000000", "", datetime(1970, 1, 1, tzinfo=UTC))
 
 
@@ -38,8 +39,9 @@ def due_between(engine: Engine, *, after: Due, until: datetime, limit: int) -> l
 
 
 def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:
-    """Settle up to `limit` running tasks whose worker is dead."""
-    rows = fetch(engine, "rescue", {"dead_after_s": dead_after_s, "limit": limit})
+    """Settle up to `limit` running tasks whose worker is dead, or has forgotten them."""
+    silence = {"dead_after_s": dead_after_s, "forgotten_after_s": FORGOTTEN_AFTER_S}
+    rows = fetch(engine, "rescue", {**silence, "limit": limit})
     return [Rescued(id=row[0], type=row[1], again_at=row[3], worker_id=row[4]) for row in rows]
 
 

@@ -101,6 +101,20 @@ def test_what_a_dead_worker_held_is_settled_while_redis_is_away(
     assert tasks.get(engine, task.id).state is TaskState.FAILED
 
 
+def test_what_a_living_worker_forgot_is_settled_long_after_its_time(
+    sweeper: Sweeper, engine: Engine, operations: Operations
+) -> None:
+    """A failover to a standby that lagged takes back what the worker had written."""
+    workers.heartbeat(engine, "w", queue="default", slots=1)
+    begin(engine, made := make(operations, 2))
+    forgotten, running = (each.id for each in made)
+    change(engine, forgotten, "started_at = clock_timestamp() - make_interval(secs => timeout_s + 61)")
+    change(engine, running, "started_at = clock_timestamp() - make_interval(secs => timeout_s + 30)")
+    sweeper.rescue()
+    assert tasks.get(engine, forgotten).state is TaskState.FAILED
+    assert tasks.get(engine, running).state is TaskState.RUNNING
+
+
 def test_what_a_living_worker_holds_is_left_alone(sweeper: Sweeper, engine: Engine, operations: Operations) -> None:
     (task,) = made = make(operations)
     workers.heartbeat(engine, "w", queue="default", slots=1)

@@ -1,11 +1,13 @@
 -- What a dead worker held: failed with a name, or scheduled again when attempts are left. Dead is a worker of ours
--- whose heartbeat is too old or gone, and an outside worker whose lease is over.
+-- whose heartbeat is too old or gone, and an outside worker whose lease is over. A task long over its time is lost, too,
+-- though its worker lives: the worker killed it and said so, and a failover took back what it said.
 WITH lost AS (
     SELECT id
     FROM tasks
     WHERE state = 'running'
       AND CASE WHEN lease_expires_at IS NOT NULL THEN lease_expires_at < clock_timestamp()
-               ELSE NOT EXISTS (
+               ELSE started_at < clock_timestamp() - make_interval(secs => timeout_s + %(forgotten_after_s)s)
+                 OR NOT EXISTS (
                    SELECT 1 FROM workers
                    WHERE workers.id = tasks.worker_id
                      AND heartbeat_at > clock_timestamp() - make_interval(secs => %(dead_after_s)s)) END
