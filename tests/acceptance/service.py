@@ -139,7 +139,7 @@ class Service:
 
     def logged(self, event: str, kind: str) -> list[Json]:
         """The log lines of this event by all processes of this kind."""
-        lines = (line for each in self.processes.values() if _kind(each) == kind for line in each.log_lines())
+        lines = (line for each in self.processes.values() if each.kind == kind for line in each.log_lines())
         return [json.loads(line) for line in lines if f'"event": "{event}"' in line]
 
     @contextmanager
