@@ -9,9 +9,11 @@ import msgspec
 import structlog
 from sqlalchemy.exc import DBAPIError
 
-from app.errors import InvalidInput, LedgerAway
+from app.errors import ClaimLost, InvalidInput, LedgerAway
 from app.ledger import leases, tasks
+from app.ledger.counters import Counter
 from app.schedule.schedule import ScheduleAway
+from app.tally import Tally
 from app.task import Due, NewTask, Outcome, Task, TaskState
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ class Operations:
 
     def __init__(self, engine: Engine, schedule: Schedule | Announcer, types: TaskTypes, *, window_s: float) -> None:
         self.engine = engine
+        self.tally = Tally(engine)
         self.schedule = schedule
         self.types = types
         self.announce_within = timedelta(seconds=window_s + ANNOUNCE_MARGIN_S)
@@ -78,7 +81,11 @@ class Operations:
         Raises:
             TaskNotFound, ClaimLost, LedgerAway.
         """
-        task, again = leases.finish_lease(self.engine, task_id, outcome)
+        try:
+            task, again = leases.finish_lease(self.engine, task_id, outcome)
+        except ClaimLost:
+            self.tally.count(Counter.FENCED)
+            raise
         self.announce(again)
         return task
 

@@ -11,10 +11,12 @@ import structlog
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.ledger import repairs
+from app.ledger.counters import Counter
 from app.logs import configure_logs
 from app.operations import FEED_EVERY_S
 from app.schedule.generation import current_generation
 from app.schedule.schedule import Schedule
+from app.tally import Tally
 from app.task import Due
 from app.task_types import TaskTypes, load_task_types
 from workers.loop import repeat, stop_on_signals
@@ -39,6 +41,7 @@ class Sweeper:
 
     def __init__(self, engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> None:
         self._engine = engine
+        self._tally = Tally(engine)
         self._redis = redis
         self._schedule = Schedule(redis)
         self._types = types
@@ -88,6 +91,7 @@ class Sweeper:
         rescued = repairs.rescue(self._engine, dead_after_s=self._dead_after_s, limit=RESCUE_AT_ONCE)
         for each in rescued:
             log.warning("task_rescued", task_id=each.id, worker_id=each.worker_id, again_at=str(each.again_at))
+        self._tally.count(Counter.RESCUED, len(rescued))
         self._put_on_schedule([Due(each.id, each.type, each.again_at) for each in rescued if each.again_at])
         return len(rescued) == RESCUE_AT_ONCE
 
@@ -102,6 +106,7 @@ class Sweeper:
             place = page[-1]
         if restored:
             log.warning("tasks_restored", count=restored)
+            self._tally.count(Counter.RESTORED, restored)
         return restored
 
     def _put_on_schedule(self, entries: Sequence[Due]) -> None:

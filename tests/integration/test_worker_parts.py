@@ -14,8 +14,10 @@ from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.errors import LedgerAway
 from app.ledger import claims, tasks, workers
+from app.ledger.counters import Counter
 from app.ledger.statements import statement
 from app.schedule.schedule import Lane, Schedule
+from app.tally import Tally
 from app.task import Claim, Outcome, TaskState
 from tests.making import ahead, ids, make
 from workers.worker.finisher import Finisher
@@ -61,10 +63,11 @@ class Parts:
         self.slots = RecordingSlots(room)
         self.stop, self.may_claim = threading.Event(), threading.Event()
         self.may_claim.set()
+        self.tally = Tally(engine)
         self.lost = LostAnswers(engine, settle_s=0, unused=lambda _: None)
         self.receiver = Receiver(
             engine, schedule, self.slots, types, worker_id="w", lost_answers=self.lost,  # type: ignore[arg-type]
-            stop=self.stop, may_claim=self.may_claim,
+            stop=self.stop, may_claim=self.may_claim, tally=self.tally,
         )  # fmt: skip
 
 
@@ -74,8 +77,13 @@ def parts(engine: Engine, schedule: Schedule, types: TaskTypes) -> Parts:
 
 
 @pytest.fixture
-def finisher(engine: Engine, schedule: Schedule) -> Iterator[Finisher]:
-    finisher = Finisher(engine, schedule)
+def tally(engine: Engine) -> Tally:
+    return Tally(engine)
+
+
+@pytest.fixture
+def finisher(engine: Engine, schedule: Schedule, tally: Tally) -> Iterator[Finisher]:
+    finisher = Finisher(engine, schedule, tally)
     finisher.start()
     yield finisher
     finisher.finish_and_stop(PATIENCE_S)
@@ -109,6 +117,7 @@ def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
     parts.receiver.receive("noop", ids([due, early, deleted]))
     assert [each.id for each in parts.slots.ran] == ids([due])
     assert schedule.sizes(["noop"]) == (1, 0)
+    assert parts.tally.kept() == {Counter.CLAIMS_LOST: 1}
 
 
 @pytest.mark.parametrize("why", ["stop", "no room", "fenced"])
@@ -203,16 +212,17 @@ def test_claims_that_were_not_used_are_released_and_scheduled(
     harm.flushall()
     finisher.unused(held)
     until(lambda: schedule.sizes(["noop"]) == (3, 0))
+    assert finisher._tally.kept() == {Counter.HANDED_BACK: 3}
     assert all(tasks.get(engine, each.id) == each for each in made)
 
 
 def test_a_fenced_outcome_is_counted_and_changes_nothing(
-    finisher: Finisher, engine: Engine, operations: Operations
+    finisher: Finisher, tally: Tally, engine: Engine, operations: Operations
 ) -> None:
     (task,) = made = make(operations)
     (held,) = begin(engine, ids(made))
     finisher.ended(Outcome(held.id, claims.new_token(), result="1"))
-    until(lambda: finisher.fenced == 1)
+    until(lambda: tally.kept() == {Counter.FENCED: 1})
     assert tasks.get(engine, task.id).state is TaskState.RUNNING
 
 
@@ -220,7 +230,7 @@ def test_an_outcome_waits_until_postgres_is_back(schedule: Schedule, engine: Eng
     made = make(operations)
     (held,) = begin(engine, ids(made))
     away = connect_postgres(read_settings(NOBODY), name="away")
-    finisher = Finisher(away, schedule)
+    finisher = Finisher(away, schedule, Tally(away))
     finisher.start()
     finisher.ended(Outcome(held.id, held.token, result="1"))
     assert not finisher.finish_and_stop(0.5)

@@ -88,6 +88,7 @@ def _wind_down(settings: Settings, parts: Parts) -> None:
     slots.close()
     if not parts.finisher.finish_and_stop(LAST_WRITES_S):
         log.error("outcomes_not_written")
+    parts.tally.close()
     parts.heartbeat.stop()
 
 

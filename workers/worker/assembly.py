@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.connections import connect_postgres, connect_redis
 from app.schedule.schedule import Schedule
+from app.tally import Tally
 from app.task_types import load_task_types
 from workers.slots.slot import prepare_children
 from workers.slots.slots import Slots
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from app.config import Settings
 
-POSTGRES_CONNECTIONS = 3  # one each for claiming, finishing, the heartbeat
+POSTGRES_CONNECTIONS = 3  # one each for claiming, finishing, the heartbeat; the tally borrows one for a moment
 REDIS_TIMEOUT_S = 5.0
 OUT_OF_TOUCH = ("worker_lost", "The worker lost touch with Postgres and stopped its tasks.")
 
@@ -33,6 +34,7 @@ class Parts:
     finisher: Finisher
     heartbeat: Heartbeat
     receiver: Receiver
+    tally: Tally
 
 
 def assemble(settings: Settings, *, worker_id: str, stop: threading.Event) -> Parts:
@@ -40,7 +42,8 @@ def assemble(settings: Settings, *, worker_id: str, stop: threading.Event) -> Pa
     types = load_task_types(settings)
     prepare_children(settings.modules)
     engine = connect_postgres(settings, name="worker", pool=POSTGRES_CONNECTIONS)
-    finisher = Finisher(engine, Schedule(connect_redis(settings)))
+    tally = Tally(engine)
+    finisher = Finisher(engine, Schedule(connect_redis(settings)), tally)
     slots = Slots(types, count=settings.slots, listener=finisher)
     finisher.durations = lambda: dict(slots.pace.means_ms)
     lost_answers = LostAnswers(engine, settle_s=2 * settings.database_timeout_s, unused=finisher.unused)
@@ -61,5 +64,6 @@ def assemble(settings: Settings, *, worker_id: str, stop: threading.Event) -> Pa
         lost_answers=lost_answers,
         stop=stop,
         may_claim=heartbeat.may_claim,
+        tally=tally,
     )
-    return Parts(slots, finisher, heartbeat, receiver)
+    return Parts(slots, finisher, heartbeat, receiver, tally)

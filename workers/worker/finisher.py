@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 
 from app.errors import LedgerAway
 from app.ledger import claims
+from app.ledger.counters import Counter
 from app.schedule.durations import put_durations
 from app.schedule.schedule import Schedule, ScheduleAway
 from app.task import Claim, Due, Outcome
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Engine
+
+    from app.tally import Tally
 
 log = structlog.get_logger()
 
@@ -33,15 +36,15 @@ PUBLISH_EVERY_S = 0.25
 class Finisher:
     """A thread that writes what its worker's slots tell, until Postgres has it: an outcome is never dropped."""
 
-    def __init__(self, engine: Engine, schedule: Schedule) -> None:
+    def __init__(self, engine: Engine, schedule: Schedule, tally: Tally) -> None:
         self._engine = engine
         self._schedule = schedule
+        self._tally = tally
         self._inbox: SimpleQueue[Outcome | Claim | None] = SimpleQueue()
         self._backoff = Backoff("finisher")
         self._published_at = 0.0
         self._thread = threading.Thread(target=self._write_forever, name="finisher", daemon=True)
         self.durations: Callable[[], Mapping[str, float]] = dict
-        self.fenced = 0
 
     def start(self) -> None:
         """Begin to write."""
@@ -104,7 +107,7 @@ class Finisher:
         except DBAPIError as refused:
             return self._finish_singly(outcomes, refused)
         if finished.fenced:
-            self.fenced += len(finished.fenced)
+            self._tally.count(Counter.FENCED, len(finished.fenced))
             log.warning("outcomes_fenced", task_ids=finished.fenced[:20], count=len(finished.fenced))
         return finished.again
 
@@ -118,7 +121,9 @@ class Finisher:
 
     def _release(self, unused: Sequence[Claim]) -> list[Due]:
         log.info("claims_handed_back", count=len(unused))
-        return claims.release(self._engine, [(each.id, each.token) for each in unused])
+        released = claims.release(self._engine, [(each.id, each.token) for each in unused])
+        self._tally.count(Counter.HANDED_BACK, len(released))
+        return released
 
     def _announce(self, again: Sequence[Due]) -> None:
         """Tell Redis what waits again and how long tasks take; the sweeper makes good what is missed here."""

@@ -9,6 +9,7 @@ import structlog
 
 from app.errors import LedgerAway
 from app.ledger import claims
+from app.ledger.counters import Counter
 from app.schedule.schedule import Schedule, ScheduleAway
 from app.task import Due
 from workers.slots.lease import now
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from app.tally import Tally
     from app.task_types import TaskTypes
     from workers.slots.slots import Slots
     from workers.worker.lost_answers import LostAnswers
@@ -34,7 +36,7 @@ class Receiver:
 
     def __init__(
         self, engine: Engine, schedule: Schedule, slots: Slots, types: TaskTypes, *, worker_id: str,
-        lost_answers: LostAnswers, stop: threading.Event, may_claim: threading.Event,
+        lost_answers: LostAnswers, stop: threading.Event, may_claim: threading.Event, tally: Tally,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._schedule = schedule
@@ -43,6 +45,7 @@ class Receiver:
         self._lost_answers = lost_answers
         self._stop = stop
         self._may_claim = may_claim
+        self._tally = tally
         self._types = [each.name for each in types.delivered]
 
     def receive(self, task_type: str, ids: Sequence[str]) -> None:
@@ -69,9 +72,11 @@ class Receiver:
             )
         except LedgerAway:
             log.warning("claim_unanswered", count=len(ids))
+            self._tally.count(Counter.CLAIMS_UNANSWERED)
             self._lost_answers.add(ids, token)
             raise
         self._slots.run(claimed.mine)
+        self._tally.count(Counter.CLAIMS_LOST, len(ids) - len(claimed.mine) - len(claimed.waiting))
         self._tell_schedule(task_type, ids, [self._not_at_once(each) for each in claimed.waiting])
 
     def _put_back(self, task_type: str, ids: Sequence[str]) -> None:

@@ -1,0 +1,106 @@
+"""Counters: gathered in memory, added up in Postgres, never in anybody's way."""
+
+from __future__ import annotations
+
+import time
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from app.config import read_settings
+from app.connections import connect_postgres
+from app.ledger import counters
+from app.ledger.counters import Counter
+from app.tally import Tally
+from tests.acceptance.conditions import wait_until
+from tests.integration.asking import lease, problem
+from tests.making import change, make
+from workers.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    import pytest
+    from flask.testing import FlaskClient
+    from redis import Redis
+    from sqlalchemy import Engine
+
+    from app.config import Settings
+    from app.operations import Operations
+    from app.task_types import TaskTypes
+
+AWAY = {"DATABASE_URL": "postgresql://x:y@127.0.0.1:9/none", "REDIS_URL": "redis://x"}
+BEGIN = Tally._begin
+
+
+def test_what_several_processes_counted_is_added_up(engine: Engine) -> None:
+    for tally in (Tally(engine), Tally(engine)):
+        tally.count(Counter.FENCED, 2)
+        tally.count(Counter.RESCUED)
+        tally.count(Counter.RESTORED, 0)
+        tally.add()
+        tally.add()
+    assert counters.totals(engine) == dict.fromkeys(Counter, 0) | {Counter.FENCED: 4, Counter.RESCUED: 2}
+
+
+def test_counts_are_kept_while_postgres_is_away(engine: Engine) -> None:
+    tally = Tally(connect_postgres(read_settings(AWAY), name="away", pool=1))
+    tally.count(Counter.FENCED)
+    tally.add()
+    tally.count(Counter.FENCED)
+    tally._engine = engine
+    tally.add()
+    assert counters.totals(engine)[Counter.FENCED] == 2
+
+
+def test_whoever_counts_waits_for_nobody(engine: Engine, owner: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.tally.Tally._begin", BEGIN)
+    monkeypatch.setattr("app.tally.ADD_EVERY_S", 0.01)
+    tally = Tally(engine)
+    with owner.connect().execution_options(isolation_level="READ COMMITTED") as other, other.begin():
+        other.execute(text("LOCK TABLE counters"))
+        tally.count(Counter.FENCED)
+        wait_until(lambda: not tally.kept(), 10, "the statement is under way")
+        began = time.monotonic()
+        for _ in range(1000):
+            tally.count(Counter.FENCED)
+        assert time.monotonic() - began < 1
+    wait_until(lambda: counters.totals(engine)[Counter.FENCED] == 1001, 10, "all are added")
+    tally.close()
+
+
+def test_nothing_that_many_threads_counted_is_lost(engine: Engine) -> None:
+    tally = Tally(engine)
+
+    def count() -> None:
+        for _ in range(500):
+            tally.count(Counter.CLAIMS_LOST)
+
+    threads = [Thread(target=count) for _ in range(4)]
+    for each in threads:
+        each.start()
+    while any(each.is_alive() for each in threads):
+        tally.add()
+    tally.add()
+    assert counters.totals(engine)[Counter.CLAIMS_LOST] == 2000
+
+
+def test_the_sweeper_counts_what_it_rescues_and_restores(
+    engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations
+) -> None:
+    sweeper = Sweeper(engine, redis, types, settings)
+    lost, unknown = make(operations, 2)
+    change(engine, lost.id, "state = 'running', claim_token = id, worker_id = 'gone', started_at = now(), attempt = 1")
+    redis.delete("punctual:schedule:noop")
+    change(engine, unknown.id, "execute_at = now() - interval '1 min'")
+    sweeper.rescue()
+    sweeper.restore()
+    assert sweeper._tally.kept() == {Counter.RESCUED: 1, Counter.RESTORED: 1}
+
+
+def test_an_outside_worker_that_lost_its_claim_is_counted(client: FlaskClient, engine: Engine) -> None:
+    held = lease(client)
+    wrong = {"claim_token": "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"}
+    problem(client.post(f"/tasks/{held['id']}/complete", json=wrong), 409, "claim-lost")
+    tally = client.application.extensions["punctual"].operations.tally
+    tally.add()
+    assert counters.totals(engine)[Counter.FENCED] >= 1
