@@ -62,7 +62,7 @@ class Promoter:
         """One pass; True when more may be due already."""
         self._measure_clock()
         now = self._clock() + self._offset_s
-        if now - self._took_back_at >= LOOK_EVERY_S:
+        if abs(now - self._took_back_at) >= LOOK_EVERY_S:  # a clock may be set back
             self._took_back_at = now
             lost = self._schedule.take_back((each.name for each in self._types.delivered), now=now)
             if lost:

@@ -94,7 +94,8 @@ class Schedule:
     def take_back(self, task_types: Iterable[str], *, now: float) -> int:
         """Put deliveries that nobody claimed in time back on the schedule; how many."""
         keys = list(chain.from_iterable((delivered_key(each), schedule_key(each)) for each in task_types))
-        return int(self._take_back(keys=keys, args=[f"{now:.6f}"])) if keys else 0
+        limits = [f"{now:.6f}", f"{now + 2 * LOST_AFTER_S:.6f}"]
+        return int(self._take_back(keys=keys, args=limits)) if keys else 0
 
     def unknown(self, entries: Sequence[Due]) -> list[Due]:
         """Those that are neither on the schedule nor delivered: Redis lost them, or never heard of them."""

@@ -71,6 +71,13 @@ def test_a_delivery_that_nobody_claims_comes_back(schedule: Schedule) -> None:
     assert promote(schedule, at=LOST_AFTER_S)[0] == {"noop": ["a"]}
 
 
+def test_a_delivery_comes_back_though_the_clock_was_set_back_an_hour(schedule: Schedule) -> None:
+    schedule.add([due("a", -1)])
+    promote(schedule)
+    assert schedule.take_back(["noop"], now=NOW.timestamp() - LOST_AFTER_S + 0.1) == 0
+    assert schedule.take_back(["noop"], now=NOW.timestamp() - 3600) == 1
+
+
 def test_what_is_settled_is_forgotten_wherever_it_is(schedule: Schedule, redis: Redis) -> None:
     schedule.add([due("a", -1), due("b", 5)])
     promote(schedule)
