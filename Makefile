@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TOOLS := var/tools
+TESTERS ?= 2
 ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -16,9 +17,9 @@ help: ## this list
 run: $(INSTALLED) ## everything on this machine, on http://127.0.0.1:8000 (PORT=, WORKERS=, DATABASE_URL=, REDIS_URL=)
 	@$(BIN)/python -m local.run
 
-test: $(INSTALLED) ## all tests and their coverage, child processes included (ARGS="-k name" for some)
+test: $(INSTALLED) ## all tests and their coverage, child processes included (ARGS="-k name" for some, TESTERS=1 for one at a time)
 	@mkdir -p var/coverage && rm -f var/coverage/data*
-	@$(BIN)/python -m coverage run -m pytest $(ARGS); tests=$$?; \
+	@$(BIN)/python -m coverage run -m pytest -n $(TESTERS) --dist loadfile $(ARGS); tests=$$?; \
 	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report; report=$$?; \
 	test $$tests -eq 0 || exit $$tests; exit $$report
 
