@@ -58,6 +58,7 @@ class Service:
         self.database_url = stores.new_database()
         self.processes: dict[str, ServiceProcess] = {}
         self.client = Client(lambda: self.urls, timeout_s=timeout_s)
+        self.host = "127.0.0.1"  # where its web processes are
         self.environment_of: dict[str, dict[str, str]] = {}  # variables that only processes of this kind have
         self._commands = read_procfile(ROOT / "Procfile") | BESIDE | dict(commands or {})
         self._mark = f"{MARK}={uuid4()}"
@@ -82,7 +83,7 @@ class Service:
     @property
     def urls(self) -> list[str]:
         """Where each living web process answers."""
-        return [f"http://127.0.0.1:{each.port}" for each in self.living("web")]
+        return [f"http://{self.host}:{each.port}" for each in self.living("web")]
 
     def living(self, kind: str) -> list[ServiceProcess]:
         """The processes of this kind that live."""
@@ -126,8 +127,8 @@ class Service:
 
     def has_started(self, process: ServiceProcess) -> bool:
         """Whether it has said so; web processes never do."""
-        said = "promoter_started" if process.kind.endswith("_promoter") else f"{process.kind}_started"
-        return re.search(rf'"{said}"', process.stderr.read_text()) is not None
+        kind = process.kind.rpartition("_")[2]  # a `left_worker` is a worker
+        return re.search(rf'"{kind}_started"', process.stderr.read_text()) is not None
 
     def pids(self) -> set[int]:
         """All living processes of this service: ours, and theirs."""
@@ -187,5 +188,5 @@ class Service:
     def _is_ready(self, process: ServiceProcess) -> bool:
         assert process.code is None, f"{process.name} ended with {process.code}"
         if process.kind == "web":
-            return self.client.is_ready(f"http://127.0.0.1:{process.port}")
+            return self.client.is_ready(f"http://{self.host}:{process.port}")
         return self.has_started(process)

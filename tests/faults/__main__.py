@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import pickle
 import random
 import shutil
 import sys
@@ -45,6 +46,7 @@ def main() -> int:
     logs = kept / f"{plan.seed}-logs"
     shutil.rmtree(logs, ignore_errors=True)
     report = run_chaos(plan, say=say if asked.verbose else lambda _: None, logs=logs)
+    (logs / "history").write_bytes(pickle.dumps(report.history))
     print(report.screen())
     _write(report, kept, str(plan.seed))
     if asked.keep:

@@ -39,7 +39,6 @@ ANSWER_S = 5.0
 VARIABLES = {"redis": "REDIS_URL", "postgres": "DATABASE_URL"}
 HANDLERS = "workers.handlers,tests.handlers,tests.faults.handlers"
 CATCH_UP_S = 30.0
-WARM_S = 1.0
 RECOVERED_AFTER_S = 1.0
 CALM_SHARE = 0.05
 PATIENCE = 4.0
@@ -88,7 +87,7 @@ class Run:
         outside = OutsideWorkers(self._book, self._witness.file, plan.seed)
         began_at = time.time()
         self._load(calm_tasks, [], plan.calm_s)
-        calm = (began_at + WARM_S, time.time() - RECOVERED_AFTER_S)
+        calm = (began_at + plan.calm_s / 2, time.time() - RECOVERED_AFTER_S)
         self._load(plan.tasks - 2 * calm_tasks, timetable(plan), plan.seconds)
         self.history.healed_at = time.time()
         self.history.final_at = self._wait_until_final()

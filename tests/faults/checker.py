@@ -151,6 +151,11 @@ def _drained(history: History, limit_s: float) -> Iterator[str]:
     elif history.final_at - history.healed_at > limit_s:
         took_s = history.final_at - history.healed_at
         yield f"all were final {took_s:.1f} s after the last fault; {limit_s:g} s are allowed"
+        before = [each for each in history.changes if each.at < history.final_at]
+        for each in sorted(before, key=lambda change: change.at)[-SHOWN:]:
+            task = history.tasks[each.task_id]
+            after_s = each.at - history.healed_at
+            yield f"{task.id} ({task.type}) became {each.new} in its attempt {each.attempt} after {after_s:.1f} s"
 
 
 def _late(history: History, limit_ms: float) -> Iterator[str]:

@@ -19,12 +19,19 @@ END_S = 10.0
 class Network:
     """A process of proxies, one for each route; leaving its context ends it, and every connection through it."""
 
-    def __init__(self, urls: Mapping[str, str]) -> None:
-        """`urls` are where the routes lead, by name."""
+    def __init__(self, urls: Mapping[str, str], *, host: str = "127.0.0.1") -> None:
+        """`urls` are where the routes lead, by name; `host` is the address that the proxies listen on."""
         self._urls = urls
+        self._host = host
         upstream = {name: urlsplit(url) for name, url in urls.items()}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.proxy", *(f"{n}={u.hostname}:{u.port}" for n, u in upstream.items())],
+            [
+                sys.executable,
+                "-m",
+                "tests.faults.proxy",
+                host,
+                *(f"{n}={u.hostname}:{u.port}" for n, u in upstream.items()),
+            ],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -39,7 +46,7 @@ class Network:
         """The URL of the route's server, reached through its proxy."""
         parts = urlsplit(self._urls[route])
         secret, _, _ = parts.netloc.rpartition("@")
-        return parts._replace(netloc=f"{secret}@127.0.0.1:{self._ports[route]}").geturl()
+        return parts._replace(netloc=f"{secret}@{self._host}:{self._ports[route]}").geturl()
 
     def become(self, route: str, mode: str, seconds: float = 0.0) -> None:
         """Have a route behave like this (see `proxy.Route`) from now on."""

@@ -18,7 +18,7 @@ MIX: Mapping[str, float] = MappingProxyType(
         "threaded": 4.0,
         "outside": 4.0,
         "stumble": 4.0,
-        "hang": 1.5,
+        "hang": 1.0,
         "crash": 1.5,
         "glutton": 1.0,
     }
@@ -37,7 +37,8 @@ class Plan:
     faults: int = 50
     seconds: float = 60.0
     """How long faults happen; a calm stretch comes before and after."""
-    calm_s: float = 6.0
+    calm_s: float = 8.0
+    """The first half of the first stretch does not count: types are new, children are started."""
     kinds: tuple[str, ...] | None = None
     """Names from `kinds.table`; None: all of them."""
     mix: Mapping[str, float] = field(default_factory=lambda: MIX)

@@ -1,4 +1,4 @@
-"""A TCP proxy that can be told to break: `python -m tests.faults.proxy name=host:port ...`.
+"""A TCP proxy that can be told to break: `python -m tests.faults.proxy <its address> name=host:port ...`.
 
 A process of its own, so that a busy harness does not make the service slow. It prints where each route listens, as
 JSON, then obeys lines on stdin, `<route> <mode> [seconds]`, answering each with `ok`; it ends when stdin does.
@@ -34,9 +34,9 @@ class Route:
         self._passable.set()
         self._ends: set[asyncio.StreamWriter] = set()
 
-    async def listen(self) -> int:
+    async def listen(self, host: str) -> int:
         """The port it listens on."""
-        server = await asyncio.start_server(self._connect, "127.0.0.1", 0, backlog=512)
+        server = await asyncio.start_server(self._connect, host, 0, backlog=512)
         port: int = server.sockets[0].getsockname()[1]
         return port
 
@@ -103,15 +103,15 @@ async def _obey(routes: dict[str, Route]) -> None:
         print("ok", flush=True)
 
 
-async def _serve(wanted: list[str]) -> None:
+async def _serve(host: str, wanted: list[str]) -> None:
     routes = {}
     for each in wanted:
         name, _, address = each.partition("=")
-        host, _, port = address.rpartition(":")
-        routes[name] = Route(host, int(port))
-    print(json.dumps({name: await route.listen() for name, route in routes.items()}), flush=True)
+        upstream, _, port = address.rpartition(":")
+        routes[name] = Route(upstream, int(port))
+    print(json.dumps({name: await route.listen(host) for name, route in routes.items()}), flush=True)
     await _obey(routes)
 
 
 if __name__ == "__main__":
-    asyncio.run(_serve(sys.argv[1:]))
+    asyncio.run(_serve(sys.argv[1], sys.argv[2:]))

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 TOGETHER_EVERY_S = 4.0
 LATEST_S = 4.0
 AIM_S = 0.02
+# At the usual pace less than half of the slots are busy, so that what piled up can be caught up with.
+LONGEST_S = {"long": 1.7, "threaded": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +45,8 @@ class Work:
             due = now + chance.uniform(0.5, 2.5)
             return Wanted(new_task("brief", payload, execute_at=due), due + chance.gauss(0, AIM_S))
         limits: Json = {}
-        if what in {"long", "threaded"}:
-            payload |= {"seconds": round(chance.uniform(0.3, 3.0 if what == "long" else 1.0), 2)}
+        if what in LONGEST_S:
+            payload |= {"seconds": round(chance.uniform(0.1, LONGEST_S[what]), 2)}
         if what in {"brief", "long", "threaded", "hang", "crash"}:
             limits["max_attempts"] = chance.choice((1, 1, 1, 2))
         if what == "outside":

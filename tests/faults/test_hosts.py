@@ -1,0 +1,111 @@
+"""Hosts with a network between them; one is cut off for longer than it takes to count as dead, and comes back."""
+
+from __future__ import annotations
+
+import socket
+import tempfile
+import time
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.acceptance.client import new_task
+from tests.acceptance.conditions import wait_until
+from tests.acceptance.witness import Witness
+from tests.faults.chaos import HANDLERS
+from tests.faults.checker import check
+from tests.faults.distributed import HOSTS, distributed
+from tests.faults.history import Answer, History, Struck
+from tests.faults.hosts import Hosts, why_not
+from tests.faults.plan import QUICK, Plan
+from tests.faults.trail import Trail
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.acceptance.client import Json
+    from tests.acceptance.service import Service
+
+WHY_NOT = why_not()
+SLOTS, LONG_S, BRIEF = 4, 6.0, 300
+SERIALS = count()
+CUT_OFF_S = 11.0  # a worker counts as dead after 8
+
+pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+
+
+@pytest.fixture
+def hosts() -> Iterator[Hosts]:
+    """Five hosts, and we."""
+    with Hosts(HOSTS) as made:
+        yield made
+
+
+def test_a_host_that_was_unplugged_is_not_reached_until_it_is_plugged_in(hosts: Hosts) -> None:
+    with hosts.inside("left"):
+        server = socket.create_server((hosts.address("left"), 0))
+    with server, hosts.inside("right"):
+        assert reaches(server)
+        hosts.unplug("left")
+        assert not reaches(server)
+        hosts.plug("left")
+        wait_until(lambda: reaches(server), 10, "it is reached again")
+
+
+def reaches(server: socket.socket) -> bool:
+    try:
+        socket.create_connection(server.getsockname(), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
+
+
+@pytest.mark.timeout(240)
+def test_a_host_that_was_cut_off_and_comes_back_does_nothing_twice(hosts: Hosts, tmp_path: Path) -> None:
+    environment = {**QUICK, "SLOTS": str(SLOTS), "TASK_MODULES": HANDLERS}
+    witness, history = Witness(tmp_path / "witness"), History(worker_dead_after_s=float(QUICK["WORKER_DEAD_AFTER_S"]))
+    with tempfile.TemporaryDirectory(prefix="punctual-hosts-") as folder:
+        Path(folder).chmod(0o755)
+        with distributed(hosts, Path(folder), tmp_path / "service", environment) as (service, owner_url):
+            trail = Trail(owner_url)
+            service.start(web=1, promoter=1, left_worker=1, right_worker=1, sweeper=1)
+            limits = [{"max_attempts": 1 + number % 2, "timeout_s": 30} for number in range(2 * SLOTS)]
+            history.answers += create(service, witness, "long", limits, seconds=LONG_S)
+            wait_until(lambda: len(witness.begun()) == 2 * SLOTS, 30, "both workers are full")
+            spread = [{"delay_s": CUT_OFF_S * number / BRIEF} for number in range(BRIEF)]
+            history.answers += create(service, witness, "brief", spread)
+
+            pid = service.living("left_worker")[0].pid
+            cut = Struck("unplugged", "left", time.time(), 0.0, "silence", (pid,))
+            hosts.unplug("left")
+            time.sleep(CUT_OFF_S)
+            hosts.plug("left")
+            history.healed_at = cut.ended_at = time.time()
+            wait_until(lambda: trail.unfinished() == 0, 90, "all are final")
+            history.final_at = time.time()
+            history.tasks, history.changes, history.sights = trail.tasks(), trail.changes(), witness.sights()
+            history.faults = [cut]
+            wait_until(lambda: takes_part(service, witness, pid), 60, "it takes part again")
+
+    assert not [each for each in check(history, Plan(seed=0, drained_within_s=90)) if each.broken]
+    assert len(history.tasks) == 2 * SLOTS + BRIEF
+    lost = [each for each in history.changes if each.old == "running" and each.error == "worker_lost"]
+    assert lost, "what the host ran was settled while it was away"
+    assert {each.new for each in lost} <= {"failed", "scheduled"}
+
+
+def takes_part(service: Service, witness: Witness, pid: int) -> bool:
+    """Whether the worker of this process runs any of a few more tasks."""
+    limits: list[Json] = [{} for _ in range(2 * SLOTS)]
+    ids = [str(each.task_id) for each in create(service, witness, "long", limits, seconds=0.2)]
+    return any(f".{pid}." in each["worker_id"] for each in service.client.wait_final(ids, timeout=30).values())
+
+
+def create(service: Service, witness: Witness, kind: str, limits: list[Json], **payload: Any) -> list[Answer]:
+    """One task for each of these limits; what was answered."""
+    asked_at = time.time()
+    wanted = [new_task(kind, witness.payload(serial=next(SERIALS), **payload), **each) for each in limits]
+    made = service.client.create_many(wanted)
+    return [Answer("create", asked_at, time.time(), 201, each["id"]) for each in made]
