@@ -49,6 +49,14 @@ class NotJson(Refusal):
     """The body is not JSON (RFC 8259) in UTF-8."""
 
 
+class BodyCutOff(Refusal):
+    """The body ended before its `Content-Length`."""
+
+
+class BodyTooSlow(Refusal):
+    """The body did not arrive in time: within ten seconds, less when many are late. Nothing was done."""
+
+
 class UnsupportedMedia(Refusal):
     """Send `Content-Type: application/json`, and no `Content-Encoding`."""
 

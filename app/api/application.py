@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import threading
+
 from flask import Flask
 
 from app.api.every_request import watch_requests
 from app.api.failures import handle_failures
 from app.api.openapi.document import publish
 from app.api.reading.aliases import accept_old_paths
+from app.api.reading.requests import LARGEST_BODY_BYTES
 from app.api.resources.claims import claims
 from app.api.resources.health import health, prepare_checks
 from app.api.resources.problem_pages import pages
 from app.api.resources.tasks import tasks
 from app.api.resources.types import types as task_types
 from app.api.services import KEY, Services
-from app.api.stopping import notice_the_end
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.group_commit import GroupCommit
@@ -29,7 +31,7 @@ ANNOUNCE_TIMEOUT_S = 1.0  # no request waits for it
 
 
 def create_app(settings: Settings | None = None, types: TaskTypes | None = None) -> Flask:
-    """The WSGI application: `granian --interface wsgi --factory app.api:create_app`.
+    """The WSGI application; `app.api.front` is what the web server calls.
 
     Safe to call before a fork: both clients connect when first used.
     """
@@ -37,6 +39,7 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
     configure_logs(settings, process="web")
     app = Flask("app.web")
     app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.extensions[KEY] = _make_services(settings, types or load_task_types(settings))
     prepare_checks(app, app.extensions[KEY].engine, app.extensions[KEY].redis)
     watch_requests(app)
@@ -52,4 +55,4 @@ def _make_services(settings: Settings, types: TaskTypes) -> Services:
     engine, redis = connect_postgres(settings, name="web"), connect_redis(settings)
     announcer = Announcer(Schedule(connect_redis(settings, timeout_s=ANNOUNCE_TIMEOUT_S)))
     operations = Operations(engine, announcer, types, window_s=settings.schedule_window_s)
-    return Services(settings, types, engine, redis, operations, GroupCommit(operations), notice_the_end())
+    return Services(settings, types, engine, redis, operations, GroupCommit(operations), threading.Event())

@@ -34,9 +34,11 @@ REFUSALS: dict[type[errors.Refusal], Problem] = {
     refusal: _from(refusal, status, slug, title)
     for refusal, status, slug, title in (
         (errors.NotJson, 400, "not-json", "Not JSON"),
+        (errors.BodyCutOff, 400, "body-cut-off", "Body cut off"),
         (errors.ReadOnly, 403, "read-only", "Read only"),
         (errors.TaskNotFound, 404, "task-not-found", "Task not found"),
         (errors.TaskDeleted, 404, "task-deleted", "Task deleted"),
+        (errors.BodyTooSlow, 408, "body-too-slow", "Body too slow"),
         (errors.TaskNotDeletable, 409, "task-not-deletable", "Task not deletable"),
         (errors.TaskNotClaimable, 409, "task-not-claimable", "Task not claimable"),
         (errors.ClaimLost, 409, "claim-lost", "Claim lost"),

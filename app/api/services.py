@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-    from app.api.stopping import Stopping
     from app.config import Settings
     from app.group_commit import GroupCommit
     from app.operations import Operations
@@ -32,7 +31,7 @@ class Services:
     redis: Redis
     operations: Operations
     group_commit: GroupCommit
-    stopping: Stopping | threading.Event
+    stopping: threading.Event
 
 
 def services() -> Services:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 Found = TypeVar("Found")
 
 FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH = 0.02, 0.5, 1.5
-# Threads serve requests; the Procfile gives 16 to each process. When half of them wait, the next
+# Sixteen threads serve the requests of a process (`front.py`). When half of them wait, the next
 # request is answered at once, as if it had not asked to wait.
 MOST_WAITING = threading.BoundedSemaphore(8)
 

@@ -14,6 +14,7 @@ import pytest
 from tests.acceptance.conditions import sleep_until, wait_until
 from tests.acceptance.load import create_spread
 from tests.acceptance.processes import ROOT
+from tests.acceptance.sockets import connections, ends
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,6 +94,19 @@ def test_what_outlasts_the_grace_is_killed_and_recorded(new_service: NewService,
     service.start(worker=1)
     done = service.client.get(again, wait_s=15)
     assert (done["state"], done["attempt"]) == ("succeeded", 2)
+
+
+def test_a_request_that_waits_is_answered_before_its_process_ends(service: Service) -> None:
+    task = service.client.create("noop", delay_s=3600)["id"]
+    with service.beside(web=1) as (web,):
+        url = f"http://127.0.0.1:{web.port}"
+        with connections(url, 1, f"GET /tasks/{task}?wait_s=25 HTTP/1.1\r\nHost: x\r\n\r\n".encode()) as waiting:
+            assert service.client.is_ready(url), "a later one is answered, so the first one is being served"
+            asked = time.monotonic()
+            service.terminate([web])
+            (answer,) = ends(waiting, STOP_S)
+            assert answer.startswith(b"HTTP/1.1 200 ")
+            assert time.monotonic() - asked < 15
 
 
 def test_signals_at_any_instant_and_in_any_number_stop_a_process() -> None:

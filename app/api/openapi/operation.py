@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from app.api.openapi.examples import EXAMPLES
 from app.api.problems import HTTP, MEDIA_TYPE, REFUSALS, RETRY_AFTER_S
-from app.errors import InvalidInput, LedgerAway, NotJson, UnsupportedMedia
+from app.errors import BodyCutOff, BodyTooSlow, InvalidInput, LedgerAway, NotJson, UnsupportedMedia
 
 if TYPE_CHECKING:
     from msgspec import Struct
@@ -15,7 +15,10 @@ if TYPE_CHECKING:
     from app.api.problems import Problem
     from app.errors import Refusal
 
-READING_A_BODY = (REFUSALS[NotJson], REFUSALS[UnsupportedMedia], REFUSALS[InvalidInput], HTTP[413])
+READING_A_BODY = (
+    *(REFUSALS[each] for each in (NotJson, BodyCutOff, BodyTooSlow, UnsupportedMedia, InvalidInput)),
+    HTTP[413],
+)
 REQUEST_ID = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
 
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from app.api.reading.field_errors import Value
 
 MOST_BODY_BYTES = 128 * 1024
+LARGEST_BODY_BYTES = 512 * 1024  # of all calls
 ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
 
@@ -36,7 +37,7 @@ def read_body(shape: type[Shape], errors: FieldErrors, *, limit: int = MOST_BODY
     """The body in its shape, aliases resolved; wrong fields are UNSET and named in `errors`.
 
     Raises:
-        UnsupportedMedia, NotJson, InvalidInput, werkzeug's RequestEntityTooLarge.
+        UnsupportedMedia, BodyCutOff, BodyTooSlow, NotJson, InvalidInput, werkzeug's RequestEntityTooLarge.
     """
     if not _says_json(request.headers.get("Content-Type", "")) or "Content-Encoding" in request.headers:
         raise UnsupportedMedia

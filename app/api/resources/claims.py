@@ -12,7 +12,7 @@ from app.api.every_request import name_task
 from app.api.openapi.operation import Operation, parameter
 from app.api.openapi.resource import TASK, Resource
 from app.api.reading.field_errors import FieldErrors
-from app.api.reading.requests import query, read_body, read_id, read_whole, type_reader
+from app.api.reading.requests import LARGEST_BODY_BYTES, query, read_body, read_id, read_whole, type_reader
 from app.api.resources.claiming import claim_next, read_types
 from app.api.services import services
 from app.errors import ClaimLost, ResultTooLarge, TaskDeleted, TaskNotClaimable, TaskNotFound
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 claims = Resource("Claims", __name__, "For workers of your own, in any language: take tasks, hand in results.")
 
 MOST_RESULT_BYTES = 256 * 1024
-MOST_BODY_BYTES = 2 * MOST_RESULT_BYTES
 TYPE = parameter({"type": "string"}, "Only tasks of this type.")
 HOLDING = (TaskNotFound, ClaimLost)
 
@@ -111,7 +110,7 @@ def heartbeat(task_id: str) -> Response:
 )
 def complete(task_id: str) -> Response:
     """The task has succeeded."""
-    found, done = read_id(task_id), read_whole(shapes.Completion, limit=MOST_BODY_BYTES)
+    found, done = read_id(task_id), read_whole(shapes.Completion, limit=LARGEST_BODY_BYTES)
     result = orjson.dumps(done.result)
     if len(result) > MOST_RESULT_BYTES:
         raise ResultTooLarge(bytes=len(result), limit=MOST_RESULT_BYTES)

@@ -1,0 +1,98 @@
+"""Whoever sends slowly, half, or never reads, keeps nobody else waiting, and is disconnected."""
+
+from __future__ import annotations
+
+import re
+import threading
+import time
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.acceptance.processes import ROOT
+from tests.acceptance.sockets import POST, connections, ends
+
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Iterator
+
+    from tests.acceptance.service import Service
+
+MANY = 200
+PROMPT_S = 6.0  # on a machine that does other things too; who waited for one of these would wait for ten
+HALF_BODY = POST + b'Content-Length: 100\r\n\r\n{"type":'
+HALF_CHUNK = POST + b'Transfer-Encoding: chunked\r\n\r\n20\r\n{"type":'
+HALF_HEADER = b"POST /tasks HTTP/1.1\r\nHost: x\r\nX-Sl"
+BIG = b"GET /static/vendor/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+@pytest.fixture(scope="module")
+def header_limit_s() -> float:
+    """How long the server waits for a header, as the Procfile says."""
+    (found,) = re.findall(r"--http1-header-read-timeout (\d+)", (ROOT / "Procfile").read_text())
+    return int(found) / 1000
+
+
+def assert_others_are_served(service: Service) -> None:
+    """Ordinary requests of both kinds, each answered promptly."""
+    for _ in range(5):
+        began = time.monotonic()
+        assert service.client.request("GET", "/tasks?limit=1").status_code == 200
+        service.client.create("noop", delay_s=3600)
+        assert time.monotonic() - began < PROMPT_S
+
+
+@contextmanager
+def drip(slow: list[socket.socket]) -> Iterator[None]:
+    """A byte each, once a second."""
+    over = threading.Event()
+
+    def send() -> None:
+        while not over.wait(1):
+            for each in slow:
+                with suppress(OSError):
+                    each.send(b" ")
+
+    thread = threading.Thread(target=send)
+    thread.start()
+    yield
+    over.set()
+    thread.join()
+
+
+def test_half_requests_keep_nobody_waiting_and_are_ended(service: Service, header_limit_s: float) -> None:
+    """All kinds at once: the limits are waited for only once."""
+    with (
+        connections(service.url, MANY, HALF_BODY) as bodies,
+        connections(service.url, MANY, HALF_CHUNK) as chunks,
+        connections(service.url, MANY, HALF_HEADER) as headers,
+        connections(service.url, 20, b"") as silent,
+    ):
+        assert_others_are_served(service)
+        answers = ends(bodies + chunks, 30)
+        assert len(answers) == 2 * MANY
+        for answer in answers:
+            assert answer.startswith(b"HTTP/1.1 408 ")
+            assert b"application/problem+json" in answer
+        assert len(ends([*headers, *silent], header_limit_s + 15)) == MANY + 20
+    assert_others_are_served(service)
+
+
+def test_one_byte_a_second_is_no_way_to_stay(service: Service) -> None:
+    with connections(service.url, 50, POST + b"Content-Length: 1000\r\n\r\n") as drips:
+        with drip(drips):
+            assert_others_are_served(service)
+            answers = ends(drips, 30)
+        assert len(answers) == 50
+        assert all(b" 408 " in answer[:20] or not answer for answer in answers)
+
+
+def test_answers_that_nobody_reads_keep_nobody_waiting(service: Service) -> None:
+    with connections(service.url, 50, BIG):
+        assert_others_are_served(service)
+
+
+def test_idle_connections_keep_nobody_waiting(service: Service) -> None:
+    with connections(service.url, 500, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"):
+        assert_others_are_served(service)

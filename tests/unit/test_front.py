@@ -1,0 +1,162 @@
+"""From granian's requests to Flask's and back; bodies that come late, short, or in too great a crowd."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import threading
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from flask import Flask, request
+
+from app.api.failures import handle_failures
+from app.api.front.bodies import Bodies
+from app.api.front.environ import environ_of
+from app.api.front.front import Front
+from app.api.reading.requests import LARGEST_BODY_BYTES
+from app.errors import BodyTooSlow
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable
+    from wsgiref.types import WSGIEnvironment
+
+
+class Headers:
+    """As granian has them: lower case, each value on its own."""
+
+    def __init__(self, *pairs: tuple[str, str]) -> None:
+        self._pairs = pairs
+
+    def keys(self) -> list[str]:
+        return list(dict(self._pairs))
+
+    def get_all(self, name: str) -> list[str]:
+        return [value for given, value in self._pairs if given == name]
+
+
+class Protocol:
+    """A body in pieces; after them it ends, or never does. Keeps what it is answered."""
+
+    def __init__(self, *pieces: bytes, ends: bool = True) -> None:
+        self._pieces = pieces
+        self._ends = ends
+        self.answers: list[Any] = []
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self._pieces:
+            yield piece
+        if not self._ends:
+            await asyncio.Event().wait()
+
+    def response_bytes(self, *answer: Any) -> None:
+        self.answers.append(answer)
+
+
+def scope(*headers: tuple[str, str], method: str = "POST", path: str = "/tasks", query: str = "") -> Any:
+    return SimpleNamespace(
+        method=method,
+        path=path,
+        query_string=query,
+        scheme="http",
+        server="127.0.0.1:8000",
+        client="[::1]:5555",
+        authority=None,
+        headers=Headers(*headers),
+    )
+
+
+def tell(environ: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:
+    """An application that answers with what it read, in two parts."""
+    start_response("200 OK", [("X", "y")])
+    return [environ["REQUEST_METHOD"].encode(), environ["wsgi.input"].read(1000)]
+
+
+def answer(front: Front, protocol: Protocol, *headers: tuple[str, str]) -> Any:
+    asyncio.run(front.__rsgi__(scope(*headers), protocol))
+    (told,) = protocol.answers
+    return told
+
+
+def test_a_request_keeps_its_parts() -> None:
+    given = scope(
+        ("content-type", "a/b"), ("content-length", "3"), ("x-a", "1"), ("x-a", "2"), path="/é", query="a=%20"
+    )
+    environ = environ_of(given)
+    assert environ["PATH_INFO"].encode("latin-1").decode() == "/é"
+    assert (environ["QUERY_STRING"], environ["CONTENT_TYPE"], environ["CONTENT_LENGTH"]) == ("a=%20", "a/b", "3")
+    assert (environ["HTTP_X_A"], environ["REMOTE_ADDR"], environ["SERVER_PORT"]) == ("1,2", "::1", "8000")
+
+
+def test_cookies_and_repeated_types_stay_what_they_are() -> None:
+    given = (("cookie", "a=1"), ("cookie", "b=2"), ("content-type", "x"), ("content-type", "x"))
+    environ = environ_of(scope(*given))
+    assert (environ["HTTP_COOKIE"], environ["CONTENT_TYPE"]) == ("a=1; b=2", "x")
+    assert environ_of(scope(("content-type", "x"), ("content-type", "y")))["CONTENT_TYPE"] == "x,y"
+
+
+def test_an_underscore_does_not_pass_for_a_hyphen() -> None:
+    environ = environ_of(scope(("content_length", "5"), ("x_request_id", "a")))
+    assert not {"CONTENT_LENGTH", "HTTP_CONTENT_LENGTH", "HTTP_X_REQUEST_ID"} & environ.keys()
+
+
+def test_an_answer_is_given_in_one_piece() -> None:
+    front = Front(tell, threading.Event())
+    told = answer(front, Protocol(b"ab", b"c"), ("content-length", "3"))
+    assert told == (200, [("X", "y")], b"POSTabc")
+
+
+@pytest.mark.parametrize("headers", [[("content-length", "3")], [("transfer-encoding", "chunked")]])
+def test_a_body_that_does_not_come_is_given_up(headers: list[tuple[str, str]]) -> None:
+    front = Front(tell, threading.Event(), Bodies(within_s=0.01))
+    with pytest.raises(BodyTooSlow):
+        answer(front, Protocol(b"a", ends=False), *headers)
+
+
+def test_a_late_or_short_body_is_answered_with_a_problem() -> None:
+    app = Flask("app.web")
+    handle_failures(app)
+    app.add_url_rule("/tasks", "read", lambda: str(len(request.get_data())), methods=["POST"])
+    front = Front(app, threading.Event(), Bodies(within_s=0.01))
+    status, _, body = answer(front, Protocol(b"a", ends=False), ("content-length", "3"))
+    assert (status, json.loads(body)["type"]) == (408, "/problems/body-too-slow")
+    status, _, body = answer(front, Protocol(b"a"), ("content-length", "3"))
+    assert (status, json.loads(body)["type"]) == (400, "/problems/body-cut-off")
+
+
+def test_a_crowd_of_bodies_holds_only_so_much() -> None:
+    bodies = Bodies(most_held=10)
+    with pytest.raises(BodyTooSlow):
+        asyncio.run(bodies.read(Protocol(b"x" * 11), 100))
+    assert asyncio.run(bodies.read(Protocol(b"x" * 10), 100)) == b"x" * 10
+
+
+@pytest.mark.parametrize(
+    ("environ", "size"),
+    [
+        ({"REQUEST_METHOD": "GET", "CONTENT_LENGTH": "5"}, 0),
+        ({"REQUEST_METHOD": "POST"}, 0),
+        ({"REQUEST_METHOD": "post", "CONTENT_LENGTH": "5"}, 5),
+        ({"REQUEST_METHOD": "PUT", "HTTP_TRANSFER_ENCODING": "chunked"}, LARGEST_BODY_BYTES + 1),
+        ({"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(LARGEST_BODY_BYTES + 1)}, 0),
+        ({"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "9" * 99}, 0),
+        ({"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "-1"}, 0),
+    ],
+)
+def test_only_what_may_be_read_is_waited_for(environ: dict[str, Any], size: int) -> None:
+    assert Bodies.size(environ) == size
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_end_is_told_to_requests_that_wait(number: signal.Signals) -> None:
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    stopping = threading.Event()
+    try:
+        Front(tell, stopping).__rsgi_init__(None)
+        signal.raise_signal(number)
+        assert stopping.wait(5)
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
