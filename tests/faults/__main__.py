@@ -17,6 +17,7 @@ from tests.faults.chaos import run_chaos
 from tests.faults.kinds.table import TABLE
 from tests.faults.picture import picture
 from tests.faults.plan import Plan
+from tests.faults.reactions import measure
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -24,11 +25,20 @@ if TYPE_CHECKING:
     from tests.faults.report import Report
 
 FAULTS_A_SECOND = 50 / 60
+SETTLED_WITHIN_S, FLUSH_WITHIN_S, PROMOTER_WITHIN_MS = 20.0, 2.0, 250.0
 
 
 def main() -> int:
     """Run, tell, and return 1 if a promise was broken."""
     asked = _arguments()
+    if asked.reactions:
+        took = measure()
+        print(took.said())
+        return int(
+            took.worker_killed_s >= SETTLED_WITHIN_S
+            or took.flush_s >= FLUSH_WITHIN_S
+            or took.promoter_killed_ms >= PROMOTER_WITHIN_MS
+        )
     plan = Plan(
         seed=asked.seed,
         tasks=asked.tasks,
@@ -64,6 +74,7 @@ def _arguments() -> argparse.Namespace:
         "--only", action="append", default=[], choices=list(TABLE), metavar="KIND", help="this kind of fault"
     )
     options.add_argument("--keep", action="store_true", help="dated copies of the report in docs/faults, too")
+    options.add_argument("--reactions", action="store_true", help="instead: how soon single faults are got over")
     options.add_argument("--verbose", action="store_true", help="say what strikes, when it does")
     return options.parse_args()
 

@@ -41,7 +41,7 @@ HANDLERS = "workers.handlers,tests.handlers,tests.faults.handlers"
 CATCH_UP_S = 30.0
 RECOVERED_AFTER_S = 1.0
 CALM_SHARE = 0.05
-PATIENCE = 4.0
+PATIENCE = 2.0
 LOOK_EVERY_S = 0.2
 
 

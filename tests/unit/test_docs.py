@@ -13,11 +13,16 @@ import pytest
 from app.api.reading import aliases
 from app.config import Settings
 from app.task import TaskState
+from tests.faults.checker import check
+from tests.faults.history import History
+from tests.faults.kinds.table import TABLE
+from tests.faults.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
-README, STATES, OPERATING = (
-    (ROOT / name).read_text(encoding="utf-8") for name in ("README.md", "docs/states.md", "docs/operating.md")
+README, STATES, OPERATING, FAULTS = (
+    (ROOT / name).read_text(encoding="utf-8")
+    for name in ("README.md", "docs/states.md", "docs/operating.md", "docs/faults.md")
 )
 # Read by the Procfile and `make run`, not by the processes themselves.
 BESIDE_THE_SETTINGS = {"PORT", "HOST", "WEB_PROCESSES", "WORKERS"}
@@ -145,3 +150,10 @@ def test_the_task_type_in_the_readme_can_be_declared() -> None:
         [sys.executable, "-c", f"{module}\n{check}"], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert ran.stdout.strip() == "{'said': 'Hello you, attempt 1'}"
+
+
+def test_the_page_of_faults_lists_every_kind_and_every_check() -> None:
+    listed = [row[0] for row in rows(section(FAULTS, "The faults"))]
+    assert listed == list(TABLE)
+    checked = [row[0] for row in rows(section(FAULTS, "What is checked"))]
+    assert checked == [each.name for each in check(History(), Plan(seed=0))]
