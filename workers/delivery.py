@@ -6,13 +6,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import rq.serializers
+from redis.exceptions import ResponseError
 from rq import Queue
-from rq.job import Job
+from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
+from app.schedule.jobs import is_task_id, readable
 from workers import housekeeping
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from redis import Redis
 
 # RQ falls back to pickle wherever it was not told otherwise, and reading a pickle runs code. This name is what it
@@ -22,6 +26,10 @@ rq.serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment]
 RESULT_TTL_S = 10
 FAILURE_TTL_S = 3600
 UNCLAIMED_TTL_S = 3600
+ENVELOPE = "workers.delivery.deliver"
+NO_TIME_LIMIT = -1
+LARGEST_ENVELOPE = 500
+LONGEST_TYPE = 100
 
 
 class ForeignJob(Exception):
@@ -52,11 +60,41 @@ def deliver(task_type: str, ids: list[str]) -> None:
 
 
 class DeliveryJob(Job):
-    """An RQ job that runs our functions only, whatever somebody wrote into Redis."""
+    """An RQ job that runs our functions only, whatever somebody wrote into Redis.
+
+    Of its hash only what `readable` names is read: no callbacks, repetitions, dependencies or time limits.
+    """
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         options["serializer"] = JSONSerializer
         super().__init__(*arguments, **options)
+
+    def refresh(self) -> None:
+        """Read what is in Redis; a key that is no hash is a job without a function."""
+        try:
+            super().refresh()  # type: ignore[no-untyped-call]
+        except ResponseError:
+            self.restore({})
+
+    def restore(self, raw_data: Mapping[Any, Any]) -> None:
+        """Take over what can be read of a job's hash."""
+        super().restore(readable(raw_data))
+        self.timeout, self.result_ttl, self.failure_ttl = NO_TIME_LIMIT, RESULT_TTL_S, FAILURE_TTL_S
+
+    def get_status(self, refresh: bool = True) -> JobStatus:  # noqa: ARG002, FBT001, FBT002  # RQ's signature
+        """As it was read: what stands in Redis now may be no status at all."""
+        return super().get_status(refresh=False)
+
+    def refused_because(self) -> str | None:
+        """Why this is neither an envelope of ours nor a chore; None when it is."""
+        function = str(self.func_name)
+        if function not in allowed_functions():
+            return f"it names {function[:LONGEST_TYPE]}"
+        if self.instance or self.kwargs:
+            return "it has an instance or keywords"
+        if function != ENVELOPE:
+            return "a chore takes no arguments" if self.args else None
+        return None if _is_envelope(list(self.args)) else "its arguments are not a type and ids of tasks"
 
     @property
     def func(self) -> Callable[..., object]:
@@ -65,10 +103,9 @@ class DeliveryJob(Job):
         Raises:
             ForeignJob: it is not one of ours.
         """
-        allowed = allowed_functions()
-        if self.func_name not in allowed or self.instance:
-            raise ForeignJob(str(self.func_name)[:100])
-        return allowed[self.func_name]
+        if refused := self.refused_because():
+            raise ForeignJob(refused)
+        return allowed_functions()[str(self.func_name)]
 
     @property
     def success_callback(self) -> None:
@@ -89,7 +126,15 @@ class DeliveryJob(Job):
 def allowed_functions() -> dict[str, Callable[..., object]]:
     """All that an RQ job may name."""
     chores = {f"workers.housekeeping.{chore.__name__}": chore for chore in housekeeping.CHORES}
-    return {"workers.delivery.deliver": deliver, **chores}
+    return {ENVELOPE: deliver, **chores}
+
+
+def _is_envelope(arguments: list[Any]) -> bool:
+    if len(arguments) != 2:  # noqa: PLR2004 - a type and ids
+        return False
+    task_type, ids = arguments
+    known = isinstance(task_type, str) and len(task_type) <= LONGEST_TYPE and isinstance(ids, list)
+    return known and 0 < len(ids) <= LARGEST_ENVELOPE and all(is_task_id(each) for each in ids)
 
 
 def queue(name: str, redis: Redis) -> Queue:
@@ -104,7 +149,7 @@ def send(to: Queue, envelopes: Sequence[tuple[str, Sequence[str]]]) -> None:
             Queue.prepare_data(
                 deliver,
                 args=[task_type, list(ids)],
-                timeout=-1,
+                timeout=NO_TIME_LIMIT,
                 ttl=UNCLAIMED_TTL_S,
                 result_ttl=RESULT_TTL_S,
                 failure_ttl=FAILURE_TTL_S,

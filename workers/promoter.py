@@ -9,6 +9,7 @@ from math import ceil
 from typing import TYPE_CHECKING
 
 import structlog
+from redis.exceptions import ResponseError
 
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
@@ -16,9 +17,11 @@ from app.errors import LedgerAway
 from app.ledger import repairs
 from app.logs import configure_logs
 from app.schedule.durations import get_durations
+from app.schedule.mending import mend
 from app.schedule.schedule import WAKE_CHANNEL, Lane, Promoted, Schedule
 from app.task_types import TaskTypes, load_task_types
 from workers import delivery
+from workers.delivery import LARGEST_ENVELOPE
 from workers.loop import repeat, stop_on_signals
 
 if TYPE_CHECKING:
@@ -33,7 +36,6 @@ log = structlog.get_logger()
 LOOK_EVERY_S = 1.0
 MEASURE_CLOCK_EVERY_S = 10.0
 ENVELOPE_MS = 50.0
-LARGEST_ENVELOPE = 500
 ENVELOPES_PER_WORKER = 3
 SHORTEST_PAUSE_S = 0.002
 LONGEST_PAUSE_S = 0.05
@@ -60,6 +62,13 @@ class Promoter:
 
     def step(self) -> bool:
         """One pass; True when more may be due already."""
+        try:
+            return self._pass()
+        except ResponseError:
+            mend(self._redis, types=self._types.names, queues={each.queue for each in self._types.delivered})
+            raise
+
+    def _pass(self) -> bool:
         self._measure_clock()
         now = self._clock() + self._offset_s
         if abs(now - self._took_back_at) >= LOOK_EVERY_S:  # a clock may be set back

@@ -7,70 +7,118 @@ under a fixed id, at each start and every few minutes. Two of these processes ar
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
+from redis.exceptions import ResponseError
 from rq_scheduler import Scheduler
 
 from app.config import read_settings
-from app.connections import connect_redis
+from app.connections import connect_postgres, connect_redis
+from app.ledger.counters import Counter
 from app.logs import configure_logs
+from app.schedule.mending import mend
+from app.tally import Tally
 from workers import delivery
 from workers.housekeeping import CHORES
 from workers.loop import repeat, stop_on_signals
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
     from redis import Redis
+    from rq import Queue
+    from rq.job import Job
 
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 5.0
 CHORE_EVERY_S = 15
 ASSERT_EVERY_S = 300.0
-NO_TIME_LIMIT = -1  # chores bound themselves
 CHORE_TTL_S = 300
+
+
+def chore_id(chore: Callable[[], int]) -> str:
+    """The id of a chore's RQ job."""
+    return f"chore-{chore.__name__}"
+
+
+CHORE_BY_ID = {chore_id(chore): chore for chore in CHORES}
+
+
+class Chores(Scheduler):  # type: ignore[misc]  # rq-scheduler has no types
+    """rq-scheduler with our chores and no other job, each made anew before it is enqueued.
+
+    Its own way takes the class of the queue from the job in Redis, and imports whatever that names.
+    """
+
+    refused: Callable[[], None]
+
+    def get_jobs(self, until: float, **_: object) -> Iterator[Job]:
+        """Our chores among what is due; everything else is struck off the list."""
+        listed = self.connection.zrangebyscore(self.scheduled_jobs_key, "-inf", until)
+        for job_id in listed:
+            chore = CHORE_BY_ID.get(job_id.decode(errors="replace"))
+            if chore is None:
+                self.connection.zrem(self.scheduled_jobs_key, job_id)
+                log.warning("job_refused", job_id=repr(job_id)[:100], why="it is no chore")
+                self.refused()
+            else:
+                yield self.make(chore)
+
+    def get_queue_for_job(self, job: Job) -> Queue:  # noqa: ARG002  # rq-scheduler's signature
+        """Ours, whatever the job says."""
+        ours: Queue = self._queue
+        return ours
+
+    def make(self, chore: Callable[[], int]) -> Job:
+        """Make the RQ job of this chore; its former self is overwritten."""
+        made: Job = self._create_job(
+            chore, commit=False, id=chore_id(chore), timeout=delivery.NO_TIME_LIMIT, result_ttl=CHORE_TTL_S
+        )
+        made.meta["interval"] = CHORE_EVERY_S
+        self.connection.delete(made.key)
+        made.save()
+        return made
+
+    def assert_all(self) -> None:
+        """Make sure that every chore is on the list, once."""
+        now = int(time.time())  # rq-scheduler cuts to whole seconds, too
+        for job_id, chore in CHORE_BY_ID.items():
+            if self.connection.zadd(self.scheduled_jobs_key, {job_id: now}, nx=True):
+                log.info("chore_asserted", chore=chore.__name__)
+            self.connection.zadd(self.scheduled_jobs_key, {job_id: now + CHORE_EVERY_S}, lt=True)
 
 
 class Housekeeper:
     """rq-scheduler, one pass at a time."""
 
-    def __init__(self, redis: Redis, *, queue_name: str) -> None:
-        self._scheduler = Scheduler(
+    def __init__(self, redis: Redis, *, queue_name: str, refused: Callable[[], None] = lambda: None) -> None:
+        self._redis = redis
+        self._queue_name = queue_name
+        self._chores = Chores(
             queue=delivery.queue(queue_name, redis),
             connection=redis,
             interval=LOOK_EVERY_S,
             job_class=delivery.DeliveryJob,
         )
+        self._chores.refused = refused
         self._asserted_at = float("-inf")
 
     def step(self) -> bool:
         """Enqueue the chores that are due."""
-        if time.monotonic() - self._asserted_at >= ASSERT_EVERY_S:
-            self.assert_chores()
-            self._asserted_at = time.monotonic()
-        if self._scheduler.acquire_lock():
-            try:
-                self._scheduler.enqueue_jobs()
-            finally:
-                self._scheduler.remove_lock()
+        try:
+            self._enqueue()
+        except ResponseError:
+            mend(self._redis, types=(), queues=[self._queue_name])
+            raise
         return False
 
-    def assert_chores(self) -> None:
-        """Make sure that every chore is on rq-scheduler's list, once."""
-        listed = {job.id for job in self._scheduler.get_jobs()}
-        for chore in CHORES:
-            job_id = f"chore-{chore.__name__}"
-            if job_id not in listed:
-                self._scheduler.schedule(
-                    scheduled_time=datetime.now(UTC),
-                    func=chore,
-                    interval=CHORE_EVERY_S,
-                    id=job_id,
-                    timeout=NO_TIME_LIMIT,
-                    result_ttl=CHORE_TTL_S,
-                )
-                log.info("chore_asserted", chore=chore.__name__)
+    def _enqueue(self) -> None:
+        if time.monotonic() - self._asserted_at >= ASSERT_EVERY_S:
+            self._chores.assert_all()
+            self._asserted_at = time.monotonic()
+        self._chores.enqueue_jobs()  # without its lock, which has no owner: a chore may be done twice
 
 
 def main() -> None:
@@ -78,7 +126,12 @@ def main() -> None:
     settings = read_settings()
     configure_logs(settings, process="scheduler")
     stop = stop_on_signals()
-    housekeeper = Housekeeper(connect_redis(settings, timeout_s=5), queue_name=settings.queue)
+    tally = Tally(connect_postgres(settings, name="scheduler", pool=1))  # connects when there is something to count
+    housekeeper = Housekeeper(
+        connect_redis(settings, timeout_s=5),
+        queue_name=settings.queue,
+        refused=lambda: tally.count(Counter.REFUSED_JOBS),
+    )
     log.info("scheduler_started")
     repeat(housekeeper.step, wait=lambda: stop.wait(LOOK_EVERY_S), stop=stop, name="scheduler")
     log.info("scheduler_stopped")

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import structlog
+from redis.exceptions import ResponseError
 
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
@@ -15,6 +16,7 @@ from app.ledger.counters import Counter
 from app.logs import configure_logs
 from app.operations import FEED_EVERY_S
 from app.schedule.generation import current_generation
+from app.schedule.mending import mend
 from app.schedule.schedule import Schedule
 from app.tally import Tally
 from app.task import Due
@@ -54,6 +56,13 @@ class Sweeper:
     def step(self) -> bool:
         """One look; True when there is more to repair already. Rescue comes first: it needs no Redis."""
         now_s = time.monotonic()
+        try:
+            return self._sweep(now_s)
+        except ResponseError:
+            mend(self._redis, types=self._types.names, queues={each.queue for each in self._types.delivered})
+            raise
+
+    def _sweep(self, now_s: float) -> bool:
         is_time = now_s >= self._sweep_at
         if is_time:
             self._sweep_at = now_s + SWEEP_EVERY_S
@@ -100,7 +109,7 @@ class Sweeper:
         until = repairs.clock(self._engine) - timedelta(seconds=OVERDUE_AFTER_S)
         place, restored = repairs.BEGINNING, 0
         while page := repairs.due_between(self._engine, after=place, until=until, limit=PAGE):
-            unknown = self._schedule.unknown(self._deliverable(page))
+            unknown = self._schedule.unknown(self._deliverable(page), now=until)
             self._put_on_schedule(unknown)
             restored += len(unknown)
             place = page[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -18,6 +19,19 @@ def put_durations(redis: Redis, durations_ms: Mapping[str, float]) -> None:
 
 
 def get_durations(redis: Redis) -> dict[str, float]:
-    """The running means of all types that ran, in milliseconds."""
+    """The running means of all types that ran, in milliseconds; without what cannot be one."""
     found: Any = redis.hgetall(KEY)
-    return {name.decode() if isinstance(name, bytes) else name: float(value) for name, value in found.items()}
+    means = {_text(name): _mean(value) for name, value in found.items()}
+    return {name: mean for name, mean in means.items() if mean is not None}
+
+
+def _text(name: bytes | str) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else name
+
+
+def _mean(value: bytes | str) -> float | None:
+    try:
+        mean = float(value)
+    except ValueError:
+        return None
+    return mean if math.isfinite(mean) and mean >= 0 else None

@@ -17,4 +17,4 @@ def current_generation(redis: Redis) -> str:
     if found is None:
         redis.set(KEY, str(uuid4()), nx=True)
         found = redis.get(KEY) or b""
-    return found.decode() if isinstance(found, bytes) else str(found)
+    return found.decode(errors="replace") if isinstance(found, bytes) else str(found)

@@ -9,7 +9,10 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from redis.exceptions import RedisError
+
+from app.schedule.jobs import is_task_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -19,10 +22,13 @@ if TYPE_CHECKING:
 
     from app.task import Due
 
+log = structlog.get_logger()
+
 LUA = Path(__file__).parent
 WAKE_CHANNEL = "punctual:wake"
 IDS_PER_CALL = 1000
 LOST_AFTER_S = 10.0
+FAR_AHEAD_S = 60.0
 
 ScheduleAway = RedisError
 
@@ -85,11 +91,20 @@ class Schedule:
         limits: list[str | int] = [f"{now:.6f}", f"{now + LOST_AFTER_S:.3f}", envelopes_per_worker]
         answer: Any = self._promote(keys=list(keys), args=limits + [lane.envelope for lane in lanes])
         taken = [
-            Promoted(lane.type, _texts(ids), int(left), int(workers))
+            Promoted(lane.type, self._of_tasks(lane.type, ids), int(left), int(workers))
             for lane, (ids, left, _, workers) in zip(lanes, answer, strict=True)
         ]
         upcoming = [float(first) for _, _, first, _ in answer if first]
         return taken, min(upcoming, default=None)
+
+    def _of_tasks(self, task_type: str, members: Sequence[bytes | str]) -> list[str]:
+        """Those that are ids; whatever else somebody put on the schedule is forgotten."""
+        ids = [each.decode() if isinstance(each, bytes) else each for each in members if is_task_id(each)]
+        if len(ids) < len(members):
+            strange = [each for each in members if not is_task_id(each)]
+            self.redis.zrem(delivered_key(task_type), *strange)
+            log.warning("strange_ids_dropped", type=task_type, count=len(strange))
+        return ids
 
     def take_back(self, task_types: Iterable[str], *, now: float) -> int:
         """Put deliveries that nobody claimed in time back on the schedule; how many."""
@@ -97,8 +112,9 @@ class Schedule:
         limits = [f"{now:.6f}", f"{now + 2 * LOST_AFTER_S:.6f}"]
         return int(self._take_back(keys=keys, args=limits)) if keys else 0
 
-    def unknown(self, entries: Sequence[Due]) -> list[Due]:
-        """Those that are neither on the schedule nor delivered: Redis lost them, or never heard of them."""
+    def unknown(self, entries: Sequence[Due], *, now: datetime) -> list[Due]:
+        """Those of these due tasks that Redis lost, never heard of, or holds for a time far ahead of `now`."""
+        far = now.timestamp() + FAR_AHEAD_S
         missing: list[Due] = []
         for task_type, of_type in _by_type(entries).items():
             ids = [each.id for each in of_type]
@@ -107,7 +123,7 @@ class Schedule:
                 pipe.zmscore(delivered_key(task_type), ids)
                 waiting, delivered = pipe.execute()
             found = zip(of_type, waiting, delivered, strict=True)
-            missing += [each for each, here, there in found if here is None and there is None]
+            missing += [each for each, here, there in found if not _soon(here, far) and not _soon(there, far)]
         return missing
 
     def sizes(self, task_types: Iterable[str]) -> tuple[int, int]:
@@ -143,5 +159,5 @@ def _by_type(entries: Iterable[Due]) -> Mapping[str, list[Due]]:
     return groups
 
 
-def _texts(values: Iterable[bytes | str]) -> list[str]:
-    return [value.decode() if isinstance(value, bytes) else value for value in values]
+def _soon(instant: float | None, far: float) -> bool:
+    return instant is not None and instant < far

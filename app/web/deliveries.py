@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import secrets
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any
 
 import rq.serializers
-from flask import current_app, request
+import structlog
+from flask import Response, current_app, jsonify, request
+from redis.exceptions import ConnectionError as RedisConnectionError, TimeoutError as RedisTimeout
 from rq.serializers import JSONSerializer
 from rq_dashboard import web as dashboard
-from werkzeug.exceptions import NotFound
+from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import IntegerConverter
 
 from app.connections import connect_redis
 from app.errors import ReadOnly
+from app.web.shown import ShownJob, ShownQueue, ShownWorker
 
 if TYPE_CHECKING:
-    from flask import Flask, Response
+    from collections.abc import Callable
+
+    from flask import Flask
 
     from app.config import Settings
+
+log = structlog.get_logger()
 
 TIMEOUT_S = 2.0
 REGISTRIES = {"queued", "failed", "deferred", "started", "finished", "scheduled", "canceled"}
@@ -27,6 +35,14 @@ BANNER = (
     b'<p role="note" style="margin:0;padding:.4em 1em;background:#fff3cd;color:#533f03">'
     b"These are deliveries; the truth is in Postgres.</p>"
 )
+NOT_READABLE = (
+    "<!doctype html><html lang=en><title>Not readable</title><body><h1>Not readable</h1>"
+    "<p>Something in Redis is not what RQ writes there. The log names it.</p></body></html>"
+)
+NOTHING: dict[str, Any] = {
+    "queues": [], "workers": [], "jobs": [], "not_readable": True,
+    "pagination": {"current_page": 1, "num_pages": 0, "pages_in_window": []},
+}  # fmt: skip
 # Its templates need eval, and come with one inline script, which gets a nonce: whatever else somebody writes
 # into Redis and so into these pages does not run.
 POLICY = (
@@ -49,6 +65,27 @@ def mount_rq_dashboard(app: Flask, settings: Settings) -> None:
     app.redis_conn = connect_redis(settings, timeout_s=TIMEOUT_S)  # type: ignore[attr-defined]
     app.url_map.converters["int"] = ShortInteger
     app.register_blueprint(dashboard.blueprint, url_prefix="/rq")
+    for endpoint, view in app.view_functions.items():
+        if endpoint.startswith(f"{dashboard.blueprint.name}."):
+            app.view_functions[endpoint] = _whatever_is_there(view)
+
+
+def _whatever_is_there(view: Callable[..., Any]) -> Callable[..., Any]:
+    """A view that says so when RQ or its dashboard stumbles over what somebody else wrote into Redis."""
+
+    @wraps(view)
+    def shown(**arguments: Any) -> Any:
+        try:
+            return view(**arguments)
+        except (HTTPException, RedisConnectionError, RedisTimeout):
+            raise
+        except Exception as trouble:  # noqa: BLE001  # whatever it is, it is not ours
+            log.warning("deliveries_not_readable", path=request.path[:200], trouble=repr(trouble)[:300])
+            if request.path.endswith(".json"):
+                return jsonify(NOTHING)
+            return Response(NOT_READABLE, mimetype="text/html")
+
+    return shown
 
 
 def _only_look() -> None:
@@ -93,5 +130,8 @@ def _protect(response: Response) -> Response:
 # serializer, and reading a pickle runs code.
 rq.serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment]
 dashboard.config.serializer = JSONSerializer
+dashboard.Job = ShownJob
+dashboard.Queue = ShownQueue
+dashboard.Worker = ShownWorker
 dashboard.blueprint.before_request_funcs[None] = [_only_look]
 dashboard.blueprint.after_request(_protect)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.acceptance.busy import busy_shares
 from tests.acceptance.client import new_task
 from tests.acceptance.conditions import sleep_until, wait_until
 from tests.acceptance.processes import descendants
@@ -106,23 +107,3 @@ def answered(service: Service) -> list[tuple[float, str]]:
     """How long each request took (ms) and its route, as the web process logged it."""
     lines: list[dict[str, Any]] = service.logged("request", "web")
     return [(each["ms"], each["route"] or "") for each in lines]
-
-
-def busy_shares(service: Service, seconds: float) -> dict[str, float]:
-    """The share of one core that each process used for some seconds, its children included."""
-    if not Path("/proc/self/stat").exists():
-        pytest.skip("CPU time is read from /proc")
-    before = {each.name: cpu_s(each.pid) for each in service.processes.values()}
-    began = time.monotonic()
-    wait_until(lambda: time.monotonic() - began > seconds, seconds + SOON_S, "the time is over")
-    took_s = time.monotonic() - began
-    return {each.name: (cpu_s(each.pid) - before[each.name]) / took_s for each in service.processes.values()}
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds that a process and what it started used so far."""
-    ticks = 0
-    for each in (pid, *descendants(pid)):
-        fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()
-        ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")

@@ -11,7 +11,8 @@ from app.schedule.durations import put_durations
 from app.schedule.schedule import delivered_key
 from tests.making import ahead, ids, make
 from workers import delivery
-from workers.promoter import LARGEST_ENVELOPE, Promoter, envelope_size
+from workers.delivery import LARGEST_ENVELOPE
+from workers.promoter import Promoter, envelope_size
 
 if TYPE_CHECKING:
     from redis import Redis

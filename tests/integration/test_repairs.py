@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import sys
 import time
 from typing import TYPE_CHECKING
 
@@ -14,11 +16,13 @@ from app.ledger import claims, repairs, retention, tasks, workers
 from app.schedule.schedule import ScheduleAway
 from app.task import Outcome, TaskState
 from tests.making import ahead, change, ids, make
-from workers import housekeeping
-from workers.scheduler import Housekeeper
+from workers import delivery, housekeeping
+from workers.scheduler import CHORE_BY_ID, Housekeeper
 from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from redis import Redis
     from sqlalchemy import Engine
 
@@ -208,6 +212,34 @@ def test_the_scheduler_enqueues_every_chore_and_heals_what_was_lost(redis: Redis
     housekeeper.step()
     assert redis.llen("rq:queue:default") == len(housekeeping.CHORES)
     redis.delete("rq:scheduler:scheduled_jobs")
-    housekeeper.assert_chores()
-    housekeeper.assert_chores()
+    housekeeper._chores.assert_all()
+    housekeeper._chores.assert_all()
     assert redis.zcard("rq:scheduler:scheduled_jobs") == len(housekeeping.CHORES)
+
+
+def test_the_scheduler_enqueues_nothing_but_chores_whatever_is_on_its_list(redis: Redis, tmp_path: Path) -> None:
+    """Nor does it import what a job in Redis names as the class of its queue."""
+    (tmp_path / "sprung.py").write_text("raise SystemExit('imported')")
+    sys.path.insert(0, str(tmp_path))
+    refused: list[int] = []
+    housekeeper = Housekeeper(redis, queue_name="default", refused=lambda: refused.append(1))
+    try:
+        for job_id in ("evil", "chore-purge_final_tasks"):
+            meta = json.dumps({"queue_class_name": "sprung.Queue", "interval": 0})
+            redis.hset(
+                f"rq:job:{job_id}", mapping={"data": "x", "meta": meta, "origin": "elsewhere", "created_at": "x"}
+            )
+            redis.zadd("rq:scheduler:scheduled_jobs", {job_id: 1})
+        redis.zadd("rq:scheduler:scheduled_jobs", {b"\xff": float("-inf")})
+        redis.lpush("rq:job:chore-purge_lost_workers", "no hash")
+        housekeeper.step()
+    finally:
+        sys.path.remove(str(tmp_path))
+    assert sorted(redis.lrange("rq:queue:default", 0, -1)) == [
+        b"chore-purge_final_tasks",
+        b"chore-purge_lost_workers",
+    ]
+    assert redis.llen("rq:queue:elsewhere") == 0
+    assert len(refused) == 2
+    jobs = [delivery.DeliveryJob.fetch(job_id, redis) for job_id in CHORE_BY_ID]
+    assert [each.refused_because() for each in jobs if isinstance(each, delivery.DeliveryJob)] == [None, None]

@@ -14,6 +14,7 @@ from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
 from tests.integration.asking import body, problem
+from tests.integration.foreign_jobs import RAW, push_raw
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -160,3 +161,39 @@ def test_a_pickle_is_not_read(client: FlaskClient, redis: Redis, jobs: dict[str,
     ):
         client.get(path)
     assert not trap.exists()
+
+
+@pytest.mark.parametrize("name", RAW)
+def test_every_page_is_shown_with_a_job_of_somebody_else(
+    client: FlaskClient, redis: Redis, name: str, tmp_path: Path
+) -> None:
+    job_id = push_raw(redis, name, canary=tmp_path / "sprung")
+    for registry in ("wip", "failed", "finished", "deferred", "scheduled", "canceled"):
+        redis.zadd(f"rq:{registry}:default", {job_id: 1})
+    redis.sadd("rq:workers", "rq:worker:theirs")
+    redis.hset("rq:worker:theirs", mapping={"current_job": job_id, "queues": "default", "state": "busy"})
+    for path in (*PAGES, f"/rq/0/view/job/{job_id}", f"/rq/0/data/job/{job_id}.json"):
+        answer = client.get(path, follow_redirects=True, buffered=True)
+        assert answer.status_code == 200 or (answer.status_code == 404 and "/job/" in path), path
+    for registry in REGISTRIES:
+        assert client.get(f"/rq/0/view/jobs/default/{registry}/8/asc/1").status_code == 200
+        assert client.get(f"/rq/0/data/jobs/default/{registry}/8/dsc/1.json").status_code == 200
+    assert not (tmp_path / "sprung").exists()
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["rq:queues", "rq:queue:default", "rq:workers", "rq:failed:default", "rq:worker:theirs", "rq:results:bad fields"],
+)
+def test_every_page_is_shown_where_a_key_is_of_the_wrong_type(
+    client: FlaskClient, redis: Redis, harm: Redis, key: str, tmp_path: Path
+) -> None:
+    push_raw(redis, "bad fields", canary=tmp_path / "sprung")
+    redis.sadd("rq:workers", "rq:worker:theirs", "theirs", b"\xff")
+    redis.sadd("rq:queues", "default", b"rq:queue:\xff", "rq:queue:", "rq:queue:a/b?c")
+    harm.delete(key)
+    harm.set(key, "x")
+    for path in PAGES:
+        assert client.get(path, follow_redirects=True, buffered=True).status_code == 200, path
+    assert client.get("/rq/0/data/jobs/default/queued/8/asc/1.json").status_code == 200
+    assert client.get("/rq/0/data/jobs/default/failed/8/asc/1.json").status_code == 200

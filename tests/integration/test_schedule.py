@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+from uuid import NAMESPACE_OID, uuid5
+
+import pytest
 
 from app.schedule.durations import get_durations, put_durations
 from app.schedule.generation import current_generation
+from app.schedule.mending import mend
 from app.schedule.schedule import LOST_AFTER_S, WAKE_CHANNEL, Lane, Schedule, delivered_key, schedule_key, score
 from app.task import Due
 
@@ -17,15 +21,22 @@ NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NOOP = Lane("noop", "default", envelope=10)
 
 
+def id_of(name: str) -> str:
+    return str(uuid5(NAMESPACE_OID, name))
+
+
+NAMES = {id_of(name): name for name in "abc"}
+
+
 def due(name: str, seconds: float, task_type: str = "noop") -> Due:
-    return Due(name, task_type, NOW + timedelta(seconds=seconds))
+    return Due(id_of(name), task_type, NOW + timedelta(seconds=seconds))
 
 
 def promote(
     schedule: Schedule, *lanes: Lane, at: float = 0, per_worker: int = 100
 ) -> tuple[dict[str, list[str]], float | None]:
     taken, upcoming = schedule.promote(lanes or [NOOP], now=NOW.timestamp() + at, envelopes_per_worker=per_worker)
-    return {each.type: each.ids for each in taken}, upcoming
+    return {each.type: [NAMES.get(task_id, task_id) for task_id in each.ids] for each in taken}, upcoming
 
 
 def test_what_is_due_is_taken_in_order_and_what_is_not_stays(schedule: Schedule) -> None:
@@ -81,7 +92,7 @@ def test_a_delivery_comes_back_though_the_clock_was_set_back_an_hour(schedule: S
 def test_what_is_settled_is_forgotten_wherever_it_is(schedule: Schedule, redis: Redis) -> None:
     schedule.add([due("a", -1), due("b", 5)])
     promote(schedule)
-    schedule.remove("noop", ["a", "b", "unknown"])
+    schedule.remove("noop", [id_of("a"), id_of("b"), id_of("unknown")])
     assert not redis.exists(schedule_key("noop"), delivered_key("noop"))
 
 
@@ -89,8 +100,48 @@ def test_unknown_are_those_neither_scheduled_nor_delivered(schedule: Schedule) -
     schedule.add([due("delivered", -1), due("scheduled", 5)])
     promote(schedule)
     lost = due("lost", -1)
-    assert schedule.unknown([due("delivered", -1), due("scheduled", 5), lost]) == [lost]
+    assert schedule.unknown([due("delivered", -1), due("scheduled", 5), lost], now=NOW) == [lost]
     assert schedule.sizes(["noop"]) == (1, 1)
+
+
+@pytest.mark.parametrize("key", [schedule_key("noop"), delivered_key("noop")])
+@pytest.mark.parametrize("score_of_another", [float("inf"), NOW.timestamp() + 3600])
+def test_a_due_task_that_somebody_put_far_ahead_is_as_good_as_unknown(
+    schedule: Schedule, redis: Redis, key: str, score_of_another: float
+) -> None:
+    task = due("a", -1)
+    redis.zadd(key, {task.id: score_of_another})
+    assert schedule.unknown([task], now=NOW) == [task]
+
+
+def test_whatever_is_no_id_is_dropped_and_its_neighbours_go_on(schedule: Schedule, redis: Redis) -> None:
+    schedule.add([due("a", -1)])
+    for strange in (
+        b"",
+        b"\xff\x00",
+        b"x" * 10_000,
+        b"'; --",
+        id_of("b").upper().encode(),
+        id_of("b").encode() + b"\n",
+    ):
+        redis.zadd(schedule_key("noop"), {strange: NOW.timestamp() - 60})
+        redis.zadd(delivered_key("noop"), {strange + b"2": 1})
+    assert promote(schedule)[0] == {"noop": ["a"]}
+    assert schedule.sizes(["noop"]) == (0, 7)
+    schedule.take_back(["noop"], now=NOW.timestamp())
+    promote(schedule)
+    assert schedule.sizes(["noop"]) == (0, 1)
+
+
+@pytest.mark.parametrize("instant", ["-inf", -1e300, -1, 0, 1e-300])
+def test_an_instant_of_another_world_is_only_a_hint(schedule: Schedule, redis: Redis, instant: float | str) -> None:
+    redis.execute_command("ZADD", schedule_key("noop"), instant, id_of("a"))
+    schedule.add([due("b", -1)])
+    assert promote(schedule)[0] == {"noop": ["a", "b"]}
+    redis.execute_command("ZADD", schedule_key("noop"), "+inf", id_of("a"))
+    assert promote(schedule) == ({"noop": []}, float("inf"))
+    schedule.add([due("c", 5)])
+    assert promote(schedule)[1] == NOW.timestamp() + 5
 
 
 def test_only_a_new_head_wakes_the_promoters(schedule: Schedule, redis: Redis) -> None:
@@ -121,7 +172,7 @@ def test_nothing_is_nothing(schedule: Schedule) -> None:
     schedule.add([])
     assert schedule.promote([], now=0, envelopes_per_worker=1) == ([], None)
     assert schedule.take_back([], now=0) == 0
-    assert schedule.unknown([]) == []
+    assert schedule.unknown([], now=NOW) == []
 
 
 def test_a_wiped_redis_has_another_generation(redis: Redis, harm: Redis) -> None:
@@ -134,3 +185,23 @@ def test_a_wiped_redis_has_another_generation(redis: Redis, harm: Redis) -> None
 def test_durations_are_kept_by_type(redis: Redis) -> None:
     put_durations(redis, {"noop": 0.0125, "foo": 3000.0})
     assert get_durations(redis) == {"noop": 0.0125, "foo": 3000.0}
+
+
+def test_a_duration_that_cannot_be_one_is_ignored(redis: Redis) -> None:
+    put_durations(redis, {"noop": 0.5})
+    garbage: Any = {b"a": b"x", b"b": b"nan", b"c": b"inf", b"d": b"-1", b"e": b"\xff", b"\xff": b"1e999"}
+    redis.hset("punctual:durations", mapping=garbage)
+    assert get_durations(redis) == {"noop": 0.5}
+
+
+def test_keys_of_a_wrong_type_are_removed_and_all_others_left(redis: Redis, harm: Redis) -> None:
+    harm.set("punctual:schedule:noop", "x")
+    harm.hset("rq:queue:default", "x", "y")
+    harm.lpush("punctual:generation", "x")
+    harm.set("somebody:else", "x")
+    put_durations(redis, {"noop": 0.5})
+    redis.rpush("rq:queue:other", "x")
+    wrong = mend(redis, types=["noop", "foo"], queues=["default", "other"])
+    assert sorted(wrong) == ["punctual:generation", "punctual:schedule:noop", "rq:queue:default"]
+    assert sorted(harm.keys()) == [b"punctual:durations", b"rq:queue:other", b"somebody:else"]
+    assert mend(redis, types=["noop"], queues=["default"]) == []

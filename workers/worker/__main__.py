@@ -16,6 +16,7 @@ import structlog
 from app.config import Settings, read_settings, worker_name
 from app.connections import connect_redis
 from app.logs import configure_logs
+from app.schedule.mending import mend
 from workers import delivery
 from workers.loop import stop_on_signals
 from workers.worker.assembly import REDIS_TIMEOUT_S, Parts, assemble
@@ -68,7 +69,16 @@ def _carry(settings: Settings, worker_id: str, parts: Parts, stop: threading.Eve
         redis = connect_redis(settings, timeout_s=REDIS_TIMEOUT_S)
         may_claim, name = parts.heartbeat.may_claim, f"{worker_id}.{starts}"
         try:
-            rq = DeliveryWorker(settings.queue, redis, name=name, slots=parts.slots, stop=stop, may_claim=may_claim)
+            mend(redis, types=(), queues=[settings.queue])
+            rq = DeliveryWorker(
+                settings.queue,
+                redis,
+                name=name,
+                slots=parts.slots,
+                stop=stop,
+                may_claim=may_claim,
+                tally=parts.tally,
+            )
             rq.work(logging_level="WARNING")
         except Exception as trouble:  # noqa: BLE001  # whatever it was, deliveries must go on
             log.warning("rq_worker_ended", trouble=repr(trouble)[:300])

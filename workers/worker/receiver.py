@@ -47,6 +47,7 @@ class Receiver:
         self._may_claim = may_claim
         self._tally = tally
         self._types = [each.name for each in types.delivered]
+        self._external = {each.name for each in types if each.external}
 
     def receive(self, task_type: str, ids: Sequence[str]) -> None:
         """Claim and begin these; what cannot begin soon goes back on the schedule, still scheduled."""
@@ -89,9 +90,12 @@ class Receiver:
         return Due(due.id, due.type, max(due.at, datetime.now(UTC) + timedelta(seconds=UNKNOWN_TYPE_AGAIN_S)))
 
     def _tell_schedule(self, task_type: str, ids: Sequence[str], back: Sequence[Due]) -> None:
-        """The delivery is over. If Redis is away, its record expires, and the claim refuses what comes of it."""
+        """The delivery is over. If Redis is away, its record expires, and the claim refuses what comes of it.
+
+        What outside workers run is never on the schedule.
+        """
         try:
             self._schedule.remove(task_type, ids)
-            self._schedule.add(back)
+            self._schedule.add([each for each in back if each.type not in self._external])
         except ScheduleAway as away:
             log.warning("schedule_away", doing="settle", tasks=len(ids), trouble=type(away).__name__)

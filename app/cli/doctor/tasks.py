@@ -38,7 +38,7 @@ def check_drift(engine: Engine, schedule: Schedule, types: TaskTypes) -> Finding
     due = [each for each in due_between(engine, after=BEGINNING, until=until, limit=LOOKED_AT) if each.type in ours]
     waiting, delivered = schedule.sizes(ours)
     sizes = f"{waiting} on the schedule, {delivered} delivered"
-    lost = len(schedule.unknown(due))
+    lost = len(schedule.unknown(due, now=until))
     if lost:
         return warn(
             "drift", f"{lost} due tasks are unknown to Redis; {sizes}", "Is a sweeper running? It restores them."

@@ -1,0 +1,58 @@
+"""RQ's jobs, queues and workers as the RQ dashboard shows them, whatever somebody wrote into Redis."""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import ResponseError
+from rq import Queue, Worker
+from rq.job import Job, JobStatus
+
+from app.schedule.jobs import readable
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from rq.results import Result
+
+LONGEST_RESULT = 1 << 16  # packed; unpacked a thousand times that
+
+
+class ShownJob(Job):
+    """An RQ job of which only what can be read is read."""
+
+    def restore(self, raw_data: Mapping[Any, Any]) -> None:
+        """Take over what can be read of a job's hash."""
+        super().restore(readable(raw_data))
+
+    def get_status(self, refresh: bool = True) -> JobStatus:  # noqa: ARG002, FBT001, FBT002  # RQ's signature
+        """As it was read: what stands in Redis may be no status at all."""
+        return super().get_status(refresh=False)
+
+    def get_meta(self, refresh: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002  # RQ's signature
+        """None of ours has any."""
+        return {}
+
+    def latest_result(self, timeout: int = 0) -> Result | None:  # noqa: ARG002  # RQ's signature
+        """The latest one, if it can be read and is not too large."""
+        try:
+            found: Any = self.connection.xrevrange(f"rq:results:{self.id}", count=1)
+            if any(len(value) > LONGEST_RESULT for _, fields in found for value in fields.values()):
+                return None
+            return super().latest_result()
+        except (ResponseError, ValueError, TypeError, KeyError, zlib.error):
+            return None
+
+
+class ShownQueue(Queue):
+    """An RQ queue of such jobs."""
+
+    job_class = ShownJob
+
+
+class ShownWorker(Worker):
+    """An RQ worker of such queues."""
+
+    job_class = ShownJob
+    queue_class = ShownQueue

@@ -1,0 +1,95 @@
+"""What somebody who can write to Redis might put where RQ jobs are expected."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import zlib
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from redis import Redis
+
+DELIVER = "workers.delivery.deliver"
+CHORE = "workers.housekeeping.purge_final_tasks"
+ONE = str(uuid4())
+
+# A function and its arguments, pushed as RQ would.
+FOREIGN: list[tuple[str, list[Any]]] = [
+    ("os.system", ["touch /tmp/sprung"]),
+    ("os.mkdir", ["/tmp/sprung"]),
+    ("workers.worker.__main__.main", []),
+    ("workers.delivery.receive_with", []),
+    ("no.such", []),
+    (DELIVER, []),
+    (DELIVER, ["noop"]),
+    (DELIVER, ["noop", []]),
+    (DELIVER, ["noop", "text"]),
+    (DELIVER, ["noop", [ONE], "more"]),
+    (DELIVER, [7, [ONE]]),
+    (DELIVER, ["x" * 1000, [ONE]]),
+    (DELIVER, ["noop", ["no id"]]),
+    (DELIVER, ["noop", [ONE, None]]),
+    (DELIVER, ["noop", [ONE.upper()]]),
+    (DELIVER, ["noop", [str(uuid4()) for _ in range(100_000)]]),
+    (CHORE, ["argument"]),
+]
+
+
+class Trap:
+    """Whoever unpickles it makes a folder."""
+
+    def __init__(self, canary: Path) -> None:
+        self.canary = str(canary)
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return os.mkdir, (self.canary,)
+
+
+def _data(data: bytes) -> dict[str, Any]:
+    return {"data": data, "origin": "default", "status": "queued", "created_at": "2026-01-01T00:00:00.000000Z"}
+
+
+RAW: dict[str, Callable[[Path], dict[str, Any] | str | None]] = {
+    "no job": lambda _: None,
+    "a text": lambda _: "text",
+    "no data": lambda _: {"status": "queued"},
+    "pickled": lambda canary: _data(zlib.compress(pickle.dumps((DELIVER, None, (Trap(canary),), {})))),
+    "pickled plainly": lambda canary: _data(pickle.dumps((DELIVER, Trap(canary), (), {}))),
+    "pickled meta": lambda canary: _data(b"[]") | {"meta": pickle.dumps(Trap(canary))},
+    "pickled result": lambda canary: _data(b"[]") | {"result": pickle.dumps(Trap(canary))},
+    "instance": lambda _: _data(json.dumps([DELIVER, {"x": 1}, ["noop", [ONE]], {}]).encode()),
+    "keywords": lambda _: _data(json.dumps([DELIVER, None, ["noop", [ONE]], {"x": 1}]).encode()),
+    "not four": lambda _: _data(json.dumps([DELIVER]).encode()),
+    "an object": lambda _: _data(b"{}"),
+    "nested": lambda _: _data(b"[" * 100_000),
+    "bytes": lambda _: _data(bytes(range(256))),
+    "nothing": lambda _: _data(b""),
+    "a bomb": lambda _: _data(zlib.compress(b"[" + b" " * 30_000_000 + b"]", 9)),
+    "a bomb in a bomb": lambda _: _data(zlib.compress(zlib.compress(b" " * 30_000_000, 9), 9)),
+    "bad fields": lambda canary: _data(b"x") | dict.fromkeys(
+        ("created_at", "enqueued_at", "started_at", "ended_at", "last_heartbeat", "status", "timeout", "ttl", "meta",
+         "result_ttl", "failure_ttl", "origin", "description", "worker_name", "dependency_ids", "retry_intervals",
+         "repeats_left", "webhooks", "enqueue_at_front", "allow_dependency_failures", "exc_info", "group_id", "result"),
+        b"\xff" + pickle.dumps(Trap(canary)),
+    ),
+}  # fmt: skip
+IDS = {"no job": b"\xff\xfe"}
+
+
+def push_raw(redis: Redis, name: str, *, canary: Path, queue: str = "default") -> str:
+    """Push one of these; the id of its job."""
+    job_id = IDS.get(name, name.encode())
+    made = RAW[name](canary)
+    if isinstance(made, str):
+        redis.set(b"rq:job:" + job_id, made)
+    elif made:
+        redis.hset(b"rq:job:" + job_id, mapping=made)  # type: ignore[arg-type]
+    redis.sadd("rq:queues", f"rq:queue:{queue}")
+    redis.lpush(f"rq:queue:{queue}", job_id)
+    return job_id.decode(errors="replace")
