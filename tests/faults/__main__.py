@@ -7,6 +7,7 @@ import json
 import pickle
 import random
 import shutil
+import signal
 import sys
 import time
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from tests.faults.report import Report
 
+STOPPED = 143
 FAULTS_A_SECOND = 50 / 60
 SETTLED_WITHIN_S, FLUSH_WITHIN_S, PROMOTER_WITHIN_MS = 20.0, 2.0, 250.0
 
@@ -31,6 +33,7 @@ SETTLED_WITHIN_S, FLUSH_WITHIN_S, PROMOTER_WITHIN_MS = 20.0, 2.0, 250.0
 def main() -> int:
     """Run, tell, and return 1 if a promise was broken."""
     asked = _arguments()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(STOPPED))  # nothing of the service is left behind
     if asked.reactions:
         took = measure()
         print(took.said())

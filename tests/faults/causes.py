@@ -15,8 +15,8 @@ BY_ITSELF = {
     ("stumble", "handler_error"), ("hang", "timeout"), ("crash", "crashed"), ("glutton", "crashed"),
     ("outside", "handler_error"),
 }  # fmt: skip
+HAND_INS, CLAIM_LOST = {"complete", "fail", "release", "heartbeat"}, 409
 OUT_OF_TOUCH_S = 2.0  # a worker that was silent for less than this had no reason to stop anything
-SLACK_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +30,24 @@ class Failure:
 
 
 class Causes:
-    """The faults of a history, and what outside workers did on purpose."""
+    """The faults of a history, and what outside workers were answered."""
 
     def __init__(self, history: History) -> None:
         self._dead_after_s = history.worker_dead_after_s
         self._faults = history.faults
-        self._on_purpose = {(each.task_id, each.attempt) for each in history.answers if each.on_purpose}
+        self._refused_in_time = {
+            (each.task_id, each.attempt)
+            for each in history.answers
+            if each.act in HAND_INS and each.status == CLAIM_LOST and each.answered_at < each.until
+        }
 
     def explain(self, failure: Failure) -> str | None:
         """What it was; None when there was nothing."""
         if (failure.task_type, failure.error) in BY_ITSELF:
             return "by itself"
         if failure.task_type == "outside":
-            return self._outside(failure)
+            held = (failure.claimed.task_id, failure.claimed.attempt)
+            return None if held in self._refused_in_time else "not handed in while its lease held"
         pid = worker_pid(failure.failed.worker or failure.claimed.worker)
         if any(
             each.cost == "kill" and pid in each.pids and each.began_at <= failure.failed.at for each in self._faults
@@ -53,14 +58,6 @@ class Causes:
         if overlap_s(silences, earliest, failure.failed.at) >= OUT_OF_TOUCH_S:
             return "out of touch"
         return None
-
-    def _outside(self, failure: Failure) -> str | None:
-        claimed = failure.claimed
-        if (claimed.task_id, claimed.attempt) in self._on_purpose:
-            return "on purpose"
-        around = (claimed.at - SLACK_S, failure.failed.at + SLACK_S)
-        hit = any(each.began_at <= around[1] and each.ended_at >= around[0] for each in self._faults)
-        return "not reached" if hit else None
 
 
 def worker_pid(worker: str | None) -> int | None:

@@ -54,9 +54,7 @@ class Answer:
     task_id: str | None = None
     attempt: int = 0
     until: float = 0.0
-    """Of a lease: when the client knew it to be over."""
-    on_purpose: bool = False
-    """The client let the lease run out."""
+    """Of a lease: when the client knew it to be over; not a number when it did not know."""
 
 
 @dataclass(slots=True)

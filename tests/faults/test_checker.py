@@ -208,6 +208,12 @@ def lost_to_a_moment_of_silence(history: History) -> None:
     history.faults.append(Struck("freeze Postgres", "postgres", DUE + 1, DUE + 2, "silence"))
 
 
+def an_outside_worker_is_refused_in_time(history: History) -> None:
+    history.tasks["out"] = Kept("out", "outside", "failed", DUE, 1, 1, 9, "worker_lost")
+    history.changes += lose("out", DUE + 1)
+    history.answers.append(Answer("complete", DUE + 1.1, DUE + 1.2, 409, "out", 1, DUE + 3))
+
+
 def lost_to_a_deploy(history: History) -> None:
     add_lost(history)
     history.faults.append(Struck("deploy", "deploy", DUE + 1, DUE + 5))
@@ -243,6 +249,7 @@ BROKEN: list[tuple[str, Callable[[History], None]]] = [
     ("not begun once given up", a_frozen_worker_goes_on),
     ("late hand-ins refused", a_late_hand_in_is_taken),
     ("no failure without a cause", lost_for_no_reason), ("no failure without a cause", lost_to_another_worker_s_fault),
+    ("no failure without a cause", an_outside_worker_is_refused_in_time),
     ("no failure without a cause", lost_to_a_moment_of_silence), ("no failure without a cause", lost_to_a_deploy),
     ("no process ended by itself", a_process_ends_by_itself),
     ("drained in time", slow_to_drain),
@@ -278,6 +285,14 @@ def test_a_failure_that_a_fault_explains_is_no_breach(fault: Struck) -> None:
     history = in_order()
     add_lost(history)
     history.faults.append(fault)
+    assert [each for each in check(history, PLAN) if each.broken] == []
+
+
+def test_an_outside_worker_that_does_not_hand_in_is_no_breach() -> None:
+    history = in_order()
+    history.tasks["out"] = Kept("out", "outside", "failed", DUE, 1, 1, 9, "worker_lost")
+    history.changes += lose("out", DUE + 1)
+    history.answers.append(Answer("complete", DUE + 3.1, DUE + 3.2, 409, "out", 1, DUE + 3))
     assert [each for each in check(history, PLAN) if each.broken] == []
 
 

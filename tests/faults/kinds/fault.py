@@ -25,7 +25,8 @@ class Fault:
 
     `group` is whom it concerns, and what excludes each other: of one group one is open at a time, but for processes.
     Cost: `nothing`; `kill`, what the processes that it hit ran; `silence`, what ran on workers that were out of touch
-    with Postgres for long enough, those that it hit or all. Outside workers may lose their leases to any fault.
+    with Postgres for long enough, those that it hit or all. What outside workers lose is their own affair: they are
+    refused only once their lease is over.
     """
 
     name: str
