@@ -4,6 +4,7 @@
 
 Without --type each task is a foo, a bar or a baz by chance. `--minutes 1` spreads them from a minute ago to a minute
 ahead. Where a folder `var` exists, the ids go to var/submitted.jsonl, and `.venv/bin/python -m app verify` checks them.
+If the service asks for an API key, put it into the environment variable PUNCTUAL_API_KEY.
 
 Exit codes: 0 all were created, 1 some were not, 2 wrong usage, 3 the service does not answer.
 """
@@ -13,7 +14,9 @@ from __future__ import annotations
 import argparse
 import http.client
 import json
+import os
 import random
+import re
 import sys
 import threading
 import time
@@ -50,14 +53,17 @@ def connect(url: SplitResult) -> http.client.HTTPConnection:
 class Creator(threading.local):
     """One keep-alive connection for each thread."""
 
-    def __init__(self, url: SplitResult) -> None:
+    def __init__(self, url: SplitResult, key: str) -> None:
         self.connection = connect(url)
         self.path = url.path.rstrip("/") + "/tasks"
+        self.headers = {"Content-Type": "application/json"}
+        if key:
+            self.headers["Authorization"] = f"Bearer {key}"
 
     def create(self, body: dict[str, str]) -> Outcome:
         """Ask for one task, once: a second try could create a second task."""
         try:
-            self.connection.request("POST", self.path, json.dumps(body), {"Content-Type": "application/json"})
+            self.connection.request("POST", self.path, json.dumps(body), self.headers)
             answer = self.connection.getresponse()
             said = answer.read()
         except (OSError, http.client.HTTPException) as silence:
@@ -136,8 +142,11 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     asked = parser.parse_args(arguments)
     asked.type = asked.type or USUAL_TYPES
     asked.address = urlsplit(asked.url)
+    asked.key = os.environ.get("PUNCTUAL_API_KEY", "").strip()
     if not is_address(asked.address):
         parser.error(f"{asked.url!r} is not the address of a service, like http://127.0.0.1:8000")
+    if not re.fullmatch("[!-~]*", asked.key):
+        parser.error("PUNCTUAL_API_KEY does not hold an API key")
     if asked.count < 1 or asked.concurrency < 1 or asked.minutes < 0:
         parser.error("--count and --concurrency are at least 1, --minutes is not negative")
     return asked
@@ -151,7 +160,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{asked.url} does not answer ({trouble}). Is it running? `make run` starts it.", file=sys.stderr)
         return 3
     began = time.monotonic()
-    outcomes = list(create_all(Creator(asked.address), asked))
+    outcomes = list(create_all(Creator(asked.address, asked.key), asked))
     seconds = time.monotonic() - began
     created = [each for each in outcomes if each.task_id]
     failed = len(outcomes) - len(created)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Literal
 from urllib.parse import urlsplit, urlunsplit
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+SHORTEST_SECRET = 32
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
@@ -25,6 +27,11 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     redis_url: str
     app_env: Literal["development", "production"] = "development"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
+    host: str = "0.0.0.0"  # noqa: S104 - where the Procfile has the web process listen, unless told otherwise
+
+    auth: Literal["auto", "on", "off"] = "auto"
+    secret_key: str = ""
+    requests_per_minute: Annotated[int, msgspec.Meta(ge=0)] = 0
 
     task_modules: str = "workers.handlers"
     external_task_types: str = ""
@@ -45,10 +52,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     redis_tls_verify: Literal["required", "none"] = "required"
 
     def __repr__(self) -> str:
-        """Hide the two secrets that URLs carry."""
-        hidden = {"database_url", "redis_url"}
+        """Hide what is secret, or carries a password."""
+        hidden = {"database_url", "redis_url", "secret_key"}
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in hidden)
         return f"Settings({', '.join(shown)})"
+
+    @property
+    def demands_keys(self) -> bool:
+        """Whether the API asks for a key: always in production and where others can reach it, unless AUTH=off."""
+        if self.auth == "auto":
+            return self.app_env == "production" or not _is_loopback(self.host)
+        return self.auth == "on"
 
     @property
     def modules(self) -> tuple[str, ...]:
@@ -85,7 +99,15 @@ def read_settings(
         raise BadSetting(_without_values(str(refused))) from None
     if settings.heartbeat_s * 3 > settings.worker_dead_after_s:
         raise BadSetting("WORKER_DEAD_AFTER_S must be at least three times HEARTBEAT_S.")
+    if 0 < len(settings.secret_key) < SHORTEST_SECRET:
+        raise BadSetting(f"SECRET_KEY must have at least {SHORTEST_SECRET} characters.")
     return settings
+
+
+def client_key(environment: Mapping[str, str] | None = None) -> str | None:
+    """The API key that our own clients send, if the environment has one."""
+    given = os.environ if environment is None else environment
+    return given.get("PUNCTUAL_API_KEY", "").strip() or None
 
 
 def worker_name(suffix: str) -> str:
@@ -106,6 +128,13 @@ def _redis_url(url: str) -> str:
     if parts.scheme not in {"redis", "rediss"}:
         raise BadSetting("REDIS_URL must begin with redis:// or rediss://")
     return urlunsplit(parts)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
 
 
 def _words(text: str) -> tuple[str, ...]:

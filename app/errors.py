@@ -69,6 +69,26 @@ class NotReady(Refusal):
     """This process cannot serve yet; the details name what is missing."""
 
 
+class Unauthenticated(Refusal):
+    """Send `Authorization: Bearer <API key>`. None came, or one that is unknown, expired or revoked."""
+
+
+class ScopeMissing(Refusal):
+    """The API key is not allowed to do this; `details.needed` names the scope that is."""
+
+
+class ForgedRequest(Refusal):
+    """A browser sent this without the page's token, or from another site's page: nothing was changed."""
+
+
+class TooManyRequests(Refusal):
+    """More requests in a minute than this key may make; `Retry-After` says when the next minute begins."""
+
+
+class TooManyPending(Refusal):
+    """This key has as many scheduled tasks as it may have: wait for some to run, or delete some."""
+
+
 class ReadOnly(Refusal):
     """These pages only show; nothing can be changed through them."""
 
@@ -79,6 +99,14 @@ class RedisAway(Refusal):
 
 class BadSetting(Exception):
     """An environment variable is missing or has a value that cannot be used."""
+
+
+class KeyNotFound(Exception):
+    """There is no API key with this id."""
+
+
+class TooManyKeys(Exception):
+    """There are as many valid API keys as a web process looks at: revoke some first."""
 
 
 class BadTaskType(Exception):

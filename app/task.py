@@ -57,7 +57,7 @@ class Task:
 class NewTask:
     """What a request asks for, validated; not yet in the ledger.
 
-    Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set.
+    Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set. `created_by` is the API key.
     """
 
     id: UUID
@@ -67,6 +67,7 @@ class NewTask:
     payload: bytes
     timeout_s: float
     max_attempts: int
+    created_by: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,18 @@ WELCOME = """
   API documentation     {url}/docs
   RQ dashboard          {url}/rq
   Postgres              {database}
+  API keys              {keys}
 
   Create a task that runs in 5 seconds:
-    curl -s -X POST {url}/tasks -H 'content-type: application/json' -d '{{"type":"foo","delay_s":5}}'
+    curl -s -X POST {url}/tasks{header} -H 'content-type: application/json' -d '{{"type":"foo","delay_s":5}}'
 
   Ctrl-C stops everything; the tasks are kept.
 """
+
+NOT_NEEDED = "not needed here"
+NEEDED = ".venv/bin/python -m app keys create NAME --scope admin"
+HEADER = ' -H "Authorization: Bearer $PUNCTUAL_API_KEY"'
+UNAUTHENTICATED = 401
 
 STRAIGHT = urllib.request.build_opener(
     urllib.request.ProxyHandler({})
@@ -38,7 +44,17 @@ def welcome_to(url: str, database: str) -> str:
     """What the person who started it wants to know; without the database's password."""
     parts = urlsplit(database)
     address = parts.netloc.rpartition("@")[2]
-    return WELCOME.format(url=url, database=f"{parts.scheme}://{parts.username or ''}@{address}{parts.path}")
+    needed = _needs_key(url)
+    return WELCOME.format(
+        url=url,
+        database=f"{parts.scheme}://{parts.username or ''}@{address}{parts.path}",
+        keys=NEEDED if needed else NOT_NEEDED,
+        header=HEADER if needed else "",
+    )
+
+
+def _needs_key(url: str) -> bool:
+    return (_ask(f"{url}/tasks?limit=1") or "").startswith(f"{UNAUTHENTICATED} ")
 
 
 def _ask(url: str) -> str | None:

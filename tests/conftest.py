@@ -57,7 +57,8 @@ def servers(owners: dict[str, str]) -> dict[str, str]:
 def settings(servers: dict[str, str]) -> Settings:
     """The settings of the test servers, with the test types beside the built-in ones."""
     return read_settings(
-        servers | {"TASK_MODULES": "workers.handlers,tests.handlers", "EXTERNAL_TASK_TYPES": "outside"}
+        servers
+        | {"TASK_MODULES": "workers.handlers,tests.handlers", "EXTERNAL_TASK_TYPES": "outside", "HOST": "127.0.0.1"}
     )
 
 

@@ -6,6 +6,8 @@ import threading
 
 from flask import Flask
 
+from app.api.access.control import control_access
+from app.api.access.sign_in import sign_in
 from app.api.every_request import watch_requests
 from app.api.failures import handle_failures
 from app.api.openapi.document import publish
@@ -27,6 +29,7 @@ from app.schedule.schedule import Schedule
 from app.task_types import TaskTypes, load_task_types
 from app.web.deliveries import mount_rq_dashboard
 
+RESOURCES = (tasks, claims, task_types, health)
 ANNOUNCE_TIMEOUT_S = 1.0  # no request waits for it
 
 
@@ -34,6 +37,9 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
     """The WSGI application; `app.api.front` is what the web server calls.
 
     Safe to call before a fork: both clients connect when first used.
+
+    Raises:
+        BadSetting, BadTaskType.
     """
     settings = settings or read_settings()
     configure_logs(settings, process="web")
@@ -42,10 +48,12 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.extensions[KEY] = _make_services(settings, types or load_task_types(settings))
     prepare_checks(app, app.extensions[KEY].engine, app.extensions[KEY].redis)
-    watch_requests(app)
-    publish(app, (tasks, claims, task_types, health))
+    watch_requests(app, settings)
+    control_access(app, settings, app.extensions[KEY].engine, app.extensions[KEY].redis, RESOURCES)
+    publish(app, RESOURCES)
     handle_failures(app)
     app.register_blueprint(pages)
+    app.register_blueprint(sign_in)
     mount_rq_dashboard(app, settings)
     accept_old_paths(app)
     return app

@@ -10,11 +10,16 @@ from uuid import uuid4
 import structlog
 from flask import g, request
 
+from app.api.access.caller import caller_id
+
 if TYPE_CHECKING:
     from flask import Flask, Response
 
+    from app.config import Settings
+
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 LONGEST_ID = 36
+ONE_YEAR = "max-age=31536000"
 NO_PAGE = "default-src 'none'; frame-ancestors 'none'"
 DEFAULTS = {
     "Cache-Control": "no-store",
@@ -24,9 +29,9 @@ DEFAULTS = {
 }
 
 
-def watch_requests(app: Flask) -> None:
+def watch_requests(app: Flask, settings: Settings) -> None:
     """Register the two hooks; both run for errors and unknown routes too."""
-    log = structlog.get_logger()
+    log, in_production = structlog.get_logger(), settings.app_env == "production"
 
     @app.before_request
     def begin() -> None:
@@ -44,6 +49,8 @@ def watch_requests(app: Flask) -> None:
             if name not in headers:
                 headers.add(name, value)
         headers.add("X-Request-ID", g.request_id)
+        if in_production and _is_https():
+            headers.add("Strict-Transport-Security", ONE_YEAR)
         log.info("request", **_told(response))
         return response
 
@@ -53,6 +60,11 @@ def name_task(task_id: object) -> None:
     g.task_id = str(task_id)
 
 
+def _is_https() -> bool:
+    """Whether the browser speaks https, to us or to a proxy. Who lies about that only deceives himself."""
+    return request.is_secure or request.headers.get("X-Forwarded-Proto", "").lower() == "https"
+
+
 def _told(response: Response) -> dict[str, object]:
     told: dict[str, object] = {
         "method": request.method,
@@ -60,5 +72,7 @@ def _told(response: Response) -> dict[str, object]:
         "status": response.status_code,
         "ms": round((time.perf_counter() - g.began) * 1000, 2),
     }
+    if caller_id():
+        told["key_id"] = str(caller_id())
     task_id = g.get("task_id") or (request.view_args or {}).get("task_id")
     return told | {"task_id": task_id[:LONGEST_ID]} if task_id else told

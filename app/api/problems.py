@@ -13,7 +13,8 @@ from app import errors
 from app.api.reading.instants import write_instant
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_S = {503: "2"}
+RETRY_AFTER_S = {429: "10", 503: "2"}  # unless the details say `retry_after_s`
+CHALLENGES = {401: "Bearer"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,9 @@ REFUSALS: dict[type[errors.Refusal], Problem] = {
     for refusal, status, slug, title in (
         (errors.NotJson, 400, "not-json", "Not JSON"),
         (errors.BodyCutOff, 400, "body-cut-off", "Body cut off"),
+        (errors.Unauthenticated, 401, "unauthenticated", "Unauthenticated"),
+        (errors.ScopeMissing, 403, "scope-missing", "Scope missing"),
+        (errors.ForgedRequest, 403, "forged-request", "Forged request"),
         (errors.ReadOnly, 403, "read-only", "Read only"),
         (errors.TaskNotFound, 404, "task-not-found", "Task not found"),
         (errors.TaskDeleted, 404, "task-deleted", "Task deleted"),
@@ -45,6 +49,8 @@ REFUSALS: dict[type[errors.Refusal], Problem] = {
         (errors.UnsupportedMedia, 415, "unsupported-media-type", "Unsupported media type"),
         (errors.InvalidInput, 422, "invalid-input", "Invalid input"),
         (errors.ResultTooLarge, 422, "result-too-large", "Result too large"),
+        (errors.TooManyRequests, 429, "too-many-requests", "Too many requests"),
+        (errors.TooManyPending, 429, "too-many-pending", "Too many pending tasks"),
         (errors.LedgerAway, 503, "ledger-away", "Postgres does not answer"),
         (errors.RedisAway, 503, "redis-away", "Redis does not answer"),
         (errors.NotReady, 503, "not-ready", "Not ready"),
@@ -71,7 +77,7 @@ def all_problems() -> list[Problem]:
 
 def answer(problem: Problem, detail: str | None = None, details: dict[str, Any] | None = None) -> Response:
     """The error answer. The standard library escapes what other encoders refuse: an error must never fail."""
-    body = {
+    body: dict[str, Any] = {
         "type": f"/problems/{problem.slug}",
         "title": problem.title,
         "status": problem.status,
@@ -81,7 +87,9 @@ def answer(problem: Problem, detail: str | None = None, details: dict[str, Any] 
     }
     response = Response(json.dumps(body, default=_as_text), problem.status, mimetype=MEDIA_TYPE)
     if problem.status in RETRY_AFTER_S:
-        response.headers["Retry-After"] = RETRY_AFTER_S[problem.status]
+        response.headers["Retry-After"] = str(body["details"].get("retry_after_s", RETRY_AFTER_S[problem.status]))
+    if problem.status in CHALLENGES:
+        response.headers["WWW-Authenticate"] = CHALLENGES[problem.status]
     return response
 
 

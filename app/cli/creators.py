@@ -9,19 +9,21 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 from app.cli.record import Asked
-from app.cli.service import Refused, Service, ServiceAway
+from app.cli.service import Refused, ServiceAway
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
     import click
 
+    from app.cli.service import Service
+
 AT_ONCE = 2000
 GIVE_UP_AFTER = 50
 
 
 def create_all(
-    bodies: Iterable[Mapping[str, str]], *, url: str, concurrency: int
+    bodies: Iterable[Mapping[str, str]], *, service: Service, concurrency: int
 ) -> Iterator[Asked | click.ClickException]:
     """Create a task for each body, in any order of arrival; what was created, or why it was not.
 
@@ -33,7 +35,7 @@ def create_all(
         if silences.too_many:
             return ServiceAway("The service stayed away; the rest was not tried.")
         if not hasattr(own, "service"):
-            own.service = Service(url)
+            own.service = service.another()
         return _create(own.service, body, silences)
 
     pending = iter(bodies)

@@ -18,6 +18,8 @@ PAGE = 1000
 LOOPBACK = ("127.", "localhost", "::1")
 AWAY = frozenset({502, 503, 504})
 REDIRECT = 300
+UNAUTHENTICATED = 401
+KEY_NEEDED = "Put a key into PUNCTUAL_API_KEY, or into a file for --key-file; `keys create` makes one."
 
 
 class Refused(click.ClickException):
@@ -25,9 +27,9 @@ class Refused(click.ClickException):
 
     exit_code = 1
 
-    def __init__(self, problem: Mapping[str, Any]) -> None:
+    def __init__(self, problem: Mapping[str, Any], remedy: str = "") -> None:
         self.problem = dict(problem)
-        super().__init__(tell_problem(self.problem))
+        super().__init__("\n".join(filter(None, (tell_problem(self.problem), remedy))))
 
 
 class ServiceAway(click.ClickException):
@@ -44,11 +46,17 @@ class ServiceAway(click.ClickException):
 class Service:
     """The API at one address, on one keep-alive connection; not to be shared between threads."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, key: str | None = None) -> None:
         self.url = url
+        self._key = key
         self._session = requests.Session()
+        self._session.auth = self._authorize  # also keeps requests from taking something out of ~/.netrc
         if (urlsplit(url).hostname or "").startswith(LOOPBACK):
             self._session.trust_env = False  # a proxy does not know this machine's 127.0.0.1
+
+    def another(self) -> Service:
+        """The same for another thread."""
+        return Service(self.url, self._key)
 
     def __enter__(self) -> Self:
         return self
@@ -91,6 +99,11 @@ class Service:
             if cursor is None:
                 return
 
+    def _authorize(self, prepared: requests.PreparedRequest) -> requests.PreparedRequest:
+        if self._key:
+            prepared.headers["Authorization"] = f"Bearer {self._key}"
+        return prepared
+
 
 def tell_problem(problem: Mapping[str, Any]) -> str:
     """A problem in lines: title and detail, then each field or value that the details name."""
@@ -114,7 +127,8 @@ def _read(answer: requests.Response, url: str) -> dict[str, Any]:
     if not isinstance(read, dict):
         raise Refused({"title": f"HTTP {answer.status_code}", "detail": f"{url} does not speak Punctual's API."})
     if answer.status_code >= REDIRECT:
-        raise Refused(read)
+        hint = {"remedy": KEY_NEEDED} if answer.status_code == UNAUTHENTICATED else {}
+        raise Refused(read, **hint)
     return read
 
 

@@ -71,7 +71,7 @@ def submit(
         console=console(stderr=True), disable=not sys.stderr.isatty(),
     ) as progress:  # fmt: skip
         bar = progress.add_task("", total=count)
-        went = _create(bodies, service.url, concurrency, record, lambda: progress.advance(bar))
+        went = _create(bodies, service, concurrency, record, lambda: progress.advance(bar))
     _tell(went, record, as_json=as_json)
     if went.reason:
         sys.exit(1 if went.created else went.reason.exit_code)
@@ -87,12 +87,12 @@ def spread_around(
 
 
 def _create(
-    bodies: Iterable[dict[str, str]], url: str, concurrency: int, record: Path, advance: Callable[[], None]
+    bodies: Iterable[dict[str, str]], service: Service, concurrency: int, record: Path, advance: Callable[[], None]
 ) -> Submitted:
     went, began = Submitted(), time.monotonic()
     record.parent.mkdir(parents=True, exist_ok=True)
     with record.open("wb") as file:
-        for each in create_all(bodies, url=url, concurrency=concurrency):
+        for each in create_all(bodies, service=service, concurrency=concurrency):
             if isinstance(each, Asked):
                 went.created += 1
                 file.write(line(each))

@@ -28,6 +28,19 @@ def task_list(tasks: Iterable[Mapping[str, Any]]) -> Table:
     return table
 
 
+def key_list(keys: Iterable[Mapping[str, Any]]) -> Table:
+    """One line per API key."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("id", "name", "scopes", "created at", "expires at", "revoked at", "valid", "max pending"):
+        table.add_column(name, no_wrap=name != "name", overflow="fold")
+    for key in keys:
+        instants = (key[name] or "" for name in ("created_at", "expires_at", "revoked_at"))
+        valid = Text("yes", style="green") if key["valid"] else Text("no", style="red")
+        most = "" if key["max_pending"] is None else str(key["max_pending"])
+        table.add_row(str(key["id"]), Text(key["name"]), ", ".join(key["scopes"]), *instants, valid, most)
+    return table
+
+
 def task_card(task: Mapping[str, Any]) -> Table:
     """One task, a line per field; fields without a value are left out."""
     table = Table(box=None, pad_edge=False, show_header=False)

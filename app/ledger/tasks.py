@@ -31,6 +31,7 @@ def insert(engine: Engine, new: Sequence[NewTask]) -> dict[UUID, tuple[datetime,
             "payloads": [each.payload.decode() for each in new],
             "timeouts_s": [each.timeout_s for each in new],
             "max_attempts": [each.max_attempts for each in new],
+            "created_by": [each.created_by for each in new],
         },
     )
     return {row[0]: (row[1], row[2]) for row in rows}

@@ -58,7 +58,7 @@ def distributed(
     """A service, nothing of it started, and the owner's way to its database."""
     procfile = read_procfile(ROOT / "Procfile")
     commands = {kind: hosts.command(host, procfile[kind.rpartition("_")[2]]) for kind, host in WHERE.items()}
-    everywhere = {"HOST": "0.0.0.0", **environment}  # of a network of its own
+    everywhere = {"HOST": "0.0.0.0", "AUTH": "off", **environment}  # of a network of its own
     with ExitStack() as stack:
         stores = stack.enter_context(StoresOnHosts(directory, hosts))
         service = Service(stores, logs, everywhere, commands=commands)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
+import structlog
 
 from app.api import create_app
 from app.api.services import KEY
@@ -40,7 +41,17 @@ def web(settings: Settings, types: TaskTypes) -> Iterator[Flask]:
 
 
 @pytest.fixture
-def another(settings: Settings, types: TaskTypes, engine: Engine, redis: Redis) -> Iterator[Callable[..., FlaskClient]]:
+def _logs_as_before(web: Flask) -> Iterator[None]:
+    """An application that a test makes logs to the stderr of that test: what logs first in a later one must not."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
+
+
+@pytest.fixture
+def another(
+    settings: Settings, types: TaskTypes, engine: Engine, redis: Redis, _logs_as_before: None
+) -> Iterator[Callable[..., FlaskClient]]:
     """Makes clients of applications with other settings; each logs to the stderr of the moment it is made in."""
     with ExitStack() as made:
 

@@ -65,6 +65,6 @@ def test_a_service_that_stays_away_is_not_asked_for_ever(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Service, "ask", away)
     bodies = [{"type": "foo", "execute_at": NOW.isoformat()}] * 500
-    outcomes = list(creators.create_all(bodies, url="http://x", concurrency=1))
+    outcomes = list(creators.create_all(bodies, service=Service("http://x"), concurrency=1))
     assert len(outcomes) == 500
     assert len(asked) == creators.GIVE_UP_AFTER

@@ -19,13 +19,13 @@ from tests.faults.kinds.table import TABLE
 from tests.faults.plan import Plan
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
 README, STATES, OPERATING, FAULTS = (
     (ROOT / name).read_text(encoding="utf-8")
     for name in ("README.md", "docs/states.md", "docs/operating.md", "docs/faults.md")
 )
 # Read by the Procfile and `make run`, not by the processes themselves.
-BESIDE_THE_SETTINGS = {"PORT", "HOST", "WEB_PROCESSES", "WORKERS"}
+BESIDE_THE_SETTINGS = {"PORT", "WEB_PROCESSES", "WORKERS"}
 SQL = ROOT / "app" / "ledger" / "sql"
 LOG_CALL = re.compile(r"""log\.(info|warning|error|exception)\(\s*"(\w+)\"""")
 CHANGES_A_STATE = re.compile(r"SET state|(INSERT INTO|DELETE FROM) tasks")

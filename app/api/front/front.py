@@ -8,10 +8,10 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from app.api.application import create_app
 from app.api.front.bodies import Bodies
 from app.api.front.environ import environ_of
 from app.api.services import KEY
+from app.api.start import serve
 from app.errors import BodyCutOff, Refusal
 
 if TYPE_CHECKING:
@@ -89,5 +89,5 @@ class Refusing:
 
 def open_front() -> Front:
     """The web process: `granian --interface rsgi --factory app.api.front:open_front`."""
-    application = create_app()
+    application = serve()
     return Front(application, application.extensions[KEY].stopping)

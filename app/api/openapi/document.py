@@ -9,6 +9,7 @@ from flask import Response, render_template
 from flask_smorest import Api
 
 from app.api.answers import JSON
+from app.api.openapi.operation import SECURITY_SCHEME
 from app.api.openapi.resource import TaskIdConverter
 from app.api.shapes import schemas
 
@@ -29,6 +30,13 @@ HEADERS: dict[str, dict[str, Any]] = {
     "Link": {"description": 'The next page, `rel="next"`.', "schema": {"type": "string"}},
     "Preference-Applied": {"description": "`return=minimal`", "schema": {"type": "string"}},
     "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}},
+    "WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}},
+}
+BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "description": "An API key, made by `python -m app keys create`. Each operation names the scope that it needs; "
+    "`admin` is enough for all. No key is needed with `AUTH=off`, and in development on loopback.",
 }
 PAGE = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
@@ -63,6 +71,7 @@ def publish(app: Flask, resources: tuple[Resource, ...]) -> None:
         api.spec.components.schema(name, schema)
     for name, header in HEADERS.items():
         api.spec.components.header(name, header)
+    api.spec.components.security_scheme(SECURITY_SCHEME, BEARER)
     for resource in resources:
         api.register_blueprint(resource)
     document = orjson.dumps(api.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS)

@@ -6,31 +6,46 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from app.api.openapi.examples import EXAMPLES
-from app.api.problems import HTTP, MEDIA_TYPE, REFUSALS, RETRY_AFTER_S
-from app.errors import BodyCutOff, BodyTooSlow, InvalidInput, LedgerAway, NotJson, UnsupportedMedia
+from app.api.problems import CHALLENGES, HTTP, MEDIA_TYPE, REFUSALS, RETRY_AFTER_S
+from app.errors import (
+    BodyCutOff,
+    BodyTooSlow,
+    ForgedRequest,
+    InvalidInput,
+    LedgerAway,
+    NotJson,
+    ScopeMissing,
+    TooManyRequests,
+    Unauthenticated,
+    UnsupportedMedia,
+)
 
 if TYPE_CHECKING:
     from msgspec import Struct
 
     from app.api.problems import Problem
+    from app.api_key import Scope
     from app.errors import Refusal
 
 READING_A_BODY = (
     *(REFUSALS[each] for each in (NotJson, BodyCutOff, BodyTooSlow, UnsupportedMedia, InvalidInput)),
     HTTP[413],
 )
+BEING_LET_IN = tuple(REFUSALS[each] for each in (Unauthenticated, ScopeMissing, ForgedRequest, TooManyRequests))
+SECURITY_SCHEME = "key"
 REQUEST_ID = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Operation:
-    """One operation.
+    """One operation. `scope` is what a key needs for it; None: it is for anybody.
 
     `answers`: the shapes that each status may answer, none for no body. `query` and `headers`: what the request may
     say there, as OpenAPI parameters by name. `answer_headers`: what each status adds to the headers.
     """
 
     summary: str
+    scope: Scope | None
     answers: dict[int, tuple[type[Struct], ...]]
     refusals: tuple[type[Refusal], ...] = ()
     body: type[Struct] | None = None
@@ -44,7 +59,8 @@ def describe(about: Operation) -> dict[str, Any]:
     """The arguments for flask-smorest's `doc`."""
     parameters = [{"in": "query", "name": name, **rest} for name, rest in about.query.items()]
     parameters += [{"in": "header", "name": name, **rest} for name, rest in about.headers.items()]
-    told: dict[str, Any] = {"summary": about.summary, "responses": _responses(about)}
+    security = [{SECURITY_SCHEME: [about.scope.value]}] if about.scope else []
+    told: dict[str, Any] = {"summary": about.summary, "responses": _responses(about), "security": security}
     if parameters:
         told["parameters"] = parameters
     if about.body:
@@ -73,16 +89,20 @@ def _problems(about: Operation) -> list[Problem]:
     problems = [REFUSALS[refusal] for refusal in about.refusals]
     problems += [REFUSALS[InvalidInput]]  # an unknown parameter, if nothing else
     problems += READING_A_BODY if about.body else ()
-    problems += [REFUSALS[LedgerAway]] if about.needs_ledger else []
+    problems += BEING_LET_IN if about.scope else ()
+    problems += [REFUSALS[LedgerAway]] if about.needs_ledger or about.scope else []
     return sorted(set(problems) | {HTTP[500]}, key=lambda problem: (problem.status, problem.slug))
 
 
 def _add_problem(responses: dict[str, Any], problem: Problem) -> None:
-    retry = {"Retry-After": {"$ref": "#/components/headers/Retry-After"}} if problem.status in RETRY_AFTER_S else {}
+    named = [
+        name for name, of in (("Retry-After", RETRY_AFTER_S), ("WWW-Authenticate", CHALLENGES)) if problem.status in of
+    ]
+    more = {name: {"$ref": f"#/components/headers/{name}"} for name in named}
     schema = {"$ref": "#/components/schemas/Problem"}
     described = responses.setdefault(
         str(problem.status),
-        {"description": "", "headers": REQUEST_ID | retry, "content": {MEDIA_TYPE: {"schema": schema, "examples": {}}}},
+        {"description": "", "headers": REQUEST_ID | more, "content": {MEDIA_TYPE: {"schema": schema, "examples": {}}}},
     )
     described["description"] = " ".join(filter(None, (described["description"], problem.meaning)))
     described["content"][MEDIA_TYPE]["examples"][problem.slug] = {"value": _example(problem)}

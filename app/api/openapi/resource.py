@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from flask import Response
 
+    from app.api_key import Scope
+
     View = Callable[..., Response]
 
 
@@ -31,10 +33,11 @@ class TaskIdConverter(BaseConverter):
 
 
 class Resource(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
-    """One resource of the API; `name` is its tag in the document."""
+    """One resource of the API; `name` is its tag in the document. `scopes`: what each endpoint needs."""
 
     def __init__(self, name: str, module: str, description: str) -> None:
         super().__init__(name, module, description=description)
+        self.scopes: dict[str, Scope | None] = {}
         self._without_parameters: set[str] = set()
         self.before_request(self._refuse_parameters)
 
@@ -42,6 +45,7 @@ class Resource(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
         """Route the decorated view, and document it: its docstring is the description."""
 
         def register(view: View) -> View:
+            self.scopes[f"{self.name}.{view.__name__}"] = about.scope
             if not about.query:
                 self._without_parameters.add(f"{self.name}.{view.__name__}")
             name = f"{self.name.lower()}.{view.__name__.rstrip('_')}"

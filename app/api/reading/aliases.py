@@ -83,7 +83,7 @@ def accept_old_paths(app: Flask) -> None:
                 app.add_url_rule(path, rule.endpoint, methods=[put], provide_automatic_options=False)
         for old, new in PATHS.items():
             if rule.rule == new or rule.rule.startswith(f"{new}/"):
-                app.add_url_rule(old + rule.rule.removeprefix(new), rule.endpoint, methods=methods)
+                app.add_url_rule(old + rule.rule.removeprefix(new), rule.endpoint, methods=methods - {"OPTIONS"})
 
 
 def _put(renamed: dict[str, Any], name: str, value: Any) -> None:

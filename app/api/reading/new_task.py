@@ -9,6 +9,7 @@ import orjson
 from msgspec import UNSET
 from uuid_utils.compat import uuid7
 
+from app.api.access.caller import caller_id
 from app.api.reading.field_errors import FieldErrors, explain, message_of
 from app.api.reading.instants import read_instant
 from app.api.reading.requests import type_reader
@@ -44,6 +45,7 @@ def new_task(asked: shapes.NewTask, types: TaskTypes, errors: FieldErrors) -> Ne
         payload=payload,
         timeout_s=float(kind.timeout_s if asked.timeout_s is UNSET else asked.timeout_s),
         max_attempts=kind.max_attempts if asked.max_attempts is UNSET else asked.max_attempts,
+        created_by=caller_id(),
     )
 
 

@@ -15,6 +15,7 @@ from app.api.reading.field_errors import FieldErrors
 from app.api.reading.requests import LARGEST_BODY_BYTES, query, read_body, read_id, read_whole, type_reader
 from app.api.resources.claiming import claim_next, read_types
 from app.api.services import services
+from app.api_key import Scope
 from app.errors import ClaimLost, ResultTooLarge, TaskDeleted, TaskNotClaimable, TaskNotFound
 from app.ledger import leases
 from app.ledger.tasks import next_scheduled
@@ -35,7 +36,12 @@ HOLDING = (TaskNotFound, ClaimLost)
 @claims.operation(
     "GET",
     "/tasks/next",
-    Operation(summary="Look at the next task", query={"type": TYPE}, answers={200: (shapes.Task,), 204: ()}),
+    Operation(
+        summary="Look at the next task",
+        scope=Scope.WORKER,
+        query={"type": TYPE},
+        answers={200: (shapes.Task,), 204: ()},
+    ),
 )
 def peek() -> Response:
     """The earliest scheduled task, due or not; it is not claimed."""
@@ -51,6 +57,7 @@ def peek() -> Response:
     "/tasks/claim",
     Operation(
         summary="Claim the task due earliest",
+        scope=Scope.WORKER,
         body=shapes.ClaimNext,
         answers={200: (shapes.Lease, shapes.Leases), 204: ()},
     ),
@@ -75,6 +82,7 @@ def claim() -> Response:
     f"{TASK}/claim",
     Operation(
         summary="Claim this task",
+        scope=Scope.WORKER,
         body=shapes.ClaimOne,
         answers={200: (shapes.Lease,)},
         refusals=(TaskNotFound, TaskDeleted, TaskNotClaimable),
@@ -90,7 +98,13 @@ def claim_one(task_id: str) -> Response:
 @claims.operation(
     "POST",
     f"{TASK}/heartbeat",
-    Operation(summary="Keep a claim", body=shapes.Held, answers={200: (shapes.Heartbeat,)}, refusals=HOLDING),
+    Operation(
+        summary="Keep a claim",
+        scope=Scope.WORKER,
+        body=shapes.Held,
+        answers={200: (shapes.Heartbeat,)},
+        refusals=HOLDING,
+    ),
 )
 def heartbeat(task_id: str) -> Response:
     """A new lease of twice the task's timeout from now on."""
@@ -103,6 +117,7 @@ def heartbeat(task_id: str) -> Response:
     f"{TASK}/complete",
     Operation(
         summary="Hand in a result",
+        scope=Scope.WORKER,
         body=shapes.Completion,
         answers={200: (shapes.Task,)},
         refusals=(*HOLDING, ResultTooLarge),
@@ -121,7 +136,13 @@ def complete(task_id: str) -> Response:
 @claims.operation(
     "POST",
     f"{TASK}/fail",
-    Operation(summary="Say that it failed", body=shapes.Failure, answers={200: (shapes.Task,)}, refusals=HOLDING),
+    Operation(
+        summary="Say that it failed",
+        scope=Scope.WORKER,
+        body=shapes.Failure,
+        answers={200: (shapes.Task,)},
+        refusals=HOLDING,
+    ),
 )
 def fail(task_id: str) -> Response:
     """The task has failed, or is tried again when attempts are left."""
@@ -133,7 +154,13 @@ def fail(task_id: str) -> Response:
 @claims.operation(
     "POST",
     f"{TASK}/release",
-    Operation(summary="Give a claim back", body=shapes.Held, answers={200: (shapes.Task,)}, refusals=HOLDING),
+    Operation(
+        summary="Give a claim back",
+        scope=Scope.WORKER,
+        body=shapes.Held,
+        answers={200: (shapes.Task,)},
+        refusals=HOLDING,
+    ),
 )
 def release(task_id: str) -> Response:
     """The work has not begun, and the attempt is not counted."""

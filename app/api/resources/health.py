@@ -29,7 +29,7 @@ KEY = "punctual-checks"
 @health.operation(
     "GET",
     "/health",
-    Operation(summary="Does this process live?", answers={200: (shapes.Health,)}, needs_ledger=False),
+    Operation(summary="Does this process live?", scope=None, answers={200: (shapes.Health,)}, needs_ledger=False),
 )
 def alive() -> Response:
     """It asks nobody else: restarting this process would not bring back a server that is away."""
@@ -40,7 +40,11 @@ def alive() -> Response:
     "GET",
     "/ready",
     Operation(
-        summary="Can this process serve?", answers={200: (shapes.Readiness,)}, refusals=(NotReady,), needs_ledger=False
+        summary="Can this process serve?",
+        scope=None,
+        answers={200: (shapes.Readiness,)},
+        refusals=(NotReady,),
+        needs_ledger=False,
     ),
 )
 def ready() -> Response:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from flask import request
 
 from app.api import shapes
+from app.api.access.control import access
 from app.api.answers import created, json_answer, nothing
 from app.api.every_request import name_task
 from app.api.openapi.operation import Operation, parameter
@@ -18,7 +19,8 @@ from app.api.reading.preferences import prefers_minimal
 from app.api.reading.requests import query, read_body, read_id, read_wait
 from app.api.services import services
 from app.api.waiting import look_until
-from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound
+from app.api_key import Scope
+from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooManyPending
 from app.ledger import tasks as ledger
 from app.ledger.listing import list_tasks
 
@@ -36,9 +38,11 @@ PREFER = parameter({"enum": ["return=minimal", "return=representation"]}, "`retu
     "/tasks",
     Operation(
         summary="Create a task",
+        scope=Scope.WRITE,
         body=shapes.NewTask,
         answers={201: (shapes.CreatedTask,)},
         answer_headers={201: ("Location",)},
+        refusals=(TooManyPending,),
     ),
 )
 def create() -> Response:
@@ -46,6 +50,7 @@ def create() -> Response:
     errors = FieldErrors()
     asked = read_body(shapes.NewTask, errors)
     new = new_task(asked, services().types, errors)
+    access().pending.allow()
     name_task(new.id)
     return created(services().group_commit.create(new))
 
@@ -55,6 +60,7 @@ def create() -> Response:
     "/tasks",
     Operation(
         summary="List tasks",
+        scope=Scope.READ,
         query=PARAMETERS,
         answers={200: (shapes.TaskPage,)},
         answer_headers={200: ("Link",)},
@@ -73,6 +79,7 @@ def list_() -> Response:
     TASK,
     Operation(
         summary="Show a task",
+        scope=Scope.READ,
         query={"wait_s": WAIT_S},
         answers={200: (shapes.Task,)},
         refusals=(TaskNotFound, TaskDeleted),
@@ -97,6 +104,7 @@ def show(task_id: str) -> Response:
     TASK,
     Operation(
         summary="Delete a task",
+        scope=Scope.WRITE,
         headers={"Prefer": PREFER},
         answers={200: (shapes.Task,), 204: ()},
         answer_headers={204: ("Preference-Applied",)},

@@ -9,6 +9,7 @@ from app.api.answers import json_answer
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import Resource
 from app.api.services import services
+from app.api_key import Scope
 from app.ledger.tasks import counts
 
 if TYPE_CHECKING:
@@ -19,7 +20,9 @@ if TYPE_CHECKING:
 types = Resource("Types", __name__, "What can be scheduled.")
 
 
-@types.operation("GET", "/types", Operation(summary="List task types", answers={200: (shapes.TypeList,)}))
+@types.operation(
+    "GET", "/types", Operation(summary="List task types", scope=Scope.READ, answers={200: (shapes.TypeList,)})
+)
 def list_() -> Response:
     """Each with the JSON Schema of its payload, its limits, and its tasks by state."""
     found = counts(services().engine)

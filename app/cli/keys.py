@@ -1,0 +1,120 @@
+"""`keys`: make API keys, list them, revoke one; directly in Postgres, so that the first one can be made."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from app.api_key import Scope, digest, new_secret
+from app.cli.address import run_addresses
+from app.cli.options import console, json_option
+from app.cli.record import instant
+from app.cli.service import ServiceAway, as_json as to_json
+from app.cli.tables import key_list
+from app.cli.values import DURATION
+from app.config import read_settings
+from app.connections import connect_postgres
+from app.errors import BadSetting, KeyNotFound, LedgerAway, TooManyKeys
+from app.ledger import keys as ledger
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from uuid import UUID
+
+    from sqlalchemy import Engine
+
+    from app.api_key import ApiKey
+
+
+@click.group()
+def keys() -> None:
+    """Make API keys, list them, revoke one.
+
+    Settings come from the environment, else from a running `make run`.
+    """
+
+
+@keys.command()
+@click.argument("name")
+@click.option(
+    "--scope", "scopes", type=click.Choice([scope.value for scope in Scope]), multiple=True, required=True,
+    help="What it may do; repeat. admin: everything.",
+)  # fmt: skip
+@click.option(
+    "--expires", "expires_in_s", type=DURATION, metavar="90d", help="How long it is valid. [default: for ever]"
+)
+@click.option(
+    "--max-pending", type=click.IntRange(0), help="How many scheduled tasks it may have. [default: any number]"
+)
+@json_option
+def create(*, as_json: bool, name: str, scopes: tuple[str, ...], **limits: Any) -> None:
+    """Make a key for NAME, say the system that will use it.
+
+    The key is printed once, alone on stdout, and kept nowhere: only its SHA-256 is.
+    """
+    secret = new_secret()
+    with _ledger() as engine:
+        made = ledger.create(engine, name, digest(secret) or b"", {Scope(scope) for scope in scopes}, **limits)
+    if as_json:
+        click.echo(to_json({"key": secret, **_fields(made)}))
+        return
+    click.echo(f"{made.name}: {', '.join(sorted(made.scopes))}, {_until(made)}. It is shown this once:", err=True)
+    click.echo(secret)
+
+
+@keys.command("list")
+@click.option("--all", "everything", is_flag=True, help="Those that expired or were revoked, too.")
+@json_option
+def list_(*, as_json: bool, everything: bool) -> None:
+    """List the keys that are valid; never the keys themselves."""
+    with _ledger() as engine:
+        found = [each for each in ledger.list_all(engine) if each.valid or everything]
+    rows = [{**_fields(each.key), "valid": each.valid} for each in found]
+    if as_json:
+        click.echo(to_json(rows))
+    elif rows:
+        console().print(key_list(rows))
+    else:
+        click.echo("No such keys.")
+
+
+@keys.command()
+@click.argument("key_id", metavar="ID", type=click.UUID)
+@json_option
+def revoke(*, as_json: bool, key_id: UUID) -> None:
+    """Revoke the key ID: within 5 seconds it opens nothing any more, and whoever signed in with it is out."""
+    with _ledger() as engine:
+        revoked = ledger.revoke(engine, key_id)
+    if as_json:
+        click.echo(to_json(_fields(revoked)))
+    else:
+        click.echo(f"{revoked.id} ({revoked.name}) is revoked.")
+
+
+@contextmanager
+def _ledger() -> Iterator[Engine]:
+    """Postgres, and the exit codes of what can go wrong with it."""
+    try:
+        engine = connect_postgres(read_settings(otherwise=run_addresses()), name="keys", pool=1)
+        try:
+            yield engine
+        finally:
+            engine.dispose()
+    except BadSetting as wrong:
+        raise click.UsageError(str(wrong)) from None
+    except (KeyNotFound, TooManyKeys) as refused:
+        raise click.ClickException(type(refused).__doc__ or "") from None
+    except LedgerAway:
+        raise ServiceAway("Postgres does not answer, or `alembic upgrade head` was never run.") from None
+
+
+def _fields(key: ApiKey) -> dict[str, Any]:
+    told = asdict(key) | {"scopes": sorted(key.scopes)}
+    return {name: instant(value) if name.endswith("_at") and value else value for name, value in told.items()}
+
+
+def _until(key: ApiKey) -> str:
+    return f"valid until {instant(key.expires_at)}" if key.expires_at else "valid until it is revoked"

@@ -1,0 +1,82 @@
+"""How a web process starts: closed or not at all where keys are needed, and it says which."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.api import serve
+from app.api.services import KEY
+from tests.integration.keys import PASSWORD, make_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask import Flask
+    from sqlalchemy import Engine
+
+AWAY = f"postgresql://x:{PASSWORD[:8]}@127.0.0.1:1/x"
+
+
+@pytest.fixture
+def start(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], _logs_as_before: None
+) -> Callable[..., tuple[Flask, list[str]]]:
+    """Starts a web process' application with these variables; it, and the events of its log."""
+
+    def started(**environment: str) -> tuple[Flask, list[str]]:
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        app = serve()
+        app.extensions[KEY].engine.dispose()
+        events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
+        return app, [f"{each['event']} {each.get('keys', '')}".strip() for each in events]
+
+    return started
+
+
+def test_development_on_loopback_says_that_no_key_is_needed(start: Callable[..., tuple[Flask, list[str]]]) -> None:
+    app, events = start(HOST="127.0.0.1")
+    assert events == ["web_started not needed: development on loopback"]
+    assert app.test_client().get("/rq/").status_code == 200
+
+
+def test_development_that_others_reach_needs_keys(start: Callable[..., tuple[Flask, list[str]]]) -> None:
+    app, events = start(HOST="0.0.0.0")
+    assert events == ["no_keys", "web_started needed"]
+    assert app.test_client().get("/tasks").status_code == 401
+
+
+def test_production_without_keys_does_not_start(start: Callable[..., tuple[Flask, list[str]]]) -> None:
+    with pytest.raises(SystemExit, match="python -m app keys create"):
+        start(APP_ENV="production", SECRET_KEY=PASSWORD)
+
+
+def test_production_without_a_secret_does_not_start(
+    start: Callable[..., tuple[Flask, list[str]]], engine: Engine
+) -> None:
+    make_key(engine, "admin")
+    with pytest.raises(SystemExit, match="SECRET_KEY is not set"):
+        start(APP_ENV="production")
+    with pytest.raises(SystemExit, match="at least 32") as refused:
+        start(APP_ENV="production", SECRET_KEY="tooshort")
+    assert "tooshort" not in str(refused.value)
+
+
+def test_production_with_a_key_starts(start: Callable[..., tuple[Flask, list[str]]], engine: Engine) -> None:
+    make_key(engine, "admin")
+    assert start(APP_ENV="production", SECRET_KEY=PASSWORD)[1] == ["web_started needed"]
+
+
+def test_production_starts_for_everybody_if_it_is_said(start: Callable[..., tuple[Flask, list[str]]]) -> None:
+    assert start(APP_ENV="production", AUTH="off")[1] == ["web_started not needed: AUTH=off"]
+
+
+def test_production_starts_closed_while_postgres_is_away(start: Callable[..., tuple[Flask, list[str]]]) -> None:
+    app, events = start(APP_ENV="production", SECRET_KEY=PASSWORD, DATABASE_URL=AWAY)
+    assert events == ["keys_not_seen", "web_started needed"]
+    client = app.test_client()
+    assert client.get("/tasks").status_code == 401
+    assert client.get("/health").status_code == 200

@@ -1,0 +1,127 @@
+"""The keys in memory: how old they may be, what a guess costs, and that nothing opens when nothing is known."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import uuid4
+
+import pytest
+
+from app.api.access.key_ring import FRESH_S, LONGEST_S, MOST_UNKNOWN, KeyRing
+from app.api_key import LENGTH, PREFIX, ApiKey, Scope, digest, new_secret
+from app.errors import LedgerAway
+
+NOW = datetime(2030, 1, 31, tzinfo=UTC)
+
+
+class Ledger:
+    """Keys that can be changed, a clock that can be set, and a server that can go away."""
+
+    def __init__(self) -> None:
+        self.keys: dict[bytes, ApiKey] = {}
+        self.now = 1000.0
+        self.asked = 0
+        self.away = False
+
+    def load(self) -> dict[bytes, ApiKey]:
+        self.asked += 1
+        if self.away:
+            raise LedgerAway
+        return dict(self.keys)
+
+    def add(self, name: bytes) -> ApiKey:
+        key = self.keys[name] = ApiKey(
+            id=uuid4(), name="k", scopes=frozenset({Scope.READ}), max_pending=None,
+            created_at=NOW, expires_at=None, revoked_at=None,
+        )  # fmt: skip
+        return key
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture
+def ring(ledger: Ledger) -> KeyRing:
+    return KeyRing(ledger.load, clock=lambda: ledger.now)
+
+
+def test_a_secret_has_256_random_bits_and_only_its_hash_is_told() -> None:
+    first, second = new_secret(), new_secret()
+    assert first != second
+    assert first.startswith(PREFIX)
+    assert len(first) == LENGTH
+    hashed = digest(first)
+    assert hashed
+    assert len(hashed) == 32
+    assert digest(first) != digest(second)
+
+
+@pytest.mark.parametrize("wrong", ["", "x", PREFIX, "x" * LENGTH + "x", PREFIX + "x" * 42, "é" * LENGTH, "x" * LENGTH])
+def test_what_cannot_be_a_secret_has_no_hash(wrong: str) -> None:
+    assert digest(wrong) is None
+
+
+def test_a_key_is_looked_up_once_and_then_known(ring: KeyRing, ledger: Ledger) -> None:
+    key = ledger.add(b"a")
+    assert all(ring.find(b"a") is key for _ in range(1000))
+    assert ring.with_id(key.id) is key
+    assert ledger.asked == 1
+
+
+def test_a_key_made_just_now_works_at_once(ring: KeyRing, ledger: Ledger) -> None:
+    assert ring.find(b"a") is None
+    key = ledger.add(b"a")
+    assert ring.find(b"a") is key
+
+
+def test_a_revoked_key_opens_nothing_after_a_while(ring: KeyRing, ledger: Ledger) -> None:
+    key = ledger.add(b"a")
+    ring.find(b"a")
+    ledger.keys.clear()
+    ledger.now += FRESH_S
+    assert ring.find(b"a") is None
+    assert ring.with_id(key.id) is None
+
+
+def test_a_thousand_guesses_cost_few_statements_and_no_memory(ring: KeyRing, ledger: Ledger) -> None:
+    ledger.add(b"a")
+    for guess in range(1000):
+        assert ring.find(f"guess {guess}".encode()) is None
+    assert ledger.asked <= MOST_UNKNOWN + 1
+    assert len(ring._by_digest) == 1
+    ledger.now += FRESH_S
+    ledger.add(b"b")
+    assert ring.find(b"b") is not None
+
+
+def test_nobody_gets_in_when_postgres_was_never_there(ring: KeyRing, ledger: Ledger) -> None:
+    ledger.add(b"a")
+    ledger.away = True
+    for _ in range(100):
+        with pytest.raises(LedgerAway):
+            ring.find(b"a")
+    assert ledger.asked == 1, "it is not asked for every request"
+    ledger.away = False
+    ledger.now += 1
+    assert ring.find(b"a") is not None
+
+
+def test_what_is_known_serves_for_a_moment_when_postgres_leaves_and_no_longer(ring: KeyRing, ledger: Ledger) -> None:
+    key = ledger.add(b"a")
+    ring.find(b"a")
+    ledger.away = True
+    ledger.now += LONGEST_S - 0.1
+    assert ring.find(b"a") is key
+    ledger.now += 0.1
+    with pytest.raises(LedgerAway):
+        ring.find(b"a")
+
+
+def test_admin_is_everything() -> None:
+    key = Ledger().add(b"a")
+    assert key.allows(Scope.READ)
+    assert not key.allows(Scope.WRITE)
+    object.__setattr__(key, "scopes", frozenset({Scope.ADMIN}))
+    assert all(map(key.allows, Scope))

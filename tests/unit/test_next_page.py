@@ -1,0 +1,22 @@
+"""Where signing in leads: to a path of ours, whatever was asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.api.access.next_page import HOME, next_page
+
+
+@pytest.mark.parametrize("ours", ["/", "/rq/", "/rq/0/view/jobs/default/queued/8/asc/1", "/tasks?state=a,b&x=%2F"])
+def test_a_path_of_ours_is_kept(ours: str) -> None:
+    assert next_page(ours) == ours
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["", "//evil.com", "///evil.com", "/\\evil.com", "\\\\evil.com", "https://evil.com", "https:evil.com", "evil.com",
+     "javascript:alert(1)", "/\t/evil.com", "/\n/evil.com", " /x", "/x y", "/x\r\nSet-Cookie: a=b", "/ü", "/" * 2,
+     "/" + "x" * 600],
+)  # fmt: skip
+def test_anything_else_leads_home(elsewhere: str) -> None:
+    assert next_page(elsewhere) == HOME
