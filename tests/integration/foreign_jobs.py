@@ -7,7 +7,6 @@ import os
 import pickle
 import zlib
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 DELIVER = "workers.delivery.deliver"
 CHORE = "workers.housekeeping.purge_final_tasks"
-ONE = str(uuid4())
+ONE = "6f0c2c2e-4a57-4d0e-8d0f-0b8f5a0b9c1d"  # the same in all test processes: it stands in names of tests
 
 # A function and its arguments, pushed as RQ would.
 FOREIGN: list[tuple[str, list[Any]]] = [
@@ -36,7 +35,7 @@ FOREIGN: list[tuple[str, list[Any]]] = [
     (DELIVER, ["noop", ["no id"]]),
     (DELIVER, ["noop", [ONE, None]]),
     (DELIVER, ["noop", [ONE.upper()]]),
-    (DELIVER, ["noop", [str(uuid4()) for _ in range(100_000)]]),
+    (DELIVER, ["noop", [f"{number:08x}{ONE[8:]}" for number in range(100_000)]]),
     (CHORE, ["argument"]),
 ]
 
