@@ -55,3 +55,10 @@ def change(engine: Engine, task_id: UUID, assignments: str) -> None:
     """Change a row behind the ledger's back: what only a bug or a person could do."""
     with engine.connect() as connection:
         connection.execute(text(f"UPDATE tasks SET {assignments} WHERE id = :id"), {"id": task_id})
+
+
+def counted(engine: Engine) -> dict[tuple[str, str], int]:
+    """How many tasks there are by (type, state), all of them."""
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT type, state, count(*) FROM tasks GROUP BY type, state"))
+        return {(row[0], row[1]): row[2] for row in rows}

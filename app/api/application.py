@@ -16,6 +16,7 @@ from app.api.reading.requests import LARGEST_BODY_BYTES
 from app.api.resources.claims import claims
 from app.api.resources.health import health, prepare_checks
 from app.api.resources.problem_pages import pages
+from app.api.resources.stats import prepare_statistics, stats
 from app.api.resources.tasks import tasks
 from app.api.resources.types import types as task_types
 from app.api.services import KEY, Services
@@ -29,7 +30,7 @@ from app.schedule.schedule import Schedule
 from app.task_types import TaskTypes, load_task_types
 from app.web.deliveries import mount_rq_dashboard
 
-RESOURCES = (tasks, claims, task_types, health)
+RESOURCES = (tasks, claims, task_types, stats, health)
 ANNOUNCE_TIMEOUT_S = 1.0  # no request waits for it
 
 
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
     app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
     app.extensions[KEY] = _make_services(settings, types or load_task_types(settings))
     prepare_checks(app, app.extensions[KEY].engine, app.extensions[KEY].redis)
+    prepare_statistics(app, app.extensions[KEY])
     watch_requests(app, settings)
     control_access(app, settings, app.extensions[KEY].engine, app.extensions[KEY].redis, RESOURCES)
     publish(app, RESOURCES)

@@ -136,6 +136,9 @@ class Heartbeat(Lease, kw_only=True):
     cancel_requested: bool
 
 
+Counts = Annotated[dict[TaskState, int], Meta(description="By state; 10,000 stands for as many or more.")]
+
+
 class Type(Struct):
     """A registered task type, and how many tasks of it there are by state."""
 
@@ -146,13 +149,61 @@ class Type(Struct):
     isolation: Literal["process", "thread"]
     queue: str
     external: Annotated[bool, Meta(description="Only workers outside, over HTTP, run it.")]
-    counts: dict[TaskState, int]
+    counts: Counts
 
 
 class TypeList(Struct):
     """All registered types by name."""
 
     types: list[Type]
+
+
+class Punctuality(Struct):
+    """How late tasks began that were due lately: the latest 10,000 of the last `window_s` seconds."""
+
+    window_s: float
+    tasks: Annotated[int, Meta(description="How many began.")]
+    since: Annotated[datetime | None, Meta(description="When the first of them was due.")]
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    early_total: Annotated[
+        int, Meta(description="Starts before their time, of all tasks that are kept: a broken promise.")
+    ]
+
+
+class Backlog(Struct):
+    """What waits. Null is what only Redis knows, while it is away."""
+
+    due: Annotated[int, Meta(description="Scheduled, and their time has come; 10,000 stands for as many or more.")]
+    on_schedule: Annotated[int | None, Meta(description="In Redis, to fall due within the window.")]
+    delivered: Annotated[int | None, Meta(description="On their way to a worker.")]
+    rq_queues: Annotated[dict[str, int] | None, Meta(description="Envelopes that no worker has taken, by queue.")]
+
+
+class Worker(Struct):
+    """A worker process, as its heartbeat tells."""
+
+    id: str
+    queue: str
+    slots: int
+    silent_s: float
+    alive: bool
+
+
+class Stats(Struct):
+    """How the service fares."""
+
+    measured_at: datetime
+    counted_up_to: Annotated[int, Meta(description="No count goes beyond; this number stands for as many or more.")]
+    by_state: Counts
+    by_type: Annotated[dict[str, Counts], Meta(description="Of registered types; those without tasks are left out.")]
+    oldest_overdue_s: Annotated[float, Meta(description="How late the oldest task is that should have begun; 0: none.")]
+    punctuality: Punctuality
+    backlog: Backlog
+    redis: Literal["ok", "away"]
+    workers: list[Worker]
+    counters: Annotated[dict[str, int], Meta(description="What went wrong or was put right, since the beginning.")]
 
 
 class Health(Struct):
@@ -180,7 +231,7 @@ class Problem(Struct):
     request_id: str
 
 
-ANSWERS = (CreatedTask, TaskPage, Lease, Leases, Heartbeat, TypeList, Health, Readiness, Problem)
+ANSWERS = (CreatedTask, TaskPage, Lease, Leases, Heartbeat, TypeList, Stats, Health, Readiness, Problem)
 REQUESTS = (NewTask, ClaimNext, ClaimOne, Held, Completion, Failure)
 
 

@@ -6,6 +6,7 @@ import click
 
 from app.cli.doctor.command import doctor
 from app.cli.keys import keys
+from app.cli.stats import stats
 from app.cli.submit import submit
 from app.cli.task import task
 from app.cli.verify import verify
@@ -27,5 +28,5 @@ def main() -> None:
     """  # noqa: D301 - click reads the \b: keep these lines as they are
 
 
-for command in (task, submit, verify, keys, doctor):
+for command in (task, submit, verify, stats, keys, doctor):
     main.add_command(command)

@@ -96,11 +96,6 @@ def next_scheduled(engine: Engine, types: Sequence[str] | None) -> Task | None:
     return as_task(rows[0]) if rows else None
 
 
-def counts(engine: Engine) -> dict[tuple[str, str], int]:
-    """How many tasks there are by (type, state)."""
-    return {(row[0], row[1]): row[2] for row in fetch(engine, "counts")}
-
-
 def as_task(row: Any) -> Task:
     """A row in the order of `sql/get.sql` as a Task."""
     return Task(

@@ -44,6 +44,15 @@ class Promoted:
 
 
 @dataclass(frozen=True, slots=True)
+class Depths:
+    """How many ids are on the schedule, and delivered and not yet claimed; how many jobs wait in each RQ queue."""
+
+    on_schedule: int
+    delivered: int
+    rq_queues: dict[str, int]
+
+
+@dataclass(frozen=True, slots=True)
 class Lane:
     """How one type is delivered: to which RQ queue, how many ids in an envelope."""
 
@@ -85,7 +94,7 @@ class Schedule:
         if not lanes:
             return [], None
         keys = chain.from_iterable(
-            (schedule_key(lane.type), delivered_key(lane.type), f"rq:queue:{lane.queue}", f"rq:workers:{lane.queue}")
+            (schedule_key(lane.type), delivered_key(lane.type), rq_queue_key(lane.queue), f"rq:workers:{lane.queue}")
             for lane in lanes
         )
         limits: list[str | int] = [f"{now:.6f}", f"{now + LOST_AFTER_S:.3f}", envelopes_per_worker]
@@ -126,6 +135,15 @@ class Schedule:
             missing += [each for each, here, there in found if not _soon(here, far) and not _soon(there, far)]
         return missing
 
+    def depths(self, task_types: Iterable[str], queues: Iterable[str]) -> Depths:
+        """How much waits where."""
+        names = list(queues)
+        on_schedule, delivered = self.sizes(task_types)
+        with self.redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.llen(rq_queue_key(name))
+            return Depths(on_schedule, delivered, dict(zip(names, pipe.execute(), strict=True)))
+
     def sizes(self, task_types: Iterable[str]) -> tuple[int, int]:
         """How many ids are on the schedule, and how many are delivered and not yet claimed."""
         names = list(task_types)
@@ -135,6 +153,11 @@ class Schedule:
                 pipe.zcard(delivered_key(name))
             counts = pipe.execute()
         return sum(counts[::2]), sum(counts[1::2])
+
+
+def rq_queue_key(queue: str) -> str:
+    """RQ's list of jobs that wait."""
+    return f"rq:queue:{queue}"
 
 
 def score(at: datetime) -> float:

@@ -25,10 +25,11 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _counts_are_added_when_a_test_says_so() -> Iterator[None]:
-    """No test finds in Postgres what the one before has counted."""
+def _nothing_is_counted_in_another_test() -> Iterator[None]:
+    """No test finds in Postgres what the one before has counted, nor what was kept for a moment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.tally.Tally._begin", lambda _: None)
+        patch.setattr("app.api.kept.KEEP_S", 0.0)
         yield
 
 

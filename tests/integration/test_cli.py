@@ -100,6 +100,16 @@ def test_a_list_has_as_many_tasks_as_asked_for_or_all_of_them(run: Any) -> None:
     assert len(told(run("task", "list", "--all", "--json"))) == 5
 
 
+def test_stats_are_tables_or_json(run: Any, engine: Engine) -> None:
+    run("task", "create", "foo", "--in", "1h")
+    workers.heartbeat(engine, "player", queue="default", slots=16)
+    shown = run("stats")
+    assert shown.exit_code == 0
+    for words in ("oldest overdue", "lag p99", "begun too early", "RQ queue default", "player", "refused jobs", "foo"):
+        assert words in shown.stdout
+    assert told(run("stats", "--json"))["by_type"] == {"foo": {"scheduled": 1}}
+
+
 def test_show_waits_for_the_end(run: Any, engine: Engine) -> None:
     task = told(run("task", "create", "foo", "--json"))
     waiting = threading.Timer(0.1, play_worker, [engine])

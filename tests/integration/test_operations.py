@@ -17,7 +17,7 @@ from app.ledger import tasks
 from app.operations import ANNOUNCE_MARGIN_S, Operations
 from app.schedule.schedule import Schedule
 from app.task import Task
-from tests.making import ahead, make, new_task
+from tests.making import ahead, counted, make, new_task
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -87,7 +87,7 @@ def test_requests_that_wait_together_are_all_answered(operations: Operations, en
     with ThreadPoolExecutor(16) as pool:
         kept = list(pool.map(lambda _: together.create(new_task()), range(300)))
     assert len({each.id for each in kept}) == 300
-    assert tasks.counts(engine) == {("noop", "scheduled"): 300}
+    assert counted(engine) == {("noop", "scheduled"): 300}
 
 
 def test_each_request_hears_of_its_own_refusal(operations: Operations) -> None:

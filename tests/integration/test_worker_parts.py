@@ -19,7 +19,7 @@ from app.ledger.statements import statement
 from app.schedule.schedule import Lane, Schedule
 from app.tally import Tally
 from app.task import Claim, Outcome, TaskState
-from tests.making import ahead, ids, make
+from tests.making import ahead, counted, ids, make
 from workers.worker.finisher import Finisher
 from workers.worker.heartbeat import Heartbeat
 from workers.worker.lost_answers import LostAnswers
@@ -135,7 +135,7 @@ def test_what_cannot_begin_here_goes_back_on_the_schedule(
     parts.receiver.receive("noop", ids(made))
     assert parts.slots.ran == []
     assert schedule.sizes(["noop"]) == (3, 0)
-    assert tasks.counts(operations.engine) == {("noop", "scheduled"): 3}
+    assert counted(operations.engine) == {("noop", "scheduled"): 3}
 
 
 def test_a_type_only_a_newer_release_knows_is_not_tried_in_a_circle(
@@ -170,7 +170,7 @@ def test_an_unanswered_claim_is_neither_run_nor_repeated_but_handed_back(
     parts.lost.settle()
     assert {each.id for each in handed_back} == set(ids(made))
     assert claims.release(engine, [(each.id, each.token) for each in handed_back])
-    assert tasks.counts(engine) == {("noop", "scheduled"): 2}
+    assert counted(engine) == {("noop", "scheduled"): 2}
 
 
 def test_a_redis_that_is_away_does_not_keep_claimed_tasks_from_running(
@@ -189,7 +189,7 @@ def test_outcomes_are_written_and_a_bad_one_does_not_hold_up_its_neighbours(
     held = begin(engine, ids(made))
     for number, each in enumerate(held):
         finisher.ended(Outcome(each.id, each.token, result='"\\u0000"' if number == 1 else "1"))
-    until(lambda: tasks.counts(engine) == {("noop", "succeeded"): 2, ("noop", "failed"): 1})
+    until(lambda: counted(engine) == {("noop", "succeeded"): 2, ("noop", "failed"): 1})
     refused = tasks.get(engine, made[[each.id for each in held].index(held[1].id)].id)
     assert refused.state in {TaskState.SUCCEEDED, TaskState.FAILED}
 
@@ -236,7 +236,7 @@ def test_an_outcome_waits_until_postgres_is_back(schedule: Schedule, engine: Eng
     assert not finisher.finish_and_stop(0.5)
     finisher._engine = engine
     assert finisher.finish_and_stop(PATIENCE_S)
-    assert tasks.counts(engine) == {("noop", "succeeded"): 1}
+    assert counted(engine) == {("noop", "succeeded"): 1}
     away.dispose()
 
 

@@ -63,6 +63,36 @@ EXAMPLES: dict[str, Any] = {
             }
         ]
     },
+    "Stats": {
+        "measured_at": "2030-01-31T08:30:00.250000Z",
+        "counted_up_to": 10000,
+        "by_state": {"scheduled": 3, "succeeded": 10000, "failed": 2},
+        "by_type": {"foo": {"scheduled": 3, "succeeded": 10000, "failed": 2}},
+        "oldest_overdue_s": 0.0,
+        "punctuality": {
+            "window_s": 900.0,
+            "tasks": 421,
+            "since": "2030-01-31T08:15:03.100000Z",
+            "p50_ms": 3.1,
+            "p95_ms": 9.8,
+            "p99_ms": 14.2,
+            "early_total": 0,
+        },
+        "backlog": {"due": 0, "on_schedule": 3, "delivered": 0, "rq_queues": {"default": 0}},
+        "redis": "ok",
+        "workers": [
+            {"id": "host.7.0c8f4c8e", "queue": "default", "slots": 16, "silent_s": 1.2, "alive": True},
+        ],
+        "counters": {
+            "fenced": 0,
+            "rescued": 0,
+            "restored": 12,
+            "handed_back": 4,
+            "claims_lost": 0,
+            "claims_unanswered": 0,
+            "refused_jobs": 0,
+        },
+    },
     "Health": {"status": "alive"},
     "Readiness": {"status": "ready", "checks": {"postgres": "ok", "redis": "ok"}, "warnings": []},
 }

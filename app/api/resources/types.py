@@ -8,13 +8,16 @@ from app.api import shapes
 from app.api.answers import json_answer
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import Resource
+from app.api.resources.stats import kept_counts
 from app.api.services import services
 from app.api_key import Scope
-from app.ledger.tasks import counts
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from flask import Response
 
+    from app.task import TaskState
     from app.task_types import TaskType
 
 types = Resource("Types", __name__, "What can be scheduled.")
@@ -24,13 +27,13 @@ types = Resource("Types", __name__, "What can be scheduled.")
     "GET", "/types", Operation(summary="List task types", scope=Scope.READ, answers={200: (shapes.TypeList,)})
 )
 def list_() -> Response:
-    """Each with the JSON Schema of its payload, its limits, and its tasks by state."""
-    found = counts(services().engine)
+    """Each with the JSON Schema of its payload, its limits, and its tasks by state, counted as in `GET /stats`."""
+    found = kept_counts().of_type
     known = services().types
-    return json_answer({"types": [_described(known[name], found) for name in known.names]})
+    return json_answer({"types": [_described(known[name], found.get(name, {})) for name in known.names]})
 
 
-def _described(kind: TaskType, found: dict[tuple[str, str], int]) -> dict[str, Any]:
+def _described(kind: TaskType, counts: Mapping[TaskState, int]) -> dict[str, Any]:
     return {
         "name": kind.name,
         "payload_schema": kind.payload_schema,
@@ -39,5 +42,5 @@ def _described(kind: TaskType, found: dict[tuple[str, str], int]) -> dict[str, A
         "isolation": kind.isolation,
         "queue": kind.queue,
         "external": kind.external,
-        "counts": {state: number for (name, state), number in sorted(found.items()) if name == kind.name},
+        "counts": counts,
     }

@@ -1,4 +1,5 @@
--- The right to run, for outside workers: the tasks of these types due earliest.
+-- The right to run, for outside workers: the tasks of these types due earliest. now() is never ahead of the clock, and
+-- the index can end at it: with clock_timestamp() a claim of nothing would read all that is scheduled.
 UPDATE tasks
 SET state = 'running',
     attempt = attempt + 1,
@@ -12,7 +13,7 @@ FROM (
     SELECT id, coalesce(next_attempt_at, execute_at) AS at
     FROM tasks
     WHERE state = 'scheduled'
-      AND coalesce(next_attempt_at, execute_at) <= clock_timestamp()
+      AND coalesce(next_attempt_at, execute_at) <= now()
       AND type = ANY(%(types)s::text[])
     ORDER BY coalesce(next_attempt_at, execute_at), id
     LIMIT %(limit)s

@@ -1,0 +1,81 @@
+"""`stats`: what GET /stats tells, as tables."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from app.cli.options import console, over_http
+from app.cli.service import as_json as to_json
+from app.cli.tables import COLOURS, lag, numbers
+from app.task import TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from app.cli.service import Service
+
+LATE_S = 10.0
+EXPECTED = {"handed_back"}  # of a deploy in order
+
+
+@click.command()
+@over_http
+def stats(*, service: Service, as_json: bool) -> None:
+    """How the service fares: tasks by type and state, lateness, backlog, workers, what went wrong."""
+    told = service.ask("GET", "/stats")
+    if as_json:
+        click.echo(to_json(told))
+        return
+    for table in (counts(told), numbers(lines(told)), workers(told)):
+        console().print(table)
+        click.echo()
+
+
+def counts(told: Mapping[str, Any]) -> Table:
+    """A line per type, a column per state, the sum below."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("type")
+    for state in TaskState:
+        table.add_column(Text(state, style=COLOURS.get(state, "")), justify="right")
+    for name, found in [*sorted(told["by_type"].items()), ("all", told["by_state"])]:
+        table.add_row(name, *(count(found.get(state, 0), told["counted_up_to"]) for state in TaskState))
+    return table
+
+
+def count(number: int, up_to: int) -> str:
+    """A count, with a sign that it stopped there."""
+    return f"{number:,}+" if number >= up_to else f"{number:,}"
+
+
+def lines(told: Mapping[str, Any]) -> Iterator[tuple[str, object, bool]]:
+    """What is one number each, and whether it is wrong."""
+    lately, backlog = told["punctuality"], told["backlog"]
+    yield "oldest overdue", lag(told["oldest_overdue_s"] * 1000), told["oldest_overdue_s"] > LATE_S
+    yield "due and not begun", count(backlog["due"], told["counted_up_to"]), False
+    for name in ("p50", "p95", "p99"):
+        yield f"lag {name}", lag(lately[f"{name}_ms"]) or "-", False
+    yield "begun too early", lately["early_total"], lately["early_total"] > 0
+    if told["redis"] == "ok":
+        yield "on the schedule", backlog["on_schedule"], False
+        yield "delivered", backlog["delivered"], False
+        for name, depth in backlog["rq_queues"].items():
+            yield f"RQ queue {name}", depth, False
+    else:
+        yield "Redis", "does not answer", True
+    for name, number in told["counters"].items():
+        yield name.replace("_", " "), number, number > 0 and name not in EXPECTED
+
+
+def workers(told: Mapping[str, Any]) -> Table:
+    """A line per worker process."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("worker", "queue", "slots", "silent"):
+        table.add_column(name, justify="left" if name in {"worker", "queue"} else "right", no_wrap=True)
+    for each in told["workers"]:
+        cells = (each["id"], each["queue"], str(each["slots"]), lag(each["silent_s"] * 1000))
+        table.add_row(*cells, style=None if each["alive"] else "bold red")
+    return table

@@ -1,0 +1,74 @@
+"""How many tasks there are and how they fare: every number is bounded in what it costs, whatever the table holds."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from app.ledger.statements import fetch
+from app.task import TaskState
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Engine
+
+COUNTED_UP_TO = 10_000
+LATELY_S = 900.0
+
+ByState = dict[TaskState, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How many tasks; COUNTED_UP_TO stands for as many or more. `of_type` has the types that were asked for."""
+
+    by_state: ByState
+    of_type: dict[str, ByState]
+
+
+@dataclass(frozen=True, slots=True)
+class Punctuality:
+    """How late tasks began that were due lately: the last COUNTED_UP_TO of LATELY_S seconds, and since when that is.
+
+    `early_total`: starts before their time among all tasks that are kept. The percentiles are in milliseconds, and
+    None when nothing began.
+    """
+
+    tasks: int
+    since: datetime | None
+    p50_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    early_total: int
+
+
+@dataclass(frozen=True, slots=True)
+class Overdue:
+    """Scheduled tasks that should have begun (COUNTED_UP_TO: or more), and how late the oldest is; 0 for none."""
+
+    tasks: int
+    oldest_s: float
+
+
+def count(engine: Engine, types: Sequence[str]) -> Counts:
+    """Count by state, and for each of these types by state; what is not there is left out."""
+    found: defaultdict[str | None, ByState] = defaultdict(dict)
+    for state, task_type, number in fetch(engine, "counts", {"types": list(types), "most": COUNTED_UP_TO}):
+        if number:
+            found[task_type][TaskState(state)] = number
+    return Counts(found[None], {name: found[name] for name in types if name in found})
+
+
+def punctuality(engine: Engine) -> Punctuality:
+    """How late tasks began lately."""
+    row = fetch(engine, "punctuality", {"window_s": LATELY_S, "most": COUNTED_UP_TO})[0]
+    p50, p95, p99 = row[2] or (None, None, None)
+    return Punctuality(row[0], row[1], p50, p95, p99, early_total=row[3])
+
+
+def overdue(engine: Engine) -> Overdue:
+    """What should have begun."""
+    return Overdue(*fetch(engine, "backlog", {"most": COUNTED_UP_TO})[0])

@@ -1,0 +1,190 @@
+"""GET /stats: true, bounded, and there when Redis is not."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import pytest
+from sqlalchemy import text
+
+from app.api import shapes
+from app.api.kept import Kept
+from app.ledger import counters, statistics, workers
+from app.ledger.counters import Counter
+from app.ledger.statements import statement
+from tests.integration.asking import FUTURE, PAST, body, create, fields, lease
+from tests.making import change
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flask.testing import FlaskClient
+    from redis import Redis
+    from sqlalchemy import Connection, Engine
+
+    from app.task_types import TaskTypes
+
+TOKEN = "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"
+FILL = """
+INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, state, finished_at, started_at, lag_ms)
+SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'foo' ELSE 'baz' END, clock_timestamp() - n * interval '1 ms',
+       '{}', 5, 1, CASE WHEN n % 10 = 0 THEN 'scheduled' ELSE 'succeeded' END,
+       now(), now(), CASE WHEN n % 10 <> 0 THEN n % 100 END
+FROM generate_series(1, :rows) AS n
+"""
+
+
+def told(client: FlaskClient) -> dict[str, Any]:
+    answer = client.get("/stats")
+    assert answer.status_code == 200, answer.text
+    msgspec.convert(body(answer), shapes.Stats)
+    return body(answer)
+
+
+def test_nothing_there_is_nothing_counted(client: FlaskClient) -> None:
+    empty = told(client)
+    assert (empty["by_state"], empty["by_type"], empty["workers"]) == ({}, {}, [])
+    assert (empty["oldest_overdue_s"], empty["backlog"]["due"], empty["punctuality"]["tasks"]) == (0, 0, 0)
+    assert empty["punctuality"]["p99_ms"] is None
+    assert empty["counters"] == dict.fromkeys(Counter, 0)
+    assert empty["redis"] == "ok"
+
+
+def test_tasks_are_counted_by_state_and_type(client: FlaskClient) -> None:
+    create(client, execute_at=FUTURE)
+    create(client, type="baz", execute_at=FUTURE)
+    client.delete(f"/tasks/{create(client, execute_at=FUTURE)['id']}")
+    lease(client)
+    now = told(client)
+    assert now["by_state"] == {"scheduled": 2, "deleted": 1, "running": 1}
+    assert now["by_type"] == {
+        "foo": {"scheduled": 1, "deleted": 1}, "baz": {"scheduled": 1}, "outside": {"running": 1},
+    }  # fmt: skip
+
+
+def test_what_should_have_begun_is_told(client: FlaskClient, engine: Engine) -> None:
+    task = create(client, execute_at=PAST)
+    change(engine, task["id"], "execute_at = clock_timestamp() - interval '5 min'")
+    create(client, execute_at=FUTURE)
+    now = told(client)
+    assert 300 <= now["oldest_overdue_s"] < 330
+    assert now["backlog"]["due"] == 1
+
+
+def test_lateness_is_that_of_the_tasks_that_were_due_lately(client: FlaskClient, engine: Engine) -> None:
+    for n, ago in enumerate(["1 min", "2 min", "10 min", "20 min"]):
+        task = create(client, execute_at=FUTURE)
+        begun = f"execute_at = clock_timestamp() - interval '{ago}', state = 'succeeded', attempt = 1"
+        change(engine, task["id"], f"{begun}, finished_at = now(), lag_ms = {10 * n}")
+    lately = told(client)["punctuality"]
+    assert (lately["tasks"], lately["p50_ms"], lately["p99_ms"]) == (3, 10, pytest.approx(19.8))
+    assert lately["early_total"] == 0
+
+
+def test_a_start_before_its_time_is_told(client: FlaskClient, engine: Engine) -> None:
+    task = create(client, execute_at=FUTURE)
+    change(engine, task["id"], "lag_ms = -0.001, state = 'failed', attempt = 1, finished_at = now()")
+    assert told(client)["punctuality"]["early_total"] == 1
+
+
+def test_what_waits_in_redis_is_told(client: FlaskClient, redis: Redis) -> None:
+    create(client, execute_at=FUTURE)
+    redis.zadd("punctual:schedule:baz", {"a": 1})
+    redis.zadd("punctual:delivered:foo", {"b": 1, "c": 1})
+    redis.rpush("rq:queue:default", "x", "y", "z")
+    backlog = told(client)["backlog"]
+    assert (backlog["on_schedule"], backlog["delivered"], backlog["rq_queues"]) == (1, 2, {"default": 3})
+
+
+def test_workers_and_counters_are_told(client: FlaskClient, engine: Engine) -> None:
+    workers.heartbeat(engine, "w", queue="default", slots=3)
+    workers.heartbeat(engine, "gone", queue="default", slots=3)
+    with engine.connect() as connection:
+        connection.execute(text("UPDATE workers SET heartbeat_at = now() - interval '1 min' WHERE id = 'gone'"))
+    counters.add(engine, {Counter.RESCUED: 7})
+    now = told(client)
+    assert [(each["id"], each["slots"], each["alive"]) for each in now["workers"]] == [
+        ("gone", 3, False),
+        ("w", 3, True),
+    ]
+    assert now["counters"]["rescued"] == 7
+
+
+def test_without_redis_it_still_answers_and_says_so(another: Callable[..., FlaskClient], engine: Engine) -> None:
+    client = another(redis_url="redis://:secret@127.0.0.1:1/0")
+    create(client, execute_at=FUTURE)
+    now = told(client)
+    assert now["redis"] == "away"
+    assert now["backlog"] == {"due": 0, "on_schedule": None, "delivered": None, "rq_queues": None}
+    assert now["by_state"] == {"scheduled": 1}
+
+
+def test_a_redis_that_is_no_use_does_not_hold_it_up(client: FlaskClient, harm: Redis) -> None:
+    harm.set("punctual:schedule:baz", "x")
+    assert told(client)["redis"] == "away"
+    harm.client_pause(3000)
+    try:
+        began = time.monotonic()
+        assert told(client)["redis"] == "away"
+        assert time.monotonic() - began < 2
+    finally:
+        harm.client_unpause()
+
+
+def test_counting_stops_at_a_bound_and_reads_no_more_than_that(
+    client: FlaskClient, owner: Engine, types: TaskTypes
+) -> None:
+    with owner.connect() as connection:
+        connection.execute(text(FILL), {"rows": 40_000})
+        connection.execute(text("VACUUM ANALYZE tasks"))
+        now = told(client)
+        assert now["by_state"] == {"scheduled": 4000, "succeeded": 10_000}
+        assert now["by_type"] == {"foo": {"scheduled": 4000, "succeeded": 10_000}, "baz": {"succeeded": 10_000}}
+        assert body(client.get("/types"))["types"][types.names.index("baz")]["counts"] == {"succeeded": 10_000}
+
+
+@pytest.mark.parametrize("name", ["overdue", "backlog", "punctuality", "lease_due"])
+def test_what_is_far_ahead_is_not_read_to_find_what_is_due(owner: Engine, engine: Engine, name: str) -> None:
+    """However many tasks wait for next year; the rows that a statement touches are counted by Postgres itself."""
+    given = {"most": 10_000, "window_s": 900, "types": ["foo"], "limit": 1, "token": TOKEN, "worker_id": "w"}
+    with owner.connect() as connection:
+        connection.execute(text(FILL.replace("- n *", "+ interval '1 year' + n *")), {"rows": 20_000})
+        connection.execute(text("ANALYZE tasks"))
+        before = touched(connection)
+        connection.exec_driver_sql(statement(name), given)
+        assert touched(connection) - before < 100
+
+
+def touched(connection: Connection) -> int:
+    """Rows and entries of indexes of `tasks` that were read so far."""
+    connection.execute(text("SELECT pg_stat_force_next_flush()"))
+    read = (
+        "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) +"
+        " (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'tasks')"
+        " FROM pg_stat_user_tables WHERE relname = 'tasks'"
+    )
+    return int(connection.execute(text(read)).scalar_one())
+
+
+def test_parameters_are_refused(client: FlaskClient) -> None:
+    assert list(fields(client.get("/stats?state=failed"))) == ["state"]
+
+
+def test_many_who_ask_at_once_cause_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.kept.KEEP_S", 60.0)
+    asked: list[int] = []
+
+    def ask() -> int:
+        asked.append(1)
+        return len(asked)
+
+    kept = Kept(ask)
+    assert [kept.get() for _ in range(5)] == [1] * 5
+    monkeypatch.setattr("app.api.kept.KEEP_S", 0.0)
+    assert kept.get() == 2
+
+
+def test_the_bound_is_the_one_that_the_shapes_tell() -> None:
+    assert f"{statistics.COUNTED_UP_TO:,}" in str(shapes.Counts)
