@@ -8,6 +8,7 @@ from flask import Flask
 
 from app.api.access.control import control_access
 from app.api.access.sign_in import sign_in
+from app.api.answers import nothing
 from app.api.every_request import watch_requests
 from app.api.failures import handle_failures
 from app.api.openapi.document import publish
@@ -52,10 +53,11 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
     prepare_statistics(app, app.extensions[KEY])
     watch_requests(app, settings)
     control_access(app, settings, app.extensions[KEY].engine, app.extensions[KEY].redis, RESOURCES)
-    publish(app, RESOURCES)
+    publish(app, app.extensions[KEY].types, RESOURCES)
     handle_failures(app)
     app.register_blueprint(pages)
     app.register_blueprint(sign_in)
+    app.add_url_rule("/favicon.ico", "favicon", nothing)  # browsers ask on their own
     mount_rq_dashboard(app, settings)
     accept_old_paths(app)
     return app

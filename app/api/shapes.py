@@ -7,6 +7,7 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
+from app.api.reading.instants import INSTANT_PATTERN
 from app.task import TaskState
 from app.task_types import LONGEST_TIMEOUT_S, MOST_ATTEMPTS
 
@@ -14,11 +15,28 @@ LONGEST_DELAY_S = 10 * 365.25 * 86400
 LONGEST_WAIT_S = 30
 MOST_CLAIMS = 1000
 
+ERROR_TYPES = (
+    "`handler_error` it raised; `timeout` it was killed; `worker_lost` its worker died; `crashed` its process died by "
+    "itself; `result_too_large`; or what an outside worker called it."
+)
 InstantText = Annotated[
-    str, Meta(description="RFC 3339, any offset, at most microseconds.", extra_json_schema={"format": "date-time"})
+    str,
+    Meta(
+        description="RFC 3339, any offset, at most microseconds, from 1970 on.",
+        extra_json_schema={"format": "date-time", "pattern": INSTANT_PATTERN},
+    ),
 ]
 TimeoutS = Annotated[float, Meta(gt=0, le=LONGEST_TIMEOUT_S, description="Killed when it runs longer.")]
-MaxAttempts = Annotated[int, Meta(ge=1, le=MOST_ATTEMPTS, description="How often it may start.")]
+# 3.0 is an integer in JSON Schema, and what some clients write; msgspec's int does not take it.
+WHOLE = {"type": "integer"}
+MaxAttempts = Annotated[
+    float,
+    Meta(ge=1, le=MOST_ATTEMPTS, multiple_of=1, description="How often it may start.", extra_json_schema=WHOLE),
+]
+MostClaims = Annotated[
+    float,
+    Meta(ge=1, le=MOST_CLAIMS, multiple_of=1, description="Answer a list of so many.", extra_json_schema=WHOLE),
+]
 WorkerId = Annotated[str, Meta(min_length=1, max_length=200, description="A name of the caller's choice.")]
 
 
@@ -39,7 +57,7 @@ class ClaimNext(Struct, forbid_unknown_fields=True):
     worker_id: WorkerId
     type: Annotated[str, Meta(description="One external type; all of them if absent.")] | UnsetType = UNSET
     wait_s: Annotated[float, Meta(ge=0, le=LONGEST_WAIT_S, description="Wait so long for one to fall due.")] = 0.0
-    limit: Annotated[int, Meta(ge=1, le=MOST_CLAIMS, description="Answer a list of so many.")] | UnsetType = UNSET
+    limit: MostClaims | UnsetType = UNSET
 
 
 class ClaimOne(Struct, forbid_unknown_fields=True):
@@ -74,9 +92,9 @@ class Failure(Held, forbid_unknown_fields=True):
 
 
 class TaskError(Struct):
-    """How the last attempt failed: `handler_error`, `timeout`, `worker_lost`, `result_too_large` ..."""
+    """How the last attempt failed."""
 
-    type: str
+    type: Annotated[str, Meta(description=ERROR_TYPES)]
     message: str
     attempt: int
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.api.reading.aliases import FIELDS, FILTERS, STATES
-from tests.integration.asking import FUTURE, PAST, body, create, fields, lease
+from tests.integration.asking import FUTURE, PAST, body, create, fields, lease, problem
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -63,9 +63,19 @@ def test_an_old_word_for_a_state_is_understood(client: FlaskClient, word: str) -
 
 
 def test_names_that_disagree_are_refused(client: FlaskClient) -> None:
-    asked = {"type": "foo", "kind": "bar", "execute_at": FUTURE}
+    asked = {"kind": "bar", "type": "foo", "execute_at": FUTURE}
     assert list(fields(client.post("/tasks", json=asked))) == ["type"]
-    assert list(fields(client.get("/tasks?state=running&status=done"))) == ["state"]
+    assert list(fields(client.get("/tasks?state=running&status=done"))) == ["status"]
+
+
+def test_errors_name_what_was_sent(client: FlaskClient) -> None:
+    asked = {"kind": "nope", "send_ts": "soon", "timeout_s": 0}
+    told = problem(client.post("/tasks", json=asked), 422, "invalid-input")
+    assert set(told["fields"]) == set(asked)
+    assert set(told["allowed"]) == {"kind"}
+    assert list(fields(client.get("/tasks?filters.status=asleep"))) == ["filters.status"]
+    assert list(fields(client.get("/tasks?filter=status:asleep"))) == ["filter"]
+    assert list(fields(client.get("/tasks?state=asleep&status=asleep"))) == ["state"]
 
 
 def test_names_that_agree_are_one(client: FlaskClient) -> None:

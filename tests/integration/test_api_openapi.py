@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 
     from flask.testing import FlaskClient
 
+    from app.task_types import TaskTypes
+
 METHODS = {"get", "post", "put", "patch", "delete"}
-UNDOCUMENTED = {"/openapi.json", "/docs", "/problems/", "/problems/{slug}", "/sign-in", "/sign-out"}
+UNDOCUMENTED = {"/favicon.ico", "/openapi.json", "/docs", "/problems/", "/problems/{slug}", "/sign-in", "/sign-out"}
 BEING_LET_IN = {"401", "403", "429"}
 
 
@@ -145,6 +147,12 @@ def test_nothing_of_schemas_is_left_unused_or_unnamed(document: dict[str, Any]) 
     assert schemas["TaskState"]["enum"] == sorted(schemas["TaskState"]["enum"])
     assert schemas["NewTask"]["required"] == ["type"]
     assert schemas["NewTask"]["additionalProperties"] is False
+
+
+def test_the_document_knows_the_types_of_this_service(document: dict[str, Any], types: TaskTypes) -> None:
+    schemas = document["components"]["schemas"]
+    assert schemas["TypeName"]["enum"] == types.names
+    assert schemas["ExternalTypeName"]["enum"] == ["outside"]
 
 
 def test_the_page_asks_this_host_only(client: FlaskClient) -> None:

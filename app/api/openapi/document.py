@@ -11,12 +11,13 @@ from flask_smorest import Api
 from app.api.answers import JSON
 from app.api.openapi.operation import SECURITY_SCHEME
 from app.api.openapi.resource import TaskIdConverter
-from app.api.shapes import schemas
+from app.api.openapi.schemas import schemas
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from app.api.openapi.resource import Resource
+    from app.task_types import TaskTypes
 
 TITLE = "Punctual"
 VERSION = "1"
@@ -62,12 +63,12 @@ class DocumentedApi(Api):  # type: ignore[misc]  # flask-smorest has no types
         """Keep its header out of the document."""
 
 
-def publish(app: Flask, resources: tuple[Resource, ...]) -> None:
+def publish(app: Flask, types: TaskTypes, resources: tuple[Resource, ...]) -> None:
     """Register the resources, and serve their document."""
     app.config |= {"API_TITLE": TITLE, "API_VERSION": VERSION, "OPENAPI_VERSION": "3.1.0"}
     app.url_map.converters["task"] = TaskIdConverter
     api = DocumentedApi(app, spec_kwargs={"info": {"description": ABOUT}, "servers": [{"url": "/"}]})
-    for name, schema in schemas().items():
+    for name, schema in schemas(types).items():
         api.spec.components.schema(name, schema)
     for name, header in HEADERS.items():
         api.spec.components.header(name, header)

@@ -52,8 +52,13 @@ def rename_fields(body: dict[str, Any]) -> dict[str, Any]:
         return body
     renamed: dict[str, Any] = {}
     for given, value in body.items():
-        _put(renamed, FIELDS.get(given, given), value)
+        _put(renamed, FIELDS.get(given, given), value, given)
     return renamed
+
+
+def sent_fields(body: Mapping[str, Any]) -> dict[str, str]:
+    """Which field came only under an old name, and which: errors name what was sent."""
+    return {FIELDS[given]: given for given in body if given in FIELDS and FIELDS[given] not in body}
 
 
 def rename_filters(query: Mapping[str, list[str]]) -> dict[str, list[str]]:
@@ -61,11 +66,19 @@ def rename_filters(query: Mapping[str, list[str]]) -> dict[str, list[str]]:
     renamed: dict[str, list[str]] = {}
     for given, values in query.items():
         if given != "filter":
-            _put(renamed, FILTERS.get(given, given), values)
+            _put(renamed, FILTERS.get(given, given), values, given)
             continue
         for name, words in _split_filters(values).items():
-            _put(renamed, name, words)
+            _put(renamed, name, words, given)
     return renamed
+
+
+def sent_filters(query: Mapping[str, list[str]]) -> dict[str, str]:
+    """As `sent_fields`."""
+    split = {FILTER_PREFIXES[prefix]: "filter" for prefix in FILTER_PREFIXES for value in query.get("filter", ())
+             if value.startswith(prefix)}  # fmt: skip
+    old = {FILTERS[given]: given for given in query if given in FILTERS}
+    return {name: given for name, given in (split | old).items() if name not in query}
 
 
 def state_word(word: str) -> str:
@@ -86,9 +99,9 @@ def accept_old_paths(app: Flask) -> None:
                 app.add_url_rule(old + rule.rule.removeprefix(new), rule.endpoint, methods=methods - {"OPTIONS"})
 
 
-def _put(renamed: dict[str, Any], name: str, value: Any) -> None:
+def _put(renamed: dict[str, Any], name: str, value: Any, given: str) -> None:
     if name in renamed and _meaning(name, renamed[name]) != _meaning(name, value):
-        raise InvalidInput(fields={name: "Given under two names that disagree."})
+        raise InvalidInput(fields={given: f"{name} is given under two names that disagree."})
     renamed[name] = value
 
 

@@ -25,9 +25,13 @@ class NotAllowed(ValueError):
 
 
 class FieldErrors:
-    """Messages by field; `refuse` ends the request if there are any."""
+    """Messages by field; `refuse` ends the request if there are any.
+
+    `sent`: by which name a field was sent, where that was an alias.
+    """
 
     def __init__(self) -> None:
+        self.sent: dict[str, str] = {}
         self.fields: dict[str, str] = {}
         self.allowed: dict[str, list[str]] = {}
 
@@ -49,8 +53,11 @@ class FieldErrors:
     def refuse(self) -> None:
         """Raise InvalidInput if anything was wrong."""
         if self.fields:
-            details: dict[str, Any] = {"fields": self.fields}
-            raise InvalidInput(None, **(details | {"allowed": self.allowed} if self.allowed else details))
+            details: dict[str, Any] = {"fields": self._as_sent(self.fields)}
+            raise InvalidInput(None, **(details | ({"allowed": self._as_sent(self.allowed)} if self.allowed else {})))
+
+    def _as_sent(self, told: dict[str, Value]) -> dict[str, Value]:
+        return {self.sent.get(field, field): what for field, what in told.items()}
 
 
 def fit(value: dict[str, Any], shape: type[Shape], errors: FieldErrors) -> Shape:

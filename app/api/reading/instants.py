@@ -10,6 +10,11 @@ RFC_3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.(?P<fraction>[0-9]+))?(?:[Zz]|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3]):(?P<minutes>[0-5][0-9]))"
 )
+# What is taken, for the OpenAPI document, but for the very first and last hours.
+INSTANT_PATTERN = (
+    r"^(19[7-9]\d|[2-8]\d{3}|9[0-8]\d{2}|99[0-8]\d|999[0-8])-\d\d-\d\d[Tt]\d\d:\d\d:[0-5]\d"
+    r"(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)$"
+)
 EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 MICROSECOND_DIGITS = 6

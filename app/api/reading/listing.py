@@ -11,9 +11,10 @@ from uuid import UUID
 from flask import request
 
 from app.api.openapi.operation import parameter
+from app.api.openapi.schemas import TYPE_NAME
 from app.api.reading.aliases import state_word
 from app.api.reading.field_errors import FieldErrors, NotAllowed
-from app.api.reading.instants import read_instant
+from app.api.reading.instants import INSTANT_PATTERN, read_instant
 from app.api.reading.requests import query, type_reader
 from app.ledger.listing import Filter
 from app.task import TaskState
@@ -21,27 +22,26 @@ from app.task import TaskState
 if TYPE_CHECKING:
     from app.task_types import TaskTypes
 
-HEX_DIGITS_OF_AN_ID = 32
 MOST_TASKS, USUAL_TASKS = 1000, 100
 ORDERS = {"execute_at,id": False, "execute_at": False, "-execute_at": True}
-ID_BEGINNING = re.compile(r"(?=(?:-?[0-9a-fA-F]){4})[0-9a-fA-F-]{4,36}")
+ID_BEGINNING = re.compile(r"(-?[0-9a-fA-F]){4,32}-?")
 LIMIT = re.compile(r"[0-9]{1,4}")
-INSTANT = {"type": "string", "format": "date-time"}
+INSTANT = {"type": "string", "format": "date-time", "pattern": INSTANT_PATTERN}
 
 PARAMETERS: dict[str, dict[str, Any]] = {
     "state": parameter(
         {"type": "array", "items": {"$ref": "#/components/schemas/TaskState"}},
         "Repeats or takes commas. Deleted tasks are listed only when asked for.",
     ),
-    "type": parameter({"type": "array", "items": {"type": "string"}}, "Repeats or takes commas."),
+    "type": parameter({"type": "array", "items": TYPE_NAME}, "Repeats or takes commas."),
     "since": parameter(INSTANT, "execute_at not before this instant; write `+` as %2B."),
     "until": parameter(INSTANT, "execute_at before this instant."),
     "q": parameter(
-        {"type": "string", "minLength": 4, "maxLength": 36}, "The beginning of an id, at least 4 hex digits."
+        {"type": "string", "pattern": f"^{ID_BEGINNING.pattern}$"}, "The beginning of an id, at least 4 hex digits."
     ),
     "order": parameter({"enum": list(ORDERS), "default": "execute_at,id"}, "By time, or latest first."),
     "limit": parameter({"type": "integer", "minimum": 1, "maximum": MOST_TASKS, "default": USUAL_TASKS}, "Page size."),
-    "cursor": parameter({"type": "string"}, "`next_cursor` of the page before, with the same filters."),
+    "cursor": parameter({"type": "string", "minLength": 1}, "`next_cursor` of the page before, with the same filters."),
 }
 
 
@@ -94,9 +94,9 @@ def _state(word: str) -> TaskState:
 
 
 def _id_range(text: str) -> tuple[UUID, UUID]:
-    digits = text.replace("-", "")
-    if not ID_BEGINNING.fullmatch(text) or len(digits) > HEX_DIGITS_OF_AN_ID:
+    if not ID_BEGINNING.fullmatch(text):
         raise ValueError("Must be the beginning of an id, at least 4 hex digits.")
+    digits = text.replace("-", "")
     return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
 
 

@@ -44,7 +44,7 @@ def new_task(asked: shapes.NewTask, types: TaskTypes, errors: FieldErrors) -> Ne
         delay_s=None if asked.delay_s is UNSET else asked.delay_s,
         payload=payload,
         timeout_s=float(kind.timeout_s if asked.timeout_s is UNSET else asked.timeout_s),
-        max_attempts=kind.max_attempts if asked.max_attempts is UNSET else asked.max_attempts,
+        max_attempts=kind.max_attempts if asked.max_attempts is UNSET else int(asked.max_attempts),
         created_by=caller_id(),
     )
 

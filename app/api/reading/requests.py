@@ -9,7 +9,7 @@ from uuid import UUID
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 
-from app.api.reading.aliases import rename_fields, rename_filters
+from app.api.reading.aliases import rename_fields, rename_filters, sent_fields, sent_filters
 from app.api.reading.field_errors import FieldErrors, NotAllowed, Shape, fit
 from app.api.reading.strict_json import read_object
 from app.api.shapes import LONGEST_WAIT_S
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 MOST_BODY_BYTES = 128 * 1024
 LARGEST_BODY_BYTES = 512 * 1024  # of all calls
 ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-SECONDS = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
+SECONDS = re.compile(r"[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
 
 def read_id(text: str) -> UUID:
@@ -41,7 +41,9 @@ def read_body(shape: type[Shape], errors: FieldErrors, *, limit: int = MOST_BODY
     """
     if not _says_json(request.headers.get("Content-Type", "")) or "Content-Encoding" in request.headers:
         raise UnsupportedMedia
-    return fit(rename_fields(read_object(_read_bytes(limit))), shape, errors)
+    given = read_object(_read_bytes(limit))
+    errors.sent = sent_fields(given)
+    return fit(rename_fields(given), shape, errors)
 
 
 def read_whole(shape: type[Shape], *, limit: int = MOST_BODY_BYTES) -> Shape:
@@ -103,7 +105,9 @@ def read_wait(text: str) -> float:
 
 def query(known: tuple[str, ...], errors: FieldErrors) -> Query:
     """The query parameters of this request."""
-    return Query(rename_filters(dict(request.args.lists())), known, errors)
+    given = dict(request.args.lists())
+    errors.sent = sent_filters(given)
+    return Query(rename_filters(given), known, errors)
 
 
 def _read_bytes(limit: int) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from msgspec import UNSET
+
 from app.api.reading.requests import type_reader
 from app.api.services import services
 from app.api.waiting import look_until
@@ -26,7 +28,7 @@ def read_types(asked: shapes.ClaimNext, errors: FieldErrors) -> list[str]:
 
 def claim_next(asked: shapes.ClaimNext, types: list[str]) -> list[Lease]:
     """What was won, the one due earliest first; nothing when the wait was over before."""
-    limit = asked.limit if isinstance(asked.limit, int) else 1
+    limit = 1 if asked.limit is UNSET else int(asked.limit)
     return look_until(
         lambda: lease_due(services().engine, worker_id=asked.worker_id, types=types, limit=limit),
         bool,

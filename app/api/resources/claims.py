@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import orjson
+from msgspec import UNSET
 
 from app.api import shapes
 from app.api.answers import heartbeat_fields, json_answer, lease_fields, nothing
 from app.api.every_request import name_task
 from app.api.openapi.operation import Operation, parameter
 from app.api.openapi.resource import TASK, Resource
+from app.api.openapi.schemas import TYPE_NAME
 from app.api.reading.field_errors import FieldErrors
 from app.api.reading.requests import LARGEST_BODY_BYTES, query, read_body, read_id, read_whole, type_reader
 from app.api.resources.claiming import claim_next, read_types
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 claims = Resource("Claims", __name__, "For workers of your own, in any language: take tasks, hand in results.")
 
 MOST_RESULT_BYTES = 256 * 1024
-TYPE = parameter({"type": "string"}, "Only tasks of this type.")
+TYPE = parameter(TYPE_NAME, "Only tasks of this type.")
 HOLDING = (TaskNotFound, ClaimLost)
 
 
@@ -71,7 +73,7 @@ def claim() -> Response:
     won = claim_next(asked, kinds)
     if not won:
         return nothing()
-    if isinstance(asked.limit, int):
+    if asked.limit is not UNSET:
         return json_answer({"tasks": [lease_fields(lease) for lease in won]})
     name_task(won[0].task.id)
     return json_answer(lease_fields(won[0]))

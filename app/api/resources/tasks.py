@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 tasks = Resource("Tasks", __name__, "Create tasks, look at them, delete them before they run.")
 
 WAIT_S = parameter({"type": "number", "minimum": 0, "maximum": 30, "default": 0}, "Wait so long for a final state.")
-PREFER = parameter({"enum": ["return=minimal", "return=representation"]}, "`return=minimal`: 204, no body.")
+PREFER = parameter({"type": "string"}, "`return=minimal`: 204, no body. What is not understood is ignored (RFC 7240).")
 
 
 @tasks.operation(

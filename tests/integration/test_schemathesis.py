@@ -1,0 +1,120 @@
+"""Schemathesis asks everything that the OpenAPI document allows, and much that it forbids; all its checks are on."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import schemathesis
+from schemathesis.config import SchemathesisConfig
+from schemathesis.engine import events, from_schema
+
+from app.api import create_app
+from app.api.services import KEY
+from app.config import read_settings
+from app.task_types import load_task_types
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from flask import Flask
+    from redis import Redis
+    from sqlalchemy import Engine
+
+CONFIG = """
+seed = 1
+continue-on-failure = true
+
+[generation]
+max-examples = 60
+deterministic = true
+database = "none"
+# JSON Schema has no word for "no NUL in any text"; the tables of bad input have them.
+allow-x00 = false
+
+[checks]
+enabled = true
+
+# PUT is what an earlier system calls POST here: promised, and kept out of the document on purpose.
+[[operations]]
+include-path = "/tasks"
+checks.unsupported_method.enabled = false
+checks.allow_header_conformance.enabled = false
+"""
+CHECKS = {
+    "not_a_server_error",
+    "status_code_conformance",
+    "content_type_conformance",
+    "response_headers_conformance",
+    "response_schema_conformance",
+    "negative_data_rejection",
+    "positive_data_acceptance",
+    "unsupported_method",
+    "use_after_free",
+    "ensure_resource_availability",
+}
+
+
+@pytest.fixture
+def application(servers: dict[str, str], engine: Engine, redis: Redis) -> Iterator[Flask]:
+    """The service as delivered, with a type for outside workers. Nobody waits in it: it is as if it were to end."""
+    settings = read_settings(servers | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error"})
+    app = create_app(settings, load_task_types(settings))
+    app.extensions[KEY].stopping.set()
+    yield app
+    app.extensions[KEY].engine.dispose()
+    app.extensions[KEY].redis.close()
+
+
+@pytest.mark.timeout(300)
+def test_the_service_does_what_its_document_says(application: Flask, capsys: pytest.CaptureFixture[str]) -> None:
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", application, config=SchemathesisConfig.from_str(CONFIG))
+    statuses, checks, failures = run(schema)
+    with capsys.disabled():
+        print(f"\nSchemathesis: {statuses.total()} requests, {told(statuses)}; {checks.total()} checks")  # noqa: T201
+    assert not failures, "\n\n".join(failures.values())
+    assert set(checks) >= CHECKS
+    assert statuses.total() > 500
+
+
+@schemathesis.hook("before_call")
+def without_made_up_cursors(context: Any, case: Any, kwargs: Any) -> None:
+    """Only the service can make one: a text of the right shape is refused rightly."""
+    if case.query and isinstance(case.query.get("cursor"), str) and case.query["cursor"]:
+        del case.query["cursor"]
+
+
+def run(schema: Any) -> tuple[Counter[int], Counter[str], dict[Any, str]]:
+    """Every answer by status, every check by name, and one example of each failure."""
+    statuses: Counter[int] = Counter()
+    checks: Counter[str] = Counter()
+    failures: dict[Any, str] = {}
+    for event in from_schema(schema).execute():
+        if isinstance(event, events.NonFatalError | events.FatalError):
+            failures[event.id] = str(event)
+        if not isinstance(event, events.ScenarioFinished):
+            continue
+        statuses.update(each.response.status_code for each in event.recorder.interactions.values() if each.response)
+        for case, check in ((case, check) for case, done in event.recorder.checks.items() for check in done):
+            checks[check.name] += 1
+            if check.failure_info:
+                failure, sent = check.failure_info.failure, event.recorder.interactions.get(case)
+                failures.setdefault((check.name, event.label, failure.title), f"{check.name}: {failure}\n{show(sent)}")
+    return statuses, checks, failures
+
+
+def show(sent: Any) -> str:
+    """A request and its answer, for people."""
+    if sent is None:
+        return ""
+    answer = f"{sent.response.status_code} {sent.response.content[:500]!r}" if sent.response else "no answer"
+    return f"{sent.request.method} {sent.request.uri} {sent.request.body!r}\n{answer}"
+
+
+def told(statuses: Counter[int]) -> str:
+    """How many answers there were of each class."""
+    classes = Counter({f"{status // 100}xx": 0 for status in statuses})
+    for status, count in statuses.items():
+        classes[f"{status // 100}xx"] += count
+    return ", ".join(f"{count} {name}" for name, count in sorted(classes.items()))
