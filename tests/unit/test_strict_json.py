@@ -81,3 +81,29 @@ def test_a_name_given_twice_is_named() -> None:
     with pytest.raises(InvalidInput) as refused:
         read_object(b'{"type": "foo", "type": "bar"}')
     assert refused.value.details == {"fields": {"type": "Given twice."}}
+
+
+PLACES = {
+    b'{"a": {"b": [1, {"c": 18446744073709551616}]}}': "a.b[1].c",
+    b'{"a": {"b": 1, "b": 2}}': "a.b",
+    b'{"a": ["\\u0000"]}': "a[0]",
+    b'{"a": {"\\u0000": 1}}': "a.\0",
+    b'{"a": -1e400}': "a",
+    b"[1e400]": "[0]",
+    b"1e400": "body",
+    b"[]": "body",
+    b'{"a": 1e400, "b": ' + b"[" * 50_000 + b"]" * 50_000 + b"}": "body",
+    b'{"a": {"a": 1e400, "a": 1e400}, "b": 1e400}': "a.a",
+}
+
+
+@pytest.mark.parametrize(("raw", "place"), PLACES.items(), ids=range(len(PLACES)))
+def test_what_cannot_be_kept_is_named_by_its_place(raw: bytes, place: str) -> None:
+    with pytest.raises(InvalidInput) as refused:
+        read_object(raw)
+    assert list(refused.value.details["fields"]) == [place]
+
+
+def test_a_number_too_large_before_broken_json_is_not_json() -> None:
+    with pytest.raises(NotJson):
+        read_object(b'{"a": 1e400,')

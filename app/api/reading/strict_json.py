@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
+from app.api.reading.misfits import Misfit, find_misfit
 from app.errors import InvalidInput, NotJson
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 DEEPEST = 32
 SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
 LONGEST_INTEGER = len(str(SMALLEST_INTEGER))
-SHOWN = 100
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
@@ -19,73 +22,82 @@ def read_object(raw: bytes) -> dict[str, Any]:
 
     Raises:
         NotJson: not UTF-8, not JSON; NaN and Infinity are not JSON.
-        InvalidInput: duplicate names, numbers beyond 64 bit, NUL, lone surrogates, too deep, not an object.
+        InvalidInput: duplicate names, numbers beyond 64 bit, NUL, lone surrogates, too deep, not an object; says where.
     """
     try:
-        value = DECODER.decode(raw.decode("utf-8"))
-    except RecursionError:
-        raise InvalidInput(f"Nested deeper than {DEEPEST} levels.") from None
-    except ValueError as wrong:
-        raise NotJson(_where(wrong)) from None
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        raise NotJson("The body is not UTF-8.") from None
+    try:
+        value = _decode(DECODER, text)
+    except _MisfitFound:
+        _refuse_misfits(_decode(FINDER, text))
+        raise InvalidInput from None
     if not isinstance(value, dict):
-        raise InvalidInput("The body must be a JSON object.")
-    # Both can only be there if the text says so: most bodies are spared the walk.
+        raise InvalidInput(fields={"body": "Must be a JSON object."})
+    # Neither broken texts nor depth can be there unless the bytes say so: most bodies are spared the walk.
     if b"\\u" in raw or raw.count(b"{") + raw.count(b"[") > DEEPEST:
-        _inspect(value, 1)
+        _refuse_misfits(value)
     return value
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+class _MisfitFound(Exception):
+    """Something is there that cannot be kept: read once more, to say where."""
+
+
+def _decode(decoder: json.JSONDecoder, text: str) -> Any:
+    try:
+        return decoder.decode(text)
+    except RecursionError:
+        raise InvalidInput(fields={"body": f"Nested deeper than {DEEPEST} levels."}) from None
+    except json.JSONDecodeError as wrong:
+        raise NotJson(f"Not JSON at line {wrong.lineno}, column {wrong.colno}.") from None
+
+
+def _refuse_misfits(value: Any) -> None:
+    if found := find_misfit(value, deepest=DEEPEST):
+        place, message = found
+        raise InvalidInput(fields={place: message})
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> Any:
     read = dict(pairs)
     if len(read) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        raise InvalidInput(fields={twice[:SHOWN]: "Given twice."})
+        return Misfit("Given twice.", name=twice)
     return read
 
 
-def _integer(text: str) -> int:
+def _integer(text: str) -> Any:
     if len(text) <= LONGEST_INTEGER and SMALLEST_INTEGER <= (number := int(text)) <= LARGEST_INTEGER:
         return number
-    raise InvalidInput(f"An integer does not fit into 64 bits: {text[:SHOWN]}")
+    return Misfit("An integer must fit into 64 bits.")
 
 
-def _fraction(text: str) -> float:
+def _fraction(text: str) -> Any:
     number = float(text)
-    if not math.isfinite(number):
-        raise InvalidInput(f"A number is too large: {text[:SHOWN]}")
-    return number
+    return number if math.isfinite(number) else Misfit("The number is too large.")
 
 
 def _constant(name: str) -> NoReturn:
     raise NotJson(f"{name} is not JSON.")
 
 
-def _inspect(value: Any, depth: int) -> None:
-    if depth > DEEPEST and isinstance(value, (dict, list)):
-        raise InvalidInput(f"Nested deeper than {DEEPEST} levels.")
-    if isinstance(value, str):
-        _inspect_text(value)
-    elif isinstance(value, dict):
-        for name, inner in value.items():
-            _inspect_text(name)
-            _inspect(inner, depth + 1)
-    elif isinstance(value, list):
-        for inner in value:
-            _inspect(inner, depth + 1)
+def _strictly(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    def read(given: Any) -> Any:
+        value = hook(given)
+        if value.__class__ is Misfit:
+            raise _MisfitFound
+        return value
 
-
-def _inspect_text(text: str) -> None:
-    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
-        raise InvalidInput("A text contains a NUL character or half a surrogate pair.")
-
-
-def _where(wrong: ValueError) -> str:
-    if isinstance(wrong, json.JSONDecodeError):
-        return f"Not JSON at line {wrong.lineno}, column {wrong.colno}."
-    return "The body is not UTF-8."
+    return read
 
 
 DECODER = json.JSONDecoder(
-    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
+    object_pairs_hook=_strictly(_pairs),
+    parse_int=_strictly(_integer),
+    parse_float=_strictly(_fraction),
+    parse_constant=_constant,
 )
+FINDER = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_integer, parse_float=_fraction, parse_constant=_constant)

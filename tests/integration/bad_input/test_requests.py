@@ -1,0 +1,180 @@
+"""Paths, methods, headers and sizes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.integration.asking import NOBODY, body, create
+from tests.integration.bad_input.cases import GOOD, JSON, Case, check, unsupported
+
+if TYPE_CHECKING:
+    from flask.testing import FlaskClient
+    from sqlalchemy import Engine
+
+LIMIT = 131072
+
+
+def nowhere(path: str, method: str = "GET") -> Case:
+    """404: nothing is there."""
+    return Case(status=404, problem="not-found", method=method, path=path, content_type=None)
+
+
+def nobody(task_id: str, method: str = "GET", rest: str = "") -> Case:
+    """404: there is no such task."""
+    return Case(status=404, problem="task-not-found", method=method, path=f"/tasks/{task_id}{rest}", content_type=None)
+
+
+def wrong(method: str, path: str, **more: Any) -> Case:
+    """405."""
+    return Case(status=405, problem="method-not-allowed", method=method, path=path, content_type=None, **more)
+
+
+def large(**more: Any) -> Case:
+    """413."""
+    return Case(status=413, problem="body-too-large", **more)
+
+
+CASES = {
+    "nothing there": nowhere("/nope"),
+    "the root twice": nowhere("//tasks"),
+    "a slash at the end": nowhere("/tasks/"),
+    "too deep": nowhere("/tasks/x/y/z"),
+    "up and out": nowhere("/static/../app.py"),
+    "up and out, encoded": nowhere("/static/%2e%2e/%2e%2e/config.py"),
+    "up and out, encoded slashes": nowhere("/static/..%2f..%2fconfig.py"),
+    "a NUL in a file": nowhere("/static/%00"),
+    "a file that is not there": nowhere("/static/nope.js"),
+    "a NUL": nowhere("/%00"),
+    "no UTF-8": nowhere("/%ff"),
+    "a surrogate": nowhere("/%ed%a0%80"),
+    "a broken escape": nowhere("/%zz"),
+    "10,000 long": nowhere("/" + "a" * 10_000),
+    "another letter case": nowhere("/Tasks"),
+    "a deeper posting": nowhere("/tasks/x/y/z", "POST"),
+    "no problem of this name": nowhere("/problems/nope"),
+    "an id too short": nobody("1"),
+    "an id with a NUL": nobody("%00"),
+    "an id in braces": nobody(f"%7B{NOBODY}%7D"),
+    "an id without hyphens": nobody(NOBODY.replace("-", "")),
+    "an id too long": nobody(NOBODY + "0"),
+    "an id with a newline": nobody(NOBODY + "%0a"),
+    "an id of a urn": nobody(f"urn:uuid:{NOBODY}"),
+    "an id with an encoded slash": nowhere(f"/tasks/{NOBODY}%2F"),
+    "an id no UTF-8": nobody("%ff%fe"),
+    "an id of an emoji": nobody("%F0%9F%98%80"),
+    "an id of SQL": nobody("1'%20OR%20'1'='1"),
+    "an id of nobody": nobody(NOBODY),
+    "deleting no id": nobody("1", "DELETE"),
+    "deleting nobody": nobody(NOBODY, "DELETE"),
+    "TRACE": wrong("TRACE", "/tasks"),
+    "CONNECT": wrong("CONNECT", "/tasks"),
+    "PROPFIND": wrong("PROPFIND", "/tasks"),
+    "BREW": wrong("BREW", f"/tasks/{NOBODY}"),
+    "a method of 5,000": wrong("A" * 5000, "/health"),
+    "a method said in a header": Case(
+        status=404, problem="task-not-found", method="GET", path=f"/tasks/{NOBODY}", content_type=None,
+        headers={"X-HTTP-Method-Override": "DELETE"},
+    ),
+    "PATCH of all": wrong("PATCH", "/tasks"),
+    "DELETE of all": wrong("DELETE", "/tasks"),
+    "PUT of one": wrong("PUT", f"/tasks/{NOBODY}"),
+    "POST of one": wrong("POST", f"/tasks/{NOBODY}", body=GOOD),
+    "GET of a claim": wrong("GET", "/tasks/claim"),
+    "DELETE of the next": wrong("DELETE", "/tasks/next"),
+    "POST of the document": wrong("POST", "/openapi.json"),
+    "no content type": unsupported(content_type=None),
+    "an empty content type": unsupported(content_type=""),
+    "text": unsupported(content_type="text/plain"),
+    "a form": unsupported(content_type="application/x-www-form-urlencoded"),
+    "files": unsupported(content_type="multipart/form-data; boundary=x"),
+    "JSON's neighbours": unsupported(content_type="application/jsonx"),
+    "JSON text": unsupported(content_type="text/json"),
+    "problems": unsupported(content_type="application/problem+json"),
+    "two types": unsupported(content_type="application/json, text/plain"),
+    "JSON in UTF-16": unsupported(content_type="application/json; charset=utf-16"),
+    "JSON in Latin 1": unsupported(content_type="application/json; charset=iso-8859-1"),
+    "JSON with a parameter": unsupported(content_type="application/json; a=b"),
+    "a type with a NUL": unsupported(put={"CONTENT_TYPE": "application/json\0"}),
+    "no type at all": unsupported(content_type="a;b"),
+    "gzip": unsupported(headers={"Content-Encoding": "gzip"}),
+    "brotli": unsupported(headers={"Content-Encoding": "br"}),
+    "identity": unsupported(headers={"Content-Encoding": "identity"}),
+    "an encoding that is empty": unsupported(headers={"Content-Encoding": ""}),
+    "a body over the limit": large(body=GOOD + b" " * LIMIT),
+    "a body far over the limit": large(body=b" " * (5 * LIMIT)),
+    "a chunked body over the limit": large(body=GOOD + b" " * LIMIT, chunked=True),
+    "a chunked body far over the limit": large(body=b" " * (5 * LIMIT), chunked=True),
+    "a length over the limit": large(body=b"", put={"CONTENT_LENGTH": "200000"}),
+    "a length of 2^64": large(body=b"", put={"CONTENT_LENGTH": str(2**64)}),
+    "a chunked body that is no JSON": Case(status=400, problem="not-json", body=b"{", chunked=True),
+    "a chunked body of nothing": Case(status=400, problem="not-json", body=b"", chunked=True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
+def test_a_request_that_nobody_takes_is_refused(client: FlaskClient, engine: Engine, case: Case) -> None:
+    check(case, client, engine)
+
+
+HARMLESS = [
+    {"X-Request-ID": "a\0b"},
+    {"X-Request-ID": "\xff" * 1000},
+    {"Prefer": ";;;=,return"},
+    {"Prefer": "return=nonsense, wait=x"},
+    {"Prefer": "\xff\0"},
+    {"Accept": "text/html"},
+    {"Accept": "\0"},
+    {"Cookie": "session=\0; =;;" + "a=b; " * 1000},
+    {"Authorization": "Bearer"},
+    {"If-Match": "nonsense"},
+    {"Range": "bytes=-1"},
+    {"If-Modified-Since": "yesterday"},
+    {"Host": "a b\xff/"},
+    {"X-Forwarded-For": "' OR 1=1"},
+    {"Expect": "nonsense"},
+    {"X-Large": "x" * 300_000},
+]
+
+
+@pytest.mark.parametrize("headers", HARMLESS, ids=range(len(HARMLESS)))
+def test_headers_that_say_nothing_we_know_do_no_harm(client: FlaskClient, headers: dict[str, str]) -> None:
+    put = {"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()}
+    task = create(client)
+    answer = client.get(f"/tasks/{task['id']}", environ_overrides=put)
+    assert (answer.status_code, body(answer)) == (200, {name: task[name] for name in task if name != "task_id"})
+    assert client.delete(f"/tasks/{task['id']}", environ_overrides=put).status_code == 200
+
+
+@pytest.mark.parametrize("method", ["get", "Get"])
+def test_a_method_in_another_letter_case_is_understood(client: FlaskClient, method: str) -> None:
+    assert client.get("/tasks", environ_overrides={"REQUEST_METHOD": method}).status_code == 200
+
+
+@pytest.mark.parametrize("kind", [JSON, "Application/JSON", "application/json; charset=UTF-8", "application/json;"])
+def test_json_may_say_that_it_is_utf_8(client: FlaskClient, kind: str) -> None:
+    assert client.post("/tasks", data=GOOD, content_type=kind).status_code == 201
+
+
+def test_a_body_just_within_the_limit_is_read(client: FlaskClient) -> None:
+    assert client.post("/tasks", data=GOOD.ljust(LIMIT), content_type=JSON).status_code == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allow"),
+    [
+        ("PATCH", "/tasks", "GET, HEAD, OPTIONS, POST, PUT"),
+        ("POST", f"/tasks/{NOBODY}", "DELETE, GET, HEAD, OPTIONS"),
+        ("GET", "/tasks/claim", "OPTIONS, POST"),
+        ("DELETE", "/tasks/next", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/health", "GET, HEAD, OPTIONS"),
+        ("POST", "/openapi.json", "GET, HEAD, OPTIONS"),
+    ],
+)
+def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient, method: str, path: str, allow: str) -> None:
+    assert client.open(path, method=method).headers["Allow"] == allow
+
+
+def test_browsers_ask_for_an_icon_on_their_own(client: FlaskClient) -> None:
+    assert client.get("/favicon.ico").status_code == 204
