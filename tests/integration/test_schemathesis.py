@@ -13,7 +13,7 @@ from schemathesis.engine import events, from_schema
 from app.api import create_app
 from app.api.services import KEY
 from app.config import read_settings
-from app.task_types import load_task_types
+from app.task_types import TaskType, TaskTypes, load_task_types
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +27,7 @@ seed = 1
 continue-on-failure = true
 
 [generation]
-max-examples = 60
+max-examples = 40
 deterministic = true
 database = "none"
 # JSON Schema has no word for "no NUL in any text"; the tables of bad input have them.
@@ -60,11 +60,16 @@ CHECKS = {
 def application(servers: dict[str, str], engine: Engine, redis: Redis) -> Iterator[Flask]:
     """The service as delivered, with a type for outside workers. Nobody waits in it: it is as if it were to end."""
     settings = read_settings(servers | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error"})
-    app = create_app(settings, load_task_types(settings))
+    app = create_app(settings, TaskTypes(each for each in load_task_types(settings) if is_delivered(each)))
     app.extensions[KEY].stopping.set()
     yield app
     app.extensions[KEY].engine.dispose()
     app.extensions[KEY].redis.close()
+
+
+def is_delivered(kind: TaskType) -> bool:
+    """Not one that other tests declare: their payloads have schemas, which the document leaves to `GET /types`."""
+    return kind.external or getattr(kind.handler, "__module__", "").startswith("workers.")
 
 
 @pytest.mark.timeout(300)
@@ -79,10 +84,21 @@ def test_the_service_does_what_its_document_says(application: Flask, capsys: pyt
 
 
 @schemathesis.hook("before_call")
-def without_made_up_cursors(context: Any, case: Any, kwargs: Any) -> None:
-    """Only the service can make one: a text of the right shape is refused rightly."""
+def ask_nothing_that_the_document_cannot_forbid(context: Any, case: Any, kwargs: Any) -> None:
+    """Cursors that only the service can make; integers beyond 64 bit somewhere inside of what may be any JSON."""
     if case.query and isinstance(case.query.get("cursor"), str) and case.query["cursor"]:
         del case.query["cursor"]
+    if isinstance(case.body, dict):
+        case.body |= {name: within_64_bits(case.body[name]) for name in ("payload", "result") if name in case.body}
+
+
+def within_64_bits(value: Any) -> Any:
+    """The same with smaller integers."""
+    if isinstance(value, dict):
+        return {name: within_64_bits(inner) for name, inner in value.items()}
+    if isinstance(value, list):
+        return [within_64_bits(inner) for inner in value]
+    return value % 2**63 if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def run(schema: Any) -> tuple[Counter[int], Counter[str], dict[Any, str]]:
