@@ -27,6 +27,7 @@ OPEN = {
     "/openapi.json",
     "/problems/",
     "/problems/<slug>",
+    "/favicon.ico",
     "/static/<path:filename>",
     "/sign-in",
     "/sign-out",

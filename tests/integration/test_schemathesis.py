@@ -9,11 +9,13 @@ import pytest
 import schemathesis
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
+from schemathesis.transport.wsgi import WSGITransport
 
 from app.api import create_app
 from app.api.services import KEY
 from app.config import read_settings
 from app.task_types import TaskType, TaskTypes, load_task_types
+from tests.integration.keys import PASSWORD, make_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,6 +35,9 @@ database = "none"
 # JSON Schema has no word for "no NUL in any text"; the tables of bad input have them.
 allow-x00 = false
 
+[auth.openapi.key]
+bearer = "{key}"
+
 [checks]
 enabled = true
 
@@ -41,6 +46,11 @@ enabled = true
 include-path = "/tasks"
 checks.unsupported_method.enabled = false
 checks.allow_header_conformance.enabled = false
+
+# They need no key, so none is sent; and who sends none is told 401 of whatever is not there, methods included.
+[[operations]]
+include-path = ["/health", "/ready"]
+checks.unsupported_method.enabled = false
 """
 CHECKS = {
     "not_a_server_error",
@@ -53,18 +63,33 @@ CHECKS = {
     "unsupported_method",
     "use_after_free",
     "ensure_resource_availability",
+    "ignored_auth",
 }
 
 
 @pytest.fixture
 def application(servers: dict[str, str], engine: Engine, redis: Redis) -> Iterator[Flask]:
     """The service as delivered, with a type for outside workers. Nobody waits in it: it is as if it were to end."""
-    settings = read_settings(servers | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error"})
+    settings = read_settings(
+        servers | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error", "AUTH": "on", "SECRET_KEY": PASSWORD}
+    )
     app = create_app(settings, TaskTypes(each for each in load_task_types(settings) if is_delivered(each)))
     app.extensions[KEY].stopping.set()
     yield app
     app.extensions[KEY].engine.dispose()
     app.extensions[KEY].redis.close()
+
+
+@pytest.fixture
+def probes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it probes for ignored keys, Schemathesis 4.32 tells Werkzeug's client what only sockets understand."""
+    send = WSGITransport.send
+
+    def without_sockets(self: Any, case: Any, *, session: Any = None, **options: Any) -> Any:
+        of_sockets = {"max_redirects", "verify", "cert", "proxies"}
+        return send(self, case, session=session, **{name: options[name] for name in options.keys() - of_sockets})
+
+    monkeypatch.setattr(WSGITransport, "send", without_sockets)
 
 
 def is_delivered(kind: TaskType) -> bool:
@@ -73,8 +98,13 @@ def is_delivered(kind: TaskType) -> bool:
 
 
 @pytest.mark.timeout(300)
-def test_the_service_does_what_its_document_says(application: Flask, capsys: pytest.CaptureFixture[str]) -> None:
-    schema = schemathesis.openapi.from_wsgi("/openapi.json", application, config=SchemathesisConfig.from_str(CONFIG))
+@pytest.mark.usefixtures("probes")
+def test_the_service_does_what_its_document_says(
+    application: Flask, engine: Engine, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, secret = make_key(engine, "admin")
+    config = SchemathesisConfig.from_str(CONFIG.replace("{key}", secret))
+    schema = schemathesis.openapi.from_wsgi("/openapi.json", application, config=config)
     statuses, checks, failures = run(schema)
     with capsys.disabled():
         print(f"\nSchemathesis: {statuses.total()} requests, {told(statuses)}; {checks.total()} checks")  # noqa: T201

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 FOR_ANYBODY = frozenset(
     {
         "docs",
+        "favicon",
         "openapi",
         "static",
         "problem_pages.index",
