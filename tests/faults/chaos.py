@@ -87,6 +87,8 @@ class Run:
         outside = OutsideWorkers(self._book, self._witness.file, plan.seed)
         began_at = time.time()
         self._load(calm_tasks, [], plan.calm_s)
+        if plan.faults:
+            self.history.claims_lost = self._trail.claims_lost()
         calm = (began_at + plan.calm_s / 2, time.time() - RECOVERED_AFTER_S)
         self._load(plan.tasks - 2 * calm_tasks, timetable(plan), plan.seconds)
         self.history.healed_at = time.time()
@@ -96,6 +98,8 @@ class Run:
         self.history.calm = (calm, (self.history.final_at or time.time(), time.time()))
         for each in (self._creators, self._deleters, outside):
             each.stop()
+        if not plan.faults:
+            self.history.claims_lost = self._trail.claims_lost()
         self._collect()
 
     def _load(self, tasks: int, strikes: Sequence[Strike], seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 FINAL = {"succeeded", "failed", "cancelled", "deleted"}
 SHOWN = 5
+REPEATED_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,7 @@ def check(history: History, plan: Plan) -> list[Check]:
         *checks,
         Check("drained in time", list(_drained(history, plan.drained_within_s))),
         Check("on time while calm", late),
+        Check("delivered once while calm", list(_delivered_once(history))),
     ]
 
 
@@ -162,6 +165,16 @@ def _late(history: History, limit_ms: float) -> Iterator[str]:
     calm = calm_lateness(history)
     if calm and percentile(calm, 99) > limit_ms:
         yield f"p99 {percentile(calm, 99):.0f} ms; {limit_ms:g} ms are allowed"
+
+
+def _delivered_once(history: History) -> Iterator[str]:
+    """Deletions may win against a delivery; a few more, when the first feeding met the first tasks."""
+    began_at = min((each.began_at for each in history.faults), default=math.inf)
+    asked = [each for each in history.answers if each.sent_at < began_at]
+    created, deleted = (sum(1 for each in asked if each.act == act) for act in ("create", "delete"))
+    allowed = deleted + max(5, created * REPEATED_SHARE)
+    if history.claims_lost > allowed:
+        yield f"{history.claims_lost} claims of {created} tasks were in vain, {deleted} deletions explain some"
 
 
 SAFETY: dict[str, Callable[[Facts], Iterator[str]]] = {

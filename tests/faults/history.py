@@ -84,6 +84,8 @@ class History:
     """When the last fault was over."""
     final_at: float | None = None
     """When every task created until then was final; None: never within patience."""
+    claims_lost: int = 0
+    """How many ids workers had asked for in vain before the first fault, or at the end if there was none."""
     calm: tuple[tuple[float, float], ...] = ()
     """Stretches in which nothing was broken, nor had been shortly before."""
     worker_dead_after_s: float = 15.0

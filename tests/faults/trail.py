@@ -44,6 +44,7 @@ SELECT id::text, type, state, extract(epoch FROM execute_at)::float8, attempt, m
        (payload ->> 'serial')::int, error ->> 'type'
 FROM tasks
 """
+CLAIMS_LOST = "SELECT coalesce(max(value), 0) FROM counters WHERE name = 'claims_lost'"
 UNFINISHED = "SELECT count(*) FROM tasks WHERE state IN ('scheduled', 'running')"
 
 
@@ -64,6 +65,11 @@ class Trail:
             time.sleep(0.1)
             return None
         return None if row is None else int(row[0])
+
+    def claims_lost(self) -> int:
+        """How many ids workers asked for in vain, as they counted it themselves up to a second ago."""
+        ((value,),) = self._rows(CLAIMS_LOST)
+        return int(value)
 
     def changes(self) -> list[Change]:
         """All of them, in the order in which they were made."""

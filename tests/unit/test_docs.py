@@ -16,6 +16,7 @@ from app.task import TaskState
 from tests.faults.checker import check
 from tests.faults.history import History
 from tests.faults.kinds.table import TABLE
+from tests.faults.mutants.table import MUTANTS
 from tests.faults.plan import Plan
 
 ROOT = Path(__file__).parents[2]
@@ -150,6 +151,13 @@ def test_the_task_type_in_the_readme_can_be_declared() -> None:
         [sys.executable, "-c", f"{module}\n{check}"], capture_output=True, text=True, check=True, cwd=ROOT
     )
     assert ran.stdout.strip() == "{'said': 'Hello you, attempt 1'}"
+
+
+def test_the_page_of_faults_lists_every_mutant() -> None:
+    listed = [
+        (row[0].strip("`"), row[1], row[3], row[4]) for row in rows(section(FAULTS, "The harness is tested itself"))
+    ]
+    assert listed == [(each.name, ", ".join(each.processes), each.exposed_by, each.check) for each in MUTANTS]
 
 
 def test_the_page_of_faults_lists_every_kind_and_every_check() -> None:

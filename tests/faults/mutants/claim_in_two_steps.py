@@ -1,0 +1,34 @@
+"""The claim reads which tasks are free, and takes those."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+from app.ledger import claims
+from tests.faults.mutants.seeding import put_in, swap, text_without
+
+WINDOW_S = 0.3
+CHOOSE = """
+SELECT id::text, attempt FROM tasks
+WHERE id = ANY(%(ids)s::uuid[]) AND state = 'scheduled' AND type = ANY(%(types)s::text[])
+  AND coalesce(next_attempt_at, execute_at) <= clock_timestamp()
+"""
+
+
+def seed() -> None:
+    """Select, wait, update; as somebody writes it who has read the row into an object first."""
+    take = text_without("claim", "  AND state || '' = 'scheduled'\n").replace(
+        "attempt = attempt + 1", "attempt = (%(attempts)s::int[])[array_position(%(ids)s::uuid[], id)] + 1"
+    )
+    put_in(choose=CHOOSE, take=take)
+
+    def fetch(engine: Any, name: str, parameters: Any = None) -> Any:
+        if name != "claim":
+            return ours(engine, name, parameters)
+        chosen = ours(engine, "choose", parameters)
+        time.sleep(WINDOW_S)
+        read = {"ids": [row[0] for row in chosen], "attempts": [row[1] for row in chosen]}
+        return ours(engine, "take", {**parameters, **read})
+
+    ours = swap(claims, "fetch", fetch)

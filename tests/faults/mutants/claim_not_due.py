@@ -1,0 +1,12 @@
+"""The claim trusts the delivery about the time."""
+
+from __future__ import annotations
+
+from tests.faults.mutants.seeding import put_in, text_without
+
+DUE = "  AND coalesce(next_attempt_at, execute_at) <= clock_timestamp()\n"
+
+
+def seed() -> None:
+    """No look at the clock."""
+    put_in(claim=text_without("claim", DUE))

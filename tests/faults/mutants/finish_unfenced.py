@@ -1,0 +1,13 @@
+"""Whoever says how a task ended is believed."""
+
+from __future__ import annotations
+
+from tests.faults.mutants.seeding import put_in, text_without
+
+HELD = " AND task.claim_token = outcome.token AND task.state || '' = 'running'"
+IN_TIME = "\n  AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp())"
+
+
+def seed() -> None:
+    """No look at the claim."""
+    put_in(finish=text_without("finish", HELD, IN_TIME))

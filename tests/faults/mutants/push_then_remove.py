@@ -1,0 +1,43 @@
+"""The promoter pushes what is due onto RQ, and takes it off the schedule afterwards."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from app.schedule.schedule import Promoted, Schedule, schedule_key
+from tests.faults.mutants.seeding import swap
+from workers.promoter import Promoter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.schedule.schedule import Lane
+
+WINDOW_S = 0.02
+MOST = 500
+
+
+def seed() -> None:
+    """Two steps instead of one script."""
+
+    def promote(self: Schedule, lanes: Sequence[Lane], *, now: float, **_: Any) -> tuple[list[Promoted], float | None]:
+        taken, upcoming = [], []
+        for lane in lanes:
+            key = schedule_key(lane.type)
+            due: Any = self.redis.zrangebyscore(key, "-inf", now, start=0, num=MOST)
+            taken.append(Promoted(lane.type, [each.decode() for each in due], 0, 1))
+            first: Any = self.redis.zrangebyscore(key, f"({now}", "+inf", start=0, num=1, withscores=True)
+            upcoming += [score for _, score in first]
+        return taken, min(upcoming, default=None)
+
+    def send(self: Promoter, lanes: list[Lane], taken: list[Promoted]) -> bool:
+        sent: bool = send_ours(self, lanes, taken)
+        time.sleep(WINDOW_S)
+        for each in taken:
+            if each.ids:
+                self._redis.zrem(schedule_key(each.type), *each.ids)
+        return sent
+
+    swap(Schedule, "promote", promote)
+    send_ours = swap(Promoter, "_send", send)

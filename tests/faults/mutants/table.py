@@ -1,0 +1,72 @@
+"""Which bug is in which processes, what exposes it, and which check sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from local.procfile import read_procfile
+from tests.acceptance.processes import ROOT
+from tests.faults.mutants.web import MUTANT
+from tests.faults.plan import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FACTORY = "app.api.front:open_front"
+MODULES = {"worker": "workers.worker.__main__", "promoter": "workers.promoter", "sweeper": "workers.sweeper"}
+MIX = {"brief": 60.0, "aimed": 15.0, "long": 5.0, "threaded": 5.0, "stumble": 5.0, "outside": 10.0}
+# Claims whose answer was lost are settled after two of these, and all must be over long before the sweeper
+# settles what a living worker has forgotten.
+QUICK = {"DATABASE_TIMEOUT_S": "1"}
+PLAN = Plan(
+    seed=8,
+    tasks=300,
+    faults=8,
+    seconds=4,
+    calm_s=2,
+    kinds=("duplicates", "flush Redis", "fast clock", "answers to workers lost"),
+    mix=MIX,
+    processes={"web": 1, "promoter": 2, "worker": 2, "sweeper": 1, "scheduler": 0},
+    environment=QUICK,
+    drained_within_s=5,
+    calm_p99_ms=10_000,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A bug: the module that seeds it, and the run that shows it."""
+
+    name: str
+    processes: tuple[str, ...]
+    exposed_by: str
+    check: str
+    kinds: tuple[str, ...] = ()
+    mix: Mapping[str, float] = field(default_factory=lambda: MIX)
+
+    @property
+    def plan(self) -> Plan:
+        """Only the faults that expose it, in a service that has it."""
+        faults = PLAN.faults if self.kinds else 0
+        return replace(PLAN, kinds=self.kinds or None, faults=faults, mix=self.mix, commands=self._commands(),
+                       environment={**QUICK, MUTANT: self.name})  # fmt: skip
+
+    def _commands(self) -> dict[str, str]:
+        web = read_procfile(ROOT / "Procfile")["web"]
+        assert FACTORY in web
+        ours = {"web": web.replace(FACTORY, "tests.faults.mutants.web:open_front")}
+        ours |= {kind: f"python -m tests.faults.mutants {self.name} {module}" for kind, module in MODULES.items()}
+        return {kind: ours[kind] for kind in self.processes}
+
+
+MUTANTS = (
+    Mutant("no_sweeper", ("sweeper",), "flush Redis", "kept", ("flush Redis",)),
+    Mutant("claim_not_due", ("worker",), "fast clock", "not early", ("fast clock",)),
+    Mutant("claim_in_two_steps", ("worker",), "duplicates", "begun once", ("duplicates",)),
+    Mutant("delete_in_two_steps", ("web", "worker"), "aimed deletions", "deleted never ran", mix={"aimed": 1.0}),
+    Mutant("finish_unfenced", ("web", "worker"), "late hand-ins", "late hand-ins refused", mix={"outside": 1.0}),
+    Mutant("push_then_remove", ("promoter",), "two promoters", "delivered once while calm", mix={"brief": 1.0}),
+    Mutant("claim_again", ("worker",), "answers to workers lost", "kept", ("answers to workers lost",)),
+    Mutant("no_claim", ("worker",), "duplicates", "begun once", ("duplicates",)),
+)

@@ -1,0 +1,97 @@
+"""The claim is committed, and its answer lost on the way: the task is neither run on a guess nor lost."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from app.connections import connect_postgres
+from app.errors import LedgerAway
+from app.ledger import claims, tasks
+from app.task import TaskState
+from tests.acceptance.conditions import wait_until
+from tests.faults.network import Network
+from tests.integration.test_worker_parts import Parts
+from tests.making import ids, make
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from app.config import Settings
+    from app.operations import Operations
+    from app.schedule.schedule import Schedule
+    from app.task import Claim, Task
+    from app.task_types import TaskTypes
+
+ROUTE = "worker-postgres"
+PATIENCE_S = 20.0
+
+
+@pytest.fixture
+def network(settings: Settings) -> Iterator[Network]:
+    """The way from the worker to Postgres."""
+    with Network({ROUTE: settings.database_url}) as made:
+        yield made
+
+
+@pytest.fixture
+def remote(network: Network, settings: Settings) -> Iterator[Engine]:
+    """Postgres as the worker reaches it; one connection, open."""
+    engine = connect_postgres(msgspec.structs.replace(settings, database_url=network.url(ROUTE)), name="worker", pool=1)
+    assert claims.claimed_by(engine, [], claims.new_token()) == []
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def parts(remote: Engine, schedule: Schedule, types: TaskTypes) -> Parts:
+    """What receives envelopes, out there."""
+    return Parts(remote, schedule, types)
+
+
+def test_a_claim_whose_answer_is_lost_is_not_run_but_handed_back_and_runs_once(
+    network: Network, parts: Parts, engine: Engine, operations: Operations
+) -> None:
+    handed_back: list[Claim] = []
+    parts.lost._unused = handed_back.extend
+    made = make(operations, 2)
+    heard: list[BaseException] = []
+
+    def receive() -> None:
+        try:
+            parts.receiver.receive("noop", ids(made))
+        except LedgerAway as away:
+            heard.append(away)
+
+    network.become(ROUTE, "mute")
+    worker = threading.Thread(target=receive)
+    worker.start()
+    wait_until(lambda: states(engine, made) == {TaskState.RUNNING}, PATIENCE_S, "the claim is committed")
+    assert worker.is_alive()
+    network.become(ROUTE, "open")  # what was lost stays lost: the connection is torn
+    worker.join(PATIENCE_S)
+    assert heard
+    assert parts.slots.ran == []
+
+    parts.lost.settle()
+    assert sorted(each.id for each in handed_back) == sorted(ids(made))
+    claims.release(engine, [(each.id, each.token) for each in handed_back])
+    assert {(each.state, each.attempt) for each in now(engine, made)} == {(TaskState.SCHEDULED, 0)}
+    parts.receiver.receive("noop", ids(made))
+    parts.receiver.receive("noop", ids(made))
+    assert sorted(each.id for each in parts.slots.ran) == sorted(ids(made))
+
+
+def now(engine: Engine, made: list[Task]) -> list[Task]:
+    """These tasks as they are now."""
+    return [tasks.get(engine, each.id) for each in made]
+
+
+def states(engine: Engine, made: list[Task]) -> set[TaskState]:
+    """Their states."""
+    return {each.state for each in now(engine, made)}

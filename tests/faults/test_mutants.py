@@ -1,0 +1,23 @@
+"""The harness is tested itself: it sees each of eight bugs, and none where there is none."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from tests.faults.chaos import run_chaos
+from tests.faults.mutants.table import MUTANTS, PLAN, Mutant
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("mutant", MUTANTS, ids=[each.name for each in MUTANTS])
+def test_the_harness_sees_the_bug(mutant: Mutant) -> None:
+    report = run_chaos(mutant.plan)
+    assert mutant.check in {each.name for each in report.broken}, report.screen()
+
+
+@pytest.mark.timeout(300)
+def test_the_harness_sees_none_where_there_is_none() -> None:
+    report = run_chaos(replace(PLAN, drained_within_s=60))
+    assert report.ok, report.screen()
