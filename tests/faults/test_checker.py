@@ -233,6 +233,10 @@ def late_while_calm(history: History) -> None:
     history.changes = [replace(each, at=each.at + 0.6 * (each.old is not None)) for each in history.changes]
 
 
+def delivered_twice_while_calm(history: History) -> None:
+    history.claims_lost = 7  # one deletion and a first feeding would explain six
+
+
 BROKEN: list[tuple[str, Callable[[History], None]]] = [
     ("kept", a_task_is_lost), ("kept", a_task_never_ends), ("kept", a_task_nobody_was_told_of_never_ends),
     ("created once", a_request_makes_two_tasks),
@@ -253,7 +257,7 @@ BROKEN: list[tuple[str, Callable[[History], None]]] = [
     ("no failure without a cause", lost_to_a_moment_of_silence), ("no failure without a cause", lost_to_a_deploy),
     ("no process ended by itself", a_process_ends_by_itself),
     ("drained in time", slow_to_drain),
-    ("on time while calm", late_while_calm),
+    ("on time while calm", late_while_calm), ("delivered once while calm", delivered_twice_while_calm),
 ]  # fmt: skip
 
 
