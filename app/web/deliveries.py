@@ -33,7 +33,7 @@ REGISTRIES = {"queued", "failed", "deferred", "started", "finished", "scheduled"
 MOST_PER_PAGE, LAST_PAGE = 1000, 1_000_000
 BANNER = (
     b'<p role="note" style="margin:0;padding:.4em 1em;background:#fff3cd;color:#533f03">'
-    b"These are deliveries; the truth is in Postgres.</p>"
+    b'These are deliveries; the truth is in Postgres. <a href="/sign-in" style="color:inherit">Sign out</a></p>'
 )
 NOT_READABLE = (
     "<!doctype html><html lang=en><title>Not readable</title><body><h1>Not readable</h1>"

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from flask import request, session
-from flask.sessions import SecureCookieSessionInterface
+from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
 from app.errors import BadSetting
 
 if TYPE_CHECKING:
-    from flask import Flask
+    from flask import Flask, Request, Response
+    from flask.sessions import SessionMixin
 
     from app.api_key import ApiKey
     from app.config import Settings
@@ -23,7 +24,16 @@ KEY, TOKEN = "key", "token"
 
 
 class Sessions(SecureCookieSessionInterface):
-    """Flask's own, with a cookie that is Secure wherever the request was."""
+    """Flask's own, with a cookie that is Secure wherever the request was; free of charge for programs with a key."""
+
+    def open_session(self, app: Flask, request: Request) -> SecureCookieSession | None:
+        """Without a cookie there is nothing to verify."""
+        return super().open_session(app, request) if "Cookie" in request.headers else SecureCookieSession()
+
+    def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
+        """What nobody looked at did not change."""
+        if session.accessed:
+            super().save_session(app, session, response)
 
     def get_cookie_secure(self, app: Flask) -> bool:
         """In production always: there https ends at a proxy, perhaps."""
@@ -31,12 +41,14 @@ class Sessions(SecureCookieSessionInterface):
 
 
 def keep_sessions(app: Flask, settings: Settings) -> None:
-    """Sign cookies with SECRET_KEY.
+    """Sign cookies with SECRET_KEY. Where no key is needed there are no sessions.
 
     Raises:
         BadSetting: it is not set in production, where several processes must agree on it.
     """
-    if settings.app_env == "production" and settings.demands_keys and not settings.secret_key:
+    if not settings.demands_keys:
+        return
+    if settings.app_env == "production" and not settings.secret_key:
         raise BadSetting(
             "SECRET_KEY is not set. Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
