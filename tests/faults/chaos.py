@@ -65,6 +65,7 @@ class Run:
     def __init__(self, plan: Plan, folder: Path, logs: Path, stack: ExitStack, say: Callable[[str], object]) -> None:
         self.history = History(worker_dead_after_s=plan.worker_dead_after_s)
         self._plan = plan
+        self._is_stopped = False
         self._say = say
         self._witness = Witness(folder / "witness")
         stores = stack.enter_context(Stores(folder))
@@ -82,7 +83,8 @@ class Run:
 
     def carry_out(self) -> None:
         """Calm, faults, until all is final, calm again; then read what was written down."""
-        plan, calm_tasks = self._plan, int(self._plan.tasks * CALM_SHARE)
+        plan, usual = self._plan, self._plan.tasks / self._plan.seconds
+        calm_tasks = int(min(plan.tasks * CALM_SHARE, usual * plan.calm_s))
         self._service.start(**{kind: count for kind, count in plan.processes.items() if count})
         outside = OutsideWorkers(self._book, self._witness.file, plan.seed)
         began_at = time.time()
@@ -100,6 +102,7 @@ class Run:
             each.stop()
         if not plan.faults:
             self.history.claims_lost = self._trail.claims_lost()
+        self._stop_service()  # or what did not become final would change while it is read
         self._collect()
 
     def _load(self, tasks: int, strikes: Sequence[Strike], seconds: float) -> None:
@@ -130,6 +133,10 @@ class Run:
         history.ended_uncalled += self._platform.ended_uncalled
 
     def _stop_service(self) -> None:
+        """Once; also when the run was broken off."""
+        if self._is_stopped:
+            return
+        self._is_stopped = True
         for each in self._service.processes.values():
             if each.kind == "web":
                 each.expected_codes |= {1, -signal.SIGTERM}  # granian's, when its children ended first

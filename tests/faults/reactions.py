@@ -23,10 +23,12 @@ if TYPE_CHECKING:
 
 LONG = 12
 LONG_S = 60.0
-BRIEF = 400
-SPREAD_S = 8.0
-KILLS_S = (1.0, 2.0, 3.0, 4.0)
-FLUSH_S = 6.0
+BRIEF = 800
+SPREAD_S = 16.0
+FLUSHED = 200
+FLUSHED_S = 4.0
+KILLS = 3
+AROUND_S = 0.2, 1.0  # before and after a kill: what is due then may be late because of it
 SETTLED_S = 60.0
 
 
@@ -39,7 +41,7 @@ class Reactions:
     flush_s: float
     """The longest that a task waited of those that were in Redis when it was wiped."""
     promoter_killed_ms: float
-    """The longest that a task waited while one of two promoters was killed four times."""
+    """The longest that a task waited while one of two promoters was killed three times."""
     usual_ms: float
     """The longest that a task waited while nothing happened, for comparison."""
 
@@ -69,31 +71,52 @@ def _strike(service: Service, witness: Witness, trail: Trail) -> Reactions:
     held = {each["id"] for each in service.client.create_many([long] * LONG)}
     wait_until(lambda: len(held & {task_id for task_id, _ in witness.begun()}) == LONG, SETTLED_S, "the long ones run")
     victim = _busiest(service, trail, held)
-    began, ids = create_spread(service.client, witness, count=BRIEF, over_s=SPREAD_S)
-    due = {each: began + SPREAD_S * number / BRIEF for number, each in enumerate(ids)}
+    began, due = _spread(service, witness, BRIEF, SPREAD_S)
+
     victim.kill()
     killed_at = time.time()
-    for after_s in KILLS_S:
-        sleep_until(began + after_s)
-        service.living("promoter")[0].kill()
-        service.launch("promoter")
-    sleep_until(began + FLUSH_S)
-    with service.redis() as redis:
-        redis.flushall()
+    sleep_until(began + AROUND_S[1])
+    kills = [_kill_one_of_two_promoters(service) for _ in range(KILLS)]
+    flushed_at, known = _flush(service, witness)
+    due |= known
     wait_until(lambda: due.keys() <= {task_id for task_id, _ in witness.begun()}, SETTLED_S, "all have begun")
     wait_until(lambda: _settled(trail, victim, held), SETTLED_S, "what the worker ran is settled")
 
     starts = {each.task_id: each.at for each in witness.sights() if each.what == "began"}
-
-    def worst(since_s: float, until_s: float) -> float:
-        return max(starts[each] - at for each, at in due.items() if since_s <= at - began < until_s)
-
+    late = [(at, starts[each] - at) for each, at in due.items()]
+    before_s, after_s = AROUND_S
+    at_kills = [late_s for at, late_s in late if any(-before_s <= at - kill < after_s for kill in kills)]
     return Reactions(
         worker_killed_s=max(_settled(trail, victim, held)) - killed_at,
-        flush_s=worst(FLUSH_S, SPREAD_S),
-        promoter_killed_ms=worst(KILLS_S[0] - 0.2, KILLS_S[-1] + 0.8) * 1000,
-        usual_ms=max(worst(0, KILLS_S[0] - 0.2), worst(KILLS_S[-1] + 0.8, FLUSH_S - 0.2)) * 1000,
+        flush_s=max(late_s for at, late_s in late if at >= flushed_at),
+        promoter_killed_ms=max(at_kills) * 1000,
+        usual_ms=max(late_s for at, late_s in late if at < kills[0] - before_s) * 1000,
     )
+
+
+def _spread(service: Service, witness: Witness, count: int, over_s: float) -> tuple[float, dict[str, float]]:
+    """When the first task is due, and when each is."""
+    began, ids = create_spread(service.client, witness, count=count, over_s=over_s)
+    return began, {each: began + over_s * number / count for number, each in enumerate(ids)}
+
+
+def _flush(service: Service, witness: Witness) -> tuple[float, dict[str, float]]:
+    """Wipe Redis in the middle of a load: when, and what was due afterwards."""
+    began, due = _spread(service, witness, FLUSHED, FLUSHED_S)
+    sleep_until(began + FLUSHED_S / 2)
+    with service.redis() as redis:
+        redis.flushall()
+    return time.time(), due
+
+
+def _kill_one_of_two_promoters(service: Service) -> float:
+    """When; once it returns there are two again."""
+    victim = service.living("promoter")[0]
+    killed_at = time.time()
+    victim.kill()
+    sleep_until(killed_at + AROUND_S[1])  # starting one takes a processor for a second
+    service.start(promoter=1)
+    return killed_at
 
 
 def _rehearse(service: Service, witness: Witness) -> None:

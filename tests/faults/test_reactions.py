@@ -12,5 +12,6 @@ def test_a_killed_worker_a_wiped_redis_and_killed_promoters_are_soon_got_over() 
     """Generous for a slow machine, but less than what the next slower repair would take."""
     took = measure()
     assert 10 < took.worker_killed_s < 30, took.said()
-    assert took.flush_s < 8, took.said()
-    assert took.promoter_killed_ms < 8000, took.said()
+    assert took.flush_s < 10, took.said()
+    # What a promoter had taken and not delivered when it was killed is taken back after 10 s (Schedule.LOST_AFTER_S).
+    assert took.promoter_killed_ms < 20_000, took.said()
