@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOP = Path(__file__).resolve().parent.parent
+TYPES = ("TASK_MODULES", "EXTERNAL_TASK_TYPES")  # for commands beside the run: they must know the same types
 VAR = Path(os.environ.get("PUNCTUAL_VAR", TOP / "var"))  # benchmarks run a service of their own
 
 
@@ -63,7 +64,8 @@ def _run(output: Output) -> None:
     with ExitStack() as stack:
         addresses = open_stores(os.environ, VAR, stack, output.say) | {"BASE_URL": f"http://127.0.0.1:{port}"}
         environment = _environment(addresses, port)
-        stack.callback(write_run_file(VAR, addresses).unlink, missing_ok=True)
+        told = addresses | {name: os.environ[name] for name in TYPES if os.environ.get(name)}
+        stack.callback(write_run_file(VAR, told).unlink, missing_ok=True)
         _release(commands[RELEASE], environment, output)
         _keep_running(members, environment, output)
 

@@ -35,10 +35,10 @@ def web_port(environment: Mapping[str, str], directory: Path) -> int:
     return int(wished)
 
 
-def write_run_file(directory: Path, addresses: Mapping[str, str]) -> Path:
+def write_run_file(directory: Path, told: Mapping[str, str]) -> Path:
     """KEY=value lines for as long as the run lasts; they contain passwords."""
     file = directory / RUN_FILE
-    write_private(file, "".join(f"{name}={value}\n" for name, value in addresses.items()))
+    write_private(file, "".join(f"{name}={value}\n" for name, value in told.items()))
     return file
 
 

@@ -27,3 +27,8 @@ def server(engine: Engine) -> Server:
         LedgerAway: it did not answer in time.
     """
     return Server(*fetch(engine, "server")[0])
+
+
+def missing_rights(engine: Engine) -> list[str]:
+    """What the processes need and the role of this connection may not do, like `UPDATE on tasks`."""
+    return [row[0] for row in fetch(engine, "rights")]

@@ -44,15 +44,6 @@ class Promoted:
 
 
 @dataclass(frozen=True, slots=True)
-class Depths:
-    """How many ids are on the schedule, and delivered and not yet claimed; how many jobs wait in each RQ queue."""
-
-    on_schedule: int
-    delivered: int
-    rq_queues: dict[str, int]
-
-
-@dataclass(frozen=True, slots=True)
 class Lane:
     """How one type is delivered: to which RQ queue, how many ids in an envelope."""
 
@@ -134,15 +125,6 @@ class Schedule:
             found = zip(of_type, waiting, delivered, strict=True)
             missing += [each for each, here, there in found if not _soon(here, far) and not _soon(there, far)]
         return missing
-
-    def depths(self, task_types: Iterable[str], queues: Iterable[str]) -> Depths:
-        """How much waits where."""
-        names = list(queues)
-        on_schedule, delivered = self.sizes(task_types)
-        with self.redis.pipeline(transaction=False) as pipe:
-            for name in names:
-                pipe.llen(rq_queue_key(name))
-            return Depths(on_schedule, delivered, dict(zip(names, pipe.execute(), strict=True)))
 
     def sizes(self, task_types: Iterable[str]) -> tuple[int, int]:
         """How many ids are on the schedule, and how many are delivered and not yet claimed."""

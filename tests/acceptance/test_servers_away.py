@@ -44,6 +44,11 @@ def test_a_frozen_redis_holds_up_no_request(alone: Service, witness: Witness) ->
     ids = [alone.client.create("witness", witness.payload())["id"] for _ in range(20)]
     assert alone.client.get(ids[0])["state"] == "scheduled"
     assert alone.client.request("GET", "/tasks").json()["count"] == 20
+    began = time.monotonic()
+    not_ready = alone.client.request("GET", "/ready")
+    assert (not_ready.status_code, list(not_ready.json()["details"])) == (503, ["redis"])
+    assert alone.client.request("GET", "/stats").json()["redis"] == "away"
+    assert time.monotonic() - began < 10, "two seconds and a quarter, and what this machine adds"
     gone = ids.pop()
     assert alone.client.delete(gone) == 200
     slowest_ms = max(each for each, route in answered(alone) if "ready" not in route)

@@ -72,6 +72,16 @@ def test_behind_the_migrations_it_is_not_ready(client: FlaskClient, owner: Engin
     assert told == {"postgres": "the schema is behind the code: run the migrations"}
 
 
+def test_ahead_of_its_code_it_is_ready_with_a_warning(client: FlaskClient, owner: Engine) -> None:
+    with owner.connect() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+        try:
+            told = body(client.get("/ready"))
+        finally:
+            connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": needed_version()})
+    assert (told["status"], told["warnings"]) == ("ready", ["postgres: the schema is newer than this code"])
+
+
 def test_without_any_migration_it_is_not_ready(client: FlaskClient, owner: Engine) -> None:
     with owner.connect() as connection:
         connection.execute(text("ALTER TABLE alembic_version RENAME TO elsewhere"))

@@ -16,7 +16,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 import submit_task
 from app.cli import main
 from app.ledger import claims, workers
+from app.schedule.generation import current_generation
 from app.task import Due, Outcome
+from tests.making import change
+from tests.restricted import ROLE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -194,11 +197,16 @@ def findings(run: Any) -> dict[str, dict[str, str]]:
     return {each["check"]: each for each in json.loads(run("doctor", "--json").stdout)}
 
 
-def test_the_doctor_finds_nothing_where_all_is_well(run: Any, engine: Engine) -> None:
+def test_the_doctor_finds_nothing_where_all_is_well(run: Any, engine: Engine, redis: Redis) -> None:
+    current_generation(redis)
+    run("task", "create", "foo", "--in", "10m")
     workers.heartbeat(engine, "player", queue="default", slots=16)
     examined = run("doctor")
     assert examined.exit_code == 0, examined.output
-    for check in ("settings", "postgres", "schema", "clock", "connections", "redis", "eviction", "drift", "workers"):
+    for check in (
+        "settings", "postgres", "schema", "rights", "clock", "connections", "redis", "eviction", "workers", "early",
+        "counters", "overdue", "drift", "generation",
+    ):  # fmt: skip
         assert f"ok    {check}" in examined.stdout
 
 
@@ -218,10 +226,38 @@ def test_the_doctor_sees_what_redis_does_not_know(run: Any, engine: Engine, sche
     old = told(run("task", "create", "baz", "--at", "2020-01-01T00:00:00Z", "--json"))
     assert findings(run)["drift"]["level"] == "ok"
     assert findings(run)["overdue"]["level"] == "warn"
+    assert "no worker is alive for queue default" in findings(run)["overdue"]["said"]
     schedule.remove("baz", [old["id"]])
     assert findings(run)["drift"]["said"].startswith("1 due tasks are unknown to Redis")
     schedule.add([Due(old["id"], "baz", datetime.now(UTC) - timedelta(seconds=60))])
     assert findings(run)["drift"]["level"] == "ok"
+
+
+def test_the_doctor_sees_what_is_to_come_and_unknown_to_redis(run: Any, schedule: Schedule) -> None:
+    task = told(run("task", "create", "baz", "--in", "10m", "--json"))
+    assert findings(run)["drift"]["level"] == "ok"
+    schedule.remove("baz", [task["id"]])
+    assert findings(run)["drift"]["said"].startswith("1 tasks due within 60.0 m are unknown to Redis")
+
+
+def test_the_doctor_counts_ids_of_tasks_that_do_not_wait(run: Any, schedule: Schedule) -> None:
+    schedule.add([Due("01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11", "baz", datetime.now(UTC) + timedelta(hours=1))])
+    assert findings(run)["drift"]["said"].endswith("1 on the schedule, 0 delivered, 1 of no task that waits")
+
+
+def test_the_doctor_names_a_type_without_a_handler(run: Any, engine: Engine) -> None:
+    task = told(run("task", "create", "baz", "--at", "2020-01-01T00:00:00Z", "--json"))
+    change(engine, task["id"], "type = 'print'")
+    assert findings(run)["overdue"]["said"].endswith("late: type print has no handler")
+
+
+def test_the_doctor_says_which_rights_are_missing(run: Any, owner: Engine) -> None:
+    with owner.connect() as connection:
+        connection.execute(text(f"REVOKE UPDATE ON tasks FROM {ROLE}"))
+        try:
+            assert findings(run)["rights"]["said"] == "this role lacks UPDATE on tasks"
+        finally:
+            connection.execute(text(f"GRANT UPDATE ON tasks TO {ROLE}"))
 
 
 def test_the_doctor_says_what_is_away(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -166,12 +166,13 @@ def test_a_stop_between_two_starts_ends_those_that_had_begun(tree: Tree) -> None
 
 
 def test_it_says_where_it_is_without_a_password_and_tells_the_command_line(tree: Tree) -> None:
-    tree.ready()
+    tree.ready(EXTERNAL_TASK_TYPES="print")
     file = tree.top / "var" / "run.env"
     assert file.read_text().splitlines() == [
         "DATABASE_URL=postgresql://me:secret@127.0.0.1:9/x",
         "REDIS_URL=redis://127.0.0.1:9/0",
         f"BASE_URL=http://127.0.0.1:{tree.port}",
+        "EXTERNAL_TASK_TYPES=print",
     ]
     assert file.stat().st_mode & 0o777 == 0o600
     assert f"http://127.0.0.1:{tree.port}/docs" in tree.printed()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from app.cli.doctor.finding import Level
-from app.cli.doctor.postgres import check_clock, check_connections, check_schema, check_version
+from app.cli.doctor.late import Surroundings, why
+from app.cli.doctor.postgres import check_clock, check_connections, check_rights, check_schema, check_version
 from app.cli.doctor.redis import check_eviction, check_version as check_redis_version
-from app.cli.doctor.tasks import check_overdue, check_workers
+from app.cli.doctor.tasks import check_counters, check_early, check_workers
 from app.config import read_settings
+from app.ledger.counters import Counter
 from app.ledger.server import Server
 from app.ledger.workers import WorkerRow
 from app.task_types import TaskType, TaskTypes
@@ -71,9 +74,42 @@ def test_redis_must_not_throw_keys_away(policy: str, level: Level) -> None:
     assert check_eviction({"maxmemory_policy": policy}).level is level
 
 
-@pytest.mark.parametrize(("seconds", "level"), [(0.0, Level.OK), (3.0, Level.OK), (600.0, Level.WARN)])
-def test_a_task_that_waits_long_is_worth_a_warning(seconds: float, level: Level) -> None:
-    assert check_overdue(seconds).level is level
+FOO, SLOW, OUTSIDE = TYPES["foo"], TYPES["print"], TYPES["outside"]
+WELL = Surroundings(type="foo", kind=FOO, alive=1, slots=16, running=3, place="schedule", envelopes=2)
+
+
+@pytest.mark.parametrize(
+    ("seen", "reason"),
+    [
+        (replace(WELL, type="x", kind=None), "type x has no handler"),
+        (replace(WELL, type="outside", kind=OUTSIDE, alive=0), "no outside worker has claimed it"),
+        (replace(WELL, type="print", kind=SLOW, alive=0), "no worker is alive for queue slow"),
+        (replace(WELL, redis=False), "Redis does not answer"),
+        (replace(WELL, place=None), "Redis does not know it"),
+        (replace(WELL, running=16), "all 16 slots of queue default are busy"),
+        (replace(WELL, envelopes=0), "no promoter takes it off the schedule"),
+        (WELL, "2 envelopes wait for the workers of queue default"),
+        (replace(WELL, place="delivered", envelopes=0), "0 envelopes wait for the workers of queue default"),
+    ],
+)
+def test_the_likely_reason_is_one_sentence_with_a_remedy(seen: Surroundings, reason: str) -> None:
+    assert why(seen)[0] == reason
+    assert why(seen)[1]
+
+
+def test_an_early_start_is_a_broken_promise() -> None:
+    assert (check_early(0).level, check_early(1).level) == (Level.OK, Level.FAIL)
+
+
+def test_refused_jobs_are_worth_a_warning() -> None:
+    none = dict.fromkeys(Counter, 0)
+    assert check_counters(none | {Counter.RESCUED: 9}).level is Level.OK
+    assert check_counters(none | {Counter.REFUSED_JOBS: 1}).level is Level.WARN
+
+
+def test_missing_rights_are_named() -> None:
+    assert check_rights([]).level is Level.OK
+    assert check_rights(["UPDATE on tasks"]).said == "this role lacks UPDATE on tasks"
 
 
 def test_every_queue_that_a_type_names_needs_a_living_worker() -> None:

@@ -63,14 +63,14 @@ def prepare_checks(app: Flask, engine: Engine, redis: Redis) -> None:
 
 
 def ask_postgres(engine: Engine) -> str:
-    """`ok`, or what is wrong with Postgres or its schema."""
+    """`ok`, perhaps with a warning, or what is wrong with Postgres or its schema."""
     try:
         present = present_version(engine)
     except LedgerAway:
         return "does not answer"
     if present is None or present < needed_version():
         return "the schema is behind the code: run the migrations"
-    return OK
+    return OK if present == needed_version() else f"{OK}, but the schema is newer than this code"
 
 
 def ask_redis(redis: Redis) -> str:

@@ -17,7 +17,7 @@ from app.api.resources.checks import Check
 from app.api.services import services
 from app.api_key import Scope
 from app.ledger import counters, statistics, workers
-from app.schedule.schedule import Depths, Schedule
+from app.schedule.contents import Contents, Depths
 
 if TYPE_CHECKING:
     from flask import Flask, Response
@@ -60,8 +60,8 @@ def kept_counts() -> Counts:
 def prepare_statistics(app: Flask, parts: Services) -> None:
     """Give the application its questions; nobody is asked yet."""
     queues = sorted({each.queue for each in parts.types.delivered})
-    schedule = Schedule(parts.redis)
-    depths = Check("depths", lambda: schedule.depths(parts.types.names, queues))
+    contents = Contents(parts.redis)
+    depths = Check("depths", lambda: contents.depths(parts.types.names, queues))
     counts = Kept(lambda: statistics.count(parts.engine, parts.types.names))
     app.extensions[KEY] = Statistics(counts, Kept(_gather), depths)
 

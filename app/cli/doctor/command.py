@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 import click
 
 from app.cli.address import run_addresses
+from app.cli.doctor.drift import check_drift
 from app.cli.doctor.finding import Finding, Level, fail, ok
+from app.cli.doctor.late import check_late
 from app.cli.doctor.postgres import check_postgres
 from app.cli.doctor.redis import check_redis
-from app.cli.doctor.tasks import check_drift, check_tasks
+from app.cli.doctor.tasks import check_tasks
 from app.cli.options import json_option
 from app.cli.service import as_json as to_json
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.errors import BadSetting, BadTaskType, LedgerAway
+from app.schedule.contents import Contents
 from app.schedule.schedule import Schedule, ScheduleAway
 from app.task_types import TaskTypes, load_task_types
 
@@ -77,8 +80,9 @@ def _examine(settings: Settings, engine: Engine, redis: Redis) -> Iterator[Findi
     try:
         if _can_be_asked(postgres):
             yield from check_tasks(engine, types, settings)
+            yield from check_late(engine, Contents(redis), types, settings)
             if len(cache) > 1:
-                yield _drift(engine, redis, types)
+                yield from _drift(engine, redis, types, settings)
     except LedgerAway:
         yield fail("postgres", "left while it was looked at", "Try again.")
 
@@ -88,11 +92,11 @@ def _can_be_asked(postgres: list[Finding]) -> bool:
     return len(postgres) > 1 and not any(each.check == "schema" and each.level is Level.FAIL for each in postgres)
 
 
-def _drift(engine: Engine, redis: Redis, types: TaskTypes) -> Finding:
+def _drift(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
     try:
-        return check_drift(engine, Schedule(redis), types)
+        yield from check_drift(engine, Schedule(redis), types, window_s=settings.schedule_window_s)
     except ScheduleAway:
-        return fail("redis", "left while it was looked at", "Try again.")
+        yield fail("redis", "left while it was looked at", "Try again.")
 
 
 def _tell(found: Finding) -> None:

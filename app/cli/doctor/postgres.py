@@ -9,10 +9,10 @@ from app.cli.doctor.finding import Finding, fail, ok, warn
 from app.errors import LedgerAway
 from app.ledger.repairs import clock
 from app.ledger.schema import needed_version, present_version
-from app.ledger.server import Server, server
+from app.ledger.server import Server, missing_rights, server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import Engine
 
@@ -33,6 +33,7 @@ def check_postgres(engine: Engine, settings: Settings) -> Iterator[Finding]:
         return
     yield check_version(found)
     yield check_schema(present_version(engine), needed_version())
+    yield check_rights(missing_rights(engine))
     yield check_clock(clock_offset_s(engine))
     yield check_connections(found, settings)
 
@@ -51,6 +52,13 @@ def check_schema(present: str | None, needed: str) -> Finding:
     if present > needed:
         return warn("schema", f"at {present}, newer than this code ({needed})", "Deploy the newer release everywhere.")
     return ok("schema", f"at {present}, the newest")
+
+
+def check_rights(missing: Sequence[str]) -> Finding:
+    """May this role do all that the processes need?"""
+    if missing:
+        return fail("rights", f"this role lacks {', '.join(missing)}", "Run docs/postgres-role.sql as the owner.")
+    return ok("rights", "this role may do what the processes need")
 
 
 def check_clock(offset_s: float) -> Finding:

@@ -1,0 +1,90 @@
+"""Do the two stores agree? Postgres is right: what Redis lacks is late, what it has besides is idle."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from app.cli.doctor.finding import Finding, ok, warn
+from app.cli.tables import lag
+from app.ledger.claims import waiting
+from app.ledger.repairs import BEGINNING, clock, due_between
+from app.schedule.contents import Contents
+from app.schedule.generation import began_at
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Engine
+
+    from app.schedule.schedule import Schedule
+    from app.task import Due
+    from app.task_types import TaskTypes
+
+LOOKED_AT = 5000
+SWEPT_WITHIN_S = 5.0
+LOOK_AGAIN_S = 1.0
+
+
+def check_drift(
+    engine: Engine,
+    schedule: Schedule,
+    types: TaskTypes,
+    *,
+    window_s: float,
+    wait: Callable[[float], object] = time.sleep,
+) -> Iterator[Finding]:
+    """What each store knows and the other does not, of the first LOOKED_AT tasks. Raises LedgerAway, ScheduleAway."""
+    now = clock(engine)
+    due, ahead = _lost_and_ahead(engine, schedule, types, now=now, window_s=window_s)
+    ghosts = _ghosts(engine, schedule, types)
+    if ahead or ghosts:  # what is on its way just now is neither
+        wait(LOOK_AGAIN_S)
+        _, again = _lost_and_ahead(engine, schedule, types, now=now, window_s=window_s)
+        ahead, ghosts = ahead & again, ghosts & _ghosts(engine, schedule, types)
+    on_schedule, delivered = schedule.sizes(types.names)
+    sizes = f"{on_schedule} on the schedule, {delivered} delivered, {len(ghosts)} of no task that waits"
+    if due:
+        yield warn(
+            "drift", f"{len(due)} due tasks are unknown to Redis; {sizes}", "Is a sweeper running? It restores them."
+        )
+    elif ahead:
+        said = f"{len(ahead)} tasks due within {lag(window_s * 1000)} are unknown to Redis; {sizes}"
+        yield warn("drift", said, "They begin some seconds late, when the sweeper restores them. Was Redis away?")
+    else:
+        yield ok("drift", f"Redis knows every task due within {lag(window_s * 1000)}; {sizes}")
+    yield _generation(schedule)
+
+
+def _lost_and_ahead(
+    engine: Engine, schedule: Schedule, types: TaskTypes, *, now: datetime, window_s: float
+) -> tuple[set[str], set[str]]:
+    """Ids that Redis does not know: due for longer than a sweep takes, and due within the window."""
+    end = now + timedelta(seconds=window_s)
+    ours = {each.name for each in types.delivered}
+    found = [each for each in due_between(engine, after=BEGINNING, until=end, limit=LOOKED_AT) if each.type in ours]
+    late = [each for each in found if each.at < now - timedelta(seconds=SWEPT_WITHIN_S)]
+    ahead = [each for each in found if each.at > now]
+    return _ids(schedule.unknown(late, now=now)), _ids(schedule.unknown(ahead, now=end))
+
+
+def _ghosts(engine: Engine, schedule: Schedule, types: TaskTypes) -> set[str]:
+    """Ids in Redis of tasks that do not wait: deleted, running or over. The claim refuses them."""
+    held = Contents(schedule.redis).members(types.names, limit=LOOKED_AT)
+    return set(held) - _ids(waiting(engine, held))
+
+
+def _generation(schedule: Schedule) -> Finding:
+    began = began_at(schedule.redis)
+    if began is None:
+        return warn(
+            "generation", "this Redis has no mark: it is new, or was wiped", "Is a sweeper running? It feeds it."
+        )
+    return ok(
+        "generation", f"this Redis was last found empty {lag((datetime.now(UTC) - began).total_seconds() * 1000)} ago"
+    )
+
+
+def _ids(entries: list[Due]) -> set[str]:
+    return {each.id for each in entries}
