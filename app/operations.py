@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ from app.tally import Tally
 from app.task import Due, NewTask, Outcome, Task, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from uuid import UUID
 
     from sqlalchemy import Engine
@@ -37,11 +38,15 @@ ANNOUNCE_MARGIN_S = 3 * FEED_EVERY_S
 class Operations:
     """The two stores, and how far ahead the schedule looks."""
 
-    def __init__(self, engine: Engine, schedule: Schedule | Announcer, types: TaskTypes, *, window_s: float) -> None:
+    def __init__(
+        self, engine: Engine, schedule: Schedule | Announcer, types: TaskTypes, *, window_s: float,
+        clock: Callable[[], float] = time.time,
+    ) -> None:  # fmt: skip
         self.engine = engine
         self.tally = Tally(engine)
         self.schedule = schedule
         self.types = types
+        self._clock = clock
         self.announce_within = timedelta(seconds=window_s + ANNOUNCE_MARGIN_S)
 
     def create(self, new: Sequence[NewTask]) -> list[Task | InvalidInput]:
@@ -91,7 +96,7 @@ class Operations:
 
     def announce(self, entries: Sequence[Due]) -> None:
         """Tell Redis what is due soon. Its failure changes nothing that was promised."""
-        horizon = datetime.now(UTC) + self.announce_within
+        horizon = datetime.fromtimestamp(self._clock(), UTC) + self.announce_within
         soon = [each for each in entries if each.at < horizon and self._is_delivered(each.type)]
         try:
             if soon:

@@ -24,7 +24,7 @@ from app.task_types import TaskTypes, load_task_types
 from workers.loop import repeat, stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from redis import Redis
     from sqlalchemy import Engine
@@ -41,12 +41,16 @@ RESCUE_AT_ONCE = 500
 class Sweeper:
     """Everything it does may be done twice, or by two of them at once, without harm."""
 
-    def __init__(self, engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> None:
+    def __init__(
+        self, engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, *,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._engine = engine
         self._tally = Tally(engine)
         self._redis = redis
         self._schedule = Schedule(redis)
         self._types = types
+        self._clock = clock
         self._window = timedelta(seconds=settings.schedule_window_s)
         self._dead_after_s = settings.worker_dead_after_s
         self._generation = ""
@@ -55,7 +59,7 @@ class Sweeper:
 
     def step(self) -> bool:
         """One look; True when there is more to repair already. Rescue comes first: it needs no Redis."""
-        now_s = time.monotonic()
+        now_s = self._clock()
         try:
             return self._sweep(now_s)
         except ResponseError:

@@ -16,17 +16,9 @@ if TYPE_CHECKING:
 JSON = "application/json"
 
 
-def encode(body: Any) -> bytes:
-    """JSON, whatever handlers have put into their results."""
-    try:
-        return orjson.dumps(body, option=orjson.OPT_UTC_Z)
-    except orjson.JSONEncodeError:  # more than 254 levels: one handler's result must not spoil a whole list
-        return msgspec.json.encode(body)
-
-
 def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Any answer. Tasks are encoded field by field as they stand."""
-    return Response(encode(body), status, headers, mimetype=JSON)
+    return Response(_encode(body), status, headers, mimetype=JSON)
 
 
 def created(task: Task) -> Response:
@@ -51,6 +43,13 @@ def nothing(headers: dict[str, str] | None = None) -> Response:
     response = Response(status=204, headers=headers)
     del response.headers["Content-Type"]
     return response
+
+
+def _encode(body: Any) -> bytes:
+    try:
+        return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    except orjson.JSONEncodeError:  # more than 254 levels: one handler's result must not spoil a whole list
+        return msgspec.json.encode(body)
 
 
 def _fields(task: Task) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 from redis.exceptions import RedisError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, PreconditionFailed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
-from app.api.problems import HTTP, MEDIA_TYPE, OTHER, REFUSALS, answer
+from app.api.problems import HTTP, OTHER, REFUSALS, answer
 from app.errors import RedisAway, Refusal
 
 if TYPE_CHECKING:
@@ -24,14 +24,6 @@ def handle_failures(app: Flask) -> None:
     def crash(_: Exception) -> Response:
         log.exception("request_crashed")  # noqa: LOG004 - Flask calls this inside its except clause
         return answer(HTTP[500])
-
-    @app.after_request
-    def stay_a_problem(response: Response) -> Response:
-        """Flask answers `If-Match` for a file with a 412 and the file."""
-        if response.status_code != PreconditionFailed.code or response.mimetype == MEDIA_TYPE:
-            return response
-        response.close()
-        return _http_error(PreconditionFailed())
 
     app.register_error_handler(Refusal, _refusal)
     app.register_error_handler(HTTPException, _http_error)

@@ -69,13 +69,7 @@ def list_tasks(engine: Engine, wanted: Filter, *, limit: int, cursor: str | None
     with refusing(), connected(engine) as connection:
         rows = connection.execute(statement).fetchall()
     tasks = [as_task(row) for row in rows[:limit]]
-    return Page(tasks, cursor_after(tasks[-1], wanted) if len(rows) > limit else None)
-
-
-def cursor_after(last: Task, wanted: Filter) -> str:
-    """Where the next page begins when this task is the last one of a page."""
-    micros = (last.execute_at - EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(wanted.digest() + micros.to_bytes(8, "big", signed=True) + last.id.bytes).decode()
+    return Page(tasks, _cursor(tasks[-1], wanted) if len(rows) > limit else None)
 
 
 def _statement(wanted: Filter, *, limit: int, after: tuple[datetime, UUID] | None) -> Select[Any]:
@@ -107,6 +101,11 @@ def _conditions(wanted: Filter) -> list[ColumnElement[bool]]:
     if wanted.id_from and wanted.id_to:
         conditions.append(task.id.between(wanted.id_from, wanted.id_to))
     return conditions
+
+
+def _cursor(last: Task, wanted: Filter) -> str:
+    micros = (last.execute_at - EPOCH) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(wanted.digest() + micros.to_bytes(8, "big", signed=True) + last.id.bytes).decode()
 
 
 def _read_cursor(cursor: str, wanted: Filter) -> tuple[datetime, UUID]:

@@ -32,6 +32,7 @@ class Heartbeat:
         self, engine: Engine, settings: Settings, *, worker_id: str, fence: Callable[[], None],
         renew_lease: Callable[[float], None],
         after_beat: Callable[[], None],
+        clock: Callable[[], float] = now,
     ) -> None:  # fmt: skip
         self.may_claim = threading.Event()
         self._engine = engine
@@ -40,6 +41,7 @@ class Heartbeat:
         self._fence = fence
         self._renew_lease = renew_lease
         self._after_beat = after_beat
+        self._clock = clock
         self._fence_after_s = settings.worker_dead_after_s - FENCE_MARGIN_S
         self._renewed_at = float("-inf")
         self._fencing = threading.Lock()
@@ -71,11 +73,11 @@ class Heartbeat:
 
     def _beat(self) -> bool:
         """Renew. The time counts from before the statement, so a slow answer never lengthens it."""
-        asked_at = now()
+        asked_at = self._clock()
         self._fence_if_silent(asked_at)  # before the row says again that all is well
         try:
             workers.heartbeat(self._engine, self._worker_id, queue=self._settings.queue, slots=self._settings.slots)
-            if now() - asked_at > self._fence_after_s:
+            if self._clock() - asked_at > self._fence_after_s:
                 return False  # the answer itself was too long on its way
             self._renewed_at = asked_at
             self._renew_lease(asked_at + self._fence_after_s)
@@ -87,7 +89,7 @@ class Heartbeat:
 
     def _watch_forever(self) -> None:
         while not self._stopped.wait(LOOK_EVERY_S):
-            self._fence_if_silent(now())
+            self._fence_if_silent(self._clock())
 
     def _fence_if_silent(self, at: float) -> None:
         """A worker that was frozen learns of it here, in whichever thread wakes first."""

@@ -23,15 +23,19 @@ log = structlog.get_logger()
 class LostAnswers:
     """Asks again once the statement must have been committed or never will be: `settle_s` later."""
 
-    def __init__(self, engine: Engine, *, settle_s: float, unused: Callable[[Sequence[Claim]], None]) -> None:
+    def __init__(
+        self, engine: Engine, *, settle_s: float, unused: Callable[[Sequence[Claim]], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
         self._engine = engine
         self._settle_s = settle_s
         self._unused = unused
+        self._clock = clock
         self._open: deque[tuple[float, Sequence[str], str]] = deque()
 
     def add(self, ids: Sequence[str], token: str) -> None:
         """It is unknown which of these were won with this token."""
-        self._open.append((time.monotonic() + self._settle_s, ids, token))
+        self._open.append((self._clock() + self._settle_s, ids, token))
 
     def settle(self) -> None:
         """Hand back what the oldest of them won.
@@ -39,7 +43,7 @@ class LostAnswers:
         Raises:
             LedgerAway: still unknown.
         """
-        while self._open and time.monotonic() >= self._open[0][0]:
+        while self._open and self._clock() >= self._open[0][0]:
             _, ids, token = self._open[0]
             won = claims.claimed_by(self._engine, ids, token)
             log.info("lost_answer_settled", won=len(won))

@@ -16,7 +16,7 @@ from workers.slots.lease import now
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from sqlalchemy import Engine
 
@@ -37,6 +37,7 @@ class Receiver:
     def __init__(
         self, engine: Engine, schedule: Schedule, slots: Slots, types: TaskTypes, *, worker_id: str,
         lost_answers: LostAnswers, stop: threading.Event, may_claim: threading.Event, tally: Tally,
+        clock: Callable[[], float] = now,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._schedule = schedule
@@ -46,6 +47,7 @@ class Receiver:
         self._stop = stop
         self._may_claim = may_claim
         self._tally = tally
+        self._clock = clock
         self._types = [each.name for each in types.delivered]
         self._external = {each.name for each in types if each.external}
 
@@ -66,7 +68,7 @@ class Receiver:
 
         An unanswered claim is neither run nor repeated: what it won, if anything, is handed back once that is known.
         """
-        token, asked_at = claims.new_token(), now()
+        token, asked_at = claims.new_token(), self._clock()
         try:
             claimed = claims.claim(
                 self._engine, ids, worker_id=self._worker_id, types=self._types, token=token, asked_at=asked_at
