@@ -117,3 +117,13 @@ def schedule(redis: Redis) -> Schedule:
 def operations(engine: Engine, schedule: Schedule, types: TaskTypes, settings: Settings) -> Operations:
     """Both stores, empty."""
     return Operations(engine, schedule, types, window_s=settings.schedule_window_s)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say what was tried by tests that draw what they try."""
+    for report in terminalreporter.stats.get("", []):  # where pytest puts the end of a test
+        lines = [value for name, value in report.user_properties if name == "tried"]
+        if lines:
+            terminalreporter.section(report.nodeid.rpartition("/")[2], sep="-")
+            for line in lines:
+                terminalreporter.line(line)

@@ -1,0 +1,94 @@
+"""A database whose clock is ours, and both servers with crashes to be had at every step."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+import structlog
+from alembic import command
+from alembic.config import Config
+from hypothesis import HealthCheck, settings as hypothesis_settings
+
+from app.config import read_settings
+from app.connections import connect_postgres
+from app.tally import Tally
+from tests.conftest import ROOT
+from tests.model.clock import Clock, make_database
+from tests.model.faults import Boundary
+from tests.model.tried import Tried
+from tests.model.world import Servers
+from workers.slots import lease
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from redis import Redis
+    from sqlalchemy import Engine
+
+    from app.config import Settings
+    from app.task_types import TaskTypes
+
+WINDOW_S = 20.0
+# As long as one likes, at random: pytest tests/model --hypothesis-profile=long (--hypothesis-seed=... repeats a run).
+hypothesis_settings.register_profile(
+    "long",
+    max_examples=5000,
+    stateful_step_count=60,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=list(HealthCheck),
+)
+
+
+@pytest.fixture(scope="package")
+def model_engine(owners: dict[str, str]) -> Iterator[Engine]:
+    """Postgres at the head of the migrations, with our clock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DATABASE_URL", make_database(owners["DATABASE_URL"]))
+        command.upgrade(Config(str(ROOT / "alembic.ini")), "head")
+        engine = connect_postgres(read_settings(), name="model", pool=1)
+    yield engine
+    engine.dispose()
+
+
+@pytest.fixture
+def tried(record_property: Callable[[str, str], None]) -> Iterator[Tried]:
+    """What a test tries is told at the end, whether it passes or not."""
+    tried = Tried()
+    yield tried
+    for line in tried.lines():
+        record_property("tried", line)
+
+
+@pytest.fixture
+def boundary(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> Boundary:
+    """Crashes to be had at every step."""
+    boundary = Boundary(tried)
+    boundary.install(monkeypatch)
+    monkeypatch.setattr(Tally, "_begin", lambda _: None)  # its thread
+    return boundary
+
+
+@pytest.fixture
+def clock(model_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of everybody, the children included."""
+    clock = Clock(model_engine)
+    monkeypatch.setattr(lease, "now", clock.seconds)
+    return clock
+
+
+@pytest.fixture
+def model_servers(  # noqa: PLR0917  # fixtures
+    model_engine: Engine, redis: Redis, harm: Redis, settings: Settings, types: TaskTypes, clock: Clock,
+    boundary: Boundary, tried: Tried,
+) -> Iterator[Servers]:  # fmt: skip
+    """Both servers; without the logs of thousands of crashes."""
+    logs = structlog.get_config()
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    near = msgspec.structs.replace(settings, schedule_window_s=WINDOW_S)
+    yield Servers(model_engine, redis, harm, near, types, clock, boundary, tried)
+    structlog.configure(**logs)

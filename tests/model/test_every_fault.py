@@ -1,0 +1,54 @@
+"""Every fault at every step once, in the life of a few tasks: what the machines draw by chance, without chance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.model.acting import OUTSIDE
+from tests.model.faults import KINDS, Fault
+from tests.model.machine import Everything
+from tests.model.processes import Flow
+
+if TYPE_CHECKING:
+    from tests.model.world import Servers
+
+STEPS = (
+    "insert", "add", "delete", "get", "remove", "lease_due", "extend_lease", "finish", "clock", "take_back",
+    "promote", "push", "pop", "fetch or durations", "claim", "waiting", "heartbeat", "release", "rescue",
+    "generation", "due_between", "unknown",
+)  # fmt: skip
+
+
+def live(model: Everything, fault: Fault) -> None:
+    """Everything happens to some tasks, one of which fails, one of which waits; each act meets the fault."""
+    model.ask_for("noop", [0.0, -1.0, -1.0, 3.0], 2, fault)
+    model.ask_for("noop", [0.0, -1.0, -1.0, 3.0], 2, None)
+    model.ask_for(OUTSIDE, [0.0], 2, None)
+    model.delete(which=7, fault=fault)
+    model.delete(which=0, fault=None)
+    model.delete(which=0, fault=fault)
+    model.work_outside(act="lease", which=0, well=True, fault=fault)
+    model.work_outside(act="lease", which=0, well=True, fault=None)
+    model.work_outside(act="hand in", which=0, well=False, fault=fault)
+    for well, flush, then in ((True, True, "goes on"), (False, True, "goes on"), (True, False, "is killed")):
+        model.trouble_redis(picks=[7, 3], lost="", duration_ms=10.0)
+        flow = Flow(0, 3, 2, 1, well=well, flush=flush, fault=fault, then=then)
+        model.promote_and_work(attempts=1, skew_s=0.0, fault=fault, flow=flow)
+        model.promises_are_kept()
+        model.beat_or_hand_back(which=0, act="hand back", fault=fault)
+        model.beat_or_hand_back(which=1, act="beat", fault=fault)
+    model.pass_time_and_sweep(seconds=16.0, sweeps=1, fault=fault)
+    model.pass_time_and_sweep(seconds=2.5, sweeps=2, fault=None)
+    model.promises_are_kept()
+    model.teardown()
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("kind", KINDS)
+def test_at_every_step(model_servers: Servers, kind: str) -> None:
+    Everything.servers = model_servers
+    for step in STEPS:
+        live(Everything(), Fault(kind, step))
+    assert {(kind, step) for step in STEPS} <= set(model_servers.tried.faults)

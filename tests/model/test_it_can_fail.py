@@ -1,0 +1,55 @@
+"""The machine is tested, too: with a bug in one place it finds a broken promise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings as hypothesis_settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from app.ledger import statements
+from tests.model.machine import Deliveries
+from workers.sweeper import Sweeper
+
+if TYPE_CHECKING:
+    from tests.model.world import Servers
+
+UNTIL_IT_FAILS = hypothesis_settings(
+    max_examples=300,
+    stateful_step_count=30,
+    deadline=None,
+    database=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    report_multiple_bugs=False,
+    suppress_health_check=list(HealthCheck),
+)
+DUE = "AND coalesce(next_attempt_at, execute_at) <= clock_timestamp()"
+BUGS = {
+    "a claim of what is not due": ("claim", DUE, "", "early"),
+    "a claim that does not count": ("claim", "attempt = attempt + 1", "attempt = 1", "twice"),
+}
+
+
+def assert_it_finds(servers: Servers, broken: str) -> None:
+    Deliveries.servers = servers
+    with pytest.raises(Exception, match=broken):
+        run_state_machine_as_test(Deliveries, settings=UNTIL_IT_FAILS)
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("bug", BUGS)
+def test_a_wrong_statement(model_servers: Servers, monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
+    name, right, wrong, broken = BUGS[bug]
+    real = statements.statement
+    assert right in real(name)
+    text = real(name).replace(right, wrong)
+    monkeypatch.setattr(statements, "statement", lambda asked: text if asked == name else real(asked))
+    assert_it_finds(model_servers, broken)
+
+
+@pytest.mark.timeout(600)
+def test_nobody_rescues(model_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Sweeper, "rescue", lambda _: False)
+    assert_it_finds(model_servers, "not over after")

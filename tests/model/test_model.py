@@ -1,0 +1,38 @@
+"""Thousands of interleavings of everything that may happen, crashes between any two steps included."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import HealthCheck, settings as hypothesis_settings
+from hypothesis.stateful import run_state_machine_as_test
+
+from tests.model.machine import Deliveries, Everything
+
+if TYPE_CHECKING:
+    from tests.model.world import Servers
+
+
+def in_the_suite(examples: int) -> hypothesis_settings:
+    """The same ones in each run."""
+    return hypothesis_settings(
+        max_examples=examples,
+        stateful_step_count=30,
+        deadline=None,
+        database=None,
+        derandomize=True,
+        suppress_health_check=list(HealthCheck),
+    )
+
+
+MACHINES = {Everything: in_the_suite(80), Deliveries: in_the_suite(140)}
+
+
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("machine", MACHINES)
+def test_whatever_happens_the_promises_are_kept(model_servers: Servers, machine: type[Everything | Deliveries]) -> None:
+    machine.servers = model_servers
+    name = hypothesis_settings.get_current_profile_name()
+    chosen = hypothesis_settings.get_profile(name) if name == "long" else MACHINES[machine]
+    run_state_machine_as_test(machine, settings=chosen)

@@ -1,0 +1,61 @@
+"""What goes wrong beside single steps."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from app.schedule.durations import put_durations
+from tests.model.acting import DELIVERED, WHICH, Acting
+from workers import delivery
+
+if TYPE_CHECKING:
+    from tests.model.worker import ModelWorker
+
+EVERYTHING = "everything"
+LOSSES = st.sampled_from([EVERYTHING, "punctual:schedule:noop", "punctual:delivered:noop", "rq:queue:default"])
+TROUBLES = st.sampled_from(["kill", "freeze", "thaw", "thaw, late outcomes first", "cut off", "reconnect"])
+DURATIONS_MS = st.sampled_from([0.1, 10.0, 3000.0])
+
+
+class Troubles(Acting):
+    """Redis forgets, RQ repeats, workers die, freeze, or lose Postgres."""
+
+    @rule(which=WHICH, trouble=TROUBLES)
+    def trouble_a_worker(self, which: int, trouble: str) -> None:
+        """Its children go on until their lease is over, unless it is killed. Thawed, its threads go on in any order."""
+        self.world.tried.acts[trouble] += 1
+        worker = self.worker(which)
+        if trouble == "kill":
+            self.replace(worker)
+        elif trouble == "freeze":
+            worker.frozen = True
+        elif trouble.startswith("thaw"):
+            worker.frozen = False
+            self.worker_acts("wake", which, None, lambda worker: _wake(worker, flush_first="first" in trouble))
+        else:
+            worker.cut_off = trouble == "cut off"
+
+    @precondition(lambda self: self.ids)
+    @rule(picks=st.lists(st.integers(0, 30), max_size=4), lost=LOSSES, duration_ms=DURATIONS_MS)
+    def trouble_redis(self, picks: list[int], lost: str, duration_ms: float) -> None:
+        """RQ repeats what it likes, whatever became of it; or Redis loses something. Envelopes change their size."""
+        if picks:
+            self.world.tried.acts["deliver again"] += 1
+            envelope = ("noop", [str(self.some_id(each)) for each in picks])
+            delivery.send(delivery.queue("default", self.world.redis), [envelope])
+        elif lost == EVERYTHING:
+            self.world.tried.acts["wipe Redis"] += 1
+            self.world.harm.flushall()
+        else:
+            self.world.tried.acts["lose a key of Redis"] += 1
+            self.world.harm.delete(lost)
+        put_durations(self.world.redis, dict.fromkeys(DELIVERED, duration_ms))
+
+
+def _wake(worker: ModelWorker, *, flush_first: bool) -> None:
+    if flush_first:
+        worker.flush()
+    worker.beat()

@@ -1,0 +1,148 @@
+"""A worker process without its threads and children: the real parts, and slots that do what the model says."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from app.schedule.schedule import Schedule
+from app.tally import Tally
+from app.task import Outcome
+from workers import delivery
+from workers.loop import Backoff
+from workers.slots.lease import Lease
+from workers.worker.assembly import OUT_OF_TOUCH
+from workers.worker.finisher import Finisher
+from workers.worker.heartbeat import Heartbeat
+from workers.worker.lost_answers import LostAnswers
+from workers.worker.receiver import Receiver
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from app.task import Claim
+    from tests.model.world import World
+
+SLOTS = 4
+TIMEOUT = {"type": "timeout", "message": "It ran longer than its time."}
+
+
+class ModelSlots:
+    """Holds claims; they begin and end when the model says, if their lease lets them. It is its own room and pace."""
+
+    def __init__(self, listener: Finisher, clock: Callable[[], float]) -> None:
+        self.room = self.pace = self
+        self.lease = Lease()
+        self.waiting: list[Claim] = []
+        self.begun: list[tuple[float, Claim]] = []
+        self._listener = listener
+        self._clock = clock
+
+    def wait(self, _timeout_s: float) -> int:
+        """How many are free."""
+        return max(0, SLOTS - len(self.waiting) - len(self.begun))
+
+    def capacity(self, _task_type: str, free: int) -> int:
+        """One task for each."""
+        return free
+
+    def run(self, claims: Sequence[Claim]) -> None:
+        """Keep them until the model begins them."""
+        self.waiting += claims
+
+    def begin(self, which: int) -> Claim | None:
+        """A child looks at one of those that wait; None when it may not begin."""
+        at = which % len(self.waiting)
+        if not self.lease.covers(self.waiting[at]):
+            return None
+        claim = self.waiting.pop(at)
+        self.begun.append((self._clock(), claim))
+        return claim
+
+    def end(self, which: int, error: dict[str, str] | None) -> None:
+        """One of those that run ends, well or not."""
+        _, claim = self.begun.pop(which % len(self.begun))
+        result = None if error else str(claim.attempt)
+        self._listener.ended(Outcome(claim.id, claim.token, result=result, error=error))
+
+    def watch(self) -> None:
+        """Kill what is over its time; what did not begin for as long goes back."""
+        while self.begun and self._clock() - self.begun[0][0] > self.begun[0][1].timeout_s:
+            self.end(0, TIMEOUT)
+        if self.waiting and self._clock() - self.waiting[0].asked_at > self.waiting[0].timeout_s:
+            self.withdraw()
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the children have killed themselves."""
+        return self._clock() >= self.lease._until.value
+
+    def withdraw(self) -> None:
+        """Hand back all that has not begun."""
+        unused, self.waiting = self.waiting, []
+        self._listener.unused(unused)
+
+    def fence(self) -> None:
+        """As the real ones: nothing claimed so far begins any more, and what runs ends."""
+        self.lease.lapse()
+        self.withdraw()
+        while self.begun:
+            self.end(0, {"type": OUT_OF_TOUCH[0], "message": OUT_OF_TOUCH[1]})
+
+
+class Impatient(Backoff):
+    """Tries again at once: only one answer at a time is lost here."""
+
+    def failed(self, trouble: Exception) -> float:  # noqa: ARG002
+        """No time passes."""
+        return 0.0
+
+
+class ModelWorker:
+    """One process. Forgetting the object is its death; its row in the ledger goes silent."""
+
+    def __init__(self, world: World, name: str) -> None:
+        self.frozen = False
+        self.cut_off = False
+        engine, schedule, clock = world.engine, Schedule(world.redis), world.clock.seconds
+        tally = Tally(engine)
+        self._queue = delivery.queue("default", world.redis)
+        self.finisher = Finisher(engine, schedule, tally)
+        self.finisher._backoff = Impatient("finisher")
+        self.slots = ModelSlots(self.finisher, clock)
+        lost = LostAnswers(
+            engine, settle_s=2 * world.settings.database_timeout_s, unused=self.finisher.unused, clock=clock
+        )
+        self._heart = Heartbeat(
+            engine, world.settings, worker_id=name, fence=self.slots.fence, renew_lease=self.slots.lease.renew,
+            after_beat=lost.settle, clock=clock,
+        )  # fmt: skip
+        self._receiver = Receiver(
+            engine, schedule, self.slots, world.types, worker_id=name, lost_answers=lost,  # type: ignore[arg-type]
+            stop=threading.Event(), may_claim=self._heart.may_claim, tally=tally, clock=clock,
+        )  # fmt: skip
+
+    def beat(self) -> None:
+        """One round of the heartbeat, and of both watches."""
+        self._heart._beat()
+        self._heart._fence_if_silent(self._heart._clock())
+        self.slots.watch()
+
+    def take(self) -> bool:
+        """What RQ's worker does with one envelope; False when there is none."""
+        taken: Any = self._queue.dequeue_any(
+            [self._queue],
+            None,
+            self._queue.connection,
+            job_class=delivery.DeliveryJob,
+            serializer=self._queue.serializer,
+        )
+        if taken:
+            self._receiver.receive(*taken[0].args)
+        return bool(taken)
+
+    def flush(self) -> None:
+        """One round of the finisher, with all that has gathered; without Postgres it goes on trying."""
+        if not self.cut_off:
+            self.finisher._inbox.put(None)
+            self.finisher._write_forever()
