@@ -42,7 +42,7 @@ def test_a_deletion_at_the_due_instant_has_exactly_one_winner(service: Service, 
 
 
 def test_what_waits_for_a_slot_when_it_is_overdue_can_still_be_deleted(service: Service, witness: Witness) -> None:
-    naps = service.client.create_many([new_task("nap", {"seconds": 2})] * SLOTS)
+    naps = service.client.create_many([new_task("nap", {"seconds": 6})] * SLOTS)
     wait_until(lambda: len(service.client.list_all(type="nap", state="running")) == SLOTS, 10, "all slots are taken")
     overdue = [each["id"] for each in service.client.create_many([new_task("witness", witness.payload())] * 60)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
