@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import defaultdict
 from itertools import chain, zip_longest
@@ -55,7 +56,7 @@ class Promoter:
         self._offset_s = 0.0
         self._measured_at = float("-inf")
         self._took_back_at = float("-inf")
-        self._next: float | None = None
+        self._next = self._lost_at = math.inf
         self._pause_s = 0.0
         self._queues: dict[str, Queue] = {}
         self._wake = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
@@ -71,14 +72,18 @@ class Promoter:
     def _pass(self) -> bool:
         self._measure_clock()
         now = self._clock() + self._offset_s
-        if abs(now - self._took_back_at) >= LOOK_EVERY_S:  # a clock may be set back
+        if now >= self._lost_at or abs(now - self._took_back_at) >= LOOK_EVERY_S:  # a clock may be set back
             self._took_back_at = now
             lost = self._schedule.take_back((each.name for each in self._types.delivered), now=now)
             if lost:
                 log.info("deliveries_taken_back", count=lost)
         lanes = self._lanes()
-        taken, self._next = self._schedule.promote(lanes, now=now, envelopes_per_worker=ENVELOPES_PER_WORKER)
+        taken, self._next, self._lost_at = self._schedule.promote(
+            lanes, now=now, envelopes_per_worker=ENVELOPES_PER_WORKER
+        )
         sent = self._send(lanes, taken)
+        if sent:
+            self._schedule.sent(taken, now=self._clock() + self._offset_s)
         waiting = any(each.left for each in taken)
         self._pause_s = _longer(self._pause_s) if waiting and not sent else SHORTEST_PAUSE_S * waiting
         return sent and waiting
@@ -91,9 +96,7 @@ class Promoter:
         if not self._wake.subscribed:
             self._wake.subscribe(WAKE_CHANNEL)
             return  # what was added before the subscription is seen by the next pass
-        until = LOOK_EVERY_S
-        if self._next is not None:
-            until = min(until, self._next - self._clock() - self._offset_s)
+        until = min(LOOK_EVERY_S, min(self._next, self._lost_at) - self._clock() - self._offset_s)
         if until > 0:
             self._wake.get_message(timeout=until)
 

@@ -1,9 +1,10 @@
--- Take due ids off the schedule, in order of time, and record them as delivered in the same step:
--- whoever dies afterwards, they come back when the record expires.
+-- Take due ids off the schedule, in order of time, and record them as delivered in the same step: whoever dies
+-- afterwards, they come back when the record expires. That is soon, until the taker says that they are on a queue.
 -- KEYS     per type: schedule, delivered (sorted set: id -> when the delivery counts as lost), RQ queue, RQ workers
 -- ARGV[1]  now, seconds   ARGV[2]  when a delivery counts as lost, seconds   ARGV[3]  envelopes a worker may have waiting
 -- ARGV[4+] per type: how many ids one envelope holds
--- returns  per type: {ids, due ids left behind, instant of the first id that stays or '', workers of its queue}
+-- returns  per type: {ids, due ids left behind, instant of the first id that stays or '', workers of its queue,
+--          when its first record expires or ''}
 local now, lost_at, per_worker = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local answer = {}
 for i = 1, #KEYS, 4 do
@@ -26,6 +27,7 @@ for i = 1, #KEYS, 4 do
     left = redis.call('ZCOUNT', schedule, '-inf', now)
     first = redis.call('ZRANGE', schedule, 0, 0, 'WITHSCORES')
   end
-  table.insert(answer, { ids, left, first[2] or '', count })
+  local record = redis.call('ZRANGE', delivered, 0, 0, 'WITHSCORES')
+  table.insert(answer, { ids, left, first[2] or '', count, record[2] or '' })
 end
 return answer

@@ -27,6 +27,7 @@ log = structlog.get_logger()
 LUA = Path(__file__).parent
 WAKE_CHANNEL = "punctual:wake"
 IDS_PER_CALL = 1000
+IN_HAND_S = 0.2
 LOST_AFTER_S = 10.0
 FAR_AHEAD_S = 60.0
 
@@ -77,25 +78,35 @@ class Schedule:
 
     def promote(
         self, lanes: Sequence[Lane], *, now: float, envelopes_per_worker: int
-    ) -> tuple[list[Promoted], float | None]:
-        """Take what is due; `(what was taken by type, when the next id is due or None)`.
+    ) -> tuple[list[Promoted], float, float]:
+        """Take what is due; `(what was taken by type, when the next id is due, when the next delivery counts as lost)`.
 
-        Where an RQ queue has enough waiting already, ids stay on the schedule: in order, and deletable.
+        Where an RQ queue has enough waiting already, ids stay on the schedule: in order, and deletable. What is taken
+        counts as lost in a moment, unless `sent` is said of it.
         """
         if not lanes:
-            return [], None
+            return [], math.inf, math.inf
         keys = chain.from_iterable(
             (schedule_key(lane.type), delivered_key(lane.type), rq_queue_key(lane.queue), f"rq:workers:{lane.queue}")
             for lane in lanes
         )
-        limits: list[str | int] = [f"{now:.6f}", f"{now + LOST_AFTER_S:.3f}", envelopes_per_worker]
+        limits: list[str | int] = [f"{now:.6f}", f"{now + IN_HAND_S:.3f}", envelopes_per_worker]
         answer: Any = self._promote(keys=list(keys), args=limits + [lane.envelope for lane in lanes])
         taken = [
             Promoted(lane.type, self._of_tasks(lane.type, ids), int(left), int(workers))
-            for lane, (ids, left, _, workers) in zip(lanes, answer, strict=True)
+            for lane, (ids, left, _, workers, _) in zip(lanes, answer, strict=True)
         ]
-        upcoming = [float(first) for _, _, first, _ in answer if first]
-        return taken, min(upcoming, default=None)
+        upcoming = [float(first) for _, _, first, _, _ in answer if first]
+        lost = [float(record) for *_, record in answer if record]
+        return taken, min(upcoming, default=math.inf), min(lost, default=math.inf)
+
+    def sent(self, taken: Iterable[Promoted], *, now: float) -> None:
+        """They are on RQ queues now: it may take a while until a worker claims them."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            for each in taken:
+                if each.ids:
+                    pipe.zadd(delivered_key(each.type), dict.fromkeys(each.ids, now + LOST_AFTER_S), xx=True)
+            pipe.execute()
 
     def _of_tasks(self, task_type: str, members: Sequence[bytes | str]) -> list[str]:
         """Those that are ids; whatever else somebody put on the schedule is forgotten."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.schedule.durations import put_durations
-from app.schedule.schedule import delivered_key
+from app.schedule.schedule import Lane, delivered_key
 from tests.making import ahead, ids, make
 from workers import delivery
 from workers.delivery import LARGEST_ENVELOPE
@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app.operations import Operations
+    from app.schedule.schedule import Schedule
     from app.task_types import TaskTypes
+
+PATIENCE_S = 10.0
 
 
 @pytest.fixture
@@ -84,6 +87,18 @@ def test_no_envelope_holds_more_than_a_fair_share_of_the_backlog(
     make(operations, 300)
     promoter.step()
     assert [len(each) for _, each in envelopes(queue)] == [150, 150]
+
+
+def test_what_another_promoter_had_in_hand_when_it_died_is_delivered_by_the_next(
+    promoter: Promoter, operations: Operations, queue: Queue, schedule: Schedule
+) -> None:
+    (due,) = make(operations)
+    schedule.promote([Lane("noop", "default", 1)], now=time.time(), envelopes_per_worker=1)  # and dies
+    deadline = time.monotonic() + PATIENCE_S
+    while not queue.count and time.monotonic() < deadline:
+        promoter.step()
+        promoter.wait()
+    assert envelopes(queue) == [("noop", ids([due]))]
 
 
 def test_external_types_are_never_delivered(promoter: Promoter, operations: Operations, queue: Queue) -> None:

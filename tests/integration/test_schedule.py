@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
@@ -11,7 +12,16 @@ import pytest
 from app.schedule.durations import get_durations, put_durations
 from app.schedule.generation import current_generation
 from app.schedule.mending import mend
-from app.schedule.schedule import LOST_AFTER_S, WAKE_CHANNEL, Lane, Schedule, delivered_key, schedule_key, score
+from app.schedule.schedule import (
+    IN_HAND_S,
+    LOST_AFTER_S,
+    WAKE_CHANNEL,
+    Lane,
+    Schedule,
+    delivered_key,
+    schedule_key,
+    score,
+)
 from app.task import Due
 
 if TYPE_CHECKING:
@@ -34,8 +44,8 @@ def due(name: str, seconds: float, task_type: str = "noop") -> Due:
 
 def promote(
     schedule: Schedule, *lanes: Lane, at: float = 0, per_worker: int = 100
-) -> tuple[dict[str, list[str]], float | None]:
-    taken, upcoming = schedule.promote(lanes or [NOOP], now=NOW.timestamp() + at, envelopes_per_worker=per_worker)
+) -> tuple[dict[str, list[str]], float]:
+    taken, upcoming, _ = schedule.promote(lanes or [NOOP], now=NOW.timestamp() + at, envelopes_per_worker=per_worker)
     return {each.type: [NAMES.get(task_id, task_id) for task_id in each.ids] for each in taken}, upcoming
 
 
@@ -60,10 +70,10 @@ def test_types_have_lanes_of_their_own(schedule: Schedule) -> None:
 def test_a_full_queue_leaves_ids_on_the_schedule(schedule: Schedule, redis: Redis) -> None:
     schedule.add([due(f"{n:03}", -1) for n in range(50)])
     redis.rpush("rq:queue:default", "envelope")
-    taken, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=3)
+    taken, _, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=3)
     assert (len(taken[0].ids), taken[0].left) == (20, 30)
     redis.rpush("rq:queue:default", "envelope", "envelope")
-    taken, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=3)
+    taken, _, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=3)
     assert (taken[0].ids, taken[0].left) == ([], 30)
 
 
@@ -76,10 +86,27 @@ def test_two_passes_never_take_the_same_id(schedule: Schedule) -> None:
 
 def test_a_delivery_that_nobody_claims_comes_back(schedule: Schedule) -> None:
     schedule.add([due("a", -1)])
-    promote(schedule)
+    taken, _, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=1)
+    schedule.sent(taken, now=NOW.timestamp())
     assert schedule.take_back(["noop"], now=NOW.timestamp() + LOST_AFTER_S - 0.1) == 0
     assert schedule.take_back(["noop"], now=NOW.timestamp() + LOST_AFTER_S) == 1
     assert promote(schedule, at=LOST_AFTER_S)[0] == {"noop": ["a"]}
+
+
+def test_what_was_taken_and_never_sent_comes_back_at_once(schedule: Schedule) -> None:
+    schedule.add([due("a", -1)])
+    _, _, lost_at = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=1)
+    assert lost_at == pytest.approx(NOW.timestamp() + IN_HAND_S, abs=0.002)
+    assert schedule.take_back(["noop"], now=lost_at - 0.01) == 0
+    assert schedule.take_back(["noop"], now=lost_at) == 1
+
+
+def test_what_was_claimed_before_it_was_said_to_be_sent_stays_forgotten(schedule: Schedule, redis: Redis) -> None:
+    schedule.add([due("a", -1)])
+    taken, _, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=1)
+    schedule.remove("noop", taken[0].ids)
+    schedule.sent(taken, now=NOW.timestamp())
+    assert not redis.exists(delivered_key("noop"))
 
 
 def test_a_delivery_comes_back_though_the_clock_was_set_back_an_hour(schedule: Schedule) -> None:
@@ -170,7 +197,7 @@ def test_more_ids_than_one_call_takes(schedule: Schedule) -> None:
 
 def test_nothing_is_nothing(schedule: Schedule) -> None:
     schedule.add([])
-    assert schedule.promote([], now=0, envelopes_per_worker=1) == ([], None)
+    assert schedule.promote([], now=0, envelopes_per_worker=1) == ([], math.inf, math.inf)
     assert schedule.take_back([], now=0) == 0
     assert schedule.unknown([], now=NOW) == []
 
