@@ -16,7 +16,16 @@ if TYPE_CHECKING:
 
     from app.config import Settings
 
-psycopg.types.json.set_json_loads(orjson.loads)
+
+def read_json(stored: bytes | str) -> Any:
+    """What Postgres keeps as JSON; as text what it keeps and no other reader takes: one row must not spoil a list."""
+    try:
+        return orjson.loads(stored)
+    except ValueError:
+        return stored.decode() if isinstance(stored, bytes) else stored
+
+
+psycopg.types.json.set_json_loads(read_json)
 
 
 def connect_postgres(settings: Settings, *, name: str, pool: int | None = None) -> Engine:

@@ -4,12 +4,28 @@ from __future__ import annotations
 
 import logging
 import sys
-from typing import TYPE_CHECKING
+from contextlib import suppress
+from typing import TYPE_CHECKING, TextIO, cast
 
 import structlog
 
 if TYPE_CHECKING:
     from app.config import Settings
+
+
+class Forgiving:
+    """stderr, but nobody fails because of it: a log that nobody reads any more, a disk that is full."""
+
+    def write(self, text: str) -> int:
+        """Write, if it can be written."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush, if it can be flushed."""
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
 
 
 def configure_logs(settings: Settings, **about: str) -> None:
@@ -36,9 +52,9 @@ def configure_logs(settings: Settings, **about: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Forgiving())),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(Forgiving())
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)

@@ -1,8 +1,8 @@
 """Notices a Postgres that says nothing at all, so that nobody waits long for it.
 
 A frozen server keeps its connections: its kernel confirms what is sent, and no time limit of ours or of TCP ends the
-wait. So whoever waits suspiciously long has the server asked on a new connection. No answer: all connections that wait
-are cut, and from then on everybody is refused at once, until the server answers again.
+wait. So when nothing was heard of it while somebody waited, it is asked. No answer: the connections that wait are cut,
+and from then on everybody is refused at once, until it answers again.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from weakref import WeakKeyDictionary
 
 import psycopg
 import structlog
+from sqlalchemy.pool import QueuePool
 
 from app.errors import LedgerAway
 
@@ -34,13 +35,12 @@ LOOK_EVERY_S = 0.5
 
 
 class Silence:
-    """Who waits for one server, and whether it is known to be silent."""
+    """Who waits for one server, when it was last heard, and whether it is known to be silent."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    def __init__(self) -> None:
         self._lock = threading.Lock()
         self._waiting: dict[object, tuple[float, Any]] = {}
-        self._asked_at = float("-inf")
+        self._heard_at = self._asked_at = float("-inf")
         self._is_silent = False
 
     @contextmanager
@@ -59,21 +59,22 @@ class Silence:
                 self._waiting[me] = began, connection.connection.dbapi_connection
                 try:
                     yield connection
+                    self._heard_at = time.monotonic()
                 finally:
                     self._leave(me)  # before the connection may be closed, or used by another
         finally:
             self._leave(me)
 
-    def look(self) -> None:
-        """Ask the server when somebody has waited for too long, and go on asking while it is silent."""
+    def look(self, engine: Engine) -> None:
+        """Ask the server when it was not heard while somebody waited, and go on asking while it is silent."""
         now = time.monotonic()
         oldest = min((began for began, _ in list(self._waiting.values())), default=now)
-        if not self._is_silent and (now - oldest < SUSPICIOUS_S or now - self._asked_at < SUSPICIOUS_S):
+        if not self._is_silent and now - max(oldest, self._heard_at, self._asked_at) < SUSPICIOUS_S:
             return
         self._asked_at = now
-        was_silent, self._is_silent = self._is_silent, not answers(self._url)
+        was_silent, self._is_silent = self._is_silent, not answers(engine)
         if self._is_silent:
-            self._cut_all()
+            self._cut(those_since=time.monotonic() - SUSPICIOUS_S)
         if self._is_silent and not was_silent:
             log.warning("postgres_silent")
         if was_silent and not self._is_silent:
@@ -83,23 +84,56 @@ class Silence:
         with self._lock:
             self._waiting.pop(me, None)
 
-    def _cut_all(self) -> None:
+    def _cut(self, *, those_since: float) -> None:
         with self._lock:
-            for _, driver in list(self._waiting.values()):
-                if driver is not None:
-                    with suppress(OSError, psycopg.Error):
-                        _cut(driver)
+            for began, driver in list(self._waiting.values()):
+                if driver is not None and began <= those_since:
+                    cut(driver)
 
 
-def answers(url: str) -> bool:
-    """Whether a server says anything in time, be it that it refuses the connection."""
+def answers(engine: Engine) -> bool:
+    """Whether a server says anything in time: on a connection of the pool that nobody uses, or on a new one.
 
+    That it refuses is an answer, too. New connections alone may be slow, and old ones alone may be dead.
+    """
+    url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+    answered, held = threading.Event(), list[Any]()
+
+    def ask_on_an_old_one() -> None:
+        with suppress(Exception), engine.connect() as connection:
+            held.append(connection.connection.dbapi_connection)
+            connection.exec_driver_sql("SELECT 1")
+            answered.set()
+
+    def ask_on_a_new_one() -> None:
+        if asyncio.run(_ask(url)):
+            answered.set()
+
+    asked = [ask_on_a_new_one]
+    if isinstance(engine.pool, QueuePool) and engine.pool.checkedin():
+        asked.append(ask_on_an_old_one)
+    for each in asked:
+        threading.Thread(target=each, name="silence-ask", daemon=True).start()
+    heard = answered.wait(ANSWER_WITHIN_S)
+    for driver in held:
+        if not heard:
+            cut(driver)
+    return heard
+
+
+def cut(driver: psycopg.Connection[Any]) -> None:
+    """Both directions, on a copy of the descriptor: whoever reads from it hears that the connection is gone."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(driver.fileno())) as channel:
+        channel.shutdown(socket.SHUT_RDWR)
+
+
+async def _ask(url: str) -> bool:
     async def ask() -> None:
         async with await psycopg.AsyncConnection.connect(url, application_name="punctual silence") as connection:
             await connection.execute("SELECT 1")
 
     try:
-        asyncio.run(asyncio.wait_for(ask(), ANSWER_WITHIN_S))
+        await asyncio.wait_for(ask(), ANSWER_WITHIN_S)
     except TimeoutError:
         return False
     except (psycopg.Error, OSError):
@@ -123,7 +157,7 @@ def _of(engine: Engine) -> Silence:
     silence = _known.get(engine)
     if silence is None or _watched_by["pid"] != os.getpid():
         with _beginning:
-            silence = _known.setdefault(engine, Silence(engine))
+            silence = _known.setdefault(engine, Silence())
             if _watched_by.get("pid") != os.getpid():
                 _watched_by["pid"] = os.getpid()
                 threading.Thread(target=_watch_forever, name="silence", daemon=True).start()
@@ -134,15 +168,9 @@ def _watch_forever() -> None:
     while True:
         time.sleep(LOOK_EVERY_S)
         with _beginning:
-            known = list(_known.values())
-        for silence in known:
+            known = list(_known.items())
+        for engine, silence in known:
             try:
-                silence.look()
+                silence.look(engine)
             except Exception:
                 log.exception("silence_not_looked_into")
-
-
-def _cut(driver: psycopg.Connection[Any]) -> None:
-    """Both directions, on a copy of the descriptor: whoever reads from it hears that the connection is gone."""
-    with socket.socket(fileno=os.dup(driver.fileno())) as channel:
-        channel.shutdown(socket.SHUT_RDWR)

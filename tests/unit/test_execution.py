@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import msgspec
 import pytest
 
 from app.config import read_settings
@@ -21,6 +24,10 @@ NOWHERE = {
     "TASK_MODULES": "tests.handlers,workers.handlers",
     "EXTERNAL_TASK_TYPES": "resize",
 }
+
+
+CLAIM = Claim("an-id", "noop", b"{}", 1, 3, 5.0, datetime(2026, 1, 1, tzinfo=UTC), "a-token", 0.0)
+NOOP = load_task_types(read_settings(NOWHERE))["noop"]
 
 
 @pytest.fixture(scope="module")
@@ -75,3 +82,35 @@ def test_a_message_is_short_and_an_exception_that_cannot_be_printed_is_named() -
 
     assert message(Unspeakable()) == "Unspeakable"
     assert len(message(ValueError("x" * 10_000))) == LONGEST_MESSAGE
+
+
+def nested(depth: int) -> msgspec.Raw:
+    return msgspec.Raw(b"[" * depth + b"]" * depth)
+
+
+@pytest.mark.parametrize("returned", [10**400, 2**70, -(2**63) - 1, {"a": [2**64]}, nested(1100), nested(5000)])
+def test_what_no_reader_would_read_as_it_was_is_no_result(returned: object) -> None:
+    """It would spoil every list that its task is in."""
+    ending = run(CLAIM, TaskTypes([replace(NOOP, handler=lambda *_: returned)]))
+    assert ending.error is not None
+    assert ending.error[0] == "handler_error"
+
+
+@pytest.mark.parametrize("returned", [2**63, -(2**63), 2**64 - 1, "9" * 30, 1e300, nested(100)])
+def test_what_every_reader_reads_as_it_was_is_a_result(returned: object) -> None:
+    assert run(CLAIM, TaskTypes([replace(NOOP, handler=lambda *_: returned)])).result
+
+
+def test_an_exception_that_cannot_be_printed_has_a_name_all_the_same() -> None:
+    class Unprintable(Exception):
+        def __str__(self) -> str:
+            raise SystemExit
+
+    assert message(Unprintable()) == "Unprintable"
+
+
+def test_a_handler_that_closed_stdout_has_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = io.StringIO()
+    closed.close()
+    monkeypatch.setattr("sys.stdout", closed)
+    assert run(CLAIM, TaskTypes([NOOP])).result

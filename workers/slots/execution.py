@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+import orjson
 import structlog
 
 from app.task_types import TaskContext
@@ -19,6 +23,7 @@ log = structlog.get_logger()
 
 LARGEST_RESULT = 256 * 1024
 LONGEST_MESSAGE = 2000
+LONG_NUMBER = re.compile(rb"\d{19}")
 BAD_IN_JSONB = str.maketrans({"\0": "\N{REPLACEMENT CHARACTER}"})
 
 
@@ -43,14 +48,15 @@ def run(claim: Claim, types: TaskTypes) -> Ending:
         log.warning("task_failed", task_id=claim.id, type=claim.type, attempt=claim.attempt, exc_info=True)
         return Ending(error=("handler_error", message(trouble)))
     finally:
-        sys.stdout.flush()
+        with suppress(OSError, ValueError):  # a handler has closed it
+            sys.stdout.flush()
 
 
 def message(trouble: BaseException) -> str:
     """An exception in one line that Postgres can keep."""
     try:
         text = f"{type(trouble).__name__}: {trouble}"
-    except Exception:  # noqa: BLE001  # a __str__ that raises
+    except BaseException:  # noqa: BLE001  # a __str__ that raises, SystemExit perhaps
         text = type(trouble).__name__
     return text[:LONGEST_MESSAGE].encode("utf-8", "replace").decode().translate(BAD_IN_JSONB)
 
@@ -59,4 +65,23 @@ def _ending(result: Any) -> Ending:
     text = msgspec.json.encode(result)
     if len(text) > LARGEST_RESULT:
         return Ending(error=("result_too_large", f"The result is {len(text)} bytes; at most {LARGEST_RESULT}."))
+    _read_back(text)
     return Ending(result=text.decode())
+
+
+def _read_back(text: bytes) -> None:
+    """What is kept must be readable, and read as it was.
+
+    Raises:
+        ValueError: nested too deep, or with a number that others would round or refuse.
+    """
+    orjson.loads(text)
+    if LONG_NUMBER.search(text):
+        json.loads(text, parse_int=_whole_number)
+
+
+def _whole_number(digits: str) -> int:
+    number = int(digits)
+    if not -(2**63) <= number < 2**64:
+        raise ValueError("the result holds an integer beyond 64 bit; return it as text")
+    return number

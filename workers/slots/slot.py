@@ -47,7 +47,7 @@ class Slot(ABC):
         self.begun = 0
         self.since = 0.0
         self.timed_out = False
-        self.closed = False
+        self.closed = self.hung_up = False
         self._start(theirs, self._tokens_out, their_events)
 
     @abstractmethod
@@ -104,7 +104,9 @@ class Slot(ABC):
     def read(self, *, now: float) -> list[Event]:
         """What it said since the last time."""
         with contextlib.suppress(BlockingIOError):
-            events = self._frames.feed(os.read(self._events.fileno(), READ_AT_ONCE))
+            said = os.read(self._events.fileno(), READ_AT_ONCE)
+            self.hung_up = not said
+            events = self._frames.feed(said)
             for event in events:
                 if isinstance(event, Began):
                     self.current, self.since, self.begun = event.index, now, event.index + 1

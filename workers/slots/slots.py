@@ -11,7 +11,7 @@ from contextlib import suppress
 from functools import partial
 from math import ceil
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import structlog
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from app.task import Claim
     from app.task_types import TaskTypes
+    from workers.slots.listener import Listener
 
 log = structlog.get_logger()
 
@@ -35,16 +36,6 @@ START_LIMIT_S = 30.0
 AFTER_A_FAILED_START_S = 1.0
 TICK_S = 0.05
 CLOSE_LIMIT_S = 2.0
-
-
-class Listener(Protocol):
-    """Who hears what became of claims."""
-
-    def ended(self, outcome: Outcome) -> None:
-        """This attempt is over."""
-
-    def unused(self, claims: Sequence[Claim]) -> None:
-        """The code of these has not begun, and will not here."""
 
 
 class Slots:
@@ -192,9 +183,18 @@ class Slots:
                 self._busy.discard(slot)
                 self._idle[type(slot)].append(slot)
                 self.room.give_back(1)
+        if slot.hung_up:
+            self._hear_no_more(slot)
         if is_gone and isinstance(slot, ProcessSlot):
             slot.kill()  # what the handler started may be there still
             self._bury(slot, ("crashed", slot.how_it_died()))
+
+    def _hear_no_more(self, slot: Slot) -> None:
+        """It closed its end: a thread that died, or a child whose handler closed the files of others, and soon dies."""
+        with suppress(KeyError):  # heard before
+            self._selector.unregister(slot.watched[0])
+        if isinstance(slot, ThreadSlot):
+            self._bury(slot, ("crashed", "The thread of the handler ended."))
 
     def _enforce(self, slot: Slot, now: float) -> None:
         """Kill what is over its time; let the mates of a slow task begin elsewhere."""
@@ -222,7 +222,7 @@ class Slots:
             slot.timed_out = True
             self._cut_short(slot, slot.current, error)
 
-    def _bury(self, slot: ProcessSlot, error: tuple[str, str]) -> None:
+    def _bury(self, slot: Slot, error: tuple[str, str]) -> None:
         """A child is gone: the task it ran ends with `error`, the rest of its chunk begins elsewhere."""
         if slot in self._busy:
             self._busy.discard(slot)
@@ -231,7 +231,7 @@ class Slots:
             # What was withdrawn before is not among them: it has begun elsewhere.
             rest = slot.chunk[slot.begun : slot.given]
             slot.withdraw()
-            if slot.current is not None:
+            if slot.current is not None and not slot.timed_out:
                 self._cut_short(slot, slot.current, error)
             if slot.ever_began:
                 self.room.give_back(1)
@@ -240,7 +240,7 @@ class Slots:
                 self._not_started(rest)
         self._forget(slot)
 
-    def _read_last_words(self, slot: ProcessSlot) -> None:
+    def _read_last_words(self, slot: Slot) -> None:
         while events := slot.read(now=time.monotonic()):
             for event in events:
                 if isinstance(event, Ended):
@@ -259,7 +259,8 @@ class Slots:
 
     def _forget(self, slot: Slot) -> None:
         for fd in slot.watched:
-            self._selector.unregister(fd)
+            with suppress(KeyError):  # it has hung up
+                self._selector.unregister(fd)
         with suppress(ValueError):
             self._idle[type(slot)].remove(slot)
         slot.close()

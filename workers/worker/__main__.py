@@ -29,6 +29,7 @@ log = structlog.get_logger()
 
 LOOK_EVERY_S = 0.5
 LAST_DELIVERY_S = 3.0
+LAST_ANSWER_S = 1.0
 LAST_WRITES_S = 4.0
 RESTART_AFTER_S = 1.0
 ESSENTIAL = {"slots", "finisher", "heartbeat", "fence", "signals", "deliveries"}
@@ -56,8 +57,9 @@ def main() -> None:
     deliveries.start()
     while not stop.wait(LOOK_EVERY_S):
         pass  # a signal may reach another thread: the handler runs when this one wakes, so it must
+    until = time.monotonic() + settings.shutdown_grace_s
     deliveries.join(LAST_DELIVERY_S)
-    _wind_down(settings, parts)
+    _wind_down(settings, parts, until)
     log.info("worker_stopped")
 
 
@@ -88,11 +90,11 @@ def _carry(settings: Settings, worker_id: str, parts: Parts, stop: threading.Eve
             stop.wait(RESTART_AFTER_S)
 
 
-def _wind_down(settings: Settings, parts: Parts) -> None:
+def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
     """Hand back what has not begun, let the rest finish within the grace, kill what is left, write it all down."""
     slots, grace_s = parts.slots, settings.shutdown_grace_s
-    until = time.monotonic() + grace_s
     slots.withdraw_all()
+    parts.receiver.wait_until_nothing_is_claimed(settings.database_timeout_s + LAST_ANSWER_S)
     if not slots.room.wait_until_all_free(until - time.monotonic()):
         slots.kill_all(("worker_lost", f"The worker was stopped; the task had {grace_s:g} s to end."))
     slots.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,6 @@ from app.task import Due
 from workers.slots.lease import now
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Sequence
 
     from sqlalchemy import Engine
@@ -49,7 +49,13 @@ class Receiver:
         self._tally = tally
         self._clock = clock
         self._types = [each.name for each in types.delivered]
+        self._claiming = threading.Lock()
         self._external = {each.name for each in types if each.external}
+
+    def wait_until_nothing_is_claimed(self, timeout_s: float) -> None:
+        """A claim on its way is answered, and what it won handed over, when this returns; or the time is over."""
+        if self._claiming.acquire(timeout=max(0.0, timeout_s)):
+            self._claiming.release()
 
     def receive(self, task_type: str, ids: Sequence[str]) -> None:
         """Claim and begin these; what cannot begin soon goes back on the schedule, still scheduled."""
@@ -68,17 +74,18 @@ class Receiver:
 
         An unanswered claim is neither run nor repeated: what it won, if anything, is handed back once that is known.
         """
-        token, asked_at = claims.new_token(), self._clock()
-        try:
-            claimed = claims.claim(
-                self._engine, ids, worker_id=self._worker_id, types=self._types, token=token, asked_at=asked_at
-            )
-        except LedgerAway:
-            log.warning("claim_unanswered", count=len(ids))
-            self._tally.count(Counter.CLAIMS_UNANSWERED)
-            self._lost_answers.add(ids, token)
-            raise
-        self._slots.run(claimed.mine)
+        with self._claiming:
+            token, asked_at = claims.new_token(), self._clock()
+            try:
+                claimed = claims.claim(
+                    self._engine, ids, worker_id=self._worker_id, types=self._types, token=token, asked_at=asked_at
+                )
+            except LedgerAway:
+                log.warning("claim_unanswered", count=len(ids))
+                self._tally.count(Counter.CLAIMS_UNANSWERED)
+                self._lost_answers.add(ids, token)
+                raise
+            self._slots.run(claimed.mine)
         self._tally.count(Counter.CLAIMS_LOST, len(ids) - len(claimed.mine) - len(claimed.waiting))
         self._tell_schedule(task_type, ids, [self._not_at_once(each) for each in claimed.waiting])
 

@@ -87,6 +87,9 @@ class DeliveryWorker(SimpleWorker):
     def unsubscribe(self) -> None:
         """Nothing, as above."""
 
+    def check_for_suspension(self, burst: bool) -> None:  # noqa: FBT001  # RQ's signature
+        """Nothing: one key in Redis would stop all deliveries for good."""
+
     def run_maintenance_tasks(self) -> None:
         """Clean RQ's registries, as far as they can be read; what cannot is tried again after the usual time.
 

@@ -50,10 +50,9 @@ def enter() -> AnyResponse:
     if not access().needed:
         return redirect("/sign-in", 303)
     try:
-        refuse_beyond(ATTEMPTS_PER_MINUTE, access().minutes.count(f"sign-in/{request.remote_addr}"))
         key = _key_that_looks(form_field("key").strip())
-    except (Unauthenticated, ScopeMissing, TooManyRequests) as refused:
-        return _page(refused=type(refused))
+    except (Unauthenticated, ScopeMissing) as refused:
+        return _page(refused=_counted(type(refused)))
     begin_session(key)
     return redirect(next_page(form_field("next")), 303)
 
@@ -65,6 +64,15 @@ def leave() -> AnyResponse:
         refuse_forged()
         end_session()
     return redirect("/sign-in", 303)
+
+
+def _counted(refused: type[Refusal]) -> type[Refusal]:
+    """Only failures are counted: whoever has a key gets in, whatever others try from behind the same proxy."""
+    try:
+        refuse_beyond(ATTEMPTS_PER_MINUTE, access().minutes.count(f"sign-in/{request.remote_addr}"))
+    except TooManyRequests as too_many:
+        return type(too_many)
+    return refused
 
 
 def _key_that_looks(secret: str) -> ApiKey:

@@ -1,0 +1,43 @@
+"""Nobody fails because the log cannot be written."""
+
+from __future__ import annotations
+
+import io
+import logging
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.config import read_settings
+from app.logs import configure_logs
+
+if TYPE_CHECKING:
+    import pytest
+
+NOWHERE = {"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"}
+
+
+class Full(io.StringIO):
+    """A disk without room; or a reader that left."""
+
+    def write(self, _text: str) -> int:
+        """As the kernel says it."""
+        raise OSError(28, "No space left on device")
+
+    def flush(self) -> None:
+        """As above."""
+        raise BrokenPipeError
+
+
+def test_a_log_that_cannot_be_written_is_nobody_s_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    configure_logs(read_settings(NOWHERE), process="test")
+    monkeypatch.setattr("sys.stderr", Full())
+    structlog.get_logger().warning("something")
+    structlog.get_logger().error("something_worse", exc_info=ValueError())
+    logging.getLogger("library").error("something else")
+
+
+def test_a_log_goes_wherever_stderr_is_now(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs(read_settings(NOWHERE), process="test")
+    structlog.get_logger().warning("something", about=1)
+    assert '"event": "something"' in capsys.readouterr().err

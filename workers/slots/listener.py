@@ -1,0 +1,20 @@
+"""Who hears from the slots what became of claims."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.task import Claim, Outcome
+
+
+class Listener(Protocol):
+    """Who hears what became of claims."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """This attempt is over."""
+
+    def unused(self, claims: Sequence[Claim]) -> None:
+        """The code of these has not begun, and will not here."""
