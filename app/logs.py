@@ -14,18 +14,21 @@ if TYPE_CHECKING:
 
 
 class Forgiving:
-    """stderr, but nobody fails because of it: a log that nobody reads any more, a disk that is full."""
+    """A stream, but nobody fails because of it: a log that nobody reads any more, a disk that is full."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
 
     def write(self, text: str) -> int:
         """Write, if it can be written."""
         with suppress(OSError, ValueError):
-            sys.stderr.write(text)
+            self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
         """Flush, if it can be flushed."""
         with suppress(OSError, ValueError):
-            sys.stderr.flush()
+            self._stream.flush()
 
 
 def configure_logs(settings: Settings, **about: str) -> None:
@@ -52,9 +55,9 @@ def configure_logs(settings: Settings, **about: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Forgiving())),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Forgiving(sys.stderr))),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(Forgiving())
+    handler = logging.StreamHandler(Forgiving(sys.stderr))
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)

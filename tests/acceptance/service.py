@@ -8,7 +8,7 @@ import re
 import signal
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, ClassVar, Self
 from uuid import uuid4
 
@@ -166,7 +166,8 @@ class Service:
                 if each.code is None:
                     each.kill()
             for pid in self.pids():
-                os.kill(pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
             self.client.close()
             self.valkey.discard()
 

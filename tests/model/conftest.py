@@ -44,7 +44,7 @@ hypothesis_settings.register_profile(
 )
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def model_engine(owners: dict[str, str]) -> Iterator[Engine]:
     """Postgres at the head of the migrations, with our clock."""
     with pytest.MonkeyPatch.context() as patch:

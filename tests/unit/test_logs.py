@@ -30,14 +30,14 @@ class Full(io.StringIO):
 
 
 def test_a_log_that_cannot_be_written_is_nobody_s_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    configure_logs(read_settings(NOWHERE), process="test")
     monkeypatch.setattr("sys.stderr", Full())
+    configure_logs(read_settings(NOWHERE), process="test")
     structlog.get_logger().warning("something")
     structlog.get_logger().error("something_worse", exc_info=ValueError())
     logging.getLogger("library").error("something else")
 
 
-def test_a_log_goes_wherever_stderr_is_now(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_goes_to_stderr(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs(read_settings(NOWHERE), process="test")
     structlog.get_logger().warning("something", about=1)
     assert '"event": "something"' in capsys.readouterr().err
