@@ -96,7 +96,8 @@ class Run:
         self.history.healed_at = time.time()
         self.history.final_at = self._wait_until_final()
         self._load(calm_tasks, [], plan.calm_s)
-        self._wait_until_final()
+        if self.history.final_at is not None:
+            self._wait_until_final()
         self.history.calm = (calm, (self.history.final_at or time.time(), time.time()))
         for each in (self._creators, self._deleters, outside):
             each.stop()

@@ -295,6 +295,27 @@ def test_a_heartbeat_that_hangs_is_fenced_too(
     heart.stop()
 
 
+def test_a_heartbeat_that_is_long_on_its_way_after_a_silence_fences_before_it_renews(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at, told = [100.0], []
+    heart = Heartbeat(
+        engine,
+        settings,
+        worker_id="w",
+        fence=lambda: told.append("fenced"),
+        renew_lease=lambda _: told.append("renewed"),
+        after_beat=lambda: None,
+        clock=lambda: at[0],
+    )
+    assert heart._beat()
+    at[0] += 8
+    monkeypatch.setattr("workers.worker.heartbeat.workers.heartbeat", lambda *_, **__: at.__setitem__(0, at[0] + 8))
+    assert heart._beat()
+    assert told == ["renewed", "fenced", "renewed"]
+    assert heart.may_claim.is_set()
+
+
 def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine, operations: Operations) -> None:
     made = make(operations, 100, at=ahead(-1))
     filler = (

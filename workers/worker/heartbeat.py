@@ -77,8 +77,10 @@ class Heartbeat:
         self._fence_if_silent(asked_at)  # before the row says again that all is well
         try:
             workers.heartbeat(self._engine, self._worker_id, queue=self._settings.queue, slots=self._settings.slots)
-            if self._clock() - asked_at > self._fence_after_s:
+            answered_at = self._clock()
+            if answered_at - asked_at > self._fence_after_s:
                 return False  # the answer itself was too long on its way
+            self._fence_if_silent(answered_at)  # or the statement was, on top of an earlier silence
             self._renewed_at = asked_at
             self._renew_lease(asked_at + self._fence_after_s)
             self.may_claim.set()
