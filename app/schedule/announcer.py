@@ -50,7 +50,7 @@ class Announcer:
         self._tell((task_type, ids))
 
     def flush(self, timeout_s: float) -> bool:
-        """Wait until Redis has heard all that was told before, or the time is over; whether it has."""
+        """Wait until nothing that was told before is left to say, or the time is over; whether that is so."""
         if self._speaker is None:
             return True
         said = threading.Event()
@@ -102,9 +102,11 @@ class Announcer:
                 self._unsaid.pop(each, None)
         else:
             self._unsaid |= {each.id: each for each in news}
-        if len(self._unsaid) > MOST_KEPT:
-            log.warning("schedule_away", doing="forget", tasks=len(self._unsaid))
+        kept = len(self._unsaid) + sum(map(len, self._unforgotten.values()))
+        if kept > MOST_KEPT:
+            log.warning("announcements_dropped", count=kept)
             self._unsaid.clear()
+            self._unforgotten.clear()
 
     def _say(self) -> None:
         try:

@@ -15,7 +15,6 @@ import sys
 
 AT_ONCE = 1 << 16
 HANG_UP_HARD = struct.pack("ii", 1, 0)  # SO_LINGER: a close is a reset, as if the machine had gone
-MODES = ("open", "slow", "hole", "reset", "mute")
 
 
 class Route:

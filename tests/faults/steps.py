@@ -16,12 +16,10 @@ LEGAL: dict[tuple[str | None, str | None], set[int]] = {
     ("scheduled", "scheduled"): {0},
     ("scheduled", "running"): {1},
     ("scheduled", "deleted"): {0},
-    ("scheduled", "cancelled"): {0},
     ("running", "running"): {0},
     ("running", "scheduled"): {0, -1},  # to be tried again, handed back
     ("running", "succeeded"): {0},
     ("running", "failed"): {0},
-    ("running", "cancelled"): {0},
 }
 
 
