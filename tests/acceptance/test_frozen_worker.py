@@ -7,21 +7,17 @@ from typing import TYPE_CHECKING
 
 import psycopg
 
+from tests.acceptance.claiming import claim_waits
 from tests.acceptance.client import new_task
 from tests.acceptance.conditions import wait_until
 from tests.acceptance.processes import is_run_by
 
 if TYPE_CHECKING:
     from tests.acceptance.conftest import NewService
-    from tests.acceptance.service import Service
     from tests.acceptance.witness import Witness
 
 QUICK = {"HEARTBEAT_S": "1", "WORKER_DEAD_AFTER_S": "5", "SLOTS": "4"}
 SLOTS = 8
-CLAIM_WAITS = """
-SELECT count(*) > 0 FROM pg_stat_activity
-WHERE datname = current_database() AND application_name = 'punctual worker' AND wait_event_type = 'Lock'
-"""
 
 
 def test_a_worker_that_was_frozen_changes_nothing_when_it_thaws(new_service: NewService, witness: Witness) -> None:
@@ -63,10 +59,3 @@ def test_a_worker_frozen_between_its_claim_and_the_hand_over_begins_nothing(
     later = service.client.create("witness", witness.payload())["id"]
     service.client.wait_final([later], timeout=20)
     witness.assert_ran_once([later])
-
-
-def claim_waits(service: Service) -> bool:
-    """Whether a claim waits for a lock."""
-    with psycopg.connect(service.database_url) as connection:
-        row = connection.execute(CLAIM_WAITS).fetchone()
-        return bool(row and row[0])

@@ -9,8 +9,10 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+import psycopg
 import pytest
 
+from tests.acceptance.claiming import claim_waits
 from tests.acceptance.conditions import sleep_until, wait_until
 from tests.acceptance.load import create_spread
 from tests.acceptance.processes import ROOT
@@ -27,6 +29,7 @@ TASKS = 300
 SPREAD_S = 4.0
 STOP_S = 30.0
 LONG_S = 3.0
+LATE_S = 5.0
 
 
 def signal_twice(service: Service) -> None:
@@ -107,6 +110,27 @@ def test_a_request_that_waits_is_answered_before_its_process_ends(service: Servi
             (answer,) = ends(waiting, STOP_S)
             assert answer.startswith(b"HTTP/1.1 200 ")
             assert time.monotonic() - asked < 15
+
+
+def test_a_claim_on_its_way_when_the_worker_is_stopped_is_handed_back(
+    new_service: NewService, witness: Witness
+) -> None:
+    """It is committed seconds after the signal: its code never begins, so it must not be lost."""
+    service = new_service({"DATABASE_TIMEOUT_S": "20"}, worker=1)
+    (worker,) = service.living("worker")
+    task = service.client.create("witness", witness.payload(), delay_s=2)["id"]
+    with psycopg.connect(service.database_url) as other:
+        other.execute("SELECT 1 FROM tasks WHERE id = %s FOR UPDATE", [task])
+        wait_until(lambda: claim_waits(service), 15, "the claim waits for the row")
+        worker.send(signal.SIGTERM)
+        sleep_until(time.time() + LATE_S)
+        assert worker.code is None, "it waits for the answer"
+    assert worker.wait(20) == 0
+    handed_back = service.client.get(task)
+    assert (handed_back["state"], handed_back["attempt"]) == ("scheduled", 0)
+    service.start(worker=1)
+    service.client.wait_final([task], timeout=20)
+    witness.assert_ran_once([task])
 
 
 def test_signals_at_any_instant_and_in_any_number_stop_a_process() -> None:
