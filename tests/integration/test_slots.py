@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -323,6 +324,15 @@ def test_what_was_claimed_before_the_worker_fell_silent_does_not_begin(
     new = claim(task_type, **payload)
     slots.run([new])
     assert heard.wait_for(1).keys() == {new.id}
+
+
+def test_a_watch_that_stands_still_is_noticed(slots: Slots) -> None:
+    assert slots.are_watched(PATIENCE_S)
+    hangs = threading.Event()
+    slots._ask(lambda: hangs.wait(PATIENCE_S))  # as a fork server that was frozen makes it
+    assert not slots.are_watched(0.1)
+    hangs.set()
+    assert slots.are_watched(PATIENCE_S)
 
 
 def test_what_comes_after_the_withdrawal_is_not_begun(slots: Slots, heard: Heard) -> None:

@@ -316,6 +316,26 @@ def test_a_heartbeat_that_is_long_on_its_way_after_a_silence_fences_before_it_re
     assert heart.may_claim.is_set()
 
 
+def test_a_worker_whose_slots_nobody_watches_counts_as_dead_and_begins_nothing(
+    engine: Engine, settings: Settings
+) -> None:
+    fenced, watched = threading.Event(), threading.Event()
+    quick = msgspec.structs.replace(settings, heartbeat_s=0.1, worker_dead_after_s=2.3)
+    watched.set()
+    heart = Heartbeat(
+        engine, quick, worker_id="w", fence=fenced.set, renew_lease=lambda _: None, after_beat=lambda: None,
+        is_watched=watched.is_set,
+    )  # fmt: skip
+    heart.start()
+    assert heart.may_claim.wait(PATIENCE_S)
+    watched.clear()
+    assert fenced.wait(PATIENCE_S)
+    assert not heart.may_claim.is_set()
+    watched.set()
+    assert heart.may_claim.wait(PATIENCE_S)
+    heart.stop()
+
+
 def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine, operations: Operations) -> None:
     made = make(operations, 100, at=ahead(-1))
     filler = (

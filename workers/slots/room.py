@@ -36,3 +36,9 @@ class Room:
         with self._changed:
             self._free += taken
             self._changed.notify_all()
+
+    def give_back_later(self, taken: int, seconds: float) -> None:
+        """Make some free again after so long."""
+        later = threading.Timer(seconds, self.give_back, [taken])
+        later.daemon = True
+        later.start()

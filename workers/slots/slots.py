@@ -71,6 +71,12 @@ class Slots:
             taken = self.room.take(self.pace.slots_for(claims[0].type, len(claims)))
             self._ask(partial(self._spread, claims, taken))
 
+    def are_watched(self, within_s: float) -> bool:
+        """Whether the watch goes on; it may stand still on a process that does not start."""
+        seen = threading.Event()
+        self._ask(seen.set)
+        return seen.wait(within_s)
+
     def withdraw_all(self) -> None:
         """Give everything that has not begun back, as unused; also whatever comes from now on."""
         self._closing = True
@@ -163,9 +169,7 @@ class Slots:
     def _not_started(self, chunk: Sequence[Claim]) -> None:
         """Give the chunk back at once and the room a little later: failing must not become a busy loop."""
         self._give_back(chunk)
-        again = threading.Timer(AFTER_A_FAILED_START_S, self.room.give_back, [1])
-        again.daemon = True
-        again.start()
+        self.room.give_back_later(1, AFTER_A_FAILED_START_S)
 
     def _send(self, slot: Slot) -> None:
         """A chunk may be larger than a pipe: what does not fit now is sent at the next looks."""
@@ -249,8 +253,7 @@ class Slots:
     def _cut_short(self, slot: Slot, index: int, error: tuple[str, str]) -> None:
         claim = slot.chunk[index]
         self.pace.observe(claim.type, (time.monotonic() - slot.since) * 1000)
-        outcome = Outcome(claim.id, claim.token, error={"type": error[0], "message": error[1]})
-        self._listener.ended(outcome)
+        self._listener.ended(Outcome(claim.id, claim.token, error={"type": error[0], "message": error[1]}))
 
     def _ended(self, claim: Claim, event: Ended) -> None:
         self.pace.observe(claim.type, event.took_ms)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 POSTGRES_CONNECTIONS = 3  # one each for claiming, finishing, the heartbeat; the tally borrows one for a moment
 REDIS_TIMEOUT_S = 5.0
+WATCHED_WITHIN_S = 2.0
 OUT_OF_TOUCH = ("worker_lost", "The worker lost touch with Postgres and stopped its tasks.")
 
 
@@ -54,6 +55,7 @@ def assemble(settings: Settings, *, worker_id: str, stop: threading.Event) -> Pa
         fence=lambda: slots.fence(OUT_OF_TOUCH),
         renew_lease=slots.lease.renew,
         after_beat=lost_answers.settle,
+        is_watched=lambda: slots.are_watched(WATCHED_WITHIN_S),
     )
     receiver = Receiver(
         engine,

@@ -33,6 +33,7 @@ class Heartbeat:
         renew_lease: Callable[[float], None],
         after_beat: Callable[[], None],
         clock: Callable[[], float] = now,
+        is_watched: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
         self.may_claim = threading.Event()
         self._engine = engine
@@ -42,6 +43,7 @@ class Heartbeat:
         self._renew_lease = renew_lease
         self._after_beat = after_beat
         self._clock = clock
+        self._is_watched = is_watched
         self._fence_after_s = settings.worker_dead_after_s - FENCE_MARGIN_S
         self._renewed_at = float("-inf")
         self._fencing = threading.Lock()
@@ -74,6 +76,8 @@ class Heartbeat:
     def _beat(self) -> bool:
         """Renew. The time counts from before the statement, so a slow answer never lengthens it."""
         asked_at = self._clock()
+        if not self._is_watched():
+            return False  # timeouts are not kept here: others must take over
         self._fence_if_silent(asked_at)  # before the row says again that all is well
         try:
             workers.heartbeat(self._engine, self._worker_id, queue=self._settings.queue, slots=self._settings.slots)
