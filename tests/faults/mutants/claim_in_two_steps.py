@@ -18,8 +18,10 @@ WHERE id = ANY(%(ids)s::uuid[]) AND state = 'scheduled' AND type = ANY(%(types)s
 
 def seed() -> None:
     """Select, wait, update; as somebody writes it who has read the row into an object first."""
-    take = text_without("claim", "  AND state || '' = 'scheduled'\n").replace(
-        "attempt = attempt + 1", "attempt = (%(attempts)s::int[])[array_position(%(ids)s::uuid[], id)] + 1"
+    take = (
+        text_without("claim")
+        .replace("state || '' = 'scheduled'", "state || '' IN ('scheduled', 'running')")
+        .replace("attempt = attempt + 1", "attempt = (%(attempts)s::int[])[array_position(%(ids)s::uuid[], id)] + 1")
     )
     put_in(choose=CHOOSE, take=take)
 

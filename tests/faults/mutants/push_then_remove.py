@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ MOST = 500
 def seed() -> None:
     """Two steps instead of one script."""
 
-    def promote(self: Schedule, lanes: Sequence[Lane], *, now: float, **_: Any) -> tuple[list[Promoted], float | None]:
+    def promote(self: Schedule, lanes: Sequence[Lane], *, now: float, **_: Any) -> tuple[list[Promoted], float, float]:
         taken, upcoming = [], []
         for lane in lanes:
             key = schedule_key(lane.type)
@@ -29,7 +30,7 @@ def seed() -> None:
             taken.append(Promoted(lane.type, [each.decode() for each in due], 0, 1))
             first: Any = self.redis.zrangebyscore(key, f"({now}", "+inf", start=0, num=1, withscores=True)
             upcoming += [score for _, score in first]
-        return taken, min(upcoming, default=None)
+        return taken, min(upcoming, default=math.inf), math.inf
 
     def send(self: Promoter, lanes: list[Lane], taken: list[Promoted]) -> bool:
         sent: bool = send_ours(self, lanes, taken)

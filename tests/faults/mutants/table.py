@@ -63,7 +63,7 @@ class Mutant:
 MUTANTS = (
     Mutant("no_sweeper", ("sweeper",), "flush Redis", "kept", ("flush Redis",)),
     Mutant("claim_not_due", ("worker",), "fast clock", "not early", ("fast clock",)),
-    Mutant("claim_in_two_steps", ("worker",), "duplicates", "begun once", ("duplicates",)),
+    Mutant("claim_in_two_steps", ("worker",), "duplicates", "begun once", ("duplicates",), {"long": 1.0}),
     Mutant("delete_in_two_steps", ("web", "worker"), "aimed deletions", "deleted never ran", mix={"aimed": 1.0}),
     Mutant("finish_unfenced", ("web", "worker"), "late hand-ins", "late hand-ins refused", mix={"outside": 1.0}),
     Mutant("push_then_remove", ("promoter",), "two promoters", "delivered once while calm", mix={"brief": 1.0}),
