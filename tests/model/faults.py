@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from tests.model.tried import Tried
 
 SCRIPTS = {sha1(path.read_bytes(), usedforsecurity=False).hexdigest(): path.stem for path in LUA.glob("*.lua")}
-PIPELINES = {"SADD": "push", "ZREM": "remove", "ZMSCORE": "unknown"}  # by the first command
+PIPELINES = {"SADD": "push", "ZREM": "remove", "ZMSCORE": "unknown", "ZADD": "sent"}  # by the first command
 COMMANDS = {"LMOVE": "pop", "HGETALL": "fetch or durations", "GET": "generation"}
 KINDS = ("crash before", "crash after", "never arrived", "answer lost")
 

@@ -26,7 +26,7 @@ def in_the_suite(examples: int) -> hypothesis_settings:
     )
 
 
-MACHINES = {Everything: in_the_suite(80), Deliveries: in_the_suite(140)}
+MACHINES = {Everything: in_the_suite(150), Deliveries: in_the_suite(240)}
 
 
 @pytest.mark.timeout(3600)
