@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import honcho.manager
 from honcho.printer import Printer
 
-from local.kept import Kept
 from local.stop import Stop
+from local.supervised import Supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no 
         self._environment = dict(environment)
         self._beside = threading.Thread(target=beside, daemon=True)
         self._stop = Stop()
-        self._process_ctor = Kept
+        self._process_ctor = Supervised
 
     def add(self, name: str, command: str) -> None:
         """Have ``command`` run as ``name`` from the loop on."""

@@ -38,7 +38,7 @@ def add(engine: Engine, counted: Mapping[Counter, int]) -> None:
     Raises:
         LedgerAway: whether they were added is unknown.
     """
-    execute(engine, "count", {"names": [str(name) for name in counted], "numbers": list(counted.values())})
+    execute(engine, "add_to_counters", {"names": [str(name) for name in counted], "numbers": list(counted.values())})
 
 
 def totals(engine: Engine) -> dict[Counter, int]:

@@ -43,9 +43,3 @@ def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:
     silence = {"dead_after_s": dead_after_s, "forgotten_after_s": FORGOTTEN_AFTER_S}
     rows = fetch(engine, "rescue", {**silence, "limit": limit})
     return [Rescued(id=row[0], type=row[1], again_at=row[3], worker_id=row[4]) for row in rows]
-
-
-def oldest_overdue_s(engine: Engine) -> float:
-    """How late the oldest task is that should have begun, in seconds; 0 when none is late."""
-    rows = fetch(engine, "overdue")
-    return float(rows[0][0]) if rows else 0.0

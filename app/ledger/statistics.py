@@ -56,7 +56,7 @@ class Overdue:
 def count(engine: Engine, types: Sequence[str]) -> Counts:
     """Count by state, and for each of these types by state; what is not there is left out."""
     found: defaultdict[str | None, ByState] = defaultdict(dict)
-    for state, task_type, number in fetch(engine, "counts", {"types": list(types), "most": COUNTED_UP_TO}):
+    for state, task_type, number in fetch(engine, "task_counts", {"types": list(types), "most": COUNTED_UP_TO}):
         if number:
             found[task_type][TaskState(state)] = number
     return Counts(found[None], {name: found[name] for name in types if name in found})
@@ -71,4 +71,4 @@ def punctuality(engine: Engine) -> Punctuality:
 
 def overdue(engine: Engine) -> Overdue:
     """What should have begun."""
-    return Overdue(*fetch(engine, "backlog", {"most": COUNTED_UP_TO})[0])
+    return Overdue(*fetch(engine, "overdue_count", {"most": COUNTED_UP_TO})[0])

@@ -33,8 +33,9 @@ REGISTRIES = {"queued", "failed", "deferred", "started", "finished", "scheduled"
 MOST_PER_PAGE, LAST_PAGE = 1000, 1_000_000
 BANNER = (
     b'<p role="note" style="margin:0;padding:.4em 1em;background:#fff3cd;color:#533f03">'
-    b'These are deliveries; the truth is in Postgres. <a href="/sign-in" style="color:inherit">Sign out</a></p>'
+    b"These are deliveries; the truth is in Postgres. %s</p>"
 )
+SIGN_OUT = b'<a href="/sign-in" style="color:inherit">Sign out</a>'
 NOT_READABLE = (
     "<!doctype html><html lang=en><title>Not readable</title><body><h1>Not readable</h1>"
     "<p>Something in Redis is not what RQ writes there. The log names it.</p></body></html>"
@@ -62,6 +63,7 @@ def mount_rq_dashboard(app: Flask, settings: Settings) -> None:
     """Serve the dashboard with our Redis client; it is never told the URL, which it would show."""
     app.config["RQ_DASHBOARD_REDIS_URL"] = ("Redis",)
     app.config["RQ_DASHBOARD_DISABLE_DELETE"] = True
+    app.config["RQ_DASHBOARD_BANNER"] = BANNER % (SIGN_OUT if settings.demands_keys else b"")
     app.redis_conn = connect_redis(settings, timeout_s=TIMEOUT_S)  # type: ignore[attr-defined]
     app.url_map.converters["int"] = ShortInteger
     app.register_blueprint(dashboard.blueprint, url_prefix="/rq")
@@ -119,7 +121,11 @@ def _protect(response: Response) -> Response:
         return response
     nonce = secrets.token_urlsafe(16)
     script, marked = b'<script type="text/javascript">', f'<script nonce="{nonce}" type="text/javascript">'.encode()
-    page = response.get_data().replace(script, marked, 1).replace(b"<body>", b"<body>" + BANNER, 1)
+    page = (
+        response.get_data()
+        .replace(script, marked, 1)
+        .replace(b"<body>", b"<body>" + current_app.config["RQ_DASHBOARD_BANNER"], 1)
+    )
     response.set_data(page)
     response.headers["Content-Security-Policy"] = POLICY.format(nonce=nonce)
     return response

@@ -17,6 +17,8 @@ from tests.acceptance.conditions import sleep_until, wait_until
 from tests.acceptance.load import create_spread
 from tests.acceptance.processes import ROOT
 from tests.acceptance.sockets import connections, ends
+from tests.faults.network import Network
+from tests.restricted import as_role
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +32,7 @@ SPREAD_S = 4.0
 STOP_S = 30.0
 LONG_S = 3.0
 LATE_S = 5.0
+ROUTE = "worker-postgres"
 
 
 def signal_twice(service: Service) -> None:
@@ -131,6 +134,27 @@ def test_a_claim_on_its_way_when_the_worker_is_stopped_is_handed_back(
     service.start(worker=1)
     service.client.wait_final([task], timeout=20)
     witness.assert_ran_once([task])
+
+
+def test_what_a_claim_won_whose_answer_was_lost_is_handed_back_before_the_worker_ends(
+    new_service: NewService, witness: Witness
+) -> None:
+    """It is known only after a while, which a worker that is stopped waits for."""
+    service = new_service({"DATABASE_TIMEOUT_S": "3", "HEARTBEAT_S": "5", "DATABASE_PREPARE": "false"}, worker=0)
+    with Network({ROUTE: as_role(service.database_url)}) as network:
+        service.environment_of["worker"] = {"DATABASE_URL": network.url(ROUTE)}
+        (worker,) = service.start(worker=1).living("worker")
+        service.client.wait_final([service.client.create("noop")["id"]], timeout=15)  # it has a connection now
+        task = service.client.create("witness", witness.payload(), delay_s=1)["id"]
+        network.become(ROUTE, "mute")
+        wait_until(lambda: service.client.get(task)["state"] == "running", 15, "the claim is committed")
+        network.become(ROUTE, "open")  # what was lost stays lost: the connection is torn
+        wait_until(lambda: service.logged("claim_unanswered", "worker"), 15, "the worker knows that it does not know")
+        worker.send(signal.SIGTERM)
+        assert worker.wait(STOP_S) == 0
+    handed_back = service.client.get(task)
+    assert (handed_back["state"], handed_back["attempt"]) == ("scheduled", 0)
+    assert witness.begun() == []
 
 
 def test_signals_at_any_instant_and_in_any_number_stop_a_process() -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+import resource
 import threading
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.processes import ROOT
+from tests.acceptance.processes import ROOT, descendants
 from tests.acceptance.sockets import POST, connections, ends
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ PROMPT_S = 6.0  # on a machine that does other things too; who waited for one of
 HALF_BODY = POST + b'Content-Length: 100\r\n\r\n{"type":'
 HALF_CHUNK = POST + b'Transfer-Encoding: chunked\r\n\r\n20\r\n{"type":'
 HALF_HEADER = b"POST /tasks HTTP/1.1\r\nHost: x\r\nX-Sl"
+BIG_BYTES = 1_700_000
 BIG = b"GET /static/vendor/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r\n\r\n"
 
 
@@ -32,6 +35,13 @@ def header_limit_s() -> float:
     """How long the server waits for a header, as the Procfile says."""
     (found,) = re.findall(r"--http1-header-read-timeout (\d+)", (ROOT / "Procfile").read_text())
     return int(found) / 1000
+
+
+def resident_bytes(service: Service) -> int:
+    """Of all web processes, as Linux tells it; 0 elsewhere."""
+    pids = {each for web in service.living("web") for each in descendants(web.pid)}
+    pages = (Path(f"/proc/{pid}/statm") for pid in pids)
+    return sum(int(each.read_text().split()[1]) * resource.getpagesize() for each in pages if each.exists())
 
 
 def assert_others_are_served(service: Service) -> None:
@@ -88,9 +98,11 @@ def test_one_byte_a_second_is_no_way_to_stay(service: Service) -> None:
         assert all(b" 408 " in answer[:20] or not answer for answer in answers)
 
 
-def test_answers_that_nobody_reads_keep_nobody_waiting(service: Service) -> None:
-    with connections(service.url, 50, BIG):
+def test_answers_that_nobody_reads_keep_nobody_waiting_and_are_not_kept_in_memory(service: Service) -> None:
+    before = resident_bytes(service)
+    with connections(service.url, MANY, BIG):
         assert_others_are_served(service)
+        assert resident_bytes(service) - before < MANY * BIG_BYTES / 4
 
 
 def test_idle_connections_keep_nobody_waiting(service: Service) -> None:

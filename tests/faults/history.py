@@ -12,7 +12,7 @@ Cost = Literal["nothing", "kill", "silence"]
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class Row:
     """A task as Postgres has it at the end; `serial` is the number of the request that made it."""
 
     id: str
@@ -73,7 +73,7 @@ class Struck:
 class History:
     """Everything a checker may know."""
 
-    tasks: dict[str, Kept] = field(default_factory=dict)
+    tasks: dict[str, Row] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     sights: list[Sight] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)

@@ -9,7 +9,7 @@ import pytest
 
 from tests.acceptance.witness import Sight
 from tests.faults.checker import check
-from tests.faults.history import Answer, Change, History, Kept, Struck
+from tests.faults.history import Answer, Change, History, Row, Struck
 from tests.faults.plan import Plan
 
 if TYPE_CHECKING:
@@ -22,9 +22,9 @@ PLAN = Plan(seed=1, calm_p99_ms=500)
 
 def in_order() -> History:
     """One task of each fate: succeeded, deleted, failed in its first attempt and succeeded in its second."""
-    ran = Kept("ran", "brief", "succeeded", DUE, 1, 1, 1)
-    gone = Kept("gone", "brief", "deleted", DUE, 0, 1, 2)
-    again = Kept("again", "stumble", "succeeded", DUE, 2, 2, 3)
+    ran = Row("ran", "brief", "succeeded", DUE, 1, 1, 1)
+    gone = Row("gone", "brief", "deleted", DUE, 0, 1, 2)
+    again = Row("again", "stumble", "succeeded", DUE, 2, 2, 3)
     return History(
         tasks={each.id: each for each in (ran, gone, again)},
         changes=[
@@ -84,7 +84,7 @@ def lose(task_id: str, at: float) -> list[Change]:
 
 
 def add_lost(history: History) -> None:
-    history.tasks["lost"] = Kept("lost", "brief", "failed", DUE, 1, 1, 9, "worker_lost")
+    history.tasks["lost"] = Row("lost", "brief", "failed", DUE, 1, 1, 9, "worker_lost")
     history.changes += lose("lost", DUE + 1)
 
 
@@ -100,7 +100,7 @@ def a_task_never_ends(history: History) -> None:
 
 
 def a_task_nobody_was_told_of_never_ends(history: History) -> None:
-    history.tasks["dark"] = Kept("dark", "brief", "scheduled", DUE, 0, 1, 8)
+    history.tasks["dark"] = Row("dark", "brief", "scheduled", DUE, 0, 1, 8)
     history.changes += created("dark")
 
 
@@ -168,12 +168,12 @@ def a_final_state_is_left(history: History) -> None:
 
 
 def deleted_while_running(history: History) -> None:
-    history.tasks["odd"] = Kept("odd", "brief", "deleted", DUE, 1, 1, 7)
+    history.tasks["odd"] = Row("odd", "brief", "deleted", DUE, 1, 1, 7)
     history.changes += [*created("odd"), claimed("odd", DUE + 1), step("odd", DUE + 2, "running", "deleted")]
 
 
 def an_attempt_is_skipped(history: History) -> None:
-    history.tasks["odd"] = Kept("odd", "brief", "running", DUE, 2, 2, 7)
+    history.tasks["odd"] = Row("odd", "brief", "running", DUE, 2, 2, 7)
     history.changes += [*created("odd"), Change(DUE + 1, "odd", "scheduled", "running", 0, 2, DUE, WORKER),
                         Change(DUE + 2, "odd", "running", "succeeded", 2, 2, DUE, WORKER)]  # fmt: skip
     history.sights += [began("odd", DUE + 1.1, attempt=2), ended("odd", DUE + 1.2, attempt=2)]
@@ -209,7 +209,7 @@ def lost_to_a_moment_of_silence(history: History) -> None:
 
 
 def an_outside_worker_is_refused_in_time(history: History) -> None:
-    history.tasks["out"] = Kept("out", "outside", "failed", DUE, 1, 1, 9, "worker_lost")
+    history.tasks["out"] = Row("out", "outside", "failed", DUE, 1, 1, 9, "worker_lost")
     history.changes += lose("out", DUE + 1)
     history.answers.append(Answer("complete", DUE + 1.1, DUE + 1.2, 409, "out", 1, DUE + 3))
 
@@ -294,7 +294,7 @@ def test_a_failure_that_a_fault_explains_is_no_breach(fault: Struck) -> None:
 
 def test_an_outside_worker_that_does_not_hand_in_is_no_breach() -> None:
     history = in_order()
-    history.tasks["out"] = Kept("out", "outside", "failed", DUE, 1, 1, 9, "worker_lost")
+    history.tasks["out"] = Row("out", "outside", "failed", DUE, 1, 1, 9, "worker_lost")
     history.changes += lose("out", DUE + 1)
     history.answers.append(Answer("complete", DUE + 3.1, DUE + 3.2, 409, "out", 1, DUE + 3))
     assert [each for each in check(history, PLAN) if each.broken] == []

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from tests.acceptance.witness import Sight
 from tests.faults.checker import check
-from tests.faults.history import Answer, Change, History, Kept, Struck
+from tests.faults.history import Answer, Change, History, Row, Struck
 from tests.faults.kinds.table import TABLE
 from tests.faults.nemesis import timetable
 from tests.faults.picture import picture
@@ -24,7 +24,7 @@ def a_run() -> History:
     chance, history = Random(1), History(healed_at=100.0, final_at=101.0, calm=((0.0, 10.0),))
     for number in range(500):
         task, due = f"task-{number}", number / 5
-        history.tasks[task] = Kept(task, "brief", "succeeded", due, 1, 1, number)
+        history.tasks[task] = Row(task, "brief", "succeeded", due, 1, 1, number)
         history.changes += [
             Change(due - 1, task, None, "scheduled"),
             Change(due, task, "scheduled", "running", 0, 1, due, "host.1.a"),
@@ -33,7 +33,7 @@ def a_run() -> History:
         late = chance.expovariate(10)
         history.sights += [Sight("began", task, 1, due + late, 1), Sight("ended", task, 1, due + late, 1)]
         history.answers.append(Answer("create", due - 1.1, due - 1, 201, task))
-    history.tasks["left"] = Kept("left", "brief", "scheduled", 5.0, 0, 1, 1000)
+    history.tasks["left"] = Row("left", "brief", "scheduled", 5.0, 0, 1, 1000)
     history.faults = [Struck(kind, "group", 2.0 * n, 2.0 * n + 1) for n, kind in enumerate(TABLE)]
     return history
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
-from tests.faults.history import Change, Kept
+from tests.faults.history import Change, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -75,9 +75,9 @@ class Trail:
         """All of them, in the order in which they were made."""
         return [Change(*row) for row in self._rows(CHANGES)]
 
-    def tasks(self) -> dict[str, Kept]:
+    def tasks(self) -> dict[str, Row]:
         """All tasks there are, by id."""
-        return {row[0]: Kept(*row) for row in self._rows(TASKS)}
+        return {row[0]: Row(*row) for row in self._rows(TASKS)}
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         with psycopg.connect(self._url, connect_timeout=CONNECT_S) as connection, connection.cursor("rows") as cursor:

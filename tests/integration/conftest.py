@@ -29,7 +29,7 @@ def _nothing_is_counted_in_another_test() -> Iterator[None]:
     """No test finds in Postgres what the one before has counted, nor what was kept for a moment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.tally.Tally._begin", lambda _: None)
-        patch.setattr("app.api.kept.KEEP_S", 0.0)
+        patch.setattr("app.api.cached.KEEP_S", 0.0)
         yield
 
 

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.api import shapes
-from app.api.kept import Kept
+from app.api.cached import Cached
 from app.ledger import counters, statistics, workers
 from app.ledger.counters import Counter
 from app.ledger.statements import statement
@@ -145,7 +145,7 @@ def test_counting_stops_at_a_bound_and_reads_no_more_than_that(
         assert body(client.get("/types"))["types"][types.names.index("baz")]["counts"] == {"succeeded": 10_000}
 
 
-@pytest.mark.parametrize("name", ["overdue", "backlog", "punctuality", "lease_due"])
+@pytest.mark.parametrize("name", ["overdue_count", "punctuality", "lease_due"])
 def test_what_is_far_ahead_is_not_read_to_find_what_is_due(owner: Engine, engine: Engine, name: str) -> None:
     """However many tasks wait for next year; the rows that a statement touches are counted by Postgres itself."""
     given = {"most": 10_000, "window_s": 900, "types": ["foo"], "limit": 1, "token": TOKEN, "worker_id": "w"}
@@ -173,16 +173,16 @@ def test_parameters_are_refused(client: FlaskClient) -> None:
 
 
 def test_many_who_ask_at_once_cause_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.api.kept.KEEP_S", 60.0)
+    monkeypatch.setattr("app.api.cached.KEEP_S", 60.0)
     asked: list[int] = []
 
     def ask() -> int:
         asked.append(1)
         return len(asked)
 
-    kept = Kept(ask)
+    kept = Cached(ask)
     assert [kept.get() for _ in range(5)] == [1] * 5
-    monkeypatch.setattr("app.api.kept.KEEP_S", 0.0)
+    monkeypatch.setattr("app.api.cached.KEEP_S", 0.0)
     assert kept.get() == 2
 
 

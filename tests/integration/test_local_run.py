@@ -119,10 +119,10 @@ STOPPED_BETWEEN_TWO_STARTS = """
 import os, signal, sys
 from pathlib import Path
 from local.formation import Formation
-from local.kept import Kept
+from local.supervised import Supervised
 from local.output import Output
 
-class Signalled(Kept):
+class Signalled(Supervised):
     def __getattribute__(self, name):  # the loop asks for it just before it starts the process
         if name == "run" and self.name == "two":
             os.kill(os.getpid(), signal.SIGTERM)

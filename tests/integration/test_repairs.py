@@ -12,7 +12,7 @@ import pytest
 
 from app.config import read_settings
 from app.connections import connect_redis
-from app.ledger import claims, repairs, retention, tasks, workers
+from app.ledger import claims, retention, statistics, tasks, workers
 from app.schedule.schedule import ScheduleAway
 from app.task import Outcome, TaskState
 from tests.making import ahead, change, ids, make
@@ -162,10 +162,10 @@ def test_many_lost_tasks_are_rescued_in_bounded_steps(
 
 
 def test_the_oldest_overdue_task_says_how_late_it_is(engine: Engine, operations: Operations) -> None:
-    assert repairs.oldest_overdue_s(engine) == 0
+    assert statistics.overdue(engine).oldest_s == 0
     make(operations, at=ahead(-5))
     make(operations, at=ahead(5))
-    assert 4.9 < repairs.oldest_overdue_s(engine) < 10
+    assert 4.9 < statistics.overdue(engine).oldest_s < 10
 
 
 def test_final_tasks_are_kept_for_the_retention_and_open_ones_for_ever(engine: Engine, operations: Operations) -> None:

@@ -18,7 +18,7 @@ import pytest
 
 from app.task import Claim, Outcome
 from tests.acceptance.conditions import wait_until
-from workers.slots.lease import now as lease_clock
+from workers.slots.permit import now as permit_clock
 from workers.slots.slot import ProcessSlot, prepare_children
 from workers.slots.slots import Slots
 
@@ -80,7 +80,7 @@ def slots(types: TaskTypes, settings: Settings, heard: Heard) -> Iterator[Slots]
 def claim(task_type: str, timeout_s: float = 5.0, **payload: Any) -> Claim:
     now = datetime.now(UTC)
     return Claim(
-        str(uuid4()), task_type, msgspec.json.encode(payload), 1, 1, timeout_s, now, str(uuid4()), lease_clock()
+        str(uuid4()), task_type, msgspec.json.encode(payload), 1, 1, timeout_s, now, str(uuid4()), permit_clock()
     )
 
 
@@ -308,7 +308,7 @@ def test_children_end_themselves_when_the_lease_of_a_frozen_worker_is_over(
     task = claim("witness", file=str(file), seconds=60, timeout_s=60)
     slots.run([task])
     wait_until(file.exists, PATIENCE_S, "it runs")
-    slots.lease.renew(lease_clock())
+    slots.permit.renew(permit_clock())
     assert error(heard.wait_for(1)[task.id]) == "crashed"
 
 

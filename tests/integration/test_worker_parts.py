@@ -247,7 +247,7 @@ def test_a_heartbeat_keeps_a_row_and_takes_it_away_at_the_end(engine: Engine, se
         settings,
         worker_id="w",
         fence=lambda: None,
-        renew_lease=lambda _: None,
+        renew_permit=lambda _: None,
         after_beat=lambda: beats.append(1),
     )
     heart.start()
@@ -264,7 +264,7 @@ def test_a_worker_that_cannot_renew_in_time_stops_its_tasks_and_claims_no_more(
     quick = msgspec.structs.replace(settings, heartbeat_s=0.05, worker_dead_after_s=2.2)
     fenced = threading.Event()
     heart = Heartbeat(
-        engine, quick, worker_id="w", fence=fenced.set, renew_lease=lambda _: None, after_beat=lambda: None
+        engine, quick, worker_id="w", fence=fenced.set, renew_permit=lambda _: None, after_beat=lambda: None
     )
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
@@ -284,7 +284,7 @@ def test_a_heartbeat_that_hangs_is_fenced_too(
     quick = msgspec.structs.replace(settings, heartbeat_s=0.05, worker_dead_after_s=2.2)
     fenced, hang = threading.Event(), threading.Event()
     heart = Heartbeat(
-        engine, quick, worker_id="w", fence=fenced.set, renew_lease=lambda _: None, after_beat=lambda: None
+        engine, quick, worker_id="w", fence=fenced.set, renew_permit=lambda _: None, after_beat=lambda: None
     )
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
@@ -304,7 +304,7 @@ def test_a_heartbeat_that_is_long_on_its_way_after_a_silence_fences_before_it_re
         settings,
         worker_id="w",
         fence=lambda: told.append("fenced"),
-        renew_lease=lambda _: told.append("renewed"),
+        renew_permit=lambda _: told.append("renewed"),
         after_beat=lambda: None,
         clock=lambda: at[0],
     )
@@ -323,7 +323,7 @@ def test_a_worker_whose_slots_nobody_watches_counts_as_dead_and_begins_nothing(
     quick = msgspec.structs.replace(settings, heartbeat_s=0.1, worker_dead_after_s=2.3)
     watched.set()
     heart = Heartbeat(
-        engine, quick, worker_id="w", fence=fenced.set, renew_lease=lambda _: None, after_beat=lambda: None,
+        engine, quick, worker_id="w", fence=fenced.set, renew_permit=lambda _: None, after_beat=lambda: None,
         is_watched=watched.is_set,
     )  # fmt: skip
     heart.start()

@@ -10,7 +10,7 @@ from app.tally import Tally
 from app.task import Outcome
 from workers import delivery
 from workers.loop import Backoff
-from workers.slots.lease import Lease
+from workers.slots.permit import Permit
 from workers.worker.assembly import OUT_OF_TOUCH
 from workers.worker.finisher import Finisher
 from workers.worker.heartbeat import Heartbeat
@@ -32,7 +32,7 @@ class ModelSlots:
 
     def __init__(self, listener: Finisher, clock: Callable[[], float]) -> None:
         self.room = self.pace = self
-        self.lease = Lease()
+        self.permit = Permit()
         self.waiting: list[Claim] = []
         self.begun: list[tuple[float, Claim]] = []
         self._listener = listener
@@ -53,7 +53,7 @@ class ModelSlots:
     def begin(self, which: int) -> Claim | None:
         """A child looks at one of those that wait; None when it may not begin."""
         at = which % len(self.waiting)
-        if not self.lease.covers(self.waiting[at]):
+        if not self.permit.covers(self.waiting[at]):
             return None
         claim = self.waiting.pop(at)
         self.begun.append((self._clock(), claim))
@@ -75,7 +75,7 @@ class ModelSlots:
     @property
     def is_over(self) -> bool:
         """Whether the children have killed themselves."""
-        return self._clock() >= self.lease._until.value
+        return self._clock() >= self.permit._until.value
 
     def withdraw(self) -> None:
         """Hand back all that has not begun."""
@@ -84,7 +84,7 @@ class ModelSlots:
 
     def fence(self) -> None:
         """As the real ones: nothing claimed so far begins any more, and what runs ends."""
-        self.lease.lapse()
+        self.permit.lapse()
         self.withdraw()
         while self.begun:
             self.end(0, {"type": OUT_OF_TOUCH[0], "message": OUT_OF_TOUCH[1]})
@@ -114,7 +114,7 @@ class ModelWorker:
             engine, settle_s=2 * world.settings.database_timeout_s, unused=self.finisher.unused, clock=clock
         )
         self._heart = Heartbeat(
-            engine, world.settings, worker_id=name, fence=self.slots.fence, renew_lease=self.slots.lease.renew,
+            engine, world.settings, worker_id=name, fence=self.slots.fence, renew_permit=self.slots.permit.renew,
             after_beat=lost.settle, clock=clock,
         )  # fmt: skip
         self._receiver = Receiver(

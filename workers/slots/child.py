@@ -19,44 +19,44 @@ if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from app.task import Claim
-    from workers.slots.lease import Lease
+    from workers.slots.permit import Permit
 
 PR_SET_PDEATHSIG = 1
 DONE = frame(Done())
 
 
-def child_process(tasks: Connection, tokens: Connection, events: Connection, lease: Lease) -> None:
+def child_process(tasks: Connection, tokens: Connection, events: Connection, permit: Permit) -> None:
     """The main function of a child process."""
     os.setsid()  # a group of its own: killing it takes what the handler started along
     _die_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # the worker decides when we stop
-    lease.end_with_it()
+    permit.end_with_it()
     settings = read_settings()
     configure_logs(settings, process="slot")
-    serve(tasks, tokens, events, lease, load_task_types(settings))
+    serve(tasks, tokens, events, permit, load_task_types(settings))
     os.killpg(os.getpid(), signal.SIGTERM)  # what handlers left running ends with us; we ourselves do not mind
 
 
-def serve(tasks: Connection, tokens: Connection, events: Connection, lease: Lease, types: TaskTypes) -> None:
+def serve(tasks: Connection, tokens: Connection, events: Connection, permit: Permit, types: TaskTypes) -> None:
     """Run chunk after chunk until the other side closes its end."""
     while True:
         try:
             chunk = decode_chunk(tasks.recv_bytes())
         except (EOFError, OSError):
             return
-        _run_chunk(chunk, tokens.fileno(), events.fileno(), lease, types)
+        _run_chunk(chunk, tokens.fileno(), events.fileno(), permit, types)
 
 
-def _run_chunk(chunk: list[Claim], tokens: int, events: int, lease: Lease, types: TaskTypes) -> None:
-    """Each task needs a lease that covers it, and a token from the pipe.
+def _run_chunk(chunk: list[Claim], tokens: int, events: int, permit: Permit, types: TaskTypes) -> None:
+    """Each task needs a permit that covers it, and a token from the pipe.
 
     The worker withdraws tasks by reading the tokens itself. The kernel gives each token to one reader, so a task is
     begun here or given back there, never both.
     """
     note, pid = b"", os.getpid()
     for index, claim in enumerate(chunk):
-        if not lease.covers(claim) or not _take_token(tokens):
+        if not permit.covers(claim) or not _take_token(tokens):
             break
         _write(events, note + frame(Began(index)))
         began = time.perf_counter()

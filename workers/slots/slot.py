@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from app.task import Claim
     from app.task_types import TaskTypes
-    from workers.slots.lease import Lease
+    from workers.slots.permit import Permit
 
 READ_AT_ONCE = 1 << 18
 
@@ -30,8 +30,8 @@ class Slot(ABC):
     not withdrawn.
     """
 
-    def __init__(self, lease: Lease) -> None:
-        self._lease = lease
+    def __init__(self, permit: Permit) -> None:
+        self._permit = permit
         theirs, self._tasks = Pipe(duplex=False)
         self._tokens_out, self._tokens_in = Pipe(duplex=False)
         self._events, their_events = Pipe(duplex=False)
@@ -136,7 +136,7 @@ class ProcessSlot(Slot):
 
     def _start(self, tasks: object, tokens: object, events: object) -> None:
         self.process = get_context("forkserver").Process(
-            target=child_process, args=(tasks, tokens, events, self._lease)
+            target=child_process, args=(tasks, tokens, events, self._permit)
         )
         self.process.start()
         for end in (tasks, events):
@@ -176,12 +176,12 @@ class ProcessSlot(Slot):
 class ThreadSlot(Slot):
     """A thread of this process; it cannot be killed, only no longer listened to."""
 
-    def __init__(self, lease: Lease, types: TaskTypes) -> None:
+    def __init__(self, permit: Permit, types: TaskTypes) -> None:
         self._types = types
-        super().__init__(lease)
+        super().__init__(permit)
 
     def _start(self, tasks: object, tokens: object, events: object) -> None:
-        arguments = (tasks, tokens, events, self._lease, self._types)
+        arguments = (tasks, tokens, events, self._permit, self._types)
         threading.Thread(target=serve, args=arguments, name="slot", daemon=True).start()
 
     def kill(self) -> None:

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.task import Outcome
-from workers.slots.lease import Lease
 from workers.slots.pace import Pace
+from workers.slots.permit import Permit
 from workers.slots.protocol import Done, Ended
 from workers.slots.room import Room
 from workers.slots.slot import ProcessSlot, Slot, ThreadSlot
@@ -44,7 +44,7 @@ class Slots:
     def __init__(self, types: TaskTypes, *, count: int, listener: Listener) -> None:
         self.room = Room(count)
         self.pace = Pace()
-        self.lease = Lease()
+        self.permit = Permit()
         self._closing = False
         self._types = types
         self._listener = listener
@@ -84,7 +84,7 @@ class Slots:
 
     def fence(self, error: tuple[str, str]) -> None:
         """Others may have what this worker holds: nothing claimed so far begins any more, what runs is killed."""
-        self.lease.lapse()
+        self.permit.lapse()
         self.kill_all(error)
 
     def kill_all(self, error: tuple[str, str]) -> None:
@@ -161,7 +161,7 @@ class Slots:
         return True
 
     def _start(self, kind: type[Slot]) -> Slot:
-        slot = ThreadSlot(self.lease, self._types) if kind is ThreadSlot else ProcessSlot(self.lease)
+        slot = ThreadSlot(self.permit, self._types) if kind is ThreadSlot else ProcessSlot(self.permit)
         for fd in slot.watched:
             self._selector.register(fd, selectors.EVENT_READ, slot)
         return slot
@@ -183,7 +183,7 @@ class Slots:
             elif isinstance(event, Ended):
                 slot.timed_out = False  # a thread that came back after its time: its outcome was written
             elif isinstance(event, Done):
-                self._give_back(slot.withdraw())  # what the lease did not cover
+                self._give_back(slot.withdraw())  # what the permit did not cover
                 self._busy.discard(slot)
                 self._idle[type(slot)].append(slot)
                 self.room.give_back(1)

@@ -98,6 +98,8 @@ def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
     if not slots.room.wait_until_all_free(until - time.monotonic()):
         slots.kill_all(("worker_lost", f"The worker was stopped; the task had {grace_s:g} s to end."))
     slots.close()
+    if not parts.lost_answers.settle_all(until - time.monotonic()):
+        log.warning("lost_answers_not_settled")
     if not parts.finisher.finish_and_stop(LAST_WRITES_S):
         log.error("outcomes_not_written")
     parts.tally.close()

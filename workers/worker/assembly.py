@@ -35,6 +35,7 @@ class Parts:
     finisher: Finisher
     heartbeat: Heartbeat
     receiver: Receiver
+    lost_answers: LostAnswers
     tally: Tally
 
 
@@ -53,7 +54,7 @@ def assemble(settings: Settings, *, worker_id: str, stop: threading.Event) -> Pa
         settings,
         worker_id=worker_id,
         fence=lambda: slots.fence(OUT_OF_TOUCH),
-        renew_lease=slots.lease.renew,
+        renew_permit=slots.permit.renew,
         after_beat=lost_answers.settle,
         is_watched=lambda: slots.are_watched(WATCHED_WITHIN_S),
     )
@@ -68,4 +69,4 @@ def assemble(settings: Settings, *, worker_id: str, stop: threading.Event) -> Pa
         may_claim=heartbeat.may_claim,
         tally=tally,
     )
-    return Parts(slots, finisher, heartbeat, receiver, tally)
+    return Parts(slots, finisher, heartbeat, receiver, lost_answers, tally)

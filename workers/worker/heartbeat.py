@@ -9,7 +9,7 @@ import structlog
 
 from app.errors import LedgerAway
 from app.ledger import workers
-from workers.slots.lease import now
+from workers.slots.permit import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ class Heartbeat:
 
     def __init__(
         self, engine: Engine, settings: Settings, *, worker_id: str, fence: Callable[[], None],
-        renew_lease: Callable[[float], None],
+        renew_permit: Callable[[float], None],
         after_beat: Callable[[], None],
         clock: Callable[[], float] = now,
         is_watched: Callable[[], bool] = lambda: True,
@@ -40,7 +40,7 @@ class Heartbeat:
         self._settings = settings
         self._worker_id = worker_id
         self._fence = fence
-        self._renew_lease = renew_lease
+        self._renew_permit = renew_permit
         self._after_beat = after_beat
         self._clock = clock
         self._is_watched = is_watched
@@ -86,7 +86,7 @@ class Heartbeat:
                 return False  # the answer itself was too long on its way
             self._fence_if_silent(answered_at)  # or the statement was, on top of an earlier silence
             self._renewed_at = asked_at
-            self._renew_lease(asked_at + self._fence_after_s)
+            self._renew_permit(asked_at + self._fence_after_s)
             self.may_claim.set()
             self._after_beat()
         except LedgerAway:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import deque
 from typing import TYPE_CHECKING
 
 import structlog
 
+from app.errors import LedgerAway
 from app.ledger import claims
 
 if TYPE_CHECKING:
@@ -18,6 +20,8 @@ if TYPE_CHECKING:
     from app.task import Claim
 
 log = structlog.get_logger()
+
+RETRY_S = 0.5
 
 
 class LostAnswers:
@@ -32,6 +36,7 @@ class LostAnswers:
         self._unused = unused
         self._clock = clock
         self._open: deque[tuple[float, Sequence[str], str]] = deque()
+        self._settling = threading.Lock()
 
     def add(self, ids: Sequence[str], token: str) -> None:
         """It is unknown which of these were won with this token."""
@@ -43,9 +48,25 @@ class LostAnswers:
         Raises:
             LedgerAway: still unknown.
         """
-        while self._open and self._clock() >= self._open[0][0]:
-            _, ids, token = self._open[0]
-            won = claims.claimed_by(self._engine, ids, token)
-            log.info("lost_answer_settled", won=len(won))
-            self._unused(won)
-            self._open.popleft()
+        with self._settling:
+            while self._open and self._clock() >= self._open[0][0]:
+                _, ids, token = self._open[0]
+                won = claims.claimed_by(self._engine, ids, token)
+                log.info("lost_answer_settled", won=len(won))
+                self._unused(won)
+                self._open.popleft()
+
+    def settle_all(self, timeout_s: float) -> bool:
+        """Hand back what all of them won, each as soon as it is known; whether the time was enough.
+
+        A worker that stops before leaves tasks that seem to run, and end `worker_lost` though their code never began.
+        """
+        until = time.monotonic() + timeout_s
+        while self._open and time.monotonic() < until:
+            pause_s = max(RETRY_S, self._open[0][0] - self._clock())
+            time.sleep(min(pause_s, max(0.0, until - time.monotonic())))
+            try:
+                self.settle()
+            except LedgerAway:
+                continue
+        return not self._open

@@ -13,7 +13,7 @@ from app.ledger import claims
 from app.ledger.counters import Counter
 from app.schedule.schedule import Schedule, ScheduleAway
 from app.task import Due
-from workers.slots.lease import now
+from workers.slots.permit import now
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

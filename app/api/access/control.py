@@ -10,8 +10,8 @@ from flask import current_app
 
 from app.api.access.gate import Gate
 from app.api.access.key_ring import KeyRing
-from app.api.access.pace import Pace
 from app.api.access.pending import Pending
+from app.api.access.request_rate import RequestRate
 from app.api.access.scopes import Scopes
 from app.api.access.sessions import keep_sessions
 from app.ledger import keys as ledger
@@ -53,9 +53,9 @@ def control_access(app: Flask, settings: Settings, engine: Engine, redis: Redis,
     if settings.demands_keys:
         app.before_request(Gate(keys, scopes).admit)
     if settings.requests_per_minute:
-        pace = Pace(minutes, scopes, per_minute=settings.requests_per_minute)
-        app.before_request(pace.count)
-        app.after_request(pace.tell)
+        rate = RequestRate(minutes, scopes, per_minute=settings.requests_per_minute)
+        app.before_request(rate.count)
+        app.after_request(rate.tell)
 
 
 def access() -> Access:

@@ -9,7 +9,7 @@ from flask import Blueprint, Response, redirect, render_template, request
 from app.api.access.control import access
 from app.api.access.forgery import form_field, refuse_foreign, refuse_forged
 from app.api.access.next_page import next_page
-from app.api.access.pace import refuse_beyond
+from app.api.access.request_rate import refuse_beyond
 from app.api.access.sessions import begin_session, end_session, session_key_id, session_token
 from app.api.problems import REFUSALS
 from app.api_key import Scope, digest

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from app.api.front.bodies import Bodies
 from app.api.front.environ import environ_of
+from app.api.front.files import FileOnDisk
 from app.api.services import KEY
 from app.api.start import serve
 from app.errors import BodyCutOff, Refusal
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import threading
     from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-    Answer = tuple[int, list[tuple[str, str]], bytes]
+    Answer = tuple[int, list[tuple[str, str]], bytes | FileOnDisk]
 
 THREADS = 16
 ENDINGS = (signal.SIGTERM, signal.SIGINT)
@@ -46,8 +47,13 @@ class Front:
         """Answer one request."""
         environ = environ_of(scope)
         environ["wsgi.input"] = await self._input(environ, protocol)
-        answer = await asyncio.get_running_loop().run_in_executor(self._threads, self._answer, environ)
-        protocol.response_bytes(*answer)
+        environ["wsgi.file_wrapper"] = FileOnDisk
+        answer = asyncio.get_running_loop().run_in_executor(self._threads, self._answer, environ)
+        status, headers, body = await answer
+        if isinstance(body, FileOnDisk):
+            protocol.response_file(status, headers, body.path)
+        else:
+            protocol.response_bytes(status, headers, body)
 
     async def _input(self, environ: WSGIEnvironment, protocol: Any) -> Any:
         wanted = self._bodies.size(environ)
@@ -68,7 +74,7 @@ class Front:
 
         parts = self._application(environ, start_response)
         try:
-            body = b"".join(parts)
+            body = parts if isinstance(parts, FileOnDisk) else b"".join(parts)
         finally:
             if hasattr(parts, "close"):
                 parts.close()

@@ -10,7 +10,7 @@ from flask import current_app
 
 from app.api import shapes
 from app.api.answers import json_answer
-from app.api.kept import Kept
+from app.api.cached import Cached
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import Resource
 from app.api.resources.checks import Check
@@ -35,8 +35,8 @@ KEY = "punctual-statistics"
 class Statistics:
     """What was counted a moment ago, and the question to Redis."""
 
-    counts: Kept[Counts]
-    all: Kept[dict[str, Any]]
+    counts: Cached[Counts]
+    all: Cached[dict[str, Any]]
     depths: Check[Depths]
 
 
@@ -62,8 +62,8 @@ def prepare_statistics(app: Flask, parts: Services) -> None:
     queues = sorted({each.queue for each in parts.types.delivered})
     contents = Contents(parts.redis)
     depths = Check("depths", lambda: contents.depths(parts.types.names, queues))
-    counts = Kept(lambda: statistics.count(parts.engine, parts.types.names))
-    app.extensions[KEY] = Statistics(counts, Kept(_gather), depths)
+    counts = Cached(lambda: statistics.count(parts.engine, parts.types.names))
+    app.extensions[KEY] = Statistics(counts, Cached(_gather), depths)
 
 
 def _gather() -> dict[str, Any]:

@@ -53,7 +53,7 @@ def check_late(engine: Engine, contents: Contents, types: TaskTypes, settings: S
         said = f"{late.type} {late.id} is {lag((now - late.at).total_seconds() * 1000)} late: {reason}"
         yield warn("overdue", said, remedy)
     if not oldest:
-        seconds = repairs.oldest_overdue_s(engine)
+        seconds = statistics.overdue(engine).oldest_s
         yield ok("overdue", f"the oldest due task is {lag(seconds * 1000)} late" if seconds else "nothing is late")
 
 

@@ -29,7 +29,7 @@ PLAN = Plan(
     mix=MIX,
     processes={"web": 1, "promoter": 2, "worker": 2, "sweeper": 1, "scheduler": 0},
     environment=QUICK,
-    drained_within_s=5,
+    drained_within_s=15,
     calm_p99_ms=10_000,
 )
 

@@ -14,7 +14,7 @@ Answer = TypeVar("Answer")
 KEEP_S = 2.0
 
 
-class Kept(Generic[Answer]):
+class Cached(Generic[Answer]):
     """What `ask` answered, not older than KEEP_S. Those who come while it is asked wait for that answer."""
 
     def __init__(self, ask: Callable[[], Answer]) -> None:

@@ -25,7 +25,7 @@ FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
 GRACE_SECONDS = 28.0  # for what a worker runs; honcho kills a little later
 
 
-class Kept(Process):  # type: ignore[misc]  # honcho has no type hints
+class Supervised(Process):  # type: ignore[misc]  # honcho has no type hints
     """One process of the Procfile, kept running until the stop is given."""
 
     stop: Stop

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.schedule.minute_counts import Counted, MinuteCounts
 
 
-class Pace:
+class RequestRate:
     """At most so many requests a minute; where no key is needed, of each address."""
 
     def __init__(self, minutes: MinuteCounts, scopes: Scopes, *, per_minute: int) -> None:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 LOOK_EVERY_S = 0.25
 
 
-class Lease:
+class Permit:
     """Two numbers in memory that the worker shares with its children; seconds by `now`, the same clock for all."""
 
     def __init__(self) -> None:
@@ -39,11 +39,11 @@ class Lease:
         return claim.asked_at > self._void_before.value and now() < self._until.value
 
     def end_with_it(self) -> None:
-        """In a child: SIGKILL to its own group once the lease is over, whatever it runs.
+        """In a child: SIGKILL to its own group once the permit is over, whatever it runs.
 
         A thread sees to it; a handler that holds the interpreter in C all the while is not reached.
         """
-        threading.Thread(target=self._watch, name="lease", daemon=True).start()
+        threading.Thread(target=self._watch, name="permit", daemon=True).start()
 
     def _watch(self) -> None:
         while now() < self._until.value:
