@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import rq.serializers
@@ -32,14 +33,24 @@ LARGEST_ENVELOPE = 500
 LONGEST_TYPE = 100
 
 
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Ids of one type that travel together: due ones, and others with the instants (seconds) at which they will be."""
+
+    type: str
+    ids: Sequence[str]
+    ahead: Sequence[tuple[str, float]] = ()
+
+
 class ForeignJob(Exception):
     """This RQ job names a function that is not ours; it was not run."""
 
 
-Receiver = Callable[[str, Sequence[str]], None]
+Ahead = Sequence[tuple[str, float]]
+Receiver = Callable[[str, Sequence[str], Ahead], None]
 
 
-def _refuse(_task_type: str, _ids: Sequence[str]) -> None:
+def _refuse(_task_type: str, _ids: Sequence[str], _ahead: Ahead) -> None:
     raise ForeignJob("this process takes no envelopes")
 
 
@@ -51,12 +62,12 @@ def receive_with(receiver: Receiver) -> None:
     _here["receive"] = receiver
 
 
-def deliver(task_type: str, ids: list[str]) -> None:
-    """The function every envelope names: hand the ids to this process' slots.
+def deliver(task_type: str, ids: Sequence[str], ahead: Ahead = ()) -> None:
+    """The function every envelope names: hand over ids that are due, and some that soon will be, with their instants.
 
     When it returns, the envelope is done; the claims in Postgres own what runs.
     """
-    _here["receive"](task_type, ids)
+    _here["receive"](task_type, ids, ahead)
 
 
 class DeliveryJob(Job):
@@ -130,11 +141,18 @@ def allowed_functions() -> dict[str, Callable[..., object]]:
 
 
 def _is_envelope(arguments: list[Any]) -> bool:
-    if len(arguments) != 2:  # noqa: PLR2004 - a type and ids
+    if len(arguments) != 3:  # noqa: PLR2004 - a type, ids, and ids with their instants
         return False
-    task_type, ids = arguments
-    known = isinstance(task_type, str) and len(task_type) <= LONGEST_TYPE and isinstance(ids, list)
-    return known and 0 < len(ids) <= LARGEST_ENVELOPE and all(is_task_id(each) for each in ids)
+    task_type, ids, ahead = arguments
+    if not (isinstance(task_type, str) and len(task_type) <= LONGEST_TYPE):
+        return False
+    if not (isinstance(ids, list) and isinstance(ahead, list) and 0 < len(ids) + len(ahead) <= LARGEST_ENVELOPE):
+        return False
+    return all(is_task_id(each) for each in ids) and all(_is_ahead(each) for each in ahead)
+
+
+def _is_ahead(pair: Any) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and is_task_id(pair[0]) and isinstance(pair[1], float)  # noqa: PLR2004
 
 
 def queue(name: str, redis: Redis) -> Queue:
@@ -142,19 +160,19 @@ def queue(name: str, redis: Redis) -> Queue:
     return Queue(name, connection=redis, job_class=DeliveryJob, serializer=JSONSerializer)
 
 
-def send(to: Queue, envelopes: Sequence[tuple[str, Sequence[str]]]) -> None:
-    """Push envelopes of (type, ids) onto an RQ queue, in one round trip."""
+def send(to: Queue, envelopes: Sequence[Envelope]) -> None:
+    """Push envelopes onto an RQ queue, in one round trip."""
     to.enqueue_many(
         [
             Queue.prepare_data(
                 deliver,
-                args=[task_type, list(ids)],
+                args=[each.type, each.ids, each.ahead],
                 timeout=NO_TIME_LIMIT,
                 ttl=UNCLAIMED_TTL_S,
                 result_ttl=RESULT_TTL_S,
                 failure_ttl=FAILURE_TTL_S,
-                description=f"{task_type} x {len(ids)}",
+                description=f"{each.type} x {len(each.ids) + len(each.ahead)}",
             )
-            for task_type, ids in envelopes
+            for each in envelopes
         ]
     )

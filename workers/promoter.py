@@ -7,26 +7,25 @@ import time
 from collections import defaultdict
 from itertools import chain, zip_longest
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 from redis.exceptions import ResponseError
 
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
-from app.errors import LedgerAway
-from app.ledger import repairs
 from app.logs import configure_logs
 from app.schedule.durations import get_durations
 from app.schedule.mending import mend
-from app.schedule.schedule import WAKE_CHANNEL, Lane, Promoted, Schedule
+from app.schedule.schedule import BEGIN_AHEAD_S, WAKE_CHANNEL, Lane, Promoted, Schedule
 from app.task_types import TaskTypes, load_task_types
 from workers import delivery
-from workers.delivery import LARGEST_ENVELOPE
+from workers.clock import PostgresClock
+from workers.delivery import LARGEST_ENVELOPE, Envelope
 from workers.loop import repeat, stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
     from redis import Redis
     from rq import Queue
@@ -34,12 +33,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+T = TypeVar("T")
+
 LOOK_EVERY_S = 1.0
-MEASURE_CLOCK_EVERY_S = 10.0
-CLOCK_ANSWERS = 3
+DURATIONS_EVERY_S = 0.25
 ENVELOPE_MS = 50.0
 SLOW_TOGETHER = 8
-ENVELOPES_PER_WORKER = 3
 SHORTEST_PAUSE_S = 0.002
 LONGEST_PAUSE_S = 0.05
 
@@ -50,16 +49,14 @@ class Promoter:
     def __init__(
         self, engine: Engine, redis: Redis, types: TaskTypes, *, clock: Callable[[], float] = time.time
     ) -> None:
-        self._engine = engine
         self._redis = redis
         self._schedule = Schedule(redis)
         self._types = types
-        self._clock = clock
-        self._offset_s = 0.0
-        self._measured_at = float("-inf")
-        self._took_back_at = float("-inf")
+        self._clock = PostgresClock(engine, own=clock)
+        self._took_back_at = self._measured_at = float("-inf")
         self._next = self._lost_at = math.inf
         self._pause_s = 0.0
+        self._lanes: list[Lane] = []
         self._queues: dict[str, Queue] = {}
         self._wake = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
 
@@ -72,51 +69,49 @@ class Promoter:
             raise
 
     def _pass(self) -> bool:
-        self._measure_clock()
-        now = self._clock() + self._offset_s
+        self._clock.keep_right()
+        now = self._clock.now()
         if now >= self._lost_at or abs(now - self._took_back_at) >= LOOK_EVERY_S:  # a clock may be set back
             self._took_back_at = now
             lost = self._schedule.take_back((each.name for each in self._types.delivered), now=now)
             if lost:
                 log.info("deliveries_taken_back", count=lost)
-        lanes = self._lanes()
-        taken, self._next, self._lost_at = self._schedule.promote(
-            lanes, now=now, envelopes_per_worker=ENVELOPES_PER_WORKER
-        )
-        sent = self._send(lanes, taken)
+        self._measure_envelopes(now)
+        made = self._schedule.promote(self._lanes, now=now)
+        self._next, self._lost_at = made.next_at, made.lost_at
+        sent = self._send(made.taken)
         if sent:
-            self._schedule.sent(taken, now=self._clock() + self._offset_s)
-        waiting = any(each.left for each in taken)
+            self._schedule.sent(made.taken, now=self._clock.now())
+        waiting = any(each.left for each in made.taken)
         self._pause_s = _longer(self._pause_s) if waiting and not sent else SHORTEST_PAUSE_S * waiting
         return sent and waiting
 
     def wait(self) -> None:
-        """Sleep until the next instant, or until a new id becomes the first; at most a second."""
-        if self._pause_s:  # due ids wait for room in the RQ queue: look again soon
+        """Sleep until it is time for the next id, or until a new one becomes the first; at most a second."""
+        if self._pause_s:  # due ids wait for room: look again soon
             time.sleep(self._pause_s)
             return
         if not self._wake.subscribed:
             self._wake.subscribe(WAKE_CHANNEL)
             return  # what was added before the subscription is seen by the next pass
-        until = min(LOOK_EVERY_S, min(self._next, self._lost_at) - self._clock() - self._offset_s)
+        until = min(LOOK_EVERY_S, min(self._next - BEGIN_AHEAD_S, self._lost_at) - self._clock.now())
         if until > 0:
             self._wake.get_message(timeout=until)
 
-    def _lanes(self) -> list[Lane]:
-        durations = get_durations(self._redis)
-        return [Lane(each.name, each.queue, envelope_size(durations.get(each.name))) for each in self._types.delivered]
+    def _measure_envelopes(self, now: float) -> None:
+        if abs(now - self._measured_at) >= DURATIONS_EVERY_S:
+            self._measured_at = now
+            durations, delivered = get_durations(self._redis), self._types.delivered
+            self._lanes = [Lane(each.name, each.queue, envelope_size(durations.get(each.name))) for each in delivered]
 
-    def _send(self, lanes: list[Lane], taken: list[Promoted]) -> bool:
+    def _send(self, taken: list[Promoted]) -> bool:
         """Push what was taken; types take turns, so that a flood of one does not hide another."""
-        by_queue: defaultdict[str, list[list[tuple[str, list[str]]]]] = defaultdict(list)
-        for lane, promoted in zip(lanes, taken, strict=True):
-            size = min(lane.envelope, max(1, ceil(len(promoted.ids) / promoted.workers)))  # a fair share
-            starts = range(0, len(promoted.ids), size)
-            by_queue[lane.queue].append([(promoted.type, promoted.ids[at : at + size]) for at in starts])
+        by_queue: defaultdict[str, list[list[Envelope]]] = defaultdict(list)
+        for lane, promoted in zip(self._lanes, taken, strict=True):
+            by_queue[lane.queue].append(list(_envelopes(promoted, lane.envelope)))
         sent = False
         for name, per_type in by_queue.items():
-            envelopes = [each for each in chain.from_iterable(zip_longest(*per_type)) if each]
-            if envelopes:
+            if envelopes := [each for each in chain.from_iterable(zip_longest(*per_type)) if each]:
                 delivery.send(self._queue(name), envelopes)
                 sent = True
         return sent
@@ -125,25 +120,6 @@ class Promoter:
         if name not in self._queues:
             self._queues[name] = delivery.queue(name, self._redis)
         return self._queues[name]
-
-    def _measure_clock(self) -> None:
-        """How far Postgres' clock is from ours; measured now and then, kept while Postgres is away.
-
-        Of several answers the quickest is believed, as NTP does: the first one may have had to connect.
-        """
-        if abs(self._clock() - self._measured_at) < MEASURE_CLOCK_EVERY_S:
-            return
-        self._measured_at = self._clock()
-        answers = []
-        for _ in range(CLOCK_ANSWERS):
-            asked_at = self._clock()
-            try:
-                theirs = repairs.clock(self._engine).timestamp()
-            except LedgerAway:
-                return
-            answered_at = self._clock()
-            answers.append((answered_at - asked_at, theirs - (asked_at + answered_at) / 2))
-        _, self._offset_s = min(answers)
 
 
 def envelope_size(duration_ms: float | None) -> int:
@@ -154,6 +130,19 @@ def envelope_size(duration_ms: float | None) -> int:
     if duration_ms is None:
         return 1
     return max(SLOW_TOGETHER, min(LARGEST_ENVELOPE, int(ENVELOPE_MS / max(duration_ms, 0.001))))
+
+
+def _envelopes(promoted: Promoted, largest: int) -> Iterator[Envelope]:
+    """Each worker gets a fair share of the due ones; what is ahead travels apart, so that nobody waits for it."""
+    for ids in _shares(promoted.ids, promoted.workers, largest):
+        yield Envelope(promoted.type, ids)
+    for ahead in _shares(promoted.ahead, promoted.workers, largest):
+        yield Envelope(promoted.type, [], ahead)
+
+
+def _shares(those: Sequence[T], workers: int, largest: int) -> Iterator[Sequence[T]]:
+    size = min(largest, max(1, ceil(len(those) / workers)))
+    return (those[at : at + size] for at in range(0, len(those), size))
 
 
 def _longer(pause_s: float) -> float:

@@ -28,18 +28,24 @@ LUA = Path(__file__).parent
 WAKE_CHANNEL = "punctual:wake"
 IDS_PER_CALL = 1000
 IN_HAND_S = 0.2
-LOST_AFTER_S = 10.0
+LOST_AFTER_S = 5.0
 FAR_AHEAD_S = 60.0
+BEGIN_AHEAD_S, LOOK_AHEAD_S = 0.05, 0.1
+WAITING_PER_WORKER = "3,8"  # full envelopes of one type, and envelopes of all of them
 
 ScheduleAway = RedisError
 
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """What one pass took off the schedule for one type, for so many workers; `left` due ids had no room."""
+    """What one pass took off the schedule for one type, for so many workers; `left` due ids had no room.
+
+    `ahead` are not due yet: each with its instant, in seconds.
+    """
 
     type: str
     ids: list[str]
+    ahead: list[tuple[str, float]]
     left: int
     workers: int
 
@@ -53,8 +59,17 @@ class Lane:
     envelope: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """What a pass of the promoter took, by type; when the next id is due, and the next delivery counts as lost."""
+
+    taken: list[Promoted]
+    next_at: float = math.inf
+    lost_at: float = math.inf
+
+
 class Schedule:
-    """One sorted set of ids per type, and one of deliveries; scores are seconds since 1970, to the millisecond."""
+    """One sorted set of ids per type, and one of deliveries; scores are seconds since 1970."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
@@ -76,41 +91,47 @@ class Schedule:
             pipe.zrem(delivered_key(task_type), *ids)
             pipe.execute()
 
-    def promote(
-        self, lanes: Sequence[Lane], *, now: float, envelopes_per_worker: int
-    ) -> tuple[list[Promoted], float, float]:
-        """Take what is due; `(what was taken by type, when the next id is due, when the next delivery counts as lost)`.
+    def promote(self, lanes: Sequence[Lane], *, now: float) -> Pass:
+        """Take what is due, and when there is something, what will be within LOOK_AHEAD_S.
 
-        Where an RQ queue has enough waiting already, ids stay on the schedule: in order, and deletable. What is taken
+        Where workers have enough waiting already, ids stay on the schedule: in order, and deletable. What is taken
         counts as lost in a moment, unless `sent` is said of it.
         """
         if not lanes:
-            return [], math.inf, math.inf
+            return Pass([])
         keys = chain.from_iterable(
             (schedule_key(lane.type), delivered_key(lane.type), rq_queue_key(lane.queue), f"rq:workers:{lane.queue}")
             for lane in lanes
         )
-        limits: list[str | int] = [f"{now:.6f}", f"{now + IN_HAND_S:.3f}", envelopes_per_worker]
+        limits: list[str | int] = [
+            f"{now:.6f}", f"{now + IN_HAND_S:.3f}", WAITING_PER_WORKER, str(LOOK_AHEAD_S), str(BEGIN_AHEAD_S),
+        ]  # fmt: skip
         answer: Any = self._promote(keys=list(keys), args=limits + [lane.envelope for lane in lanes])
         taken = [
-            Promoted(lane.type, self._of_tasks(lane.type, ids), int(left), int(workers))
-            for lane, (ids, left, _, workers, _) in zip(lanes, answer, strict=True)
+            Promoted(lane.type, self._of_tasks(lane.type, due), self._with_instants(lane.type, ahead), left, workers)
+            for lane, (due, ahead, left, _, workers, _) in zip(lanes, answer, strict=True)
         ]
-        upcoming = [float(first) for _, _, first, _, _ in answer if first]
-        lost = [float(record) for *_, record in answer if record]
-        return taken, min(upcoming, default=math.inf), min(lost, default=math.inf)
+        upcoming = (float(first) for *_, first, _, _ in answer if first)
+        lost = (float(record) for *_, record in answer if record)
+        return Pass(taken, min(upcoming, default=math.inf), min(lost, default=math.inf))
 
     def sent(self, taken: Iterable[Promoted], *, now: float) -> None:
         """They are on RQ queues now: it may take a while until a worker claims them."""
         with self.redis.pipeline(transaction=False) as pipe:
             for each in taken:
-                if each.ids:
-                    pipe.zadd(delivered_key(each.type), dict.fromkeys(each.ids, now + LOST_AFTER_S), xx=True)
+                if ids := [*each.ids, *(task_id for task_id, _ in each.ahead)]:
+                    pipe.zadd(delivered_key(each.type), dict.fromkeys(ids, now + LOST_AFTER_S), xx=True)
             pipe.execute()
+
+    def _with_instants(self, task_type: str, members: Sequence[bytes | str]) -> list[tuple[str, float]]:
+        """From id, instant, id, instant ..."""
+        instants = dict(zip(members[::2], map(float, members[1::2]), strict=True))
+        ids = set(self._of_tasks(task_type, members[::2]))
+        return [(known, at) for each, at in instants.items() if (known := _as_text(each)) in ids]
 
     def _of_tasks(self, task_type: str, members: Sequence[bytes | str]) -> list[str]:
         """Those that are ids; whatever else somebody put on the schedule is forgotten."""
-        ids = [each.decode() if isinstance(each, bytes) else each for each in members if is_task_id(each)]
+        ids = [_as_text(each) for each in members if is_task_id(each)]
         if len(ids) < len(members):
             strange = [each for each in members if not is_task_id(each)]
             self.redis.zrem(delivered_key(task_type), *strange)
@@ -154,8 +175,8 @@ def rq_queue_key(queue: str) -> str:
 
 
 def score(at: datetime) -> float:
-    """An instant as seconds, rounded up to the millisecond: a hint is never early."""
-    return math.ceil(at.timestamp() * 1000) / 1000
+    """An instant as seconds since 1970, to the microsecond."""
+    return at.timestamp()
 
 
 def schedule_key(task_type: str) -> str:
@@ -173,6 +194,10 @@ def _by_type(entries: Iterable[Due]) -> Mapping[str, list[Due]]:
     for each in entries:
         groups[each.type].append(each)
     return groups
+
+
+def _as_text(member: bytes | str) -> str:
+    return member.decode(errors="replace") if isinstance(member, bytes) else member
 
 
 def _soon(instant: float | None, far: float) -> bool:

@@ -4,20 +4,38 @@ from __future__ import annotations
 
 import sys
 import time
+from typing import TYPE_CHECKING
 
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.logs import configure_logs
 from app.task_types import load_task_types
+from workers.clock import PostgresClock
 from workers.loop import repeat, stop_on_signals
 from workers.promoter import Promoter, log
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from redis import Redis
+    from sqlalchemy import Engine
+
+    from app.task_types import TaskTypes
+
+
+class WrongClock(PostgresClock):
+    """Believes itself."""
+
+    def keep_right(self) -> None:
+        """Never ask Postgres what time it is."""
 
 
 class SkewedPromoter(Promoter):
     """Believes its own clock."""
 
-    def _measure_clock(self) -> None:
-        """Never ask Postgres what time it is."""
+    def __init__(self, engine: Engine, redis: Redis, types: TaskTypes, *, clock: Callable[[], float]) -> None:
+        super().__init__(engine, redis, types)
+        self._clock = WrongClock(engine, own=clock)
 
 
 def main() -> None:

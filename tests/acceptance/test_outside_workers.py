@@ -11,6 +11,7 @@ import pytest
 from tests.acceptance.client import new_task, seconds
 from tests.acceptance.conditions import wait_until
 from workers import delivery
+from workers.delivery import Envelope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,7 +60,7 @@ def outside(service: Service) -> Iterator[Outside]:
 def test_a_task_for_outside_workers_is_never_run_by_ours(service: Service, outside: Outside) -> None:
     ids = [outside.create() for _ in range(5)]
     with service.redis() as redis:
-        delivery.send(delivery.queue("default", redis), [(TYPE, ids), ("noop", ids)])
+        delivery.send(delivery.queue("default", redis), [Envelope(TYPE, ids), Envelope("noop", ids)])
         ours = service.client.create("noop")["id"]
         service.client.wait_final([ours], timeout=10, type="noop")
         wait_until(lambda: delivery.queue("default", redis).is_empty(), 10, "the envelopes are taken")

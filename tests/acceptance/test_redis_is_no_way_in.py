@@ -13,6 +13,7 @@ from tests.acceptance.client import new_task
 from tests.acceptance.conditions import wait_until
 from tests.integration.foreign_jobs import FOREIGN, RAW, push_raw
 from workers import delivery
+from workers.delivery import Envelope
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -86,7 +87,9 @@ def sow_envelopes(redis: Redis, ids: list[str], outside: str) -> None:
     """The ids of real tasks: too early, many times, as another type, and one that only outside workers run."""
     for task_type in ("witness", "noop", "no-such-type", "outside"):
         for _ in range(3):
-            delivery.send(delivery.queue("default", redis), [(task_type, random.sample([*ids, outside], len(ids)))])
+            delivery.send(
+                delivery.queue("default", redis), [Envelope(task_type, random.sample([*ids, outside], len(ids)))]
+            )
 
 
 def sow_instants(redis: Redis, ids: list[str]) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from app.schedule import durations
 from tests.acceptance.client import new_task
 from workers import delivery
+from workers.delivery import Envelope
 
 if TYPE_CHECKING:
     from tests.acceptance.service import Service
@@ -37,7 +38,7 @@ def test_tasks_delivered_four_times_run_once_each(service: Service, witness: Wit
         for lead_s in (0.1, 0.0, -0.1):
             shuffled = random.sample(ids, len(ids))
             time.sleep(max(0.0, at - lead_s - time.time()))
-            delivery.send(queue, [("witness", shuffled[start : start + 50]) for start in range(0, TASKS, 50)])
+            delivery.send(queue, [Envelope("witness", shuffled[start : start + 50]) for start in range(0, TASKS, 50)])
         done = service.client.wait_final(ids, timeout=20, type="witness")
         assert {(each["state"], each["attempt"]) for each in done.values()} == {("succeeded", 1)}
     witness.assert_ran_once(ids)
@@ -47,7 +48,9 @@ def test_an_envelope_of_what_is_final_is_harmless(service: Service, witness: Wit
     ids = [each["id"] for each in service.client.create_many([new_task("witness", witness.payload())] * 20)]
     before = service.client.wait_final(ids, timeout=20, type="witness")
     with service.redis() as redis:
-        delivery.send(delivery.queue("default", redis), [("witness", ids), ("noop", ids), ("no-such-type", ids)])
+        delivery.send(
+            delivery.queue("default", redis), [Envelope(each, ids) for each in ("witness", "noop", "no-such-type")]
+        )
     barrier = service.client.create("witness", witness.payload())["id"]
     service.client.wait_final([barrier], timeout=20, type="witness")
     assert service.client.wait_final(ids, timeout=1, type="witness") == before

@@ -41,7 +41,6 @@ HANDLERS = "workers.handlers,tests.handlers,tests.faults.handlers"
 CATCH_UP_S = 30.0
 RECOVERED_AFTER_S = 1.0
 CALM_SHARE = 0.05
-PATIENCE = 2.0
 LOOK_EVERY_S = 0.2
 
 
@@ -119,7 +118,7 @@ class Run:
 
     def _wait_until_final(self) -> float | None:
         """When all were final; None if they never were."""
-        deadline = time.monotonic() + PATIENCE * self._plan.drained_within_s
+        deadline = time.monotonic() + self._plan.patience_s
         while time.monotonic() < deadline:
             if self._trail.unfinished() == 0:
                 return time.time()

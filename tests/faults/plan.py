@@ -47,6 +47,8 @@ class Plan:
     """Instead of the Procfile's, by kind of process: `{"sweeper": "python -m somewhere.else"}`."""
     environment: Mapping[str, str] = field(default_factory=dict)
     drained_within_s: float = 30.0
+    patience_s: float = 60.0
+    """What is not final so long after the last fault counts as lost."""
     calm_p99_ms: float = 1000.0
     """Lateness allowed while nothing is broken."""
 

@@ -64,7 +64,7 @@ def test_a_claim_whose_answer_is_lost_is_not_run_but_handed_back_and_runs_once(
 
     def receive() -> None:
         try:
-            parts.receiver.receive("noop", ids(made))
+            parts.receive("noop", ids(made))
         except LedgerAway as away:
             heard.append(away)
 
@@ -82,8 +82,8 @@ def test_a_claim_whose_answer_is_lost_is_not_run_but_handed_back_and_runs_once(
     assert sorted(each.id for each in handed_back) == sorted(ids(made))
     claims.release(engine, [(each.id, each.token) for each in handed_back])
     assert {(each.state, each.attempt) for each in now(engine, made)} == {(TaskState.SCHEDULED, 0)}
-    parts.receiver.receive("noop", ids(made))
-    parts.receiver.receive("noop", ids(made))
+    parts.receive("noop", ids(made))
+    parts.receive("noop", ids(made))
     assert sorted(each.id for each in parts.slots.ran) == sorted(ids(made))
 
 

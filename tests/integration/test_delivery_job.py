@@ -20,6 +20,7 @@ from app.ledger.counters import Counter
 from app.tally import Tally
 from tests.integration.foreign_jobs import CHORE, DELIVER, FOREIGN, RAW, push_raw
 from workers import delivery
+from workers.delivery import Envelope
 from workers.worker.rq_worker import DeliveryWorker
 
 if TYPE_CHECKING:
@@ -32,29 +33,28 @@ if TYPE_CHECKING:
 ONE, TWO, THREE = (str(uuid4()) for _ in range(3))
 
 
-class OneFreeSlot:
-    """Slots that always have room, until the queue is empty: then the worker is told to stop."""
+class Open:
+    """An intake that always has room, until the queue is empty: then the worker is told to stop."""
 
     def __init__(self, redis: Redis, stop: threading.Event) -> None:
         self.redis, self.stop = redis, stop
-        self.room = self
 
-    def wait(self, _timeout_s: float) -> int:
+    def has_room(self, _timeout_s: float) -> bool:
         try:
             if self.redis.llen("rq:queue:default"):
-                return 1
+                return True
         except RedisError:
-            return 1
+            return True
         self.stop.set()
-        return 0
+        return False
 
 
 @pytest.fixture
-def received() -> Iterator[list[tuple[str, list[str]]]]:
-    envelopes: list[tuple[str, list[str]]] = []
-    delivery.receive_with(lambda name, ids: envelopes.append((name, list(ids))))
+def received() -> Iterator[list[tuple[str, list[Any]]]]:
+    envelopes: list[tuple[str, list[Any]]] = []
+    delivery.receive_with(lambda name, ids, ahead: envelopes.append((name, [*ids, *ahead])))
     yield envelopes
-    delivery.receive_with(lambda _name, _ids: None)
+    delivery.receive_with(lambda _name, _ids, _ahead: None)
 
 
 @pytest.fixture
@@ -65,17 +65,17 @@ def tally(engine: Engine) -> Tally:
 def work(redis: Redis, tally: Tally) -> DeliveryWorker:
     stop, may_claim = threading.Event(), threading.Event()
     may_claim.set()
-    slots: Any = OneFreeSlot(redis, stop)
-    worker = DeliveryWorker("default", redis, name="test", slots=slots, stop=stop, may_claim=may_claim, tally=tally)
+    intake: Any = Open(redis, stop)
+    worker = DeliveryWorker("default", redis, name="test", intake=intake, stop=stop, may_claim=may_claim, tally=tally)
     worker.work(logging_level="CRITICAL")
     assert stop.is_set(), "RQ's loop gave up"
     return worker
 
 
 def test_envelopes_of_ours_are_received(redis: Redis, tally: Tally, received: list[tuple[str, list[str]]]) -> None:
-    delivery.send(delivery.queue("default", redis), [("noop", [ONE, TWO]), ("foo", [THREE])])
+    delivery.send(delivery.queue("default", redis), [Envelope("noop", [ONE, TWO]), Envelope("foo", [], [(THREE, 9.5)])])
     work(redis, tally)
-    assert received == [("noop", [ONE, TWO]), ("foo", [THREE])]
+    assert received == [("noop", [ONE, TWO]), ("foo", [[THREE, 9.5]])]
     assert tally.kept() == {}
 
 
@@ -96,7 +96,7 @@ def test_whatever_lies_on_the_queue_is_refused_and_the_next_envelope_received(
     redis: Redis, tally: Tally, received: list[tuple[str, list[str]]], name: str, tmp_path: Path
 ) -> None:
     push_raw(redis, name, canary=tmp_path / "sprung")
-    delivery.send(delivery.queue("default", redis), [("noop", [ONE])])
+    delivery.send(delivery.queue("default", redis), [Envelope("noop", [ONE])])
     work(redis, tally).run_maintenance_tasks()
     assert received == [("noop", [ONE])]
     assert not (tmp_path / "sprung").exists()
@@ -109,7 +109,7 @@ def test_a_pickled_job_is_refused_and_not_read(redis: Redis, tally: Tally, tmp_p
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.mkdir, (str(tmp_path / "made"),)
 
-    job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(DELIVER, "x", [])
+    job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(DELIVER, "x", [], [])
     redis.hset(job.key, "data", zlib.compress(pickle.dumps((DELIVER, None, (Trap(),), {}))))
     work(redis, tally)
     assert not (tmp_path / "made").exists()
@@ -119,7 +119,7 @@ def test_a_pickled_job_is_refused_and_not_read(redis: Redis, tally: Tally, tmp_p
 def test_what_a_good_envelope_says_beside_its_ids_is_not_read(
     redis: Redis, harm: Redis, tally: Tally, received: list[tuple[str, list[str]]]
 ) -> None:
-    job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(DELIVER, "noop", [ONE])
+    job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(DELIVER, "noop", [ONE], [])
     more = {
         "success_callback_name": "os.abort", "failure_callback_name": "os.abort", "stopped_callback_name": "os.abort",
         "success_callback_timeout": "x", "repeats_left": "1000000", "repeat_intervals": "[0]", "retries_left": "9",
@@ -136,7 +136,7 @@ def test_what_a_good_envelope_says_beside_its_ids_is_not_read(
 
 def test_a_worker_takes_no_commands_from_redis(redis: Redis, harm: Redis, tally: Tally) -> None:
     worker = DeliveryWorker(
-        "default", redis, name="test", slots=OneFreeSlot(redis, threading.Event()), stop=threading.Event(),  # type: ignore[arg-type]
+        "default", redis, name="test", intake=Open(redis, threading.Event()), stop=threading.Event(),  # type: ignore[arg-type]
         may_claim=threading.Event(), tally=tally,
     )  # fmt: skip
     worker.bootstrap("CRITICAL")
@@ -150,10 +150,10 @@ def test_a_queue_of_the_wrong_type_is_removed_and_the_next_envelope_received(
 ) -> None:
     harm.set(key, "x")
     if key != "rq:queue:default":
-        delivery.send(delivery.queue("default", redis), [("noop", [ONE])])
+        delivery.send(delivery.queue("default", redis), [Envelope("noop", [ONE])])
     work(redis, tally)
     assert harm.type(key) != b"string"
-    delivery.send(delivery.queue("default", redis), [("noop", [TWO])])
+    delivery.send(delivery.queue("default", redis), [Envelope("noop", [TWO])])
     work(redis, tally)
     assert ("noop", [TWO]) in received
 

@@ -13,10 +13,13 @@ from app.schedule.durations import get_durations, put_durations
 from app.schedule.generation import current_generation
 from app.schedule.mending import mend
 from app.schedule.schedule import (
+    BEGIN_AHEAD_S,
     IN_HAND_S,
+    LOOK_AHEAD_S,
     LOST_AFTER_S,
     WAKE_CHANNEL,
     Lane,
+    Pass,
     Schedule,
     delivered_key,
     schedule_key,
@@ -42,11 +45,9 @@ def due(name: str, seconds: float, task_type: str = "noop") -> Due:
     return Due(id_of(name), task_type, NOW + timedelta(seconds=seconds))
 
 
-def promote(
-    schedule: Schedule, *lanes: Lane, at: float = 0, per_worker: int = 100
-) -> tuple[dict[str, list[str]], float]:
-    taken, upcoming, _ = schedule.promote(lanes or [NOOP], now=NOW.timestamp() + at, envelopes_per_worker=per_worker)
-    return {each.type: [NAMES.get(task_id, task_id) for task_id in each.ids] for each in taken}, upcoming
+def promote(schedule: Schedule, *lanes: Lane, at: float = 0) -> tuple[dict[str, list[str]], float]:
+    made = schedule.promote(lanes or [NOOP], now=NOW.timestamp() + at)
+    return {each.type: [NAMES.get(task_id, task_id) for task_id in each.ids] for each in made.taken}, made.next_at
 
 
 def test_what_is_due_is_taken_in_order_and_what_is_not_stays(schedule: Schedule) -> None:
@@ -55,11 +56,22 @@ def test_what_is_due_is_taken_in_order_and_what_is_not_stays(schedule: Schedule)
     assert promote(schedule) == ({"noop": []}, NOW.timestamp() + 1)
 
 
-def test_an_instant_is_rounded_up_to_the_millisecond_never_down(schedule: Schedule) -> None:
-    schedule.add([due("a", 0.000001)])
+def test_what_is_due_in_a_moment_comes_along_with_its_instant(schedule: Schedule) -> None:
+    schedule.add([due("a", BEGIN_AHEAD_S), due("b", LOOK_AHEAD_S), due("c", LOOK_AHEAD_S + 0.01)])
+    assert schedule.promote([NOOP], now=NOW.timestamp() - 0.01).taken[0].ahead == []
+    made = schedule.promote([NOOP], now=NOW.timestamp() + 0.001)
+    assert (made.taken[0].ids, made.taken[0].left) == ([], 0)
+    assert made.taken[0].ahead == [
+        (id_of("a"), NOW.timestamp() + BEGIN_AHEAD_S), (id_of("b"), NOW.timestamp() + LOOK_AHEAD_S),
+    ]  # fmt: skip
+    assert made.next_at == NOW.timestamp() + LOOK_AHEAD_S + 0.01
+    assert schedule.sizes(["noop"]) == (1, 2)
+
+
+def test_an_instant_is_kept_to_the_microsecond(schedule: Schedule) -> None:
+    schedule.add([due("a", 0.000002)])
     assert promote(schedule)[0] == {"noop": []}
-    assert promote(schedule, at=0.001)[0] == {"noop": ["a"]}
-    assert score(NOW + timedelta(microseconds=1)) == NOW.timestamp() + 0.001
+    assert score(NOW + timedelta(microseconds=1)) == NOW.timestamp() + 0.000001
 
 
 def test_types_have_lanes_of_their_own(schedule: Schedule) -> None:
@@ -67,26 +79,36 @@ def test_types_have_lanes_of_their_own(schedule: Schedule) -> None:
     assert promote(schedule, NOOP, Lane("foo", "default", 1))[0] == {"noop": ["a"], "foo": ["b"]}
 
 
-def test_a_full_queue_leaves_ids_on_the_schedule(schedule: Schedule, redis: Redis) -> None:
+def test_only_so_many_of_a_type_are_on_their_way_and_others_do_not_mind(schedule: Schedule) -> None:
     schedule.add([due(f"{n:03}", -1) for n in range(50)])
-    redis.rpush("rq:queue:default", "envelope")
-    taken, _, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=3)
-    assert (len(taken[0].ids), taken[0].left) == (20, 30)
-    redis.rpush("rq:queue:default", "envelope", "envelope")
-    taken, _, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=3)
-    assert (taken[0].ids, taken[0].left) == ([], 30)
+    first = schedule.promote([NOOP], now=NOW.timestamp()).taken[0]
+    assert (len(first.ids), first.left) == (30, 20)
+    schedule.add([due("a", -1, "foo")])
+    again, other = schedule.promote([NOOP, Lane("foo", "default", 1)], now=NOW.timestamp()).taken
+    assert (again.ids, again.left, len(other.ids)) == ([], 20, 1)
+    schedule.remove("noop", first.ids[:5])
+    assert len(schedule.promote([NOOP], now=NOW.timestamp()).taken[0].ids) == 5
+
+
+def test_a_full_queue_leaves_ids_on_the_schedule(schedule: Schedule, redis: Redis) -> None:
+    schedule.add([due("a", -1)])
+    redis.rpush("rq:queue:default", *["envelope"] * 8)
+    taken = schedule.promote([NOOP], now=NOW.timestamp()).taken
+    assert (taken[0].ids, taken[0].left) == ([], 1)
 
 
 def test_two_passes_never_take_the_same_id(schedule: Schedule) -> None:
     schedule.add([due(f"{n}", -1) for n in range(5000)])
-    passes = [promote(schedule, Lane("noop", "default", 500))[0]["noop"] for _ in range(4)]
-    taken = [each for some in passes for each in some]
+    taken: list[str] = []
+    while some := schedule.promote([Lane("noop", "default", 500)], now=NOW.timestamp()).taken[0].ids:
+        taken += some
+        schedule.remove("noop", some)
     assert len(taken) == len(set(taken)) == 5000
 
 
 def test_a_delivery_that_nobody_claims_comes_back(schedule: Schedule) -> None:
     schedule.add([due("a", -1)])
-    taken, _, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=1)
+    taken = schedule.promote([NOOP], now=NOW.timestamp()).taken
     schedule.sent(taken, now=NOW.timestamp())
     assert schedule.take_back(["noop"], now=NOW.timestamp() + LOST_AFTER_S - 0.1) == 0
     assert schedule.take_back(["noop"], now=NOW.timestamp() + LOST_AFTER_S) == 1
@@ -95,7 +117,7 @@ def test_a_delivery_that_nobody_claims_comes_back(schedule: Schedule) -> None:
 
 def test_what_was_taken_and_never_sent_comes_back_at_once(schedule: Schedule) -> None:
     schedule.add([due("a", -1)])
-    _, _, lost_at = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=1)
+    lost_at = schedule.promote([NOOP], now=NOW.timestamp()).lost_at
     assert lost_at == pytest.approx(NOW.timestamp() + IN_HAND_S, abs=0.002)
     assert schedule.take_back(["noop"], now=lost_at - 0.01) == 0
     assert schedule.take_back(["noop"], now=lost_at) == 1
@@ -103,7 +125,7 @@ def test_what_was_taken_and_never_sent_comes_back_at_once(schedule: Schedule) ->
 
 def test_what_was_claimed_before_it_was_said_to_be_sent_stays_forgotten(schedule: Schedule, redis: Redis) -> None:
     schedule.add([due("a", -1)])
-    taken, _, _ = schedule.promote([NOOP], now=NOW.timestamp(), envelopes_per_worker=1)
+    taken = schedule.promote([NOOP], now=NOW.timestamp()).taken
     schedule.remove("noop", taken[0].ids)
     schedule.sent(taken, now=NOW.timestamp())
     assert not redis.exists(delivered_key("noop"))
@@ -197,7 +219,7 @@ def test_more_ids_than_one_call_takes(schedule: Schedule) -> None:
 
 def test_nothing_is_nothing(schedule: Schedule) -> None:
     schedule.add([])
-    assert schedule.promote([], now=0, envelopes_per_worker=1) == ([], math.inf, math.inf)
+    assert schedule.promote([], now=0) == Pass([], math.inf, math.inf)
     assert schedule.take_back([], now=0) == 0
     assert schedule.unknown([], now=NOW) == []
 

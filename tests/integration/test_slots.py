@@ -183,7 +183,7 @@ def test_withdrawn_is_what_had_not_begun_and_nothing_else(slots: Slots, heard: H
 def test_killing_all_gives_each_its_outcome(slots: Slots, heard: Heard) -> None:
     slots.run([claim("nap", seconds=60) for _ in range(4)])
     slots.run([])
-    assert slots.room.wait(0.3) == 0
+    assert slots.room.free == 0
     slots.kill_all(("worker_lost", "stopped"))
     outcomes, back = heard.outcomes.qsize(), heard.handed_back.qsize()
     assert outcomes + back == 4
@@ -225,7 +225,8 @@ def test_killed_again_and_again_no_outcome_is_lost_or_doubled(slots: Slots, hear
     for _ in range(20):
         mixed = [claim("die" if n % 7 == 3 else "noop") for n in range(20)]
         wanted |= {each.id: each.type for each in mixed}
-        assert slots.room.wait(PATIENCE_S)
+        with slots.room.changed:
+            assert slots.room.changed.wait_for(lambda: slots.room.free, PATIENCE_S)
         slots.run(mixed)
     outcomes: dict[str, Outcome] = {}
     while len(outcomes) + heard.handed_back.qsize() < len(wanted):

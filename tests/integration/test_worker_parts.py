@@ -20,10 +20,12 @@ from app.schedule.schedule import Lane, Schedule
 from app.tally import Tally
 from app.task import Claim, Outcome, TaskState
 from tests.making import ahead, counted, ids, make
+from workers.slots.room import Room
+from workers.worker.claimer import PATIENCE_S as WAITS_S, Claimer
 from workers.worker.finisher import Finisher
 from workers.worker.heartbeat import Heartbeat
+from workers.worker.intake import Intake
 from workers.worker.lost_answers import LostAnswers
-from workers.worker.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -39,15 +41,15 @@ PATIENCE_S = 10.0
 
 
 class RecordingSlots:
-    """Slots with a given room that only remember what they were given."""
+    """Slots with a given room that only remember what they were given; every type is fast."""
 
     def __init__(self, room: int) -> None:
-        self.free = room
         self.ran: list[Claim] = []
-        self.room = self.pace = self
+        self.room = Room(room)
+        self.pace = self
 
-    def wait(self, _timeout_s: float) -> int:
-        return self.free
+    def is_slow(self, _task_type: str) -> bool:
+        return False
 
     def capacity(self, _task_type: str, free: int) -> int:
         return free
@@ -57,18 +59,25 @@ class RecordingSlots:
 
 
 class Parts:
-    """A receiver and what it works with."""
+    """A claimer and what it works with."""
 
     def __init__(self, engine: Engine, schedule: Schedule, types: TaskTypes, room: int = 2) -> None:
         self.slots = RecordingSlots(room)
-        self.stop, self.may_claim = threading.Event(), threading.Event()
+        self.may_claim = threading.Event()
         self.may_claim.set()
         self.tally = Tally(engine)
         self.lost = LostAnswers(engine, settle_s=0, unused=lambda _: None)
-        self.receiver = Receiver(
-            engine, schedule, self.slots, types, worker_id="w", lost_answers=self.lost,  # type: ignore[arg-type]
-            stop=self.stop, may_claim=self.may_claim, tally=self.tally,
+        self.intake = Intake(self.slots.room, self.slots, clock=time.time)  # type: ignore[arg-type]
+        self.claimer = Claimer(
+            engine, schedule, self.intake, self.slots, types, worker_id="w", lost_answers=self.lost,  # type: ignore[arg-type]
+            may_claim=self.may_claim, tally=self.tally,
         )  # fmt: skip
+
+    def receive(self, task_type: str, wanted: list[str]) -> None:
+        """An envelope comes, and what can begin is begun."""
+        self.intake.put(task_type, wanted)
+        while self.claimer.step(0.0):
+            continue
 
 
 @pytest.fixture
@@ -103,7 +112,7 @@ def begin(engine: Engine, wanted: list[str]) -> list[Claim]:
 
 def test_an_envelope_is_claimed_slot_by_slot_until_it_is_empty(parts: Parts, operations: Operations) -> None:
     made = make(operations, 5)
-    parts.receiver.receive("noop", ids(made))
+    parts.receive("noop", ids(made))
     assert [each.id for each in parts.slots.ran] == ids(made)
 
 
@@ -114,7 +123,7 @@ def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
     deleted = operations.delete(make(operations)[0].id)
     schedule.redis.delete("punctual:schedule:noop")
     schedule.redis.zadd("punctual:delivered:noop", dict.fromkeys(ids([due, early, deleted]), 1))
-    parts.receiver.receive("noop", ids([due, early, deleted]))
+    parts.receive("noop", ids([due, early, deleted]))
     assert [each.id for each in parts.slots.ran] == ids([due])
     assert schedule.sizes(["noop"]) == (1, 0)
     assert parts.tally.kept() == {Counter.CLAIMS_LOST: 1}
@@ -126,13 +135,17 @@ def test_what_cannot_begin_here_goes_back_on_the_schedule(
 ) -> None:
     made = make(operations, 3)
     harm.flushall()
+    parts.slots.room.take(2)
+    parts.receive("noop", ids(made))
+    assert schedule.sizes(["noop"]) == (0, 0)
     if why == "stop":
-        parts.stop.set()
+        parts.claimer.put_back(0.0)
     elif why == "no room":
-        parts.slots.free = 0
+        parts.intake.clock = lambda: time.time() + WAITS_S
+        parts.claimer.step(0.0)
     else:
         parts.may_claim.clear()
-    parts.receiver.receive("noop", ids(made))
+        parts.claimer.step(0.0)
     assert parts.slots.ran == []
     assert schedule.sizes(["noop"]) == (3, 0)
     assert counted(operations.engine) == {("noop", "scheduled"): 3}
@@ -146,8 +159,8 @@ def test_a_type_only_a_newer_release_knows_is_not_tried_in_a_circle(
     )
     made = make(operations)
     harm.flushall()
-    old_release.receiver.receive("noop", ids(made))
-    assert schedule.promote([Lane("noop", "default", 1)], now=time.time(), envelopes_per_worker=9)[0][0].ids == []
+    old_release.receive("noop", ids(made))
+    assert schedule.promote([Lane("noop", "default", 1)], now=time.time()).taken[0].ids == []
     assert schedule.sizes(["noop"]) == (1, 0)
 
 
@@ -165,7 +178,7 @@ def test_an_unanswered_claim_is_neither_run_nor_repeated_but_handed_back(
     parts.lost._unused = handed_back.extend
     monkeypatch.setattr(claims, "claim", committed_but_unanswered)
     with pytest.raises(LedgerAway):
-        parts.receiver.receive("noop", ids(made))
+        parts.receive("noop", ids(made))
     assert parts.slots.ran == []
     parts.lost.settle()
     assert {each.id for each in handed_back} == set(ids(made))
@@ -178,7 +191,7 @@ def test_a_redis_that_is_away_does_not_keep_claimed_tasks_from_running(
 ) -> None:
     parts = Parts(engine, Schedule(connect_redis(read_settings(NOBODY))), types)
     made = make(operations, 2)
-    parts.receiver.receive("noop", ids(made))
+    parts.receive("noop", ids(made))
     assert len(parts.slots.ran) == 2
 
 

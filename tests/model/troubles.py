@@ -44,7 +44,7 @@ class Troubles(Acting):
         """RQ repeats what it likes, whatever became of it; or Redis loses something. Envelopes change their size."""
         if picks:
             self.world.tried.acts["deliver again"] += 1
-            envelope = ("noop", [str(self.some_id(each)) for each in picks])
+            envelope = delivery.Envelope("noop", [str(self.some_id(each)) for each in picks])
             delivery.send(delivery.queue("default", self.world.redis), [envelope])
         elif lost == EVERYTHING:
             self.world.tried.acts["wipe Redis"] += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING, Any
 
 from app.schedule.schedule import Schedule
@@ -11,11 +10,13 @@ from app.task import Outcome
 from workers import delivery
 from workers.loop import Backoff
 from workers.slots.permit import Permit
+from workers.slots.room import Room
 from workers.worker.assembly import OUT_OF_TOUCH
+from workers.worker.claimer import Claimer
 from workers.worker.finisher import Finisher
 from workers.worker.heartbeat import Heartbeat
+from workers.worker.intake import Intake
 from workers.worker.lost_answers import LostAnswers
-from workers.worker.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,23 +29,24 @@ TIMEOUT = {"type": "timeout", "message": "It ran longer than its time."}
 
 
 class ModelSlots:
-    """Holds claims; they begin and end when the model says, if their lease lets them. It is its own room and pace."""
+    """Holds claims; they begin and end when the model says, if their permit lets them. It is its own pace."""
 
     def __init__(self, listener: Finisher, clock: Callable[[], float]) -> None:
-        self.room = self.pace = self
+        self.room = Room(SLOTS)
+        self.pace = self
         self.permit = Permit()
         self.waiting: list[Claim] = []
         self.begun: list[tuple[float, Claim]] = []
         self._listener = listener
         self._clock = clock
 
-    def wait(self, _timeout_s: float) -> int:
-        """How many are free."""
-        return max(0, SLOTS - len(self.waiting) - len(self.begun))
+    def is_slow(self, _task_type: str) -> bool:
+        """None."""
+        return False
 
-    def capacity(self, _task_type: str, free: int) -> int:
-        """One task for each."""
-        return free
+    def capacity(self, _task_type: str, _free: int) -> int:
+        """One task for each that is free."""
+        return max(0, SLOTS - len(self.waiting) - len(self.begun))
 
     def run(self, claims: Sequence[Claim]) -> None:
         """Keep them until the model begins them."""
@@ -117,9 +119,10 @@ class ModelWorker:
             engine, world.settings, worker_id=name, fence=self.slots.fence, renew_permit=self.slots.permit.renew,
             after_beat=lost.settle, clock=clock,
         )  # fmt: skip
-        self._receiver = Receiver(
-            engine, schedule, self.slots, world.types, worker_id=name, lost_answers=lost,  # type: ignore[arg-type]
-            stop=threading.Event(), may_claim=self._heart.may_claim, tally=tally, clock=clock,
+        self._intake = Intake(self.slots.room, self.slots, clock=clock)  # type: ignore[arg-type]
+        self._claimer = Claimer(
+            engine, schedule, self._intake, self.slots, world.types, worker_id=name,  # type: ignore[arg-type]
+            lost_answers=lost, may_claim=self._heart.may_claim, tally=tally, clock=clock,
         )  # fmt: skip
 
     def beat(self) -> None:
@@ -138,7 +141,9 @@ class ModelWorker:
             serializer=self._queue.serializer,
         )
         if taken:
-            self._receiver.receive(*taken[0].args)
+            self._intake.put(*taken[0].args)
+        while self._claimer.step(0.0):
+            continue
         return bool(taken)
 
     def flush(self) -> None:

@@ -25,6 +25,10 @@ class Pace:
         mean_ms = max(self.means_ms.get(task_type, CHUNK_MS), CHUNK_MS / MOST_IN_A_CHUNK)
         return slots * max(1, int(CHUNK_MS / mean_ms))
 
+    def is_slow(self, task_type: str) -> bool:
+        """Whether a task of this type takes a slot for long, as far as is known."""
+        return self.means_ms.get(task_type, CHUNK_MS) >= CHUNK_MS
+
     def slots_for(self, task_type: str, tasks: int) -> int:
         """How many slots so many tasks of this type are worth: one for each 50 ms of work."""
         work_ms = tasks * self.means_ms.get(task_type, CHUNK_MS)

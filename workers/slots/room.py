@@ -6,36 +6,30 @@ import threading
 
 
 class Room:
-    """A count that several threads take from and give back to."""
+    """A count that several threads take from and give back to; `changed` guards it, and is notified of each change."""
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._free = count
-        self._changed = threading.Condition()
-
-    def wait(self, timeout_s: float) -> int:
-        """How many are free, as soon as one is; 0 after `timeout_s`."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._free > 0, timeout_s)
-            return self._free
+        self.free = count
+        self.changed = threading.Condition()
 
     def wait_until_all_free(self, timeout_s: float) -> bool:
         """True as soon as all are free."""
-        with self._changed:
-            return self._changed.wait_for(lambda: self._free == self.count, timeout_s)
+        with self.changed:
+            return self.changed.wait_for(lambda: self.free == self.count, timeout_s)
 
     def take(self, most: int) -> int:
         """Take up to `most`; how many there were."""
-        with self._changed:
-            taken = min(most, self._free)
-            self._free -= taken
+        with self.changed:
+            taken = min(most, self.free)
+            self.free -= taken
             return taken
 
     def give_back(self, taken: int) -> None:
         """Make some free again."""
-        with self._changed:
-            self._free += taken
-            self._changed.notify_all()
+        with self.changed:
+            self.free += taken
+            self.changed.notify_all()
 
     def give_back_later(self, taken: int, seconds: float) -> None:
         """Make some free again after so long."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
@@ -15,10 +16,11 @@ import structlog
 
 from app.config import Settings, read_settings, worker_name
 from app.connections import connect_redis
+from app.errors import LedgerAway
 from app.logs import configure_logs
 from app.schedule.mending import mend
 from workers import delivery
-from workers.loop import stop_on_signals
+from workers.loop import repeat, stop_on_signals
 from workers.worker.assembly import REDIS_TIMEOUT_S, Parts, assemble
 from workers.worker.rq_worker import DeliveryWorker
 
@@ -32,7 +34,7 @@ LAST_DELIVERY_S = 3.0
 LAST_ANSWER_S = 1.0
 LAST_WRITES_S = 4.0
 RESTART_AFTER_S = 1.0
-ESSENTIAL = {"slots", "finisher", "heartbeat", "fence", "signals", "deliveries"}
+ESSENTIAL = {"slots", "finisher", "claimer", "heartbeat", "fence", "signals", "deliveries"}
 BROKEN = 70  # EX_SOFTWARE
 
 
@@ -43,13 +45,21 @@ def main() -> None:
     configure_logs(settings, process="worker", worker_id=worker_id)
     threading.excepthook = _end_without(ESSENTIAL)
     stop = stop_on_signals()
-    parts = assemble(settings, worker_id=worker_id, stop=stop)
-    delivery.receive_with(parts.receiver.receive)
+    parts = assemble(settings, worker_id=worker_id)
+    delivery.receive_with(parts.intake.put)
     parts.slots.prepare()
     parts.finisher.start()
     parts.heartbeat.start()
     log.info("worker_started", queue=settings.queue, slots=settings.slots)
 
+    claiming = threading.Thread(
+        target=repeat,
+        args=(parts.claimer.step,),
+        kwargs={"wait": lambda: None, "stop": stop, "name": "claimer"},
+        name="claimer",
+        daemon=True,
+    )
+    claiming.start()
     # In a thread, because RQ may wait for a Redis that is frozen for longer than the grace.
     deliveries = threading.Thread(
         target=_carry, args=(settings, worker_id, parts, stop), name="deliveries", daemon=True
@@ -58,7 +68,11 @@ def main() -> None:
     while not stop.wait(LOOK_EVERY_S):
         pass  # a signal may reach another thread: the handler runs when this one wakes, so it must
     until = time.monotonic() + settings.shutdown_grace_s
+    parts.slots.withdraw_all()
+    claiming.join(settings.database_timeout_s + LAST_ANSWER_S)  # a claim on its way is answered, and handed back
     deliveries.join(LAST_DELIVERY_S)
+    with suppress(LedgerAway):
+        parts.claimer.put_back(0.0)
     _wind_down(settings, parts, until)
     log.info("worker_stopped")
 
@@ -76,7 +90,7 @@ def _carry(settings: Settings, worker_id: str, parts: Parts, stop: threading.Eve
                 settings.queue,
                 redis,
                 name=name,
-                slots=parts.slots,
+                intake=parts.intake,
                 stop=stop,
                 may_claim=may_claim,
                 tally=parts.tally,
@@ -93,8 +107,6 @@ def _carry(settings: Settings, worker_id: str, parts: Parts, stop: threading.Eve
 def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
     """Hand back what has not begun, let the rest finish within the grace, kill what is left, write it all down."""
     slots, grace_s = parts.slots, settings.shutdown_grace_s
-    slots.withdraw_all()
-    parts.receiver.wait_until_nothing_is_claimed(settings.database_timeout_s + LAST_ANSWER_S)
     if not slots.room.wait_until_all_free(until - time.monotonic()):
         slots.kill_all(("worker_lost", f"The worker was stopped; the task had {grace_s:g} s to end."))
     slots.close()

@@ -9,16 +9,16 @@ from app.connections import connect_postgres, connect_redis
 from app.schedule.schedule import Schedule
 from app.tally import Tally
 from app.task_types import load_task_types
+from workers.clock import PostgresClock
 from workers.slots.slot import prepare_children
 from workers.slots.slots import Slots
+from workers.worker.claimer import Claimer
 from workers.worker.finisher import Finisher
 from workers.worker.heartbeat import Heartbeat
+from workers.worker.intake import Intake
 from workers.worker.lost_answers import LostAnswers
-from workers.worker.receiver import Receiver
 
 if TYPE_CHECKING:
-    import threading
-
     from app.config import Settings
 
 POSTGRES_CONNECTIONS = 3  # one each for claiming, finishing, the heartbeat; the tally borrows one for a moment
@@ -34,12 +34,13 @@ class Parts:
     slots: Slots
     finisher: Finisher
     heartbeat: Heartbeat
-    receiver: Receiver
+    intake: Intake
+    claimer: Claimer
     lost_answers: LostAnswers
     tally: Tally
 
 
-def assemble(settings: Settings, *, worker_id: str, stop: threading.Event) -> Parts:
+def assemble(settings: Settings, *, worker_id: str) -> Parts:
     """Make all parts. The finisher's Redis has the short time limits: outcomes must not wait for Redis."""
     types = load_task_types(settings)
     prepare_children(settings.modules)
@@ -49,24 +50,31 @@ def assemble(settings: Settings, *, worker_id: str, stop: threading.Event) -> Pa
     slots = Slots(types, count=settings.slots, listener=finisher)
     finisher.durations = lambda: dict(slots.pace.means_ms)
     lost_answers = LostAnswers(engine, settle_s=2 * settings.database_timeout_s, unused=finisher.unused)
+    clock = PostgresClock(engine)
+    intake = Intake(slots.room, slots.pace, clock=clock.now)
+
+    def after_beat() -> None:
+        clock.keep_right()
+        lost_answers.settle()
+
     heartbeat = Heartbeat(
         engine,
         settings,
         worker_id=worker_id,
         fence=lambda: slots.fence(OUT_OF_TOUCH),
         renew_permit=slots.permit.renew,
-        after_beat=lost_answers.settle,
+        after_beat=after_beat,
         is_watched=lambda: slots.are_watched(WATCHED_WITHIN_S),
     )
-    receiver = Receiver(
+    claimer = Claimer(
         engine,
         Schedule(connect_redis(settings, timeout_s=REDIS_TIMEOUT_S)),
+        intake,
         slots,
         types,
         worker_id=worker_id,
         lost_answers=lost_answers,
-        stop=stop,
         may_claim=heartbeat.may_claim,
         tally=tally,
     )
-    return Parts(slots, finisher, heartbeat, receiver, lost_answers, tally)
+    return Parts(slots, finisher, heartbeat, intake, claimer, lost_answers, tally)

@@ -28,7 +28,9 @@ def duplicate(scene: Scene, _platform: Platform) -> Hit:
     by_type["brief"] = by_type.get("brief", []) + [task_id for _, task_id in chosen[:5]]  # under a wrong name, too
     try:
         with scene.service.redis() as redis:
-            delivery.send(delivery.queue("default", redis), list(by_type.items()) * TIMES)
+            delivery.send(
+                delivery.queue("default", redis), [delivery.Envelope(*each) for each in by_type.items()] * TIMES
+            )
     except RedisError as away:
         raise NobodyThere("Redis") from away
     return Hit()

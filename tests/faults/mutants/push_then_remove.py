@@ -6,7 +6,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from app.schedule.schedule import Promoted, Schedule, schedule_key
+from app.schedule.schedule import Pass, Promoted, Schedule, schedule_key
 from tests.faults.mutants.seeding import swap
 from workers.promoter import Promoter
 
@@ -22,18 +22,18 @@ MOST = 500
 def seed() -> None:
     """Two steps instead of one script."""
 
-    def promote(self: Schedule, lanes: Sequence[Lane], *, now: float, **_: Any) -> tuple[list[Promoted], float, float]:
+    def promote(self: Schedule, lanes: Sequence[Lane], *, now: float) -> Pass:
         taken, upcoming = [], []
         for lane in lanes:
             key = schedule_key(lane.type)
             due: Any = self.redis.zrangebyscore(key, "-inf", now, start=0, num=MOST)
-            taken.append(Promoted(lane.type, [each.decode() for each in due], 0, 1))
+            taken.append(Promoted(lane.type, [each.decode() for each in due], [], 0, 1))
             first: Any = self.redis.zrangebyscore(key, f"({now}", "+inf", start=0, num=1, withscores=True)
             upcoming += [score for _, score in first]
-        return taken, min(upcoming, default=math.inf), math.inf
+        return Pass(taken, min(upcoming, default=math.inf))
 
-    def send(self: Promoter, lanes: list[Lane], taken: list[Promoted]) -> bool:
-        sent: bool = send_ours(self, lanes, taken)
+    def send(self: Promoter, taken: list[Promoted]) -> bool:
+        sent: bool = send_ours(self, taken)
         time.sleep(WINDOW_S)
         for each in taken:
             if each.ids:

@@ -30,6 +30,7 @@ PLAN = Plan(
     processes={"web": 1, "promoter": 2, "worker": 2, "sweeper": 1, "scheduler": 0},
     environment=QUICK,
     drained_within_s=15,
+    patience_s=20,
     calm_p99_ms=10_000,
 )
 
