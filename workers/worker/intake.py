@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from workers.slots.pace import Pace
     from workers.slots.room import Room
 
-MOST_HELD = 2000
+ENOUGH = 250  # due ids that wait here; with more, envelopes stay on RQ's queue, for other workers
 MOST_AT_ONCE = 1000
 LONGEST_AHEAD_S = 0.25
 ONE_OF = 16  # so many slots is kept from slow types ...
@@ -59,9 +59,12 @@ class Intake:
             self._changed.notify_all()
 
     def has_room(self, timeout_s: float) -> bool:
-        """Whether more should come, as soon as it should or after `timeout_s`: a slot is free, and few ids wait."""
+        """Whether more should come, as soon as it should or after `timeout_s`: a slot is free, and few ids wait.
+
+        What a worker holds when it is killed or frozen is late: it is delivered again after a while.
+        """
         with self._changed:
-            return self._changed.wait_for(lambda: self._room.free > 0 and self._count() < MOST_HELD, timeout_s)
+            return self._changed.wait_for(lambda: self._room.free > 0 and self._waiting() < ENOUGH, timeout_s)
 
     def take(self, timeout_s: float) -> tuple[str, list[str]] | None:
         """Ids of one type that are due and that free slots can begin soon; None when there are none in time."""
@@ -110,5 +113,7 @@ class Intake:
         ahead = (when.at - now for held in self._held.values() for when in held.values() if when.at > now)
         return min(ahead, default=float("inf"))
 
-    def _count(self) -> int:
-        return sum(map(len, self._held.values()))
+    def _waiting(self) -> int:
+        """How many are due."""
+        now = self.clock()
+        return sum(when.at <= now for held in self._held.values() for when in held.values())
