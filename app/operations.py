@@ -67,6 +67,24 @@ class Operations:
         self.announce([Due(str(task.id), task.type, task.execute_at) for task in kept])
         return list(kept)
 
+    def create_together(self, new: Sequence[NewTask]) -> None:
+        """Keep all of these tasks, or none; then announce those due soon. What a crash leaves is as with `create`.
+
+        Raises:
+            InvalidInput: Postgres refused a value.
+            LedgerAway: it is unknown whether they are kept.
+        """
+        try:
+            instants = tasks.insert_together(self.engine, new)
+        except LedgerAway:
+            instants = tasks.insert_together(self.engine, new)  # ids are ours: what was kept is not kept twice
+        except DBAPIError:
+            raise InvalidInput("Postgres cannot keep these values.") from None
+        unknown = [each.id for each in new if each.execute_at is None and each.id not in instants]
+        if unknown:  # they were kept the first time
+            instants |= {task_id: at for task_id, (at, _) in tasks.kept(self.engine, unknown).items()}
+        self.announce([Due(str(each.id), each.type, each.execute_at or instants[each.id]) for each in new])
+
     def delete(self, task_id: UUID) -> Task:
         """Delete a task that never began: it never will. An id left in Redis is refused by the claim.
 

@@ -13,7 +13,7 @@ from app.api.every_request import watch_requests
 from app.api.failures import handle_failures
 from app.api.openapi.document import publish
 from app.api.reading.aliases import accept_old_paths
-from app.api.reading.requests import LARGEST_BODY_BYTES
+from app.api.reading.requests import LARGEST_BODIES
 from app.api.resources.claims import claims
 from app.api.resources.health import health, prepare_checks
 from app.api.resources.problem_pages import pages
@@ -47,7 +47,7 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
     configure_logs(settings, process="web")
     app = Flask("app.web")
     app.url_map.merge_slashes = False
-    app.config["MAX_CONTENT_LENGTH"] = LARGEST_BODY_BYTES
+    app.config["MAX_CONTENT_LENGTH"] = max(LARGEST_BODIES.values())
     app.extensions[KEY] = _make_services(settings, types or load_task_types(settings))
     prepare_checks(app, app.extensions[KEY].engine, app.extensions[KEY].redis)
     prepare_statistics(app, app.extensions[KEY])

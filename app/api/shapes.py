@@ -14,6 +14,7 @@ from app.task_types import LONGEST_TIMEOUT_S, MOST_ATTEMPTS
 LONGEST_DELAY_S = 10 * 365.25 * 86400
 LONGEST_WAIT_S = 30
 MOST_CLAIMS = 1000
+MOST_TOGETHER = 10_000
 
 ERROR_TYPES = (
     "`handler_error` it raised; `timeout` it was killed; `worker_lost` its worker died; `crashed` its process died by "
@@ -49,6 +50,25 @@ class NewTask(Struct, forbid_unknown_fields=True):
     payload: Annotated[dict[str, Any], Meta(description="As the type's schema says; at most 64 KiB.")] = {}
     timeout_s: TimeoutS | UnsetType = UNSET
     max_attempts: MaxAttempts | UnsetType = UNSET
+
+
+class NewTasks(Struct, forbid_unknown_fields=True):
+    """Tasks to create together: all of them or none."""
+
+    tasks: Annotated[list[NewTask], Meta(min_length=1, max_length=MOST_TOGETHER)]
+
+
+class LooseTasks(Struct, forbid_unknown_fields=True):
+    """The same before each task is looked at."""
+
+    tasks: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MOST_TOGETHER)]
+
+
+class CreatedTasks(Struct):
+    """Tasks that were just created, in the order of the request."""
+
+    ids: list[UUID]
+    count: int
 
 
 class ClaimNext(Struct, forbid_unknown_fields=True):

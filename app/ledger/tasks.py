@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound
 from app.ledger.statements import fetch
 from app.task import NewTask, Task, TaskState
@@ -35,6 +37,26 @@ def insert(engine: Engine, new: Sequence[NewTask]) -> dict[UUID, tuple[datetime,
         },
     )
     return {row[0]: (row[1], row[2]) for row in rows}
+
+
+def insert_together(engine: Engine, new: Sequence[NewTask]) -> dict[UUID, datetime]:
+    """Keep new tasks, all or none; when those are due whose time is counted from Postgres' clock."""
+    delayed = [str(each.id) for each in new if each.execute_at is None]
+    parameters = {"tasks": msgspec.json.encode([_row(each) for each in new]).decode(), "delayed": delayed}
+    return dict(fetch(engine, "insert_together", parameters))
+
+
+def _row(new: NewTask) -> dict[str, object]:
+    return {
+        "id": new.id,
+        "type": new.type,
+        "execute_at": new.execute_at,
+        "delay_s": new.delay_s,
+        "payload": msgspec.Raw(new.payload),
+        "timeout_s": new.timeout_s,
+        "max_attempts": new.max_attempts,
+        "created_by": new.created_by,
+    }
 
 
 def kept(engine: Engine, ids: Sequence[UUID]) -> dict[UUID, tuple[datetime, datetime]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
-from app.api.reading.requests import LARGEST_BODY_BYTES
+from app.api.reading.requests import LARGEST_BODIES, LARGEST_BODY_BYTES
 from app.errors import BodyTooSlow
 
 if TYPE_CHECKING:
@@ -30,11 +30,12 @@ class Bodies:
         """How many bytes to wait for; 0 when none come, or so many that they are refused unread."""
         if environ["REQUEST_METHOD"].upper() not in WITH_BODY:
             return 0
+        largest = LARGEST_BODIES.get(environ["PATH_INFO"], LARGEST_BODY_BYTES)
         if "CONTENT_LENGTH" not in environ:
-            return LARGEST_BODY_BYTES + 1 if "HTTP_TRANSFER_ENCODING" in environ else 0
+            return largest + 1 if "HTTP_TRANSFER_ENCODING" in environ else 0
         told = environ["CONTENT_LENGTH"]
-        size = int(told) if told.isdecimal() and len(told) <= LONGEST_NUMBER else LARGEST_BODY_BYTES + 1
-        return size if size <= LARGEST_BODY_BYTES else 0
+        size = int(told) if told.isdecimal() and len(told) <= LONGEST_NUMBER else largest + 1
+        return size if size <= largest else 0
 
     async def read(self, protocol: Any, size: int) -> bytes:
         """So many bytes, fewer when the body ends before.

@@ -38,6 +38,8 @@ LEASE: dict[str, Any] = TASK | {
 
 EXAMPLES: dict[str, Any] = {
     "NewTask": {"type": "foo", "execute_at": "2030-01-31T09:30:00.25+01:00"},
+    "NewTasks": {"tasks": [{"type": "foo", "delay_s": 1}, {"type": "baz", "execute_at": "2030-01-31T08:30:00Z"}]},
+    "CreatedTasks": {"ids": [ID], "count": 1},
     "Task": TASK,
     "CreatedTask": TASK | {"task_id": ID},
     "TaskPage": {"tasks": [TASK], "count": 1, "next_cursor": None},

@@ -16,6 +16,8 @@ from app.api.reading.requests import type_reader
 from app.task import NewTask
 
 if TYPE_CHECKING:
+    from uuid import UUID
+
     from app.api import shapes
     from app.task_types import TaskType, TaskTypes
 
@@ -29,14 +31,24 @@ def new_task(asked: shapes.NewTask, types: TaskTypes, errors: FieldErrors) -> Ne
     Raises:
         InvalidInput: naming every field that is wrong.
     """
+    new = read_new_task(asked, types, errors, created_by=caller_id())
+    errors.refuse()
+    if new is None:
+        raise TypeError("a type that cannot be read is refused above")
+    return new
+
+
+def read_new_task(
+    asked: shapes.NewTask, types: TaskTypes, errors: FieldErrors, *, created_by: UUID | None
+) -> NewTask | None:
+    """As `new_task`; None when something is wrong, which is named in `errors`."""
     kind = _kind(asked.type, types, errors) if _is_given(asked.type) else None
     execute_at = None if asked.execute_at is UNSET else errors.read("execute_at", read_instant, asked.execute_at)
     if (asked.execute_at is UNSET) == (asked.delay_s is UNSET) and errors.fields.keys().isdisjoint(TIMES):
         errors.add("execute_at", "Exactly one of execute_at and delay_s must be given.")
     payload = _payload(asked.payload, kind, errors) if _is_given(asked.payload) else b""
-    errors.refuse()
-    if kind is None:
-        raise TypeError("a type that cannot be read is refused above")
+    if errors.fields or kind is None:
+        return None
     return NewTask(
         id=uuid7(),
         type=kind.name,
@@ -45,7 +57,7 @@ def new_task(asked: shapes.NewTask, types: TaskTypes, errors: FieldErrors) -> Ne
         payload=payload,
         timeout_s=float(kind.timeout_s if asked.timeout_s is UNSET else asked.timeout_s),
         max_attempts=kind.max_attempts if asked.max_attempts is UNSET else int(asked.max_attempts),
-        created_by=caller_id(),
+        created_by=created_by,
     )
 
 

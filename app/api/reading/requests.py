@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from app.api.reading.field_errors import Value
 
 MOST_BODY_BYTES = 128 * 1024
-LARGEST_BODY_BYTES = 512 * 1024  # of all calls
+LARGEST_BODY_BYTES = 512 * 1024  # of all calls but those named here
+BATCH = "/tasks/batch"
+LARGEST_BODIES = {BATCH: 8 * 1024 * 1024}
 ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 SECONDS = re.compile(r"[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
@@ -39,11 +41,7 @@ def read_body(shape: type[Shape], errors: FieldErrors, *, limit: int = MOST_BODY
     Raises:
         UnsupportedMedia, BodyCutOff, BodyTooSlow, NotJson, InvalidInput, werkzeug's RequestEntityTooLarge.
     """
-    if not _says_json(request.headers.get("Content-Type", "")) or "Content-Encoding" in request.headers:
-        raise UnsupportedMedia
-    given = read_object(_read_bytes(limit))
-    errors.sent = sent_fields(given)
-    return fit(rename_fields(given), shape, errors)
+    return fit(rename_fields(read_json_object(errors, limit=limit)), shape, errors)
 
 
 def read_whole(shape: type[Shape], *, limit: int = MOST_BODY_BYTES) -> Shape:
@@ -52,6 +50,15 @@ def read_whole(shape: type[Shape], *, limit: int = MOST_BODY_BYTES) -> Shape:
     body = read_body(shape, errors, limit=limit)
     errors.refuse()
     return body
+
+
+def read_json_object(errors: FieldErrors, *, limit: int = MOST_BODY_BYTES) -> dict[str, Any]:
+    """The body as it was sent, of no particular shape. Raises as `read_body`."""
+    if not _says_json(request.headers.get("Content-Type", "")) or "Content-Encoding" in request.headers:
+        raise UnsupportedMedia
+    given = read_object(_read_bytes(limit))
+    errors.sent = sent_fields(given)
+    return given
 
 
 def refuse_parameters() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING
 
 from flask import request
@@ -15,8 +16,9 @@ from app.api.openapi.resource import TASK, Resource
 from app.api.reading.field_errors import FieldErrors
 from app.api.reading.listing import PARAMETERS, link_to_next, read_listing
 from app.api.reading.new_task import new_task
+from app.api.reading.new_tasks import read_new_tasks
 from app.api.reading.preferences import prefers_minimal
-from app.api.reading.requests import query, read_body, read_id, read_wait
+from app.api.reading.requests import BATCH, query, read_body, read_id, read_wait
 from app.api.services import services
 from app.api.waiting import look_until
 from app.api_key import Scope
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 tasks = Resource("Tasks", __name__, "Create tasks, look at them, delete them before they run.")
 
+READING = threading.BoundedSemaphore(2)  # a large batch takes ten times its size while it is read
 WAIT_S = parameter({"type": "number", "minimum": 0, "maximum": 30, "default": 0}, "Wait so long for a final state.")
 PREFER = parameter({"type": "string"}, "`return=minimal`: 204, no body. What is not understood is ignored (RFC 7240).")
 
@@ -53,6 +56,26 @@ def create() -> Response:
     access().pending.allow()
     name_task(new.id)
     return created(services().group_commit.create(new))
+
+
+@tasks.operation(
+    "POST",
+    BATCH,
+    Operation(
+        summary="Create many tasks",
+        scope=Scope.WRITE,
+        body=shapes.NewTasks,
+        answers={201: (shapes.CreatedTasks,)},
+        refusals=(TooManyPending,),
+    ),
+)
+def create_batch() -> Response:
+    """All of them or none, 1 to 10,000, at most 8 MiB. Their ids are in the order of the request."""
+    with READING:
+        new = read_new_tasks(services().types)
+    access().pending.allow(len(new))
+    services().operations.create_together(new)
+    return json_answer({"ids": [each.id for each in new], "count": len(new)}, 201)
 
 
 @tasks.operation(

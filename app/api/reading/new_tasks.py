@@ -1,0 +1,65 @@
+"""From the body of a request to many tasks that can be kept together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from app.api import shapes
+from app.api.access.caller import caller_id
+from app.api.reading.aliases import rename_fields, sent_fields
+from app.api.reading.field_errors import FieldErrors, fit
+from app.api.reading.new_task import read_new_task
+from app.api.reading.requests import BATCH, LARGEST_BODIES, read_json_object
+from app.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from app.task import NewTask
+    from app.task_types import TaskTypes
+
+
+def read_new_tasks(types: TaskTypes) -> list[NewTask]:
+    """All tasks of the request's body, none if one is wrong.
+
+    Raises:
+        InvalidInput: naming every field that is wrong, with its index: `tasks[3].execute_at`.
+        UnsupportedMedia, BodyCutOff, BodyTooSlow, NotJson, werkzeug's RequestEntityTooLarge.
+    """
+    errors, created_by = FieldErrors(), caller_id()
+    given = read_json_object(errors, limit=LARGEST_BODIES[BATCH])
+    new: list[NewTask | None] = []
+    for index, (asked, mine) in enumerate(_asked(given, errors)):
+        new.append(read_new_task(asked, types, mine, created_by=created_by))
+        if mine.fields:
+            _gather(errors, index, mine)
+    errors.refuse()
+    return [each for each in new if each is not None]
+
+
+def _asked(given: dict[str, Any], errors: FieldErrors) -> list[tuple[shapes.NewTask, FieldErrors]]:
+    """Most bodies fit as a whole; where one does not, or has names of earlier systems, each task is looked at."""
+    try:
+        return [(each, FieldErrors()) for each in msgspec.convert(given, shapes.NewTasks).tasks]
+    except msgspec.ValidationError:
+        outer = fit(given, shapes.LooseTasks, errors)
+        errors.refuse()
+        return [_asked_alone(each) for each in outer.tasks]
+
+
+def _asked_alone(given: dict[str, Any]) -> tuple[shapes.NewTask, FieldErrors]:
+    errors = FieldErrors()
+    errors.sent = sent_fields(given)
+    try:
+        renamed = rename_fields(given)
+    except InvalidInput as disagreeing:
+        errors.fields |= disagreeing.details["fields"]
+        renamed = {}
+    return fit(renamed, shapes.NewTask, errors), errors
+
+
+def _gather(errors: FieldErrors, index: int, mine: FieldErrors) -> None:
+    for field, message in mine.fields.items():
+        errors.add(f"tasks[{index}].{mine.sent.get(field, field)}", message)
+    for field, allowed in mine.allowed.items():
+        errors.allowed[f"tasks[{index}].{mine.sent.get(field, field)}"] = allowed

@@ -1,0 +1,80 @@
+"""Creating tasks for a benchmark, waiting for them, and reading off how late they began."""
+
+from __future__ import annotations
+
+import json
+import time
+from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from benchmarks.load import Load, post, send_all
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from benchmarks.service import Service
+
+TOGETHER = 1000
+CONNECTIONS = 2
+PATIENCE_S = 120.0
+POLL_S = 0.05
+LAGS = (
+    "SELECT extract(epoch FROM started_at - execute_at)::float8 * 1000 FROM tasks WHERE type = %s AND execute_at >= %s"
+)
+OPEN = "SELECT 1 FROM tasks WHERE state IN ('scheduled', 'running') AND execute_at < %s LIMIT 1"
+
+
+def instant(at: float) -> str:
+    """Seconds since 1970 as the API takes them."""
+    return datetime.fromtimestamp(at, UTC).isoformat()
+
+
+def create(service: Service, task_type: str, instants: Iterable[float], **more: object) -> Load:
+    """Create a task for each of these instants, a thousand per request."""
+    load = send_all(service.url, _batches(service, task_type, iter(instants), more), connections=CONNECTIONS)
+    if set(load.statuses) != {201}:
+        raise RuntimeError(f"the service answered {dict(load.statuses)}")
+    return load
+
+
+def _batches(service: Service, task_type: str, instants: Iterator[float], more: dict[str, object]) -> Iterator[bytes]:
+    while some := list(islice(instants, TOGETHER)):
+        tasks = [{"type": task_type, "execute_at": instant(at), **more} for at in some]
+        yield post(service.url, "/tasks/batch", json.dumps({"tasks": tasks}).encode())
+
+
+def wait_until_final(service: Service, before: float, patience_s: float = PATIENCE_S) -> None:
+    """All tasks due before that instant are final when this returns.
+
+    Raises:
+        TimeoutError: they were not in time.
+    """
+    deadline = time.monotonic() + patience_s
+    with service.postgres() as connection:
+        while connection.execute(OPEN, [datetime.fromtimestamp(before, UTC)]).fetchone():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"tasks were open after {patience_s:g} s")
+            time.sleep(POLL_S)
+
+
+def lags_ms(service: Service, task_type: str, since: float) -> list[float]:
+    """How late each task of this type began that was due from then on, by Postgres' clock."""
+    with service.postgres() as connection:
+        rows: Sequence[tuple[object, ...]] = connection.execute(
+            LAGS, [task_type, datetime.fromtimestamp(since, UTC)]
+        ).fetchall()
+    return [float(lag) for (lag,) in rows if isinstance(lag, float)]
+
+
+def until(at: float) -> None:
+    """Sleep until that instant, in seconds since 1970."""
+    time.sleep(max(0.0, at - time.time()))
+
+
+def warm_up(service: Service, task_type: str, count: int = 500) -> None:
+    """Have children started and durations known."""
+    for _ in range(2):
+        create(service, task_type, [time.time()] * count)
+        wait_until_final(service, time.time() + 1)
+        time.sleep(0.5)
