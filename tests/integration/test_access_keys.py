@@ -119,6 +119,16 @@ def test_a_key_has_only_so_many_tasks_waiting(closed: Callable[..., FlaskClient]
     problem(client.post("/tasks", json=TASK, headers=few), 429, "too-many-pending")
 
 
+def test_a_key_that_may_have_few_tasks_waiting_gets_none_of_many(
+    closed: Callable[..., FlaskClient], engine: Engine
+) -> None:
+    client, few = closed(), holder(engine, "write", max_pending=2)
+    refused = client.post("/tasks/batch", json={"tasks": [TASK] * 3}, headers=few)
+    assert problem(refused, 429, "too-many-pending")["max_pending"] == 2
+    assert client.post("/tasks/batch", json={"tasks": [TASK] * 2}, headers=few).status_code == 201
+    assert run(engine, "SELECT count(*) FROM tasks") == 2
+
+
 def minute_of(client: FlaskClient, at: float) -> None:
     """Hold the clock of the limits."""
     client.application.extensions[KEY].minutes._clock = lambda: at

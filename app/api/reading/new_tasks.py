@@ -30,14 +30,15 @@ def read_new_tasks(types: TaskTypes) -> list[NewTask]:
     given = read_json_object(errors, limit=LARGEST_BODIES[BATCH])
     new: list[NewTask | None] = []
     for index, (asked, mine) in enumerate(_asked(given, errors)):
-        new.append(read_new_task(asked, types, mine, created_by=created_by))
+        if asked is not None:
+            new.append(read_new_task(asked, types, mine, created_by=created_by))
         if mine.fields:
             _gather(errors, index, mine)
     errors.refuse()
     return [each for each in new if each is not None]
 
 
-def _asked(given: dict[str, Any], errors: FieldErrors) -> list[tuple[shapes.NewTask, FieldErrors]]:
+def _asked(given: dict[str, Any], errors: FieldErrors) -> list[tuple[shapes.NewTask | None, FieldErrors]]:
     """Most bodies fit as a whole; where one does not, or has names of earlier systems, each task is looked at."""
     try:
         return [(each, FieldErrors()) for each in msgspec.convert(given, shapes.NewTasks).tasks]
@@ -47,14 +48,15 @@ def _asked(given: dict[str, Any], errors: FieldErrors) -> list[tuple[shapes.NewT
         return [_asked_alone(each) for each in outer.tasks]
 
 
-def _asked_alone(given: dict[str, Any]) -> tuple[shapes.NewTask, FieldErrors]:
+def _asked_alone(given: dict[str, Any]) -> tuple[shapes.NewTask | None, FieldErrors]:
+    """None: it has two names for one field, and they disagree."""
     errors = FieldErrors()
     errors.sent = sent_fields(given)
     try:
         renamed = rename_fields(given)
     except InvalidInput as disagreeing:
         errors.fields |= disagreeing.details["fields"]
-        renamed = {}
+        return None, errors
     return fit(renamed, shapes.NewTask, errors), errors
 
 

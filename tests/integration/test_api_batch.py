@@ -1,0 +1,151 @@
+"""POST /tasks/batch: all or none."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app.api.shapes import MOST_TOGETHER
+from app.errors import LedgerAway
+from app.ledger import tasks as ledger
+from app.schedule.schedule import schedule_key
+from tests.integration.asking import FUTURE, PAST, body, fields, problem, run
+from tests.integration.conftest import heard
+
+if TYPE_CHECKING:
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from redis import Redis
+    from sqlalchemy import Engine
+    from werkzeug.test import TestResponse
+
+FOO = {"type": "foo", "execute_at": FUTURE}
+
+
+def post(client: FlaskClient, *tasks: Any) -> TestResponse:
+    return client.post("/tasks/batch", json={"tasks": list(tasks)})
+
+
+def count(engine: Engine) -> int:
+    return int(run(engine, "SELECT count(*) FROM tasks"))
+
+
+def test_all_are_kept_and_their_ids_answered_in_order(client: FlaskClient, engine: Engine) -> None:
+    answer = post(
+        client,
+        {"type": "Noop", "execute_at": "2100-01-01T00:00:00.000001+01:00", "payload": {"a": [1, "é", 1e300, None]}},
+        {"type": "buzz", "delay_s": 3600, "timeout_s": 7, "max_attempts": 3},
+        {"kind": "FOO", "send_ts": PAST},
+    )
+    told = body(answer)
+    assert (answer.status_code, told["count"], len(told["ids"])) == (201, 3, 3)
+    assert {UUID(each).version for each in told["ids"]} == {7}
+    first, second, third = (body(client.get(f"/tasks/{each}")) for each in told["ids"])
+    assert (first["type"], first["execute_at"]) == ("noop", "2099-12-31T23:00:00.000001Z")
+    assert first["payload"] == {"a": [1, "é", 1e300, None]}
+    assert (second["type"], second["timeout_s"], second["max_attempts"]) == ("buzz", 7, 3)
+    assert second["created_at"] < second["execute_at"]
+    assert (third["type"], third["execute_at"], third["payload"], third["state"]) == ("foo", PAST, {}, "scheduled")
+    assert count(engine) == 3
+
+
+def test_one_task_is_the_same_by_either_way(client: FlaskClient) -> None:
+    task = {"type": "whoami", "execute_at": FUTURE, "payload": {"n": 2**63}}
+    single = body(client.post("/tasks", json=task))
+    among_many = body(client.get(f"/tasks/{body(post(client, task))['ids'][0]}"))
+    own = {"id", "task_id", "created_at"}
+    assert {key: among_many[key] for key in among_many.keys() - own} == {
+        key: single[key] for key in single.keys() - own
+    }
+
+
+def test_as_many_as_are_allowed_and_one_more(client: FlaskClient, engine: Engine) -> None:
+    assert body(post(client, *[FOO] * MOST_TOGETHER))["count"] == MOST_TOGETHER
+    assert fields(post(client, *[FOO] * (MOST_TOGETHER + 1))).keys() == {"tasks"}
+    assert fields(post(client)).keys() == {"tasks"}
+    assert count(engine) == MOST_TOGETHER
+
+
+def test_every_wrong_index_is_named_and_nothing_is_kept(client: FlaskClient, engine: Engine) -> None:
+    answer = post(
+        client, FOO, {"type": "nothing", "execute_at": FUTURE}, {"type": "foo"}, {**FOO, "extra": 1},
+        {"kind": "foo", "time": "tomorrow"}, {**FOO, "delay_s": 1}, {**FOO, "kind": "bar"}, FOO,
+    )  # fmt: skip
+    details = problem(answer, 422, "invalid-input")
+    assert set(details["fields"]) == {
+        "tasks[1].type", "tasks[2].execute_at", "tasks[3].extra", "tasks[4].time", "tasks[5].execute_at",
+        "tasks[6].type",
+    }  # fmt: skip
+    assert "foo" in details["allowed"]["tasks[1].type"]
+    assert count(engine) == 0
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        "[]",
+        '{"tasks": {}}',
+        '{"tasks": null}',
+        "{}",
+        '{"tasks": [], "more": 1}',
+        '{"tasks": [null]}',
+        '{"tasks": [[]]}',
+    ],
+)
+def test_what_is_no_list_of_tasks_is_refused(client: FlaskClient, sent: str) -> None:
+    assert fields(client.post("/tasks/batch", data=sent, content_type="application/json"))
+
+
+def test_json_is_read_as_strictly_as_elsewhere(client: FlaskClient, engine: Engine) -> None:
+    twice = '{"tasks": [{"type": "foo", "type": "bar", "delay_s": 1}]}'
+    assert set(fields(client.post("/tasks/batch", data=twice, content_type="application/json"))) == {"tasks[0].type"}
+    nul = '{"tasks": [{"type": "foo", "delay_s": 1, "payload": {"a": "\\u0000"}}]}'
+    assert fields(client.post("/tasks/batch", data=nul, content_type="application/json"))
+    assert count(engine) == 0
+
+
+def test_what_postgres_refuses_keeps_all_of_them_out(
+    client: FlaskClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sound = ledger._row
+
+    def one_is_unsound(new: Any) -> dict[str, object]:
+        return sound(new) | ({"timeout_s": -1} if new.type == "buzz" else {})
+
+    monkeypatch.setattr(ledger, "_row", one_is_unsound)
+    problem(post(client, FOO, {**FOO, "type": "buzz"}), 422, "invalid-input")
+    assert count(engine) == 0
+
+
+def test_a_lost_answer_keeps_nothing_twice(
+    client: FlaskClient, web: Flask, engine: Engine, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, answers = ledger.insert_together, iter([False])
+
+    def lost_once(*arguments: Any) -> Any:
+        kept = insert(*arguments)
+        if next(answers, True):
+            return kept
+        raise LedgerAway from OperationalError("", {}, Exception())
+
+    monkeypatch.setattr(ledger, "insert_together", lost_once)
+    told = body(post(client, {"type": "foo", "delay_s": 20}, {"type": "foo", "delay_s": 10}))
+    assert count(engine) == 2
+    heard(web)
+    assert redis.zrange(schedule_key("foo"), 0, -1) == [each.encode() for each in reversed(told["ids"])]
+
+
+def test_what_is_due_soon_is_on_the_schedule(client: FlaskClient, web: Flask, redis: Redis) -> None:
+    told = body(post(client, {"type": "foo", "delay_s": 10}, FOO, {"type": "outside", "delay_s": 1}))
+    heard(web)
+    assert redis.zrange(schedule_key("foo"), 0, -1) == [told["ids"][0].encode()]
+    assert not redis.exists(schedule_key("outside"))
+
+
+def test_a_body_of_several_megabytes_is_taken_and_one_beyond_the_limit_is_not(client: FlaskClient) -> None:
+    large = {**FOO, "payload": {"text": "x" * 60_000}}
+    assert body(post(client, *[large] * 100))["count"] == 100
+    problem(post(client, *[large] * 150), 413, "body-too-large")
