@@ -58,12 +58,6 @@ class NewTasks(Struct, forbid_unknown_fields=True):
     tasks: Annotated[list[NewTask], Meta(min_length=1, max_length=MOST_TOGETHER)]
 
 
-class LooseTasks(Struct, forbid_unknown_fields=True):
-    """The same before each task is looked at."""
-
-    tasks: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=MOST_TOGETHER)]
-
-
 class CreatedTasks(Struct):
     """Tasks that were just created, in the order of the request."""
 
@@ -269,8 +263,8 @@ class Problem(Struct):
     request_id: str
 
 
-ANSWERS = (CreatedTask, TaskPage, Lease, Leases, Heartbeat, TypeList, Stats, Health, Readiness, Problem)
-REQUESTS = (NewTask, ClaimNext, ClaimOne, Held, Completion, Failure)
+ANSWERS = (CreatedTasks, CreatedTask, TaskPage, Lease, Leases, Heartbeat, TypeList, Stats, Health, Readiness, Problem)
+REQUESTS = (NewTask, NewTasks, ClaimNext, ClaimOne, Held, Completion, Failure)
 
 
 def schemas() -> dict[str, Any]:

@@ -12,13 +12,14 @@ from tests.acceptance.conditions import sleep_until, wait_until
 
 if TYPE_CHECKING:
     from tests.acceptance.client import Json
+    from tests.acceptance.conftest import NewService
     from tests.acceptance.service import Service
     from tests.acceptance.witness import Witness
 
 RACES = 200
 AT_ONCE = 8
 CREATED_BEFORE_S = 0.2
-SLOTS = 32
+SLOTS = 2
 
 
 def test_a_deletion_at_the_due_instant_has_exactly_one_winner(service: Service, witness: Witness) -> None:
@@ -41,7 +42,10 @@ def test_a_deletion_at_the_due_instant_has_exactly_one_winner(service: Service, 
     assert min(len(kept), RACES - len(kept)) >= 5, "the race is not close enough to mean something"
 
 
-def test_what_waits_for_a_slot_when_it_is_overdue_can_still_be_deleted(service: Service, witness: Witness) -> None:
+def test_what_waits_for_a_slot_when_it_is_overdue_can_still_be_deleted(
+    new_service: NewService, witness: Witness
+) -> None:
+    service = new_service({"SLOTS": "1"})
     naps = service.client.create_many([new_task("nap", {"seconds": 6})] * SLOTS)
     wait_until(lambda: len(service.client.list_all(type="nap", state="running")) == SLOTS, 10, "all slots are taken")
     overdue = [each["id"] for each in service.client.create_many([new_task("witness", witness.payload())] * 60)]

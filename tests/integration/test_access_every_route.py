@@ -159,7 +159,7 @@ def test_head_tells_nothing_more_than_get(closed: FlaskClient) -> None:
 
 def test_a_body_that_is_too_large_is_refused_everywhere_chunked_or_not(closed: FlaskClient, engine: Engine) -> None:
     """Not a crash, and never kept: 413, or a refusal that did not read it."""
-    admin, megabytes = holder(engine, "admin") | {"Content-Type": "application/json"}, b" " * (2 << 20)
+    admin, megabytes = holder(engine, "admin") | {"Content-Type": "application/json"}, b" " * (9 << 20)
     for rule, method, _, path in routes(closed.application):
         if method not in {"POST", "PUT"}:
             continue

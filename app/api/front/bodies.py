@@ -30,7 +30,7 @@ class Bodies:
         """How many bytes to wait for; 0 when none come, or so many that they are refused unread."""
         if environ["REQUEST_METHOD"].upper() not in WITH_BODY:
             return 0
-        largest = LARGEST_BODIES.get(environ["PATH_INFO"], LARGEST_BODY_BYTES)
+        largest = LARGEST_BODIES.get(environ.get("PATH_INFO", ""), LARGEST_BODY_BYTES)
         if "CONTENT_LENGTH" not in environ:
             return largest + 1 if "HTTP_TRANSFER_ENCODING" in environ else 0
         told = environ["CONTENT_LENGTH"]

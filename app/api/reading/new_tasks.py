@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
+from msgspec import Meta, Struct
 
 from app.api import shapes
 from app.api.access.caller import caller_id
@@ -17,6 +18,12 @@ from app.errors import InvalidInput
 if TYPE_CHECKING:
     from app.task import NewTask
     from app.task_types import TaskTypes
+
+
+class LooseTasks(Struct, forbid_unknown_fields=True):
+    """The list before each task is looked at."""
+
+    tasks: Annotated[list[dict[str, Any]], Meta(min_length=1, max_length=shapes.MOST_TOGETHER)]
 
 
 def read_new_tasks(types: TaskTypes) -> list[NewTask]:
@@ -43,7 +50,7 @@ def _asked(given: dict[str, Any], errors: FieldErrors) -> list[tuple[shapes.NewT
     try:
         return [(each, FieldErrors()) for each in msgspec.convert(given, shapes.NewTasks).tasks]
     except msgspec.ValidationError:
-        outer = fit(given, shapes.LooseTasks, errors)
+        outer = fit(given, LooseTasks, errors)
         errors.refuse()
         return [_asked_alone(each) for each in outer.tasks]
 
