@@ -118,8 +118,12 @@ def ask_nothing_that_the_document_cannot_forbid(context: Any, case: Any, kwargs:
     """Cursors that only the service can make; integers beyond 64 bit somewhere inside of what may be any JSON."""
     if case.query and isinstance(case.query.get("cursor"), str) and case.query["cursor"]:
         del case.query["cursor"]
-    if isinstance(case.body, dict):
-        case.body |= {name: within_64_bits(case.body[name]) for name in ("payload", "result") if name in case.body}
+    bodies = [case.body]
+    if isinstance(case.body, dict) and isinstance(case.body.get("tasks"), list):
+        bodies += case.body["tasks"]
+    for body in bodies:
+        if isinstance(body, dict):
+            body |= {name: within_64_bits(body[name]) for name in ("payload", "result") if name in body}
 
 
 def within_64_bits(value: Any) -> Any:
