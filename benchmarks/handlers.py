@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from uuid import UUID
 
 from app.task_types import TaskContext, task_type
 
@@ -11,23 +12,23 @@ RECORDS = "BENCH_RECORDS"  # a folder; each process appends to a file of its own
 _files: dict[int, int] = {}
 
 
-def _record() -> None:
+def _record(context: TaskContext) -> None:
     pid = os.getpid()
     if pid not in _files:
         _files[pid] = os.open(f"{os.environ[RECORDS]}/{pid}", os.O_CREAT | os.O_WRONLY | os.O_APPEND)
-    os.write(_files[pid], time.time_ns().to_bytes(8, "big"))
+    os.write(_files[pid], UUID(context.id).bytes)
 
 
 @task_type("bench", timeout_s=10)
-def bench(_context: TaskContext, _payload: dict[str, object]) -> None:
+def bench(context: TaskContext, _payload: dict[str, object]) -> None:
     """In a process that can be killed."""
-    _record()
+    _record(context)
 
 
 @task_type("bench_thread", timeout_s=10, isolation="thread")
-def bench_thread(_context: TaskContext, _payload: dict[str, object]) -> None:
+def bench_thread(context: TaskContext, _payload: dict[str, object]) -> None:
     """In a thread of the worker."""
-    _record()
+    _record(context)
 
 
 @task_type("nap", timeout_s=10)
@@ -37,7 +38,7 @@ def nap(_context: TaskContext, _payload: dict[str, object]) -> None:
 
 
 @task_type("doze", timeout_s=10)
-def doze(_context: TaskContext, _payload: dict[str, object]) -> None:
+def doze(context: TaskContext, _payload: dict[str, object]) -> None:
     """Sleep 5 ms."""
-    _record()
+    _record(context)
     time.sleep(0.005)

@@ -86,6 +86,16 @@ class Service:
                 each.wait()
         self.processes.clear()
 
+    def pids(self) -> set[int]:
+        """All processes of the service and of its servers."""
+        listed = subprocess.run(["ps", "-ax", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+        rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+        found = {each.pid for group in self.processes.values() for each in group}
+        found |= {int(row[0]) for row in rows if str(self._folder) in row[2] and int(row[0]) != os.getpid()}
+        while more := {int(row[0]) for row in rows if int(row[1]) in found} - found:
+            found |= more
+        return found
+
     @contextmanager
     def postgres(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
         """A connection of the owner, for looking on; each statement commits by itself."""

@@ -23,8 +23,17 @@ def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = N
 
 def created(task: Task) -> Response:
     """201, where to find it, and its id under a second name."""
-    headers = {"Location": f"/tasks/{task.id}"}
-    return json_answer({**_fields(task), "task_id": task.id}, 201, headers)
+    return Response(created_body(task), 201, {"Location": location(task)}, mimetype=JSON)
+
+
+def created_body(task: Task) -> bytes:
+    """A new task as its creator is told."""
+    return _encode({**_fields(task), "task_id": task.id})
+
+
+def location(task: Task) -> str:
+    """Where it is."""
+    return f"/tasks/{task.id}"
 
 
 def lease_fields(lease: Lease) -> dict[str, Any]:

@@ -55,6 +55,13 @@ def watch_requests(app: Flask, settings: Settings) -> None:
         return response
 
 
+def standard_headers(request_id: str, *, is_secure: bool) -> list[tuple[str, str]]:
+    """What every answer has, for those that do not come from Flask."""
+    headers = [(name.lower(), value) for name, value in DEFAULTS.items()]
+    headers.append(("x-request-id", request_id))
+    return [*headers, ("strict-transport-security", ONE_YEAR)] if is_secure else headers
+
+
 def name_task(task_id: object) -> None:
     """Have the log line name a task that the path does not."""
     g.task_id = str(task_id)

@@ -110,7 +110,7 @@ def test_an_answer_is_given_in_one_piece() -> None:
 
 @pytest.mark.parametrize("headers", [[("content-length", "3")], [("transfer-encoding", "chunked")]])
 def test_a_body_that_does_not_come_is_given_up(headers: list[tuple[str, str]]) -> None:
-    front = Front(tell, threading.Event(), Bodies(within_s=0.01))
+    front = Front(tell, threading.Event(), bodies=Bodies(within_s=0.01))
     with pytest.raises(BodyTooSlow):
         answer(front, Protocol(b"a", ends=False), *headers)
 
@@ -119,7 +119,7 @@ def test_a_late_or_short_body_is_answered_with_a_problem() -> None:
     app = Flask("app.web")
     handle_failures(app)
     app.add_url_rule("/tasks", "read", lambda: str(len(request.get_data())), methods=["POST"])
-    front = Front(app, threading.Event(), Bodies(within_s=0.01))
+    front = Front(app, threading.Event(), bodies=Bodies(within_s=0.01))
     status, _, body = answer(front, Protocol(b"a", ends=False), ("content-length", "3"))
     assert (status, json.loads(body)["type"]) == (408, "/problems/body-too-slow")
     status, _, body = answer(front, Protocol(b"a"), ("content-length", "3"))

@@ -8,7 +8,10 @@ from flask import request
 def sent_secret() -> str | None:
     """What stands behind `Bearer`; empty for another kind of credentials, None for none."""
     given = request.headers.get("Authorization")
-    if given is None:
-        return None
-    scheme, _, secret = given.partition(" ")
+    return None if given is None else secret_of(given)
+
+
+def secret_of(credentials: str) -> str:
+    """What stands behind `Bearer` in such a header; empty for another kind of credentials."""
+    scheme, _, secret = credentials.partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""

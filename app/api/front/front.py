@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from app.api.front.bodies import Bodies
+from app.api.front.creation import Creation
 from app.api.front.environ import environ_of
 from app.api.front.files import FileOnDisk
 from app.api.services import KEY
@@ -32,10 +33,14 @@ class Front:
     sender likes. Here a slow body, a half one, or an answer that nobody reads costs a connection and some memory.
     """
 
-    def __init__(self, application: WSGIApplication, stopping: threading.Event, bodies: Bodies | None = None) -> None:
+    def __init__(
+        self, application: WSGIApplication, stopping: threading.Event, *, bodies: Bodies | None = None,
+        creation: Creation | None = None,
+    ) -> None:  # fmt: skip
         self._application = application
         self._stopping = stopping
         self._bodies = bodies or Bodies()
+        self._creation = creation
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
 
     def __rsgi_init__(self, _loop: object) -> None:
@@ -45,26 +50,41 @@ class Front:
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
+        body: bytes | Exception | None = None
+        if self._creation and (size := self._creation.size(scope)):
+            body = await self._read(protocol, size)
+            if isinstance(body, bytes):
+                answer = await self._creation.answer(scope, body) if len(body) >= size else BodyCutOff()
+                if isinstance(answer, tuple):
+                    protocol.response_bytes(*answer)
+                    return
+                body = answer or body
+        await self._answer_by_thread(scope, protocol, body)
+
+    async def _answer_by_thread(self, scope: Any, protocol: Any, body: bytes | Exception | None) -> None:
+        """Through Flask. `body` is there if it was read before; an exception is raised when it is read."""
         environ = environ_of(scope)
-        environ["wsgi.input"] = await self._input(environ, protocol)
+        if body is None:
+            wanted = self._bodies.size(environ)
+            body = await self._read(protocol, wanted) if wanted else b""
+            is_whole = (
+                "CONTENT_LENGTH" not in environ or not wanted or isinstance(body, Exception) or len(body) >= wanted
+            )
+            body = body if is_whole else BodyCutOff()
+        environ["wsgi.input"] = io.BytesIO(body) if isinstance(body, bytes) else Refusing(body)
         environ["wsgi.file_wrapper"] = FileOnDisk
         answer = asyncio.get_running_loop().run_in_executor(self._threads, self._answer, environ)
-        status, headers, body = await answer
-        if isinstance(body, FileOnDisk):
-            protocol.response_file(status, headers, body.path)
+        status, headers, told = await answer
+        if isinstance(told, FileOnDisk):
+            protocol.response_file(status, headers, told.path)
         else:
-            protocol.response_bytes(status, headers, body)
+            protocol.response_bytes(status, headers, told)
 
-    async def _input(self, environ: WSGIEnvironment, protocol: Any) -> Any:
-        wanted = self._bodies.size(environ)
-        if not wanted:
-            return io.BytesIO()
+    async def _read(self, protocol: Any, size: int) -> bytes | Exception:
         try:
-            body = await self._bodies.read(protocol, wanted)
+            return await self._bodies.read(protocol, size)
         except Refusal as refused:
-            return Refusing(refused)
-        is_whole = "CONTENT_LENGTH" not in environ or len(body) >= wanted
-        return io.BytesIO(body) if is_whole else Refusing(BodyCutOff())
+            return refused
 
     def _answer(self, environ: WSGIEnvironment) -> Answer:
         head: list[Any] = []
@@ -83,17 +103,17 @@ class Front:
 
 
 class Refusing:
-    """Stands for a body that did not arrive: whoever reads it hears why, and it is answered as any other refusal."""
+    """Stands for a body: whoever reads it hears why not, and it is answered as any other refusal, or crash."""
 
-    def __init__(self, refusal: Refusal) -> None:
-        self._refusal = refusal
+    def __init__(self, trouble: Exception) -> None:
+        self._trouble = trouble
 
     def read(self, _size: int = -1) -> NoReturn:
-        """Raise the refusal."""
-        raise self._refusal
+        """Raise it."""
+        raise self._trouble
 
 
 def open_front() -> Front:
     """The web process: `granian --interface rsgi --factory app.api.front:open_front`."""
     application = serve()
-    return Front(application, application.extensions[KEY].stopping)
+    return Front(application, application.extensions[KEY].stopping, creation=Creation(application))

@@ -1,0 +1,11 @@
+-- Which types there are in a state: one look into the index for each, however many tasks there are.
+WITH RECURSIVE present AS (
+    (SELECT type FROM tasks WHERE state = %(state)s ORDER BY type LIMIT 1)
+    UNION ALL
+    SELECT (SELECT type FROM tasks WHERE state = %(state)s AND tasks.type > present.type ORDER BY type LIMIT 1)
+    FROM present
+    WHERE present.type IS NOT NULL
+)
+SELECT type
+FROM present
+WHERE type IS NOT NULL

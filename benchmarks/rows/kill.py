@@ -1,0 +1,52 @@
+"""All workers killed in the middle of a drain, and started again at once."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from benchmarks.tasks import create, until
+
+if TYPE_CHECKING:
+    from benchmarks.service import Service
+
+COUNT = 2000
+AFTER_S = 20.0
+STATES = "SELECT state, coalesce(error->>'type', ''), count(*) FROM tasks WHERE type = 'doze' GROUP BY 1, 2"
+DONE = "SELECT count(*) FROM tasks WHERE type = 'doze' AND state = 'succeeded'"
+
+
+def killed(service: Service, *, workers: int = 2) -> dict[str, float]:
+    """2,000 tasks of 5 ms; SIGKILL when half of them are done. What is open 20 s later, and what began twice."""
+    at = time.time() + 1.5
+    create(service, "doze", [at] * COUNT)
+    until(at)
+    with service.postgres() as connection:
+        while not _found(connection.execute(DONE).fetchone(), COUNT / 2):
+            time.sleep(0.005)
+        service.signal("worker", signal.SIGKILL)
+        killed_at = time.time()
+        service.start(worker=workers)
+        until(killed_at + AFTER_S)
+        found = {(state, error): number for state, error, number in connection.execute(STATES).fetchall()}
+    begun = Counter(record for each in service.records.iterdir() for record in _records(each.read_bytes()))
+    by_state = Counter[str]()
+    for (state, _), number in found.items():
+        by_state[str(state)] += int(str(number))
+    return {
+        "open": by_state["scheduled"] + by_state["running"],
+        "doubled": sum(number - 1 for number in begun.values()),
+        "worker_lost": sum(int(str(number)) for (_, error), number in found.items() if error == "worker_lost"),
+        "missing": COUNT - sum(by_state.values()),
+    }
+
+
+def _found(row: tuple[object, ...] | None, wanted: float) -> bool:
+    return row is not None and int(str(row[0])) >= wanted
+
+
+def _records(written: bytes) -> list[bytes]:
+    """16 bytes each: the id of the task."""
+    return [written[at : at + 16] for at in range(0, len(written) - 15, 16)]

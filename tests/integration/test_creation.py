@@ -1,0 +1,271 @@
+"""A plain creation, answered on the event loop, is the same as one that goes through Flask; the rest does go there."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import pytest
+from hypothesis import HealthCheck, given, settings as trying, strategies as st
+
+from app.api.access.control import KEY as ACCESS
+from app.api.front.creation import Creation
+from app.api.front.front import Front
+from app.errors import InvalidInput, LedgerAway
+from app.schedule.schedule import schedule_key
+from tests.integration.asking import FUTURE, run
+from tests.integration.conftest import heard
+from tests.integration.keys import PASSWORD, bearer, make_key
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from redis import Redis
+    from sqlalchemy import Engine
+
+TASK = {"type": "foo", "execute_at": FUTURE}
+OWN = re.compile(rb"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
+Answer = tuple[int, list[tuple[str, str]], bytes]
+
+
+class Headers:
+    """As granian has them: lower case, repeated ones one after the other."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self._pairs = [(name.lower(), value) for name, value in given.items()]
+
+    def keys(self) -> list[str]:
+        return [name for name, _ in self._pairs]
+
+    def items(self) -> list[tuple[str, str]]:
+        return self._pairs
+
+    def get(self, name: str) -> str | None:
+        return next((value for given, value in self._pairs if given == name), None)
+
+    def get_all(self, name: str) -> list[str]:
+        return [value for given, value in self._pairs if given == name]
+
+
+class Protocol:
+    """A body, all at once; keeps the answer."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.answer: Answer = (0, [], b"")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._body
+
+    def response_bytes(self, *answer: Any) -> None:
+        self.answer = answer  # type: ignore[assignment]
+
+
+class Ways:
+    """The same request by both ways."""
+
+    def __init__(self, app: Flask) -> None:
+        self.creation = Creation(app)
+        self._short = Front(app, threading.Event(), creation=self.creation)
+        self._usual = Front(app, threading.Event())
+        self.was_short = False
+
+    def ask(self, front: Front, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Answer:
+        protocol = Protocol(body)
+        given = {"host": "x", "content-type": "application/json", "content-length": str(len(body)), **headers}
+        scope = SimpleNamespace(
+            method=method, path="/tasks", query_string="", scheme="http", server="127.0.0.1:80", client="127.0.0.1:9",
+            authority=None, headers=Headers(given),
+        )  # fmt: skip
+        asyncio.run(front.__rsgi__(scope, protocol))
+        return protocol.answer
+
+    def both(
+        self, body: bytes, headers: Mapping[str, str] | None = None, method: str = "POST"
+    ) -> tuple[Answer, Answer]:
+        self.creation._commit = type(self.creation._commit)(self.creation._commit._operations)
+        return (
+            self.ask(self._short, body, headers or {}, method),
+            self.ask(self._usual, body, headers or {}, method),
+        )
+
+
+@pytest.fixture
+def ways(client: FlaskClient) -> Ways:
+    return Ways(client.application)
+
+
+def plain(told: Answer) -> tuple[int, dict[str, str], bytes]:
+    """Without what is each request's own."""
+    status, headers, body = told
+    named = {name.lower(): OWN.sub(b"?", value.encode()).decode() for name, value in headers}
+    named.pop("content-length", None)  # the web server adds it where it is not there
+    return status, named, OWN.sub(b"?", body)
+
+
+@pytest.mark.parametrize(
+    "task",
+    [
+        TASK,
+        {"type": "FOO", "delay_s": 0},
+        {"type": "buzz", "delay_s": 1.5, "timeout_s": 7, "max_attempts": 3.0},
+        {"type": "noop", "execute_at": "2100-01-01T00:00:00.000001+01:00", "payload": {"a": [1, "é", None, 1e300]}},
+        {"type": "outside", "execute_at": "1999-01-01T00:00:00z"},
+    ],
+    ids=lambda task: str(task["type"]),
+)
+@pytest.mark.parametrize("headers", [{}, {"X-Request-ID": "mine"}, {"X-Forwarded-Proto": "https", "Via": "1.1 x"}])
+def test_a_plain_creation_has_the_same_answer_by_both_ways(
+    ways: Ways, task: dict[str, Any], headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    short, usual = ways.both(json.dumps(task).encode(), headers)
+    assert plain(short) == plain(usual)
+    assert short[0] == 201
+    monkeypatch.setattr(Front, "_answer_by_thread", None)
+    again, _ = ways.ask(ways._short, json.dumps(task).encode(), headers), None
+    assert again[0] == 201, "it took the short way"
+
+
+def test_it_is_kept_and_announced(ways: Ways, web: Flask, engine: Engine, redis: Redis) -> None:
+    (_, headers, body), _ = ways.both(b'{"type": "foo", "delay_s": 10}')
+    made = json.loads(body)
+    assert UUID(made["id"]).version == 7
+    assert dict(headers)["location"] == f"/tasks/{made['id']}"
+    assert run(engine, "SELECT state FROM tasks WHERE id = :id", id=made["id"]) == "scheduled"
+    heard(web)
+    assert redis.zscore(schedule_key("foo"), made["id"])
+
+
+NOT_PLAIN: list[tuple[bytes, dict[str, str]]] = [
+    (b"", {}),
+    (b"{", {}),
+    (b"[]", {}),
+    (b'{"type": "foo", "type": "foo", "delay_s": 1}', {}),
+    (b'{"type": "foo", "delay_s": NaN}', {}),
+    (b'{"type": "foo", "delay_s": 1, "extra": 1}', {}),
+    (b'{"type": "foo", "delay_s": 1, "payload": {"a": "\\u0000"}}', {}),
+    (b'{"type": "nothing", "delay_s": 1}', {}),
+    (b'{"type": "foo"}', {}),
+    (b'{"kind": "foo", "time": "2100-01-01T00:00:00Z"}', {}),
+    (b'{"type": "foo", "delay_s": 1}', {"content-type": "text/plain"}),
+    (b'{"type": "foo", "delay_s": 1}', {"content-type": "application/json; charset=utf-8"}),
+    (b'{"type": "foo", "delay_s": 1}', {"content-encoding": "gzip"}),
+    (b'{"type": "foo", "delay_s": 1}', {"x-request-id": "not one\tword"}),
+    (b'{"type": "foo", "delay_s": 1}', {"x-http-method-override": "DELETE"}),
+    (b'{"type": "foo", "delay_s": 1}', {"content-length": "999"}),
+    (b'{"type": "foo", "delay_s": 1}', {"content-length": "-1"}),
+    (b'{"type": "foo", "delay_s": 1}', {"content-length": "99999999"}),
+]
+
+
+@pytest.mark.parametrize(("body", "headers"), NOT_PLAIN)
+def test_what_is_not_plain_is_explained_as_ever(ways: Ways, body: bytes, headers: dict[str, str]) -> None:
+    short, usual = ways.both(body, headers)
+    assert plain(short) == plain(usual)
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+ODD = st.one_of(JSON_VALUES, st.sampled_from(["foo", "noop", FUTURE, "2100-01-01T00:00:00", 0, 1, 5.5, "", {"a": 1}]))
+FIELDS = ["type", "execute_at", "delay_s", "payload", "timeout_s", "max_attempts", "kind", "time", "x"]
+
+
+@trying(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(task=st.dictionaries(st.sampled_from(FIELDS), ODD, max_size=6), start=st.sampled_from([{}, TASK]))
+def test_whatever_is_sent_both_ways_agree(ways: Ways, task: dict[str, Any], start: dict[str, Any]) -> None:
+    short, usual = ways.both(json.dumps({**start, **task}).encode())
+    assert plain(short) == plain(usual)
+
+
+@pytest.mark.parametrize("trouble", [LedgerAway(), InvalidInput("No."), RuntimeError("a bug")])
+def test_what_goes_wrong_while_it_is_kept_is_explained_once(
+    ways: Ways, engine: Engine, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+) -> None:
+    tried = []
+
+    def fail(new: Any) -> None:
+        tried.append(new)
+        raise trouble
+
+    monkeypatch.setattr(ways.creation._commit._operations, "create", fail)
+    status, headers, body = ways.ask(ways._short, json.dumps(TASK).encode(), {})
+    assert (status, len(tried)) == ({"LedgerAway": 503, "InvalidInput": 422}.get(type(trouble).__name__, 500), 1)
+    assert dict(headers)["Content-Type"] == "application/problem+json"
+    assert json.loads(body)["status"] == status
+    assert run(engine, "SELECT count(*) FROM tasks") == 0
+
+
+@pytest.fixture
+def closed(another: Callable[..., FlaskClient]) -> Flask:
+    """Where keys are needed."""
+    return another(auth="on", secret_key=PASSWORD).application
+
+
+@pytest.mark.parametrize("scope", ["write", "admin", "read", "worker"])
+def test_a_key_counts_the_same_by_both_ways(closed: Flask, engine: Engine, scope: str) -> None:
+    key, secret = make_key(engine, scope)
+    ways = Ways(closed)
+    for _ in range(2):  # the first time it is not known yet
+        short, usual = ways.both(json.dumps(TASK).encode(), bearer(secret))
+        assert plain(short) == plain(usual)
+        assert short[0] == (201 if scope in {"write", "admin"} else 403)
+    assert {run(engine, "SELECT created_by FROM tasks LIMIT 1")} <= {key.id, None}
+    for wrong in ({}, bearer("x"), {"Authorization": "Basic eA=="}, bearer(secret[:-1] + "!")):
+        short, usual = ways.both(json.dumps(TASK).encode(), wrong)
+        assert plain(short) == plain(usual)
+        assert short[0] == 401
+
+
+def test_a_key_that_is_too_old_to_be_sure_of_goes_the_usual_way(closed: Flask, engine: Engine) -> None:
+    key, secret = make_key(engine, "write")
+    ways = Ways(closed)
+    assert ways.both(json.dumps(TASK).encode(), bearer(secret))[0][0] == 201
+    run(engine, "UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = :id", id=key.id)
+    closed.extensions[ACCESS].keys._taken_at -= 2
+    assert ways.both(json.dumps(TASK).encode(), bearer(secret))[0][0] == 401
+
+
+def test_who_may_have_few_waiting_is_counted(closed: Flask, engine: Engine) -> None:
+    _, secret = make_key(engine, "write", max_pending=1)
+    ways = Ways(closed)
+    short, usual = ways.both(json.dumps(TASK).encode(), bearer(secret))
+    assert (short[0], usual[0]) == (201, 429)
+
+
+def test_limited_requests_are_counted_by_the_usual_way(another: Callable[..., FlaskClient]) -> None:
+    ways = Ways(another(requests_per_minute=1).application)
+    short, usual = ways.both(json.dumps(TASK).encode())
+    assert (short[0], usual[0]) == (201, 429)
+
+
+def test_many_at_once_are_kept_together(ways: Ways, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[int] = []
+    operations = ways.creation._commit._operations
+    create = operations.create
+
+    def counted(new: Any) -> Any:
+        sizes.append(len(new))
+        return create(new)
+
+    monkeypatch.setattr(operations, "create", counted)
+
+    async def ask() -> None:
+        body = json.dumps(TASK).encode()
+        headers = {"host": "x", "content-type": "application/json", "content-length": str(len(body))}
+        scope = SimpleNamespace(method="POST", path="/tasks", query_string="", headers=Headers(headers))
+        await asyncio.gather(*(ways._short.__rsgi__(scope, Protocol(body)) for _ in range(100)))
+
+    asyncio.run(ask())
+    assert sum(sizes) == 100
+    assert len(sizes) <= 3
+    assert run(engine, "SELECT count(*) FROM tasks") == 100
