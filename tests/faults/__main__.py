@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 STOPPED = 143
 FAULTS_A_SECOND = 50 / 60
-LEAST_PATIENCE_S, PATIENCE_PER_FAULT_S = 60.0, 0.6  # a backlog grows with the faults; late is not lost
+DRAINED_WITHIN_S, DRAINED_PER_FAULT_S = 30.0, 0.3  # after hundreds of faults the backlog is longer; late is not lost
 SETTLED_WITHIN_S, FLUSH_WITHIN_S, PROMOTER_WITHIN_MS = 20.0, 2.0, 250.0
 
 
@@ -49,7 +49,8 @@ def main() -> int:
         faults=asked.faults,
         seconds=asked.seconds or max(10.0, asked.faults / FAULTS_A_SECOND),
         kinds=tuple(asked.only) or None,
-        patience_s=max(LEAST_PATIENCE_S, asked.faults * PATIENCE_PER_FAULT_S),
+        drained_within_s=max(DRAINED_WITHIN_S, asked.faults * DRAINED_PER_FAULT_S),
+        patience_s=2 * max(DRAINED_WITHIN_S, asked.faults * DRAINED_PER_FAULT_S),
     )
     print(f"seed {plan.seed}", flush=True)
     began = time.monotonic()

@@ -1,0 +1,55 @@
+"""A table that has grown: ten million final tasks and a million that wait."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from benchmarks.service import Service
+
+FINAL, SCHEDULED = 10_000_000, 1_000_000
+PART = 500_000
+
+# As a year of use leaves it: most succeeded, some failed, few were deleted; four types, one of them rare.
+TYPE = "(ARRAY['bench', 'bench', 'bench', 'bench', 'foo', 'foo', 'bar', 'baz'])[1 + (n * 7919) % 8]"
+STATE = "CASE WHEN n % 1000 = 0 THEN 'deleted' WHEN n % 97 = 0 THEN 'failed' ELSE 'succeeded' END"
+FILL_FINAL = f"""
+INSERT INTO tasks (id, type, state, execute_at, created_at, payload, timeout_s, max_attempts, attempt, started_at,
+                   finished_at, deleted_at, lag_ms, worker_id, claim_token, result, error)
+SELECT uuidv7(at - now() - interval '1 minute'), CASE WHEN n % 100000 = 0 THEN 'buzz' ELSE {TYPE} END, state, at,
+       at - interval '1 minute', '{{}}', 5, 1, CASE state WHEN 'deleted' THEN 0 ELSE 1 END,
+       CASE WHEN state <> 'deleted' THEN at + interval '2 ms' END,
+       CASE WHEN state <> 'deleted' THEN at + interval '3 ms' END,
+       CASE WHEN state = 'deleted' THEN at - interval '1 s' END,
+       CASE WHEN state <> 'deleted' THEN 2.1 END, CASE WHEN state <> 'deleted' THEN 'host.1.abcdef' END,
+       CASE WHEN state <> 'deleted' THEN gen_random_uuid() END,
+       CASE WHEN state = 'succeeded' THEN '{{"output": "Baz 63"}}'::jsonb END,
+       CASE WHEN state = 'failed' THEN '{{"type": "timeout", "message": "Killed after 5 s.", "attempt": 1}}'::jsonb END
+FROM (SELECT n, {STATE} AS state, now() - interval '29 days' + n * interval '0.25 s' AS at
+      FROM generate_series(%s::bigint, %s::bigint) AS n) AS made
+"""
+FILL_SCHEDULED = f"""
+INSERT INTO tasks (id, type, execute_at, created_at, payload, timeout_s, max_attempts)
+SELECT uuidv7(n * interval '1 ms' - interval '1 day'), {TYPE}, now() + interval '2 hours' + n * interval '30 s',
+       now() - interval '1 day' + n * interval '1 ms', '{{}}', 5, 1
+FROM generate_series(1, %s) AS n
+"""
+INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND indexname <> 'tasks_pkey'"
+
+
+def fill(service: Service, *, final: int = FINAL, scheduled: int = SCHEDULED) -> None:
+    """Rows straight into the table; its indexes are dropped meanwhile and built anew, which is several times faster."""
+    with service.postgres() as connection:
+        indexes = connection.execute(INDEXES).fetchall()
+        for name, _ in indexes:
+            connection.execute(f"DROP INDEX {name}".encode())
+        connection.execute("ALTER TABLE tasks DISABLE TRIGGER USER")
+        connection.execute("SET synchronous_commit = off")
+        connection.execute("SET maintenance_work_mem = '512MB'")
+        for begin in range(1, final + 1, PART):
+            connection.execute(FILL_FINAL, [begin, min(final, begin + PART - 1)])
+        connection.execute(FILL_SCHEDULED, [scheduled])
+        for _, definition in indexes:
+            connection.execute(str(definition).encode())
+        connection.execute("ALTER TABLE tasks ENABLE TRIGGER USER")
+        connection.execute("VACUUM ANALYZE tasks")
