@@ -190,15 +190,21 @@ class TypeList(Struct):
     types: list[Type]
 
 
-class Punctuality(Struct):
-    """How late tasks began that were due lately: the latest 10,000 of the last `window_s` seconds."""
+class Lateness(Struct):
+    """How late tasks began."""
 
-    window_s: float
     tasks: Annotated[int, Meta(description="How many began.")]
     since: Annotated[datetime | None, Meta(description="When the first of them was due.")]
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
+
+
+class Punctuality(Lateness, kw_only=True):
+    """How late tasks began that were due within the last `window_s`: the latest `counted_up_to` of them."""
+
+    window_s: float
+    by_type: Annotated[dict[str, Lateness], Meta(description="Of the types that were due.")]
     early_total: Annotated[
         int, Meta(description="Starts before their time, of all tasks that are kept: a broken promise.")
     ]

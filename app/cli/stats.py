@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from app.cli.service import Service
 
 LATE_S = 10.0
+PERCENTILES = ("p50", "p95", "p99")
 EXPECTED = {"handed_back"}  # of a deploy in order
 
 
@@ -41,8 +42,12 @@ def counts(told: Mapping[str, Any]) -> Table:
     table.add_column("type")
     for state in TaskState:
         table.add_column(Text(state, style=COLOURS.get(state, "")), justify="right")
+    for share in PERCENTILES:
+        table.add_column(f"lag {share}", justify="right")
+    late = told["punctuality"]["by_type"]
     for name, found in [*sorted(told["by_type"].items()), ("all", told["by_state"])]:
-        table.add_row(name, *(count(found.get(state, 0), told["counted_up_to"]) for state in TaskState))
+        lags = (lag(late.get(name, {}).get(f"{share}_ms")) for share in PERCENTILES)
+        table.add_row(name, *(count(found.get(state, 0), told["counted_up_to"]) for state in TaskState), *lags)
     return table
 
 
@@ -56,8 +61,8 @@ def lines(told: Mapping[str, Any]) -> Iterator[tuple[str, object, bool]]:
     lately, backlog = told["punctuality"], told["backlog"]
     yield "oldest overdue", lag(told["oldest_overdue_s"] * 1000), told["oldest_overdue_s"] > LATE_S
     yield "due and not begun", count(backlog["due"], told["counted_up_to"]), False
-    for name in ("p50", "p95", "p99"):
-        yield f"lag {name}", lag(lately[f"{name}_ms"]) or "-", False
+    for share in PERCENTILES:
+        yield f"lag {share}", lag(lately[f"{share}_ms"]) or "-", False
     yield "begun too early", lately["early_total"], lately["early_total"] > 0
     if told["redis"] == "ok":
         yield "on the schedule", backlog["on_schedule"], False

@@ -30,18 +30,25 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Punctuality:
-    """How late tasks began that were due lately: the last COUNTED_UP_TO of LATELY_S seconds, and since when that is.
-
-    `early_total`: starts before their time among all tasks that are kept. The percentiles are in milliseconds, and
-    None when nothing began.
-    """
+class Lateness:
+    """How late so many tasks began, since when; in milliseconds, None when nothing began."""
 
     tasks: int
     since: datetime | None
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Punctuality:
+    """How late tasks began that were due lately: the last COUNTED_UP_TO of LATELY_S seconds, and those of each type.
+
+    `early_total`: starts before their time among all tasks that are kept.
+    """
+
+    of_all: Lateness
+    by_type: dict[str, Lateness]
     early_total: int
 
 
@@ -64,9 +71,14 @@ def count(engine: Engine, types: Sequence[str]) -> Counts:
 
 def punctuality(engine: Engine) -> Punctuality:
     """How late tasks began lately."""
-    row = fetch(engine, "punctuality", {"window_s": LATELY_S, "most": COUNTED_UP_TO})[0]
-    p50, p95, p99 = row[2] or (None, None, None)
-    return Punctuality(row[0], row[1], p50, p95, p99, early_total=row[3])
+    rows = fetch(engine, "punctuality", {"window_s": LATELY_S, "most": COUNTED_UP_TO})
+    found = {row[0]: Lateness(row[1], row[2], *(row[3] or (None, None, None))) for row in rows}
+    return Punctuality(found.pop(None), found, early_total(engine))
+
+
+def early_total(engine: Engine) -> int:
+    """Starts before their time, of all tasks that are kept; COUNTED_UP_TO: or more."""
+    return int(fetch(engine, "early_total", {"most": COUNTED_UP_TO})[0][0])
 
 
 def overdue(engine: Engine) -> Overdue:

@@ -83,6 +83,15 @@ def test_lateness_is_that_of_the_tasks_that_were_due_lately(client: FlaskClient,
     assert lately["early_total"] == 0
 
 
+def test_lateness_is_told_of_each_type(client: FlaskClient, engine: Engine) -> None:
+    for n, task_type in enumerate(["foo", "baz", "baz"]):
+        task = create(client, type=task_type, execute_at=FUTURE)
+        begun = "execute_at = clock_timestamp() - interval '1 min', state = 'succeeded', attempt = 1"
+        change(engine, task["id"], f"{begun}, finished_at = now(), lag_ms = {10 * n}")
+    by_type = told(client)["punctuality"]["by_type"]
+    assert {name: (each["tasks"], each["p50_ms"]) for name, each in by_type.items()} == {"foo": (1, 0), "baz": (2, 15)}
+
+
 def test_a_start_before_its_time_is_told(client: FlaskClient, engine: Engine) -> None:
     task = create(client, execute_at=FUTURE)
     change(engine, task["id"], "lag_ms = -0.001, state = 'failed', attempt = 1, finished_at = now()")
@@ -145,7 +154,7 @@ def test_counting_stops_at_a_bound_and_reads_no_more_than_that(
         assert body(client.get("/types"))["types"][types.names.index("baz")]["counts"] == {"succeeded": 10_000}
 
 
-@pytest.mark.parametrize("name", ["overdue_count", "punctuality", "lease_due"])
+@pytest.mark.parametrize("name", ["overdue_count", "punctuality", "early_total", "lease_due"])
 def test_what_is_far_ahead_is_not_read_to_find_what_is_due(owner: Engine, engine: Engine, name: str) -> None:
     """However many tasks wait for next year; the rows that a statement touches are counted by Postgres itself."""
     given = {"most": 10_000, "window_s": 900, "types": ["foo"], "limit": 1, "token": TOKEN, "worker_id": "w"}

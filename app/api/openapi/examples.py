@@ -78,6 +78,15 @@ EXAMPLES: dict[str, Any] = {
             "p50_ms": 3.1,
             "p95_ms": 9.8,
             "p99_ms": 14.2,
+            "by_type": {
+                "foo": {
+                    "tasks": 421,
+                    "since": "2030-01-31T08:15:03.100000Z",
+                    "p50_ms": 3.1,
+                    "p95_ms": 9.8,
+                    "p99_ms": 14.2,
+                }
+            },
             "early_total": 0,
         },
         "backlog": {"due": 0, "on_schedule": 3, "delivered": 0, "rq_queues": {"default": 0}},

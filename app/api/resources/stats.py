@@ -78,7 +78,12 @@ def _gather() -> dict[str, Any]:
         "by_state": counts.by_state,
         "by_type": counts.of_type,
         "oldest_overdue_s": overdue.oldest_s,
-        "punctuality": {"window_s": statistics.LATELY_S, **asdict(lately)},
+        "punctuality": {
+            "window_s": statistics.LATELY_S,
+            **asdict(lately.of_all),
+            "by_type": {name: asdict(each) for name, each in lately.by_type.items()},
+            "early_total": lately.early_total,
+        },
         "backlog": {"due": overdue.tasks, **in_redis},
         "redis": "ok" if depths else "away",
         "workers": [{**asdict(each), "alive": each.silent_s <= settings.worker_dead_after_s} for each in known],

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 def check_tasks(engine: Engine, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
     """What Postgres alone knows. Raises LedgerAway."""
     yield from check_workers(known(engine), types, dead_after_s=settings.worker_dead_after_s)
-    yield check_early(statistics.punctuality(engine).early_total)
+    yield check_early(statistics.early_total(engine))
     yield check_counters(counters.totals(engine))
 
 
