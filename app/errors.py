@@ -85,6 +85,10 @@ class TooManyRequests(Refusal):
     """More requests in a minute than this key may make; `Retry-After` says when the next minute begins."""
 
 
+class TooBusy(Refusal):
+    """Too many large requests at once. Nothing was done: try again in a moment."""
+
+
 class TooManyPending(Refusal):
     """This key has as many scheduled tasks as it may have: wait for some to run, or delete some."""
 

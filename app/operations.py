@@ -75,9 +75,10 @@ class Operations:
             LedgerAway: it is unknown whether they are kept.
         """
         try:
-            instants = tasks.insert_together(self.engine, new)
-        except LedgerAway:
-            instants = tasks.insert_together(self.engine, new)  # ids are ours: what was kept is not kept twice
+            try:
+                instants = tasks.insert_together(self.engine, new)
+            except LedgerAway:
+                instants = tasks.insert_together(self.engine, new)  # ids are ours: what was kept is not kept twice
         except DBAPIError:
             raise InvalidInput("Postgres cannot keep these values.") from None
         unknown = [each.id for each in new if each.execute_at is None and each.id not in instants]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.errors import LedgerAway
 from app.ledger import repairs
+from workers.slots import permit
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,34 +15,43 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 MEASURE_EVERY_S = 10.0
+AGAIN_AFTER_S = 1.0
 ANSWERS = 3
+SLOW_S = 0.5
 
 
 class PostgresClock:
-    """Our own clock, and how far Postgres' is from it: measured now and then, kept while Postgres is away."""
+    """A clock that nobody sets, and how far Postgres' is from it: measured now and then, kept while Postgres is away.
 
-    def __init__(self, engine: Engine, *, own: Callable[[], float] = time.time) -> None:
+    Until it is first measured the offset is that of this machine's own clock.
+    """
+
+    def __init__(self, engine: Engine, *, own: Callable[[], float] | None = None) -> None:
+        """`own` stands in for both clocks of this machine."""
         self._engine = engine
-        self._own = own
-        self._offset_s = 0.0
-        self._measured_at = float("-inf")
+        self._own = own or permit.now
+        self._offset_s = 0.0 if own else time.time() - permit.now()
+        self._measure_at = float("-inf")
 
     def now(self) -> float:
         """Seconds since 1970, by Postgres."""
         return self._own() + self._offset_s
 
     def keep_right(self) -> None:
-        """Measure, if the last time is long ago; a clock may have been set back.
+        """Measure, if the last time is long ago.
 
         Of several answers the quickest is believed, as NTP does: the first one may have had to connect.
         """
-        if abs(self._own() - self._measured_at) < MEASURE_EVERY_S:
+        if 0 <= self._measure_at - self._own() <= MEASURE_EVERY_S:
             return
-        self._measured_at = self._own()
+        answers: list[tuple[float, float]] = []
         try:
-            _, self._offset_s = min(self._ask() for _ in range(ANSWERS))
+            while len(answers) < ANSWERS and (not answers or answers[-1][0] < SLOW_S):
+                answers.append(self._ask())
+            self._offset_s = min(answers)[1]
+            self._measure_at = self._own() + MEASURE_EVERY_S
         except LedgerAway:
-            return
+            self._measure_at = self._own() + AGAIN_AFTER_S
 
     def _ask(self) -> tuple[float, float]:
         """How long the answer took, and the difference that it tells."""

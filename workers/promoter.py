@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 from collections import defaultdict
 from itertools import chain, zip_longest
 from math import ceil
@@ -47,7 +46,7 @@ class Promoter:
     """One pass after another: take what is due, put it into envelopes, push them; sleep until the next instant."""
 
     def __init__(
-        self, engine: Engine, redis: Redis, types: TaskTypes, *, clock: Callable[[], float] = time.time
+        self, engine: Engine, redis: Redis, types: TaskTypes, *, clock: Callable[[], float] | None = None
     ) -> None:
         self._redis = redis
         self._schedule = Schedule(redis)
@@ -88,15 +87,12 @@ class Promoter:
 
     def wait(self) -> None:
         """Sleep until it is time for the next id, or until a new one becomes the first; at most a second."""
-        if self._pause_s:  # due ids wait for room: look again soon
-            time.sleep(self._pause_s)
-            return
         if not self._wake.subscribed:
             self._wake.subscribe(WAKE_CHANNEL)
             return  # what was added before the subscription is seen by the next pass
         until = min(LOOK_EVERY_S, min(self._next - BEGIN_AHEAD_S, self._lost_at) - self._clock.now())
-        if until > 0:
-            self._wake.get_message(timeout=until)
+        # Due ids wait for room, or those that are nearly due do: look again soon.
+        self._wake.get_message(timeout=self._pause_s or max(SHORTEST_PAUSE_S, until))
 
     def _measure_envelopes(self, now: float) -> None:
         if abs(now - self._measured_at) >= DURATIONS_EVERY_S:

@@ -51,6 +51,7 @@ REFUSALS: dict[type[errors.Refusal], Problem] = {
         (errors.ResultTooLarge, 422, "result-too-large", "Result too large"),
         (errors.TooManyRequests, 429, "too-many-requests", "Too many requests"),
         (errors.TooManyPending, 429, "too-many-pending", "Too many pending tasks"),
+        (errors.TooBusy, 503, "too-busy", "Too busy"),
         (errors.LedgerAway, 503, "ledger-away", "Postgres does not answer"),
         (errors.RedisAway, 503, "redis-away", "Redis does not answer"),
         (errors.NotReady, 503, "not-ready", "Not ready"),

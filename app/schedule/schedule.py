@@ -85,11 +85,18 @@ class Schedule:
                 self._add(keys=[schedule_key(task_type), WAKE_CHANNEL], args=pairs)
 
     def remove(self, task_type: str, ids: Sequence[str]) -> None:
-        """Forget ids: deleted, claimed, taken by others or gone."""
+        """Forget ids that will never run."""
         with self.redis.pipeline(transaction=False) as pipe:
             pipe.zrem(schedule_key(task_type), *ids)
             pipe.zrem(delivered_key(task_type), *ids)
             pipe.execute()
+
+    def settle(self, task_type: str, ids: Sequence[str]) -> None:
+        """These deliveries are over. What is on the schedule stays: it may be the next attempt already."""
+        if ids:
+            with self.redis.pipeline(transaction=False) as pipe:
+                pipe.zrem(delivered_key(task_type), *ids)
+                pipe.execute()
 
     def promote(self, lanes: Sequence[Lane], *, now: float) -> Pass:
         """Take what is due, and when there is something, what will be within LOOK_AHEAD_S.

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy.exc import OperationalError
 
+from app.api.resources.tasks import READING
 from app.api.shapes import MOST_TOGETHER
 from app.errors import LedgerAway
 from app.ledger import tasks as ledger
@@ -143,6 +144,20 @@ def test_what_is_due_soon_is_on_the_schedule(client: FlaskClient, web: Flask, re
     heard(web)
     assert redis.zrange(schedule_key("foo"), 0, -1) == [told["ids"][0].encode()]
     assert not redis.exists(schedule_key("outside"))
+
+
+def test_a_body_that_takes_seconds_to_read_is_not_read(client: FlaskClient) -> None:
+    nested = b'{"tasks": [{"type": "noop", "delay_s": 1, "payload": {"a": [' + b"[]," * 1_000_000 + b"0]}}]}"
+    assert set(fields(client.post("/tasks/batch", data=nested, content_type="application/json"))) == {"body"}
+
+
+def test_who_cannot_be_read_soon_is_sent_away(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.resources.tasks.LONGEST_TURN_S", 0.01)
+    with READING, READING:
+        refused = post(client, FOO)
+    problem(refused, 503, "too-busy")
+    assert refused.headers["Retry-After"]
+    assert post(client, FOO).status_code == 201
 
 
 def test_a_body_of_several_megabytes_is_taken_and_one_beyond_the_limit_is_not(client: FlaskClient) -> None:

@@ -67,6 +67,9 @@ class Protocol:
     def response_bytes(self, *answer: Any) -> None:
         self.answer = answer  # type: ignore[assignment]
 
+    def response_file(self, status: int, headers: list[tuple[str, str]], path: str) -> None:
+        self.answer = status, headers, path.encode()
+
 
 class Ways:
     """The same request by both ways."""
@@ -131,6 +134,18 @@ def test_a_plain_creation_has_the_same_answer_by_both_ways(
     monkeypatch.setattr(Front, "_answer_by_thread", None)
     again, _ = ways.ask(ways._short, json.dumps(task).encode(), headers), None
     assert again[0] == 201, "it took the short way"
+
+
+@pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=-5", "bytes=5-", "bytes=999999999-", "nonsense"])
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+def test_parts_of_files_are_answered(client: FlaskClient, wanted: str, method: str) -> None:
+    front, protocol = Front(client.application, threading.Event()), Protocol(b"")
+    scope = SimpleNamespace(
+        method=method, path="/static/docs.js", query_string="", scheme="http", server="127.0.0.1:80",
+        client="127.0.0.1:9", authority=None, headers=Headers({"host": "x", "range": wanted}),
+    )  # fmt: skip
+    asyncio.run(front.__rsgi__(scope, protocol))
+    assert protocol.answer[0] in {200, 206, 416}
 
 
 def test_it_is_kept_and_announced(ways: Ways, web: Flask, engine: Engine, redis: Redis) -> None:

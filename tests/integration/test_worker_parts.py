@@ -21,10 +21,10 @@ from app.tally import Tally
 from app.task import Claim, Outcome, TaskState
 from tests.making import ahead, counted, ids, make
 from workers.slots.room import Room
-from workers.worker.claimer import PATIENCE_S as WAITS_S, Claimer
+from workers.worker.claimer import Claimer
 from workers.worker.finisher import Finisher
 from workers.worker.heartbeat import Heartbeat
-from workers.worker.intake import Intake
+from workers.worker.intake import PATIENCE_S as WAITS_S, Intake
 from workers.worker.lost_answers import LostAnswers
 
 if TYPE_CHECKING:
@@ -51,6 +51,9 @@ class RecordingSlots:
     def is_slow(self, _task_type: str) -> bool:
         return False
 
+    def taken_by_slow(self) -> int:
+        return 0
+
     def capacity(self, _task_type: str, free: int) -> int:
         return free
 
@@ -67,7 +70,7 @@ class Parts:
         self.may_claim.set()
         self.tally = Tally(engine)
         self.lost = LostAnswers(engine, settle_s=0, unused=lambda _: None)
-        self.intake = Intake(self.slots.room, self.slots, clock=time.time)  # type: ignore[arg-type]
+        self.intake = Intake(self.slots, clock=time.time)  # type: ignore[arg-type]
         self.claimer = Claimer(
             engine, schedule, self.intake, self.slots, types, worker_id="w", lost_answers=self.lost,  # type: ignore[arg-type]
             may_claim=self.may_claim, tally=self.tally,
@@ -139,7 +142,7 @@ def test_what_cannot_begin_here_goes_back_on_the_schedule(
     parts.receive("noop", ids(made))
     assert schedule.sizes(["noop"]) == (0, 0)
     if why == "stop":
-        parts.claimer.put_back(0.0)
+        parts.claimer.put_back_all()
     elif why == "no room":
         parts.intake.clock = lambda: time.time() + WAITS_S
         parts.claimer.step(0.0)

@@ -44,6 +44,10 @@ class ModelSlots:
         """None."""
         return False
 
+    def taken_by_slow(self) -> int:
+        """None either."""
+        return 0
+
     def capacity(self, _task_type: str, _free: int) -> int:
         """One task for each that is free."""
         return max(0, SLOTS - len(self.waiting) - len(self.begun))
@@ -119,7 +123,7 @@ class ModelWorker:
             engine, world.settings, worker_id=name, fence=self.slots.fence, renew_permit=self.slots.permit.renew,
             after_beat=lost.settle, clock=clock,
         )  # fmt: skip
-        self._intake = Intake(self.slots.room, self.slots, clock=clock)  # type: ignore[arg-type]
+        self._intake = Intake(self.slots, clock=clock)  # type: ignore[arg-type]
         self._claimer = Claimer(
             engine, schedule, self._intake, self.slots, world.types, worker_id=name,  # type: ignore[arg-type]
             lost_answers=lost, may_claim=self._heart.may_claim, tally=tally, clock=clock,

@@ -127,10 +127,24 @@ def test_a_late_or_short_body_is_answered_with_a_problem() -> None:
 
 
 def test_a_crowd_of_bodies_holds_only_so_much() -> None:
-    bodies = Bodies(most_held=10)
-    with pytest.raises(BodyTooSlow):
-        asyncio.run(bodies.read(Protocol(b"x" * 11), 100))
-    assert asyncio.run(bodies.read(Protocol(b"x" * 10), 100)) == b"x" * 10
+    """Until they are answered; large ones are counted by themselves."""
+    bodies, large = Bodies(most_held=10, most_large=20), LARGEST_BODY_BYTES + 1
+
+    async def read(length: int, size: int = 100) -> Any:
+        async with bodies.read(Protocol(b"x" * length), size) as body:
+            return body
+
+    async def read_beside_others() -> None:
+        async with bodies.read(Protocol(b"x" * 8), 100), bodies.read(Protocol(b"x" * 20), large) as others:
+            assert others == b"x" * 20
+            assert isinstance(await read(3), BodyTooSlow)
+            assert await read(2) == b"xx"
+            assert isinstance(await read(1, large), BodyTooSlow)
+
+    assert isinstance(asyncio.run(read(11)), BodyTooSlow)
+    for _ in range(2):
+        asyncio.run(read_beside_others())
+    assert asyncio.run(read(10)) == b"x" * 10
 
 
 @pytest.mark.parametrize(

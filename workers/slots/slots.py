@@ -39,7 +39,7 @@ CLOSE_LIMIT_S = 2.0
 
 
 class Slots:
-    """Places to run tasks. All slots belong to the watching thread; other threads ask it through its inbox."""
+    """Places to run tasks. All slots belong to the watching thread, which others ask by its inbox."""
 
     def __init__(self, types: TaskTypes, *, count: int, listener: Listener) -> None:
         self.room = Room(count)
@@ -57,8 +57,6 @@ class Slots:
         self._selector.register(self._wake_out, selectors.EVENT_READ, None)
         threading.Thread(target=self._watch_forever, name="slots", daemon=True).start()
 
-    # What other threads call.
-
     def prepare(self) -> None:
         """Have one child ready before the first task needs it."""
         self._ask(lambda: self._idle[ProcessSlot].append(self._start(ProcessSlot)))
@@ -70,6 +68,10 @@ class Slots:
         elif claims:
             taken = self.room.take(self.pace.slots_for(claims[0].type, len(claims)))
             self._ask(partial(self._spread, claims, taken))
+
+    def taken_by_slow(self) -> int:
+        """How many slots tasks of slow types have, about: others change that meanwhile."""
+        return sum(self.pace.is_slow(slot.chunk[0].type) for slot in list(self._busy) if slot.chunk)
 
     def are_watched(self, within_s: float) -> bool:
         """Whether the watch goes on; it may stand still on a process that does not start."""
@@ -102,8 +104,6 @@ class Slots:
         until = time.monotonic() + CLOSE_LIMIT_S
         for slot in closed:
             slot.end(until - time.monotonic())
-
-    # What the watching thread does.
 
     def _watch_forever(self) -> None:
         while True:

@@ -31,7 +31,6 @@ log = structlog.get_logger()
 
 LOOK_EVERY_S = 0.5
 LAST_DELIVERY_S = 3.0
-LAST_ANSWER_S = 1.0
 LAST_WRITES_S = 4.0
 RESTART_AFTER_S = 1.0
 ESSENTIAL = {"slots", "finisher", "claimer", "heartbeat", "fence", "signals", "deliveries"}
@@ -69,10 +68,10 @@ def main() -> None:
         pass  # a signal may reach another thread: the handler runs when this one wakes, so it must
     until = time.monotonic() + settings.shutdown_grace_s
     parts.slots.withdraw_all()
-    claiming.join(settings.database_timeout_s + LAST_ANSWER_S)  # a claim on its way is answered, and handed back
+    claiming.join(settings.shutdown_grace_s)  # a claim on its way is answered, and handed back
     deliveries.join(LAST_DELIVERY_S)
     with suppress(LedgerAway):
-        parts.claimer.put_back(0.0)
+        parts.claimer.put_back_all()
     _wind_down(settings, parts, until)
     log.info("worker_stopped")
 

@@ -41,7 +41,7 @@ class Parts:
 
 
 def assemble(settings: Settings, *, worker_id: str) -> Parts:
-    """Make all parts. The finisher's Redis has the short time limits: outcomes must not wait for Redis."""
+    """Make all parts. Their Redis has the short time limits: neither claims nor outcomes must wait for Redis."""
     types = load_task_types(settings)
     prepare_children(settings.modules)
     engine = connect_postgres(settings, name="worker", pool=POSTGRES_CONNECTIONS)
@@ -51,24 +51,19 @@ def assemble(settings: Settings, *, worker_id: str) -> Parts:
     finisher.durations = lambda: dict(slots.pace.means_ms)
     lost_answers = LostAnswers(engine, settle_s=2 * settings.database_timeout_s, unused=finisher.unused)
     clock = PostgresClock(engine)
-    intake = Intake(slots.room, slots.pace, clock=clock.now)
-
-    def after_beat() -> None:
-        clock.keep_right()
-        lost_answers.settle()
-
+    intake = Intake(slots, clock=clock.now)
     heartbeat = Heartbeat(
         engine,
         settings,
         worker_id=worker_id,
         fence=lambda: slots.fence(OUT_OF_TOUCH),
         renew_permit=slots.permit.renew,
-        after_beat=after_beat,
+        after_beat=lost_answers.settle,
         is_watched=lambda: slots.are_watched(WATCHED_WITHIN_S),
     )
     claimer = Claimer(
         engine,
-        Schedule(connect_redis(settings, timeout_s=REDIS_TIMEOUT_S)),
+        Schedule(connect_redis(settings)),
         intake,
         slots,
         types,
@@ -76,5 +71,6 @@ def assemble(settings: Settings, *, worker_id: str) -> Parts:
         lost_answers=lost_answers,
         may_claim=heartbeat.may_claim,
         tally=tally,
+        before_step=clock.keep_right,
     )
     return Parts(slots, finisher, heartbeat, intake, claimer, lost_answers, tally)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ from app.errors import LedgerAway
 from app.ledger import claims
 from app.ledger.counters import Counter
 from app.schedule.schedule import Schedule, ScheduleAway
-from app.task import Due
+from app.task import Claim, Due
 from workers.slots.permit import now
 from workers.worker.intake import LONGEST_AHEAD_S
 
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 LOOK_EVERY_S = 0.25
-PATIENCE_S = 2.0  # an id waits here for a slot for so long; then it goes back on the schedule, for other workers
 UNKNOWN_TYPE_AGAIN_S = 1.0
 
 
@@ -40,6 +40,7 @@ class Claimer:
     def __init__(
         self, engine: Engine, schedule: Schedule, intake: Intake, slots: Slots, types: TaskTypes, *, worker_id: str,
         lost_answers: LostAnswers, may_claim: threading.Event, tally: Tally, clock: Callable[[], float] = now,
+        before_step: Callable[[], None] = lambda: None,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._schedule = schedule
@@ -50,6 +51,7 @@ class Claimer:
         self._may_claim = may_claim
         self._tally = tally
         self._clock = clock
+        self._before_step = before_step
         self._types = [each.name for each in types.delivered]
         self._external = {each.name for each in types if each.external}
 
@@ -59,16 +61,26 @@ class Claimer:
         Raises:
             LedgerAway: an unanswered claim is neither run nor repeated: what it won is handed back once that is known.
         """
-        self.put_back(PATIENCE_S if self._may_claim.is_set() else 0.0)
-        batch = self._intake.take(timeout_s) if self._may_claim.wait(timeout_s) else None
+        self._before_step()
+        if not self._may_claim.is_set():
+            self.put_back_all()
+            self._may_claim.wait(timeout_s)
+            return False
+        if old := self._intake.take_impatient():
+            self._put_back(*old)
+        batch = self._intake.take(timeout_s)
         if batch:
             self._claim_and_run(*batch)
         return batch is not None
 
-    def put_back(self, older_than_s: float) -> None:
-        """What came so long ago and has not begun goes back on the schedule, still scheduled."""
-        for task_type, ids in self._intake.take_older(older_than_s):
-            self._tell_schedule(task_type, ids, claims.waiting(self._engine, ids))
+    def put_back_all(self) -> None:
+        """What has not begun goes back on the schedule, still scheduled, unless Redis is away. Raises LedgerAway."""
+        while rest := self._intake.take_any():
+            if not self._put_back(*rest):
+                return
+
+    def _put_back(self, task_type: str, ids: Sequence[str]) -> bool:
+        return self._tell_schedule(task_type, ids, claims.waiting(self._engine, ids))
 
     def _claim_and_run(self, task_type: str, ids: Sequence[str]) -> None:
         """The claim's answers: mine is run; waiting is tried again at its instant; taken and gone are forgotten."""
@@ -82,13 +94,13 @@ class Claimer:
             self._tally.count(Counter.CLAIMS_UNANSWERED)
             self._lost_answers.add(ids, token)
             raise
-        self._slots.run(claimed.mine)
+        for of_one_type in _by_type(claimed.mine):
+            self._slots.run(of_one_type)
         self._tally.count(Counter.CLAIMS_LOST, len(ids) - len(claimed.mine) - len(claimed.waiting))
-        soon = [each for each in claimed.waiting if self._is_soon(each)]
-        self._intake.put(task_type, (), [(each.id, each.at.timestamp()) for each in soon])
-        kept = {each.id for each in soon}
-        over = [each for each in ids if each not in kept]
-        self._tell_schedule(task_type, over, [self._not_at_once(each) for each in claimed.waiting if each not in soon])
+        soon = {each.id: each.at.timestamp() for each in claimed.waiting if self._is_soon(each)}
+        self._intake.put_again(task_type, list(soon.items()))
+        later = [self._not_at_once(each) for each in claimed.waiting if each.id not in soon]
+        self._tell_schedule(task_type, [each for each in ids if each not in soon], later)
 
     def _is_soon(self, due: Due) -> bool:
         return due.type in self._types and due.at.timestamp() < self._intake.clock() + LONGEST_AHEAD_S
@@ -100,13 +112,23 @@ class Claimer:
         later = datetime.fromtimestamp(self._intake.clock() + UNKNOWN_TYPE_AGAIN_S, UTC)
         return Due(due.id, due.type, max(due.at, later))
 
-    def _tell_schedule(self, task_type: str, ids: Sequence[str], back: Sequence[Due]) -> None:
-        """The delivery is over. If Redis is away, its record expires, and the claim refuses what comes of it.
+    def _tell_schedule(self, task_type: str, ids: Sequence[str], back: Sequence[Due]) -> bool:
+        """The delivery is over; whether Redis heard. If not, its record expires, and claims refuse what comes of it.
 
         What outside workers run is never on the schedule.
         """
         try:
-            self._schedule.remove(task_type, ids)
+            self._schedule.settle(task_type, ids)
             self._schedule.add([each for each in back if each.type not in self._external])
         except ScheduleAway as away:
             log.warning("schedule_away", doing="settle", tasks=len(ids), trouble=type(away).__name__)
+            return False
+        return True
+
+
+def _by_type(won: Sequence[Claim]) -> list[list[Claim]]:
+    """Slots differ by type, and an envelope may say a wrong one."""
+    groups: defaultdict[str, list[Claim]] = defaultdict(list)
+    for each in won:
+        groups[each.type].append(each)
+    return list(groups.values())

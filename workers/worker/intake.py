@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+import time
 from dataclasses import dataclass
 from itertools import islice
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import threading
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Sequence
 
     from workers.slots.pace import Pace
     from workers.slots.room import Room
@@ -18,8 +18,21 @@ if TYPE_CHECKING:
 ENOUGH = 250  # due ids that wait here; with more, envelopes stay on RQ's queue, for other workers
 MOST_AT_ONCE = 1000
 LONGEST_AHEAD_S = 0.25
+NOT_YET_S = 0.01
+PATIENCE_S = 2.0  # an id waits here for a slot for so long; then it goes back on the schedule, for other workers
+SHORT_PATIENCE_S = 0.25  # where what is free is kept from it
 ONE_OF = 16  # so many slots is kept from slow types ...
 LATELY_S = 60.0  # ... while a fast one has come for so long
+
+
+class Places(Protocol):
+    """What the intake wants to know of the slots."""
+
+    room: Room
+    pace: Pace
+
+    def taken_by_slow(self) -> int:
+        """How many slots tasks of slow types have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,27 +49,28 @@ class Intake:
     It shares its condition with the room of the slots: whoever waits here wakes when a slot becomes free, too.
     """
 
-    def __init__(self, room: Room, pace: Pace, *, clock: Callable[[], float]) -> None:
-        self._room = room
-        self._pace = pace
+    def __init__(self, places: Places, *, clock: Callable[[], float]) -> None:
         self.clock = clock
-        self._changed: threading.Condition = room.changed
-        self._held: defaultdict[str, dict[str, Held]] = defaultdict(dict)
+        self._places = places
+        self._room, self._pace = places.room, places.pace
+        self._changed: threading.Condition = places.room.changed
+        self._held: dict[str, dict[str, Held]] = {}
         self._fast_came_at = float("-inf")
 
-    def put(self, task_type: str, ids: Iterable[str], ahead: Iterable[tuple[str, float]] = ()) -> None:
+    def put(self, task_type: str, ids: Sequence[str], ahead: Sequence[tuple[str, float]] = ()) -> None:
         """Hold ids that are due, and others with the instants at which they will be, but none of them for long.
 
         Whoever delivered them may have a clock that is wrong: the claim decides.
         """
         now = self.clock()
-        with self._changed:
-            held = self._held[task_type]
-            held |= {each: Held(now, now) for each in ids}
-            held |= {each: Held(min(at, now + LONGEST_AHEAD_S), now) for each, at in ahead}
-            if not self._pace.is_slow(task_type):
-                self._fast_came_at = now
-            self._changed.notify_all()
+        coming = {each: Held(now, now) for each in ids}
+        self._hold(task_type, coming | {each: Held(min(at, now + LONGEST_AHEAD_S), now) for each, at in ahead})
+
+    def put_again(self, task_type: str, ahead: Sequence[tuple[str, float]]) -> None:
+        """Hold what the claim said is not due yet: until then, or a moment if our clock thinks that it is."""
+        now = self.clock()
+        soonest, latest = now + NOT_YET_S, now + LONGEST_AHEAD_S
+        self._hold(task_type, {each: Held(min(max(at, soonest), latest), now) for each, at in ahead})
 
     def has_room(self, timeout_s: float) -> bool:
         """Whether more should come, as soon as it should or after `timeout_s`: a slot is free, and few ids wait.
@@ -68,34 +82,55 @@ class Intake:
 
     def take(self, timeout_s: float) -> tuple[str, list[str]] | None:
         """Ids of one type that are due and that free slots can begin soon; None when there are none in time."""
-        until = self.clock() + timeout_s
+        until = time.monotonic() + timeout_s
         with self._changed:
-            while not (taken := self._take_now()) and (left_s := until - self.clock()) > 0:
+            while not (taken := self._take_now()) and (left_s := until - time.monotonic()) > 0:
                 self._changed.wait(min(left_s, self._next_s()))
             return taken
 
-    def take_older(self, than_s: float) -> list[tuple[str, list[str]]]:
-        """All that came so long ago, by type."""
-        until = self.clock() - than_s
+    def take_impatient(self) -> tuple[str, list[str]] | None:
+        """Ids of one type that waited for too long, for other workers; None when there are none."""
+        now = self.clock()
         with self._changed:
-            types = list(self._held)
-            old = ((each, [it for it, when in self._held[each].items() if when.came_at <= until]) for each in types)
-            return [(task_type, self._remove(task_type, ids)) for task_type, ids in old if ids]
+            for task_type, held in self._held.items():
+                is_kept_out = self._room.free > 0 and self._pace.is_slow(task_type)
+                until = now - (SHORT_PATIENCE_S if is_kept_out else PATIENCE_S)
+                if old := [each for each, when in held.items() if when.came_at <= until and when.at <= now]:
+                    return task_type, self._remove(task_type, old)
+        return None
+
+    def take_any(self) -> tuple[str, list[str]] | None:
+        """All ids of one type; None when nothing is left."""
+        with self._changed:
+            for task_type, held in self._held.items():
+                return task_type, self._remove(task_type, list(held))
+        return None
+
+    def _hold(self, task_type: str, coming: dict[str, Held]) -> None:
+        if not coming:
+            return
+        with self._changed:
+            self._held[task_type] = self._held.get(task_type, {}) | coming
+            if not self._pace.is_slow(task_type):
+                self._fast_came_at = self.clock()
+            self._changed.notify_all()
 
     def _take_now(self) -> tuple[str, list[str]] | None:
         now = self.clock()
         for task_type, held in self._held.items():
             fitting = min(MOST_AT_ONCE, self._pace.capacity(task_type, self._free_for(task_type, now)))
-            due = list(islice((each for each, when in held.items() if when.at <= now), fitting))
+            due = list(islice((each for each, when in held.items() if when.at <= now), max(0, fitting)))
             if due:
                 return task_type, self._remove(task_type, due)
         return None
 
     def _free_for(self, task_type: str, now: float) -> int:
-        """How many slots it may take now: slow types leave some to the fast ones, which soon give them back."""
-        fast_ones_come = now - self._fast_came_at < LATELY_S
-        kept = ceil(self._room.count / ONE_OF) if fast_ones_come and self._pace.is_slow(task_type) else 0
-        return self._room.free - kept if self._room.count > 2 * kept else self._room.free
+        """How many slots it may take now. While fast types come, slow ones together do not take the last slots."""
+        free, count = self._room.free, self._room.count
+        kept = ceil(count / ONE_OF)
+        if count <= 2 * kept or now - self._fast_came_at >= LATELY_S or not self._pace.is_slow(task_type):
+            return free
+        return min(free, count - kept - self._places.taken_by_slow())
 
     def _remove(self, task_type: str, ids: list[str]) -> list[str]:
         """Their type goes to the end of the line."""

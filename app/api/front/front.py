@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from app.api.front.bodies import Bodies
 from app.api.front.creation import Creation
 from app.api.front.environ import environ_of
-from app.api.front.files import FileOnDisk
+from app.api.front.files import FileOnDisk, wrap_file
 from app.api.services import KEY
 from app.api.start import serve
-from app.errors import BodyCutOff, Refusal
+from app.errors import BodyCutOff
 
 if TYPE_CHECKING:
     import threading
@@ -50,41 +50,37 @@ class Front:
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
-        body: bytes | Exception | None = None
         if self._creation and (size := self._creation.size(scope)):
-            body = await self._read(protocol, size)
-            if isinstance(body, bytes):
-                answer = await self._creation.answer(scope, body) if len(body) >= size else BodyCutOff()
-                if isinstance(answer, tuple):
-                    protocol.response_bytes(*answer)
-                    return
-                body = answer or body
-        await self._answer_by_thread(scope, protocol, body)
-
-    async def _answer_by_thread(self, scope: Any, protocol: Any, body: bytes | Exception | None) -> None:
-        """Through Flask. `body` is there if it was read before; an exception is raised when it is read."""
+            async with self._bodies.read(protocol, size) as body:
+                await self._create(self._creation, scope, protocol, _whole(body, size))
+            return
         environ = environ_of(scope)
-        if body is None:
-            wanted = self._bodies.size(environ)
-            body = await self._read(protocol, wanted) if wanted else b""
-            is_whole = (
-                "CONTENT_LENGTH" not in environ or not wanted or isinstance(body, Exception) or len(body) >= wanted
-            )
-            body = body if is_whole else BodyCutOff()
+        size = self._bodies.size(environ)
+        if not size:
+            await self._answer_by_thread(environ, protocol, b"")
+            return
+        told = size if "CONTENT_LENGTH" in environ else 0
+        async with self._bodies.read(protocol, size) as body:
+            await self._answer_by_thread(environ, protocol, _whole(body, told))
+
+    async def _create(self, creation: Creation, scope: Any, protocol: Any, body: bytes | Exception) -> None:
+        answer = await creation.answer(scope, body) if isinstance(body, bytes) else body
+        if isinstance(answer, tuple):
+            protocol.response_bytes(*answer)
+        else:
+            await self._answer_by_thread(environ_of(scope), protocol, answer or body)
+
+    async def _answer_by_thread(self, environ: WSGIEnvironment, protocol: Any, body: bytes | Exception) -> None:
+        """Through Flask; an exception is raised when the body is read."""
         environ["wsgi.input"] = io.BytesIO(body) if isinstance(body, bytes) else Refusing(body)
-        environ["wsgi.file_wrapper"] = FileOnDisk
+        if "HTTP_RANGE" not in environ:  # of a part Werkzeug reads the bytes
+            environ["wsgi.file_wrapper"] = wrap_file
         answer = asyncio.get_running_loop().run_in_executor(self._threads, self._answer, environ)
         status, headers, told = await answer
         if isinstance(told, FileOnDisk):
             protocol.response_file(status, headers, told.path)
         else:
             protocol.response_bytes(status, headers, told)
-
-    async def _read(self, protocol: Any, size: int) -> bytes | Exception:
-        try:
-            return await self._bodies.read(protocol, size)
-        except Refusal as refused:
-            return refused
 
     def _answer(self, environ: WSGIEnvironment) -> Answer:
         head: list[Any] = []
@@ -111,6 +107,11 @@ class Refusing:
     def read(self, _size: int = -1) -> NoReturn:
         """Raise it."""
         raise self._trouble
+
+
+def _whole(body: bytes | Exception, size: int) -> bytes | Exception:
+    """What arrived, unless it is less than was told."""
+    return BodyCutOff() if isinstance(body, bytes) and len(body) < size else body
 
 
 def open_front() -> Front:

@@ -22,7 +22,7 @@ from app.api.reading.requests import BATCH, query, read_body, read_id, read_wait
 from app.api.services import services
 from app.api.waiting import look_until
 from app.api_key import Scope
-from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooManyPending
+from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooBusy, TooManyPending
 from app.ledger import tasks as ledger
 from app.ledger.listing import list_tasks
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 tasks = Resource("Tasks", __name__, "Create tasks, look at them, delete them before they run.")
 
 READING = threading.BoundedSemaphore(2)  # a large batch takes ten times its size while it is read
+LONGEST_TURN_S = 1.0
 WAIT_S = parameter({"type": "number", "minimum": 0, "maximum": 30, "default": 0}, "Wait so long for a final state.")
 PREFER = parameter({"type": "string"}, "`return=minimal`: 204, no body. What is not understood is ignored (RFC 7240).")
 
@@ -66,13 +67,17 @@ def create() -> Response:
         scope=Scope.WRITE,
         body=shapes.NewTasks,
         answers={201: (shapes.CreatedTasks,)},
-        refusals=(TooManyPending,),
+        refusals=(TooManyPending, TooBusy),
     ),
 )
 def create_batch() -> Response:
     """All of them or none, 1 to 10,000, at most 8 MiB. Their ids are in the order of the request."""
-    with READING:
+    if not READING.acquire(timeout=LONGEST_TURN_S):
+        raise TooBusy
+    try:
         new = read_new_tasks(services().types)
+    finally:
+        READING.release()
     access().pending.allow(len(new))
     services().operations.create_together(new)
     return json_answer({"ids": [each.id for each in new], "count": len(new)}, 201)
