@@ -98,9 +98,11 @@ class Tree:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Iterator[Tree]:
-    """A small tree; whatever still runs in it is killed at the end."""
+    """A small tree; whatever still runs in it is killed at the end. It hears SIGHUP though these tests run by nohup."""
     made = Tree(tmp_path)
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield made
+    signal.signal(signal.SIGHUP, before)
     for run in made.runs:
         if run.poll() is None:
             for pid in descendants(run.pid):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from typing import TYPE_CHECKING
 
 from tests.faults.scene import Hit, NobodyThere, Scene, family, send
@@ -11,6 +12,10 @@ from tests.faults.scene import Hit, NobodyThere, Scene, family, send
 if TYPE_CHECKING:
     from tests.faults.kinds.fault import Strike
     from tests.faults.revival import Platform
+
+
+START_S = 5.0
+LOOK_EVERY_S = 0.05
 
 
 def kill(kind: str) -> Strike:
@@ -63,10 +68,13 @@ def deploy(scene: Scene, platform: Platform) -> Hit:
 
 
 def skewed_promoter(kind: str) -> Strike:
-    """One more promoter, with a wrong clock, for a while."""
+    """One more promoter, with a wrong clock, for a while, which begins when it has started."""
 
     def strike(scene: Scene, platform: Platform) -> Hit:
         skewed = scene.service.launch(kind)
+        until = time.monotonic() + START_S
+        while time.monotonic() < until and not scene.service.has_started(skewed):
+            time.sleep(LOOK_EVERY_S)
         return Hit((skewed.pid,), lambda: platform.stop(skewed))
 
     return strike
