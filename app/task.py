@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003  # msgspec reads the annotations of Claim when it decodes one
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
+from uuid import UUID  # noqa: TC003  # as above
 
-if TYPE_CHECKING:
-    from uuid import UUID
+import msgspec
 
 
 class TaskState(StrEnum):
@@ -53,18 +53,18 @@ class Task:
         return self.state in FINAL_STATES
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NewTask:
+class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     """What a request asks for, validated; not yet in the ledger.
 
-    Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set. `created_by` is the API key.
+    Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set. `payload` is JSON as text,
+    `created_by` the API key.
     """
 
     id: UUID
     type: str
     execute_at: datetime | None
     delay_s: float | None
-    payload: bytes
+    payload: msgspec.Raw
     timeout_s: float
     max_attempts: int
     created_by: UUID | None = None

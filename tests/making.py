@@ -33,7 +33,7 @@ def new_task(task_type: str = "noop", *, at: datetime = LONG_AGO, max_attempts: 
         type=task_type,
         execute_at=at,
         delay_s=None,
-        payload=msgspec.json.encode(payload),
+        payload=msgspec.Raw(msgspec.json.encode(payload)),
         timeout_s=5.0,
         max_attempts=max_attempts,
     )

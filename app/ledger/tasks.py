@@ -22,41 +22,14 @@ READS_BEFORE_GIVING_UP = 3
 
 def insert(engine: Engine, new: Sequence[NewTask]) -> dict[UUID, tuple[datetime, datetime]]:
     """Keep new tasks, all or none; `(execute_at, created_at)` of each that was not kept before."""
-    rows = fetch(
-        engine,
-        "insert",
-        {
-            "ids": [str(each.id) for each in new],
-            "types": [each.type for each in new],
-            "execute_ats": [each.execute_at for each in new],
-            "delays_s": [each.delay_s for each in new],
-            "payloads": [each.payload.decode() for each in new],
-            "timeouts_s": [each.timeout_s for each in new],
-            "max_attempts": [each.max_attempts for each in new],
-            "created_by": [each.created_by for each in new],
-        },
-    )
+    rows = fetch(engine, "insert", {"tasks": msgspec.json.encode(new).decode()})
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
 def insert_together(engine: Engine, new: Sequence[NewTask]) -> dict[UUID, datetime]:
     """Keep new tasks, all or none; when those are due whose time is counted from Postgres' clock."""
     delayed = [str(each.id) for each in new if each.execute_at is None]
-    parameters = {"tasks": msgspec.json.encode([_row(each) for each in new]).decode(), "delayed": delayed}
-    return dict(fetch(engine, "insert_together", parameters))
-
-
-def _row(new: NewTask) -> dict[str, object]:
-    return {
-        "id": new.id,
-        "type": new.type,
-        "execute_at": new.execute_at,
-        "delay_s": new.delay_s,
-        "payload": msgspec.Raw(new.payload),
-        "timeout_s": new.timeout_s,
-        "max_attempts": new.max_attempts,
-        "created_by": new.created_by,
-    }
+    return dict(fetch(engine, "insert_together", {"tasks": msgspec.json.encode(new).decode(), "delayed": delayed}))
 
 
 def kept(engine: Engine, ids: Sequence[UUID]) -> dict[UUID, tuple[datetime, datetime]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+import msgspec
 import pytest
 from sqlalchemy.exc import OperationalError
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
     from werkzeug.test import TestResponse
+
+    from app.task import NewTask
 
 FOO = {"type": "foo", "execute_at": FUTURE}
 
@@ -111,12 +114,12 @@ def test_json_is_read_as_strictly_as_elsewhere(client: FlaskClient, engine: Engi
 def test_what_postgres_refuses_keeps_all_of_them_out(
     client: FlaskClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sound = ledger._row
+    sound = ledger.insert_together
 
-    def one_is_unsound(new: Any) -> dict[str, object]:
-        return sound(new) | ({"timeout_s": -1} if new.type == "buzz" else {})
+    def one_is_unsound(engine: Engine, new: list[NewTask]) -> Any:
+        return sound(engine, [msgspec.structs.replace(each, timeout_s=-each.timeout_s) for each in new[:1]] + new[1:])
 
-    monkeypatch.setattr(ledger, "_row", one_is_unsound)
+    monkeypatch.setattr(ledger, "insert_together", one_is_unsound)
     problem(post(client, FOO, {**FOO, "type": "buzz"}), 422, "invalid-input")
     assert count(engine) == 0
 

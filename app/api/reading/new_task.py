@@ -46,7 +46,7 @@ def read_new_task(
     execute_at = None if asked.execute_at is UNSET else errors.read("execute_at", read_instant, asked.execute_at)
     if (asked.execute_at is UNSET) == (asked.delay_s is UNSET) and errors.fields.keys().isdisjoint(TIMES):
         errors.add("execute_at", "Exactly one of execute_at and delay_s must be given.")
-    payload = _payload(asked.payload, kind, errors) if _is_given(asked.payload) else b""
+    payload = _payload(asked.payload, kind, errors) if _is_given(asked.payload) else msgspec.Raw()
     if errors.fields or kind is None:
         return None
     return NewTask(
@@ -73,13 +73,13 @@ def _kind(name: str, types: TaskTypes, errors: FieldErrors) -> TaskType | None:
     return types[known] if known else None
 
 
-def _payload(payload: dict[str, Any], kind: TaskType | None, errors: FieldErrors) -> bytes:
+def _payload(payload: dict[str, Any], kind: TaskType | None, errors: FieldErrors) -> msgspec.Raw:
     text = orjson.dumps(payload)
     if len(text) > MOST_PAYLOAD_BYTES:
         errors.add("payload", f"At most {MOST_PAYLOAD_BYTES} bytes of JSON.")
     elif kind:
         _check_payload(payload, kind, errors)
-    return text
+    return msgspec.Raw(text)
 
 
 def _check_payload(payload: dict[str, Any], kind: TaskType, errors: FieldErrors) -> None:

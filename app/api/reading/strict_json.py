@@ -39,9 +39,16 @@ def read_object(raw: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise InvalidInput(fields={"body": "Must be a JSON object."})
     # Neither broken texts nor depth can be there unless the bytes say so: most bodies are spared the walk.
-    if b"\\u" in raw or raw.count(b"{") + raw.count(b"[") > DEEPEST:
+    if b"\\u" in raw or (raw.count(b"{") + raw.count(b"[") > DEEPEST and _is_deep(value)):
         _refuse_misfits(value)
     return value
+
+
+def _is_deep(value: Any, left: int = DEEPEST) -> bool:
+    inner = value.values() if value.__class__ is dict else value
+    return left == 0 or any(
+        _is_deep(each, left - 1) for each in inner if each.__class__ is dict or each.__class__ is list
+    )
 
 
 class _MisfitFound(Exception):

