@@ -313,6 +313,24 @@ def test_children_end_themselves_when_the_lease_of_a_frozen_worker_is_over(
     assert error(heard.wait_for(1)[task.id]) == "crashed"
 
 
+def test_a_child_that_was_frozen_until_the_lease_was_over_ends_before_it_goes_on(
+    slots: Slots, heard: Heard, tmp_path: Path
+) -> None:
+    file = tmp_path / "witness"
+    task = claim("witness", file=str(file), seconds=1, timeout_s=60)
+    slots.run([task])
+    wait_until(file.exists, PATIENCE_S, "it runs")
+    (child,) = [each.process.pid for each in slots._busy if isinstance(each, ProcessSlot)]
+    assert child
+    os.kill(child, signal.SIGSTOP)
+    slots.permit.renew(permit_clock())
+    sleep_past = time.monotonic() + 1.5
+    wait_until(lambda: time.monotonic() > sleep_past, PATIENCE_S, "its sleep would be over")
+    os.kill(child, signal.SIGCONT)
+    assert error(heard.wait_for(1)[task.id]) == "crashed"
+    assert "ended" not in file.read_text()
+
+
 @pytest.mark.parametrize(("task_type", "payload"), [("noop", {}), ("thread-nap", {"seconds": 0.01})])
 def test_what_was_claimed_before_the_worker_fell_silent_does_not_begin(
     slots: Slots, heard: Heard, task_type: str, payload: dict[str, Any]

@@ -30,6 +30,11 @@ CLAIM = Claim("an-id", "noop", b"{}", 1, 3, 5.0, datetime(2026, 1, 1, tzinfo=UTC
 NOOP = load_task_types(read_settings(NOWHERE))["noop"]
 
 
+def always() -> bool:
+    """The worker has not been silent."""
+    return True
+
+
 @pytest.fixture(scope="module")
 def known() -> TaskTypes:
     return load_task_types(read_settings(NOWHERE))
@@ -37,11 +42,19 @@ def known() -> TaskTypes:
 
 def attempt(known: TaskTypes, task_type: str, payload: bytes = b"{}", number: int = 1) -> Ending:
     now = datetime(2026, 1, 1, tzinfo=UTC)
-    return run(Claim("an-id", task_type, payload, number, 3, 5.0, now, "a-token", 0.0), known)
+    return run(Claim("an-id", task_type, payload, number, 3, 5.0, now, "a-token", 0.0), known, may_begin=always)
 
 
 def test_what_the_handler_returns_is_the_result(known: TaskTypes) -> None:
     assert attempt(known, "noop", b'{"a": [1, "\xc3\xa9"]}').result == '{"a":[1,"é"]}'
+
+
+def test_what_was_frozen_for_too_long_before_its_first_line_does_not_begin() -> None:
+    begun: list[object] = []
+    kind = replace(NOOP, handler=lambda *_: begun.append(1))
+    ending = run(CLAIM, TaskTypes([kind]), may_begin=lambda: False)
+    assert (ending.error or ("", ""))[0] == "worker_lost"
+    assert begun == []
 
 
 def test_the_handler_is_told_who_it_is(known: TaskTypes) -> None:
@@ -91,14 +104,14 @@ def nested(depth: int) -> msgspec.Raw:
 @pytest.mark.parametrize("returned", [10**400, 2**70, -(2**63) - 1, {"a": [2**64]}, nested(1100), nested(5000)])
 def test_what_no_reader_would_read_as_it_was_is_no_result(returned: object) -> None:
     """It would spoil every list that its task is in."""
-    ending = run(CLAIM, TaskTypes([replace(NOOP, handler=lambda *_: returned)]))
+    ending = run(CLAIM, TaskTypes([replace(NOOP, handler=lambda *_: returned)]), may_begin=always)
     assert ending.error is not None
     assert ending.error[0] == "handler_error"
 
 
 @pytest.mark.parametrize("returned", [2**63, -(2**63), 2**64 - 1, "9" * 30, 1e300, nested(100)])
 def test_what_every_reader_reads_as_it_was_is_a_result(returned: object) -> None:
-    assert run(CLAIM, TaskTypes([replace(NOOP, handler=lambda *_: returned)])).result
+    assert run(CLAIM, TaskTypes([replace(NOOP, handler=lambda *_: returned)]), may_begin=always).result
 
 
 def test_an_exception_that_cannot_be_printed_has_a_name_all_the_same() -> None:
@@ -113,4 +126,4 @@ def test_a_handler_that_closed_stdout_has_its_result(monkeypatch: pytest.MonkeyP
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr("sys.stdout", closed)
-    assert run(CLAIM, TaskTypes([NOOP])).result
+    assert run(CLAIM, TaskTypes([NOOP]), may_begin=always).result

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 from app.config import read_settings
@@ -32,6 +33,7 @@ def child_process(tasks: Connection, tokens: Connection, events: Connection, per
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # the worker decides when we stop
     permit.end_with_it()
+    signal.signal(signal.SIGCONT, lambda *_: permit.end_if_over())
     settings = read_settings()
     configure_logs(settings, process="slot")
     serve(tasks, tokens, events, permit, load_task_types(settings))
@@ -60,7 +62,7 @@ def _run_chunk(chunk: list[Claim], tokens: int, events: int, permit: Permit, typ
             break
         _write(events, note + frame(Began(index)))
         began = time.perf_counter()
-        ending = execution.run(claim, types)
+        ending = execution.run(claim, types, may_begin=partial(permit.covers, claim))
         took_ms = (time.perf_counter() - began) * 1000
         if os.getpid() != pid:  # the handler forked, and this is the copy: it must not speak for us
             os._exit(0)

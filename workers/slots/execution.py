@@ -16,6 +16,8 @@ import structlog
 from app.task_types import TaskContext
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from app.task import Claim
     from app.task_types import TaskTypes
 
@@ -35,15 +37,22 @@ class Ending:
     error: tuple[str, str] | None = None
 
 
-def run(claim: Claim, types: TaskTypes) -> Ending:
-    """Call the handler; nothing it raises, SystemExit included, comes out of here."""
+TOO_LATE = Ending(error=("worker_lost", "The worker was silent for too long; the code has not begun."))
+
+
+def run(claim: Claim, types: TaskTypes, *, may_begin: Callable[[], bool]) -> Ending:
+    """Call the handler; nothing it raises, SystemExit included, comes out of here.
+
+    `may_begin` is asked last of all: this process may have been frozen since it was asked before.
+    """
     context = TaskContext(claim.id, claim.type, claim.attempt, claim.max_attempts, claim.timeout_s, claim.execute_at)
     try:
         task_type = types[claim.type]
         handler = task_type.handler
         if handler is None:
             return Ending(error=("handler_error", f"Type {claim.type} has no handler here."))
-        return _ending(handler(context, task_type.read_payload(msgspec.json.decode(claim.payload))))
+        payload = task_type.read_payload(msgspec.json.decode(claim.payload))
+        return _ending(handler(context, payload)) if may_begin() else TOO_LATE
     except BaseException as trouble:
         log.warning("task_failed", task_id=claim.id, type=claim.type, attempt=claim.attempt, exc_info=True)
         return Ending(error=("handler_error", message(trouble)))

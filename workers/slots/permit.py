@@ -45,10 +45,15 @@ class Permit:
         """
         threading.Thread(target=self._watch, name="permit", daemon=True).start()
 
+    def end_if_over(self) -> None:
+        """The same at once: what a process does first that was frozen and goes on."""
+        if now() >= self._until.value:
+            os.killpg(os.getpid(), signal.SIGKILL)
+
     def _watch(self) -> None:
-        while now() < self._until.value:
+        while True:
+            self.end_if_over()
             time.sleep(LOOK_EVERY_S)
-        os.killpg(os.getpid(), signal.SIGKILL)
 
 
 def now() -> float:
