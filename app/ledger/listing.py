@@ -13,14 +13,14 @@ from sqlalchemy import column, literal, literal_column, select, table, tuple_, u
 
 from app.errors import InvalidInput
 from app.ledger.silence import connected
-from app.ledger.statements import fetch, refusing
+from app.ledger.statements import refusing, statement
 from app.ledger.tasks import as_task
 from app.task import TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from sqlalchemy import ColumnElement, Engine, Select
+    from sqlalchemy import ColumnElement, Connection, Engine, Select
 
     from app.task import Task
 
@@ -33,6 +33,7 @@ COLUMNS = (
 TASKS: Any = table("tasks", *(column(name) for name in COLUMNS))
 NOT_DELETED = tuple(state for state in TaskState if state != TaskState.DELETED)
 MOST_GROUPS = 200
+ONE_VIEW = {"isolation_level": "REPEATABLE READ"}  # a task that changes its state meanwhile is in one of the two
 CURSOR_BYTES = 32
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -73,14 +74,14 @@ def list_tasks(engine: Engine, wanted: Filter, *, limit: int, cursor: str | None
         LedgerAway: Postgres did not answer in time.
     """
     after = _read_cursor(cursor, wanted) if cursor else None
-    statement = _statement(wanted, _groups(engine, wanted), limit=limit + 1, after=after)
-    with refusing(), connected(engine) as connection:
-        rows = connection.execute(statement).fetchall()
+    with refusing(), connected(engine) as connection, connection.execution_options(**ONE_VIEW).begin():
+        groups = _groups(connection, wanted)
+        rows = connection.execute(_statement(wanted, groups, limit=limit + 1, after=after)).fetchall()
     tasks = [as_task(row) for row in rows[:limit]]
     return Page(tasks, _cursor(tasks[-1], wanted) if len(rows) > limit else None)
 
 
-def _groups(engine: Engine, wanted: Filter) -> list[Group]:
+def _groups(connection: Connection, wanted: Filter) -> list[Group]:
     """The states and types to look at one by one; none where one walk in the order of time finds enough at once."""
     if wanted.id_from or not (wanted.states or wanted.types):
         return []
@@ -89,9 +90,12 @@ def _groups(engine: Engine, wanted: Filter) -> list[Group]:
         if state == TaskState.RUNNING:
             groups.append((state, wanted.types))  # few: an index has them all
         else:
-            types = wanted.types or [row[0] for row in fetch(engine, "types_in_state", {"state": state.value})]
-            groups += [(state, (each,)) for each in types]
+            groups += [(state, (each,)) for each in wanted.types or _types_in(connection, state)]
     return groups if len(groups) <= MOST_GROUPS else []
+
+
+def _types_in(connection: Connection, state: TaskState) -> list[str]:
+    return [row[0] for row in connection.exec_driver_sql(statement("types_in_state"), {"state": state.value})]
 
 
 def _statement(wanted: Filter, groups: list[Group], *, limit: int, after: tuple[datetime, UUID] | None) -> Select[Any]:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.asking import body, create, fields, lease, run
+from app.ledger import listing
+from tests.integration.asking import PAST, body, create, fields, lease, run
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
+
+    from app.task import TaskState
 
 
 def ids(client: FlaskClient, query: str = "") -> list[str]:
@@ -164,3 +167,21 @@ def test_a_cursor_belongs_to_its_filters(client: FlaskClient) -> None:
     cursor = body(client.get("/tasks?limit=1"))["next_cursor"]
     assert list(fields(client.get(f"/tasks?limit=1&state=scheduled&cursor={cursor}"))) == ["cursor"]
     assert list(fields(client.get(f"/tasks?limit=1&cursor={cursor[:-4]}"))) == ["cursor"]
+
+
+def test_a_task_that_changes_its_state_while_it_is_listed_is_listed(
+    client: FlaskClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Which types are in a state is asked first: a task may come into it before the tasks are asked for."""
+    task = create(client, type="foo", execute_at=PAST, max_attempts=2)
+    claimed = "state = 'running', attempt = 1, started_at = now(), worker_id = 'w', claim_token = gen_random_uuid()"
+    run(engine, f"UPDATE tasks SET {claimed} WHERE id = :id", id=task["id"])
+    ask = listing._types_in
+
+    def and_it_is_rescued(connection: Connection, state: TaskState) -> list[str]:
+        found = ask(connection, state)
+        run(engine, "UPDATE tasks SET state = 'scheduled', claim_token = NULL WHERE id = :id", id=task["id"])
+        return found
+
+    monkeypatch.setattr(listing, "_types_in", and_it_is_rescued)
+    assert [each["id"] for each in body(client.get("/tasks?state=scheduled,running"))["tasks"]] == [task["id"]]
