@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks.rows import create, drain, lag, slow
+from benchmarks.rows import create, drain, growth, kill, lag, lists, rest, size, slow
 from benchmarks.tasks import warm_up
 
 if TYPE_CHECKING:
@@ -40,6 +40,14 @@ class Part:
     environment: Mapping[str, str] = field(default_factory=dict)
     web: int = 1
     repeats: bool = True
+
+
+def grown(service: Service) -> dict[str, float]:
+    """The same measures in a table that has grown."""
+    told = create.one_at_a_time(service) | create.together(service)
+    told |= drain.drain(service, "bench", count=50_000)
+    told |= lag.steady(service, seconds=10)
+    return told | {f"lists {key}": value for key, value in lists.listing(service).items()}
 
 
 DRAIN = (
@@ -88,5 +96,53 @@ PLAN = (
         prepare=partial(warm_up, task_type="nap", count=200),
         environment={"SLOTS": "32"},
         rows=(Wanted("x ideal", "until the last end", "x ideal", "1.3 or less"),),
+    ),
+    Part(
+        name="kill -9 of all workers in mid-drain",
+        measure=kill.killed,
+        prepare=partial(warm_up, task_type="nap", count=50),
+        repeats=False,
+        rows=(
+            Wanted("open", "open after 20 s", "tasks", "0"),
+            Wanted("doubled", "doubled", "tasks", "0"),
+            Wanted("missing", "missing", "tasks", "0"),
+            Wanted("worker_lost", "cut in the middle: worker_lost", "tasks"),
+        ),
+    ),
+    Part(
+        name="a waiting task",
+        measure=size.waiting,
+        repeats=False,
+        rows=(
+            Wanted("redis beyond", "Redis, beyond the window", "bytes", "0"),
+            Wanted("redis within", "Redis, within it", "bytes", "130 or less"),
+            Wanted("postgres", "Postgres with indexes", "bytes", "260 or less"),
+        ),
+    ),
+    Part(
+        name="nothing due, 1 million scheduled",
+        measure=rest.idle,
+        prepare=partial(growth.fill, final=0),
+        repeats=False,
+        rows=(
+            Wanted("cpu %", "CPU of all processes", "% of a core", "under 3"),
+            Wanted("memory MB", "resident, shared pages divided", "MB", "under 450"),
+        ),
+    ),
+    Part(
+        name="10 million final, 1 million scheduled",
+        measure=grown,
+        prepare=growth.prepare,
+        web=2,
+        repeats=False,
+        rows=(
+            Wanted("create /s", "created one by one", "tasks/s", "0.8 x or more"),
+            Wanted("batch tasks/s", "created together", "tasks/s", "0.8 x or more"),
+            Wanted("drain /s", "drain of 50,000", "tasks/s", "0.8 x or more"),
+            Wanted("p50 ms", "lag p50 at 100/s", "ms"),
+            Wanted("p99 ms", "lag p99 at 100/s", "ms"),
+            Wanted("lists p95 ms", "lists, any filter, p95", "ms", "under 50"),
+            Wanted("lists worst ms", "lists, any filter, worst", "ms"),
+        ),
     ),
 )

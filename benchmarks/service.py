@@ -88,11 +88,11 @@ class Service:
 
     def pids(self) -> set[int]:
         """All processes of the service and of its servers."""
-        listed = subprocess.run(["ps", "-ax", "-o", "pid=,ppid=,args="], capture_output=True, text=True, check=True)
+        listed = subprocess.run(["ps", "-ax", "-o", "pid=,ppid=,comm="], capture_output=True, text=True, check=True)
         rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
-        found = {each.pid for group in self.processes.values() for each in group}
-        found |= {int(row[0]) for row in rows if str(self._folder) in row[2] and int(row[0]) != os.getpid()}
-        while more := {int(row[0]) for row in rows if int(row[1]) in found} - found:
+        parents = {int(pid): int(parent) for pid, parent, name in rows if name != "ps"}
+        found: set[int] = set()
+        while more := {pid for pid, parent in parents.items() if parent in found | {os.getpid()}} - found:
             found |= more
         return found
 

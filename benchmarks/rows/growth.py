@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from benchmarks.tasks import warm_up
+
 if TYPE_CHECKING:
     from benchmarks.service import Service
 
@@ -53,3 +55,9 @@ def fill(service: Service, *, final: int = FINAL, scheduled: int = SCHEDULED) ->
             connection.execute(str(definition).encode())
         connection.execute("ALTER TABLE tasks ENABLE TRIGGER USER")
         connection.execute("VACUUM ANALYZE tasks")
+
+
+def prepare(service: Service) -> None:
+    """A grown table, and children that have started."""
+    fill(service)
+    warm_up(service, "bench")
