@@ -37,14 +37,14 @@ class Extent:
     create_s: float = 1.0
     drain: int | None = None
     """Tasks of a drain; otherwise what the peer's description says."""
-    drains_s: float = 15.0
-    """A drain is repeated while all of them took no longer."""
+    repeated_s: float = 6.0
+    """A drain that took no longer, creation included, is done three times."""
     killed: int = 2_000
     killed_task_s: float = 0.005
     killed_after_s: float = 20.0
 
 
-SMALL = Extent(lag_s=3, waiting=2_000, create_s=0.2, drain=500, drains_s=0.0)
+SMALL = Extent(lag_s=3, waiting=2_000, create_s=0.2, drain=500, repeated_s=0.0)
 
 
 def set_up(bench: Bench) -> None:
@@ -64,7 +64,7 @@ def create_and_keep(bench: Bench, result: PeerResult, extent: Extent) -> None:
         first = creator.each(0, [far_ms] * FIRST)  # connects, and loads what is loaded late
         rounds = [creator.during(0, far_ms, extent.create_s) for _ in range(RUNS)]
         result.creates_per_s = [each.per_s for each in rounds]
-        bulks = [creator.bulk(0, far_ms, extent.waiting // 10) for _ in range(RUNS)] if creator.has_bulk else []
+        bulks = [creator.bulk(0, far_ms, extent.waiting // 4) for _ in range(RUNS)] if creator.has_bulk else []
         result.bulk_creates_per_s = [each.per_s for each in bulks]
         tasks = sum(each.tasks for each in (first, *rounds, *bulks))
         if tasks < extent.waiting:
@@ -81,11 +81,10 @@ def drain_and_lag(bench: Bench, result: PeerResult, extent: Extent) -> None:
     """Both with the same workers."""
     with bench.working() as (workers, creator):
         result.lag = _lag(bench, workers, creator, tasks=LAGS_PER_S * extent.lag_s)
-        began = time.monotonic()
-        for _ in range(RUNS):
-            result.drains.append(_drain(bench, workers, creator, tasks=extent.drain or bench.peer.drain))
-            if time.monotonic() > began + extent.drains_s * len(result.drains) / RUNS:
-                return
+        tasks, began = extent.drain or bench.peer.drain, time.monotonic()
+        result.drains.append(_drain(bench, workers, creator, tasks=tasks))
+        if time.monotonic() < began + extent.repeated_s:
+            result.drains += [_drain(bench, workers, creator, tasks=tasks) for _ in range(RUNS - 1)]
 
 
 def kill(bench: Bench, result: PeerResult, extent: Extent) -> None:
