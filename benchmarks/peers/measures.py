@@ -37,7 +37,7 @@ class Extent:
     create_s: float = 1.0
     drain: int | None = None
     """Tasks of a drain; otherwise what the peer's description says."""
-    repeated_s: float = 6.0
+    repeated_s: float = 10.0
     """A drain that took no longer, creation included, is done three times."""
     killed: int = 2_000
     killed_task_s: float = 0.005

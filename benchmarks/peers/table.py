@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.peers.result import PeerResult
+    from benchmarks.peers.result import Kill, Lag, PeerResult
 
 HEADINGS = (
-    "peer", "drain/s", "runs", "first ms", "early", "2x", "lost",
+    "peer", "drain/s", "range", "first ms", "early", "2x", "lost",
     "lag p50", "p95", "p99", "max ms", "early", "create/s", "bulk/s", "bytes", "open", "2x",
 )  # fmt: skip
 
@@ -30,25 +30,34 @@ def _placed(cell: str, width: int, column: int) -> str:
 
 
 def _row(result: PeerResult) -> tuple[str, ...]:
-    drain, lag, kill = result.drain, result.lag, result.kill
     return (
         result.peer,
-        *(
-            (
-                _n(drain.per_s),
-                str(len(result.drains)),
-                _n(drain.first_ms),
-                *map(str, (drain.early, drain.doubled, drain.missing)),
-            )
-            if drain
-            else ("",) * 6
-        ),
-        *((_ms(lag.p50), _ms(lag.p95), _ms(lag.p99), _ms(lag.worst), str(lag.early)) if lag else ("",) * 5),
+        *_drain(result),
+        *_lag(result.lag),
         _n(result.create_per_s),
         _n(result.bulk_create_per_s),
         _n(result.bytes_per_task),
-        *((str(kill.open), str(kill.doubled)) if kill else ("", "")),
+        *_kill(result.kill),
     )
+
+
+def _drain(result: PeerResult) -> tuple[str, ...]:
+    drain, rates = result.drain, [run.per_s for run in result.drains]
+    if drain is None:
+        return ("",) * 6
+    spread = f"{_n(min(rates))}..{_n(max(rates))}" if len(rates) > 1 else "1 run"
+    counts = (drain.early, drain.doubled, drain.missing)
+    return _n(drain.per_s), spread, _n(drain.first_ms), *map(str, counts)
+
+
+def _lag(lag: Lag | None) -> tuple[str, ...]:
+    if lag is None:
+        return ("",) * 5
+    return _ms(lag.p50), _ms(lag.p95), _ms(lag.p99), _ms(lag.worst), str(lag.early)
+
+
+def _kill(kill: Kill | None) -> tuple[str, ...]:
+    return (str(kill.open), str(kill.doubled)) if kill else ("", "")
 
 
 def _n(value: float | None) -> str:
