@@ -91,10 +91,15 @@ def test_a_result_is_told_by_its_medians_and_is_json_whatever_happened() -> None
 
 
 def test_the_table_has_a_row_for_each_and_says_what_was_skipped() -> None:
-    lines = table_of([PeerResult("X", "redis", {}, creates_per_s=[12.0]), PeerResult("Y", "redis", {}, skipped="why")])
-    assert len(lines) == 3
-    assert lines[1].split() == ["X", "12"]
-    assert lines[2] == "Y: why"
+    drains = [Drain(10, rate, 3.0, 0, 1, 2) for rate in (50.0, 40.0, 60.0)]
+    whole = PeerResult("X", "redis", {}, drains=drains, lag=Lag(9, 1, 2, 3, 4, 5, -1, 0, 0), kill=Kill(8, 4, 6, 7, 20))
+    lines = table_of(
+        [whole, PeerResult("Y", "redis", {}, creates_per_s=[12.0]), PeerResult("Z", "redis", {}, skipped="why")]
+    )
+    assert len(lines) == 4
+    assert " ".join(lines[1].split()) == "X 50 40..60 3 0 1 2 1.0 2.0 3.0 4.0 5 6 7"
+    assert lines[2].split() == ["Y", "12"]
+    assert lines[3] == "Z: why"
 
 
 def test_every_peer_is_pinned_to_exact_versions() -> None:
