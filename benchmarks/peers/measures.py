@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import statistics
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -69,8 +68,8 @@ def create_and_keep(bench: Bench, result: PeerResult, extent: Extent) -> None:
         tasks = sum(each.tasks for each in (first, *rounds, *bulks))
         if tasks < extent.waiting:
             tasks += creator.all_at(0, far_ms, extent.waiting - tasks).tasks
-    bench.each_per_s = statistics.median(result.creates_per_s)
-    bench.bulk_per_s = statistics.median(result.bulk_creates_per_s or result.creates_per_s)
+    bench.each_per_s = result.create_per_s or bench.each_per_s
+    bench.bulk_per_s = result.bulk_create_per_s
     if bench.peer.moves_waiting:
         with Workers(bench.scene()):
             _until_still(bench)
