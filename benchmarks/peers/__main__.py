@@ -1,0 +1,63 @@
+"""`python -m benchmarks.peers`: measures the peers alone, prints their table, keeps it dated."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.peers.comparison import measure_peers
+from benchmarks.peers.table import table_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.peers.result import PeerResult
+
+RESULTS = Path(__file__).parents[1] / "results"
+
+
+def main() -> None:
+    """Measure and tell."""
+    options = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    options.add_argument("--only", metavar="NAME,NAME", help="some peers: names of folders in benchmarks/peers")
+    options.add_argument(
+        "--lag-s", type=int, default=10, metavar="SECONDS", help="tasks at random instants for so long"
+    )
+    options.add_argument("--kill", action="store_true", help="kill all workers in mid-drain, too; half a minute each")
+    options.add_argument("--small", action="store_true", help="a few tasks, to see that all of it works")
+    options.add_argument("--keep", action="store_true", help="keep the numbers in benchmarks/results/")
+    asked = options.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind
+    names = asked.only.split(",") if asked.only else None
+    load = os.getloadavg()[1]
+    results = measure_peers(names, lag_s=asked.lag_s, kill=asked.kill, small=asked.small)
+    print("\n".join(table_of(results)))
+    if asked.keep:
+        _keep(results, load)
+
+
+def _keep(results: Sequence[PeerResult], load: float) -> None:
+    """`load` is what others did in the five minutes before."""
+    RESULTS.mkdir(exist_ok=True)
+    now = datetime.now(UTC)
+    machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+    kept = {
+        "at": now.isoformat(timespec="seconds"),
+        "machine": machine,
+        "load_before": round(load, 2),
+        "peers": [result.as_dict() for result in results],
+    }
+    file = RESULTS / f"{now:%Y-%m-%d-%H%M}-peers.json"
+    file.write_text(json.dumps(kept, indent=1, allow_nan=False) + "\n")
+    print(f"kept in {file.relative_to(Path.cwd())}")
+
+
+if __name__ == "__main__":
+    main()

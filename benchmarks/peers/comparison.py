@@ -1,0 +1,87 @@
+"""Measures the peers one after the other; what goes wrong with one is told in its row."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+from redis import RedisError
+
+from benchmarks.peers import measures
+from benchmarks.peers.bench import Bench
+from benchmarks.peers.installed import ENVIRONMENTS, NotInstalledError, installed
+from benchmarks.peers.measures import SMALL, Extent
+from benchmarks.peers.peer import read_peers
+from benchmarks.peers.result import PeerResult
+from benchmarks.peers.scene import PeerError
+from benchmarks.peers.stores import fresh_stores
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from benchmarks.peers.peer import Peer
+    from benchmarks.peers.stores import Store
+
+
+def measure_peers(
+    names: Sequence[str] | None = None,
+    *,
+    lag_s: int = 10,
+    kill: bool = False,
+    small: bool = False,
+    say: Callable[[str], object] = print,
+) -> list[PeerResult]:
+    """Install what is missing, and measure each peer alone; `small` only shows that all of it works.
+
+    To be called from the main thread: Linux ends the processes with the thread that started them.
+    """
+    peers = read_peers(names)
+    homes = {peer.name: _home(peer, say) for peer in peers}
+    extent = SMALL if small else Extent(lag_s=lag_s)
+    extent = Extent(**{**vars(extent), "kill": kill})
+    with fresh_stores(peers) as stores:
+        return [_measured(peer, homes[peer.name], stores[peer.name], extent, say) for peer in peers]
+
+
+def _home(peer: Peer, say: Callable[[str], object]) -> Path | str:
+    """The folder of its environment, or why there is none."""
+    say(f"{peer.title}: looking for its environment")
+    try:
+        return installed(peer)
+    except (NotInstalledError, OSError) as reason:
+        return str(reason)
+
+
+def _measured(peer: Peer, home: Path | str, store: Store, extent: Extent, say: Callable[[str], object]) -> PeerResult:
+    result = PeerResult(peer.title, peer.store, peer.versions())
+    if isinstance(home, str):
+        result.skipped = home
+        return result
+    log = ENVIRONMENTS / f"{peer.name}.log"
+    log.write_bytes(b"")
+    with tempfile.TemporaryDirectory(prefix="punctual-peer-") as folder:
+        bench = Bench(peer, home, store, Path(folder), log)
+        try:
+            _measure(bench, result, extent, say)
+        except (PeerError, OSError, psycopg.Error, RedisError) as failure:
+            # Foreign messages hold addresses and paths; the result may be kept in the repository.
+            result.skipped = f"stopped: {failure if isinstance(failure, PeerError) else type(failure).__name__}"
+            say(f"{peer.title}: {failure}; the end of {log.name}:\n{_end_of(log)}")
+    return result
+
+
+def _measure(bench: Bench, result: PeerResult, extent: Extent, say: Callable[[str], object]) -> None:
+    say(f"{bench.peer.title}: create, bytes")
+    measures.set_up(bench)
+    measures.create_and_keep(bench, result, extent)
+    say(f"{bench.peer.title}: lag, drain")
+    measures.drain_and_lag(bench, result, extent)
+    if extent.kill:
+        say(f"{bench.peer.title}: kill")
+        measures.kill(bench, result, extent)
+
+
+def _end_of(log: Path) -> str:
+    return log.read_text(errors="replace")[-2000:]

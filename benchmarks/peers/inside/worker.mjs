@@ -1,0 +1,4 @@
+// A worker process of a JavaScript peer: its adapter's `work` runs until the process is killed.
+import { work } from "./adapter.mjs";
+
+await work();

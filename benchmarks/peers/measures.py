@@ -1,0 +1,130 @@
+"""The measures, each the same for every peer: create, bytes, lag, drain, kill."""
+
+from __future__ import annotations
+
+import random
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.peers.records import count_records, ended_of, read_records, starts_of
+from benchmarks.peers.result import NS_PER_MS, Drain, Kill, Lag
+from benchmarks.peers.scene import PeerError
+from benchmarks.peers.workers import Workers
+
+if TYPE_CHECKING:
+    from benchmarks.peers.bench import Bench
+    from benchmarks.peers.creator import Creator
+    from benchmarks.peers.result import PeerResult
+
+DAY_MS = 86_400_000
+LAGS_PER_S = 100
+RUNS = 3
+FIRST = 10
+HALF_S = 60.0
+STILL_S = 2.0
+STILL_SHARE = 0.002
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How much is measured."""
+
+    lag_s: int = 10
+    kill: bool = False
+    waiting: int = 20_000
+    create_s: float = 1.0
+    drain: int | None = None
+    """Tasks of a drain; otherwise what the peer's description says."""
+    repeated_s: float = 10.0
+    """A drain that took no longer, creation included, is done three times."""
+    killed: int = 2_000
+    killed_task_s: float = 0.005
+    killed_after_s: float = 20.0
+
+
+SMALL = Extent(lag_s=3, waiting=2_000, create_s=0.2, drain=500, repeated_s=0.0)
+
+
+def set_up(bench: Bench) -> None:
+    """Make the peer's tables; nobody stays connected."""
+    bench.store.empty()
+    with bench.creator() as creator:
+        creator.set_up()
+    bench.store.keep_set_up()
+
+
+def create_and_keep(bench: Bench, result: PeerResult, extent: Extent) -> None:
+    """Creates per second without workers, and how much room the tasks take that wait until tomorrow."""
+    bench.store.empty()
+    far_ms = int(time.time() * 1000) + DAY_MS
+    before = bench.store.used_bytes()
+    with bench.creator() as creator:
+        first = creator.each(0, [far_ms] * FIRST)  # connects, and loads what is loaded late
+        rounds = [creator.during(0, far_ms, extent.create_s) for _ in range(RUNS)]
+        result.creates_per_s = [each.per_s for each in rounds]
+        bulks = [creator.bulk(0, far_ms, extent.waiting // 4) for _ in range(RUNS)] if creator.has_bulk else []
+        result.bulk_creates_per_s = [each.per_s for each in bulks]
+        tasks = sum(each.tasks for each in (first, *rounds, *bulks))
+        if tasks < extent.waiting:
+            tasks += creator.all_at(0, far_ms, extent.waiting - tasks).tasks
+    bench.each_per_s = result.create_per_s or bench.each_per_s
+    bench.bulk_per_s = result.bulk_create_per_s
+    if bench.peer.moves_waiting:
+        with Workers(bench.scene()):
+            _until_still(bench)
+    result.bytes_per_task = (bench.store.used_bytes() - before) / tasks
+
+
+def drain_and_lag(bench: Bench, result: PeerResult, extent: Extent) -> None:
+    """Both with the same workers."""
+    with bench.working() as (workers, creator):
+        result.lag = _lag(bench, workers, creator, tasks=LAGS_PER_S * extent.lag_s)
+        tasks, began = extent.drain or bench.peer.drain, time.monotonic()
+        result.drains.append(_drain(bench, workers, creator, tasks=tasks))
+        if time.monotonic() < began + extent.repeated_s:
+            result.drains += [_drain(bench, workers, creator, tasks=tasks) for _ in range(RUNS - 1)]
+
+
+def kill(bench: Bench, result: PeerResult, extent: Extent) -> None:
+    """SIGKILL to all workers once half of the tasks have ended, and new workers at once."""
+    with bench.working(task_s=extent.killed_task_s) as (workers, creator):
+        before = count_records(workers.scene.records)
+        numbers, due_ms = bench.all_before(workers, creator, extent.killed)
+        while count_records(workers.scene.records) - before < len(numbers):  # two records for each
+            workers.check()
+            if time.time() * 1000 > due_ms + 1000 * HALF_S:
+                raise PeerError(f"half of its tasks did not end within {HALF_S:g} s")
+            time.sleep(0.002)
+        workers.kill()
+        begun = len(starts_of(read_records(workers.scene.records), numbers))
+        with Workers(workers.scene):
+            time.sleep(extent.killed_after_s)
+            records = read_records(workers.scene.records)
+    starts, ended = starts_of(records, numbers), ended_of(records, numbers)
+    result.kill = Kill.of(starts, ended, numbers=numbers, begun_at_kill=begun, after_s=extent.killed_after_s)
+
+
+def _lag(bench: Bench, workers: Workers, creator: Creator, *, tasks: int) -> Lag:
+    drawn = random.Random(tasks)  # noqa: S311 - the same instants for every peer
+    offsets_ms = sorted(drawn.randrange(1000 * tasks // LAGS_PER_S) for _ in range(tasks))
+    numbers, start_ms = bench.each_before(workers, creator, offsets_ms)
+    due_ns = {number: (start_ms + offset) * NS_PER_MS for number, offset in zip(numbers, offsets_ms, strict=True)}
+    starts = bench.wait_for_starts(workers, numbers, due_ns=max(due_ns.values()))
+    return Lag.of(starts, due_ns=due_ns)
+
+
+def _drain(bench: Bench, workers: Workers, creator: Creator, *, tasks: int) -> Drain:
+    numbers, at_ms = bench.all_before(workers, creator, tasks)
+    starts = bench.wait_for_starts(workers, numbers, due_ns=at_ms * NS_PER_MS)
+    return Drain.of(starts, numbers=numbers, due_ns=at_ms * NS_PER_MS)
+
+
+def _until_still(bench: Bench) -> None:
+    """Until the store has not changed its size for some seconds; for half a minute at most."""
+    patience, still_since, size = time.monotonic() + 30.0, time.monotonic(), bench.store.used_bytes()
+    while time.monotonic() < min(patience, still_since + STILL_S):
+        time.sleep(0.2)
+        now = bench.store.used_bytes()
+        if abs(now - size) > STILL_SHARE * size:
+            still_since, size = time.monotonic(), now

@@ -1,0 +1,74 @@
+"""What there is to know of a peer before it runs: its folder, its pinned versions, its processes."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+HERE = Path(__file__).parent
+INSIDE = HERE / "inside"
+"""What runs in the peers' own environments."""
+DESCRIPTION = "peer.toml"
+
+
+@dataclass(frozen=True)
+class Peer:
+    """One folder: `peer.toml`, an adapter, and the files that pin what is installed."""
+
+    name: str
+    title: str
+    package: str
+    store: Literal["redis", "postgres"]
+    drain: int
+    """Tasks due at one instant, as many as it does in some seconds."""
+    processes: tuple[tuple[str, ...], ...]
+    """Commands; the first word is looked for in the peer's own environment first."""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    """Settings that it reads there; `{store}` stands for the address of its store."""
+    moves_waiting: bool = False
+    """Whether its workers change how a waiting task is kept."""
+
+    @property
+    def folder(self) -> Path:
+        """Where its files are in the repository."""
+        return HERE / self.name
+
+    @property
+    def is_python(self) -> bool:
+        """Otherwise it runs under Node.js."""
+        return (self.folder / "requirements.txt").exists()
+
+    def pins(self) -> list[Path]:
+        """The files that say what is installed."""
+        names = ("requirements.txt",) if self.is_python else ("package.json", "package-lock.json")
+        return [self.folder / name for name in names]
+
+    def versions(self) -> dict[str, str]:
+        """The pinned version of the peer and of what it was chosen with."""
+        if not self.is_python:
+            depended: dict[str, str] = json.loads((self.folder / "package.json").read_text())["dependencies"]
+            return depended
+        wanted = re.findall(r"^[\w-]+", (self.folder / "requirements.in").read_text(), re.MULTILINE)
+        pinned = dict(re.findall(r"^([\w-]+)==(\S+)", (self.folder / "requirements.txt").read_text(), re.MULTILINE))
+        return {name: pinned[name] for name in wanted}
+
+
+def read_peers(names: Sequence[str] | None = None) -> list[Peer]:
+    """Peers by the names of their folders, all of them without; a name that nobody has raises ValueError."""
+    known = sorted(path.parent.name for path in HERE.glob(f"*/{DESCRIPTION}"))
+    if unknown := set(names or ()) - set(known):
+        raise ValueError(f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
+    return [_read_peer(name) for name in known if not names or name in names]
+
+
+def _read_peer(name: str) -> Peer:
+    described = tomllib.loads((HERE / name / DESCRIPTION).read_text())
+    processes = [tuple(each["command"]) for each in described.pop("processes") for _ in range(each.get("count", 1))]
+    return Peer(name=name, processes=tuple(processes), **described)

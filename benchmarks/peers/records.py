@@ -1,0 +1,49 @@
+"""What the tasks wrote down: which began when, and which ended."""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+RECORD = struct.Struct("<qq")  # as inside/record.py writes it
+PATTERN = "*.records"
+
+Record = tuple[int, int]
+"""Task number, or ~number when it ended; nanoseconds since 1970."""
+
+
+def read_records(folder: Path) -> list[Record]:
+    """All that any process wrote into `folder`."""
+    found: list[Record] = []
+    for path in folder.glob(PATTERN):
+        written = path.read_bytes()
+        found += RECORD.iter_unpack(written[: len(written) // RECORD.size * RECORD.size])
+    return found
+
+
+def count_records(folder: Path) -> int:
+    """How many there are, without reading them."""
+    return sum(path.stat().st_size // RECORD.size for path in folder.glob(PATTERN))
+
+
+def count_writers(folder: Path) -> int:
+    """How many processes ran a task."""
+    return sum(1 for _ in folder.glob(PATTERN))
+
+
+def starts_of(records: Iterable[Record], numbers: range) -> dict[int, list[int]]:
+    """When each of these tasks began, each time, in order; those that never did are missing."""
+    starts: dict[int, list[int]] = {}
+    for number, at_ns in records:
+        if number in numbers:
+            starts.setdefault(number, []).append(at_ns)
+    return {number: sorted(times) for number, times in starts.items()}
+
+
+def ended_of(records: Iterable[Record], numbers: range) -> set[int]:
+    """Which of these tasks ended at least once."""
+    return {~number for number, _ in records if ~number in numbers}

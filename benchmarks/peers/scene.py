@@ -1,0 +1,102 @@
+"""Where the processes of one peer run, and how they are ended for certain."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.peers.peer import INSIDE
+from local.server import CHILD
+from tests.acceptance.processes import pids_with
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.peers.peer import Peer
+
+INHERITED = ("HOME", "LANG", "TMPDIR", "USER")
+END_S = 10.0
+
+
+class PeerError(RuntimeError):
+    """The peer does not do what it should; the message says what."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What the processes of one peer are given."""
+
+    peer: Peer
+    home: Path
+    """The peer's environment; they run there."""
+    store_url: str
+    records: Path
+    """The folder its tasks write to. The name stands in the environment of these processes and of no other."""
+    log: Path
+    task_s: float = 0.0
+    """How long a task takes."""
+
+    def start(self, command: tuple[str, ...], *, piped: bool = False) -> subprocess.Popen[str]:
+        """Run it in a session of its own, with pipes to and from us if asked; Linux stops it should we be killed."""
+        environment = self._environment()
+        program = shutil.which(command[0], path=environment["PATH"])
+        if program is None:
+            raise PeerError(f"{command[0]} is not there")
+        starter = [sys.executable, "-I", "-S", str(CHILD), str(os.getpid()), str(int(signal.SIGTERM)), "-"]
+        with self.log.open("ab") as log:
+            return subprocess.Popen(
+                [*starter, program, *command[1:]],
+                stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if piped else log,
+                stderr=log,
+                cwd=self.home,
+                env=environment,
+                text=True,
+                start_new_session=True,
+            )
+
+    def end_all(self) -> None:
+        """SIGKILL to everything that was started here and all it started; returns when nothing is left."""
+        deadline = time.monotonic() + END_S
+        while pids := pids_with(f"PEER_RECORDS={self.records}"):
+            for pid in pids:
+                _kill(pid)
+            if time.monotonic() > deadline:
+                raise PeerError(f"processes that cannot be ended: {sorted(pids)}")
+            time.sleep(0.01)
+
+    def _environment(self) -> dict[str, str]:
+        """Nothing of ours but what the peer needs."""
+        own = {key: value.replace("{store}", self.store_url) for key, value in self.peer.environment.items()}
+        return {
+            **{key: os.environ[key] for key in INHERITED if key in os.environ},
+            "PATH": os.pathsep.join([str(self.home / "bin"), os.environ.get("PATH", os.defpath)]),
+            "PYTHONPATH": os.pathsep.join([str(self.peer.folder), str(INSIDE)]),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PEER_STORE": self.store_url,
+            "PEER_RECORDS": str(self.records),
+            "PEER_TASK_S": str(self.task_s),
+            **own,
+        }
+
+
+def kill_session(process: subprocess.Popen[str]) -> None:
+    """SIGKILL to a process that was not waited for yet, and to what it started."""
+    if process.returncode is None:
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            return
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return
