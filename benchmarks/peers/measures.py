@@ -106,7 +106,7 @@ def kill(bench: Bench, result: PeerResult, extent: Extent) -> None:
 
 
 def _lag(bench: Bench, workers: Workers, creator: Creator, *, tasks: int) -> Lag:
-    drawn = random.Random(tasks)  # noqa: S311 - the same instants for every peer
+    drawn = random.Random(tasks)
     offsets_ms = sorted(drawn.randrange(1000 * tasks // LAGS_PER_S) for _ in range(tasks))
     numbers, start_ms = bench.each_before(workers, creator, offsets_ms)
     due_ns = {number: (start_ms + offset) * NS_PER_MS for number, offset in zip(numbers, offsets_ms, strict=True)}
