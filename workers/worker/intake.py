@@ -78,7 +78,7 @@ class Intake:
         What a worker holds when it is killed or frozen is late: it is delivered again after a while.
         """
         with self._changed:
-            return self._changed.wait_for(lambda: self._room.free > 0 and self._waiting() < ENOUGH, timeout_s)
+            return self._changed.wait_for(lambda: self._room.free > 0 and not self._has_enough(), timeout_s)
 
     def take(self, timeout_s: float) -> tuple[str, list[str]] | None:
         """Ids of one type that are due and that free slots can begin soon; None when there are none in time."""
@@ -148,7 +148,8 @@ class Intake:
         ahead = (when.at - now for held in self._held.values() for when in held.values() if when.at > now)
         return min(ahead, default=float("inf"))
 
-    def _waiting(self) -> int:
-        """How many are due."""
+    def _has_enough(self) -> bool:
+        """Whether many are due; asked at every change, so it counts no further than it must."""
         now = self.clock()
-        return sum(when.at <= now for held in self._held.values() for when in held.values())
+        due = (True for held in self._held.values() for when in held.values() if when.at <= now)
+        return next(islice(due, ENOUGH - 1, None), False)
