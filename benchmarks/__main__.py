@@ -9,6 +9,8 @@ import platform
 from datetime import UTC, datetime
 from pathlib import Path
 
+from benchmarks.peers.comparison import measure_peers
+from benchmarks.peers.table import table_of
 from benchmarks.plan import PLAN
 from benchmarks.result import Row
 from benchmarks.service import running_service
@@ -21,12 +23,15 @@ def main() -> None:
     options = argparse.ArgumentParser(prog="make bench ARGS=", description=__doc__)
     options.add_argument("--runs", type=int, default=3, help="how often each row is measured")
     options.add_argument("--only", action="append", help="rows whose name holds this word")
+    options.add_argument("--peers", action="store_true", help="other schedulers at the same work, too (docs/peers.md)")
     options.add_argument("--keep", action="store_true", help="keep the table in benchmarks/results/")
     asked = options.parse_args()
     rows = measure(asked.only or [""], asked.runs)
     show(rows)
     if asked.keep:
         keep(rows)
+    if asked.peers:
+        print("\n".join(table_of(measure_peers())))
 
 
 def measure(words: list[str], runs: int) -> list[Row]:
