@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 from redis.exceptions import RedisError
-from werkzeug.exceptions import HTTPException, MethodNotAllowed
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, PreconditionFailed
 
-from app.api.problems import HTTP, OTHER, REFUSALS, answer
+from app.api.problems import HTTP, MEDIA_TYPE, OTHER, REFUSALS, answer
 from app.errors import RedisAway, Refusal
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ def handle_failures(app: Flask) -> None:
     def crash(_: Exception) -> Response:
         log.exception("request_crashed")  # noqa: LOG004 - Flask calls this inside its except clause
         return answer(HTTP[500])
+
+    @app.after_request
+    def stay_a_problem(response: Response) -> Response:
+        """Flask answers `If-Match` for a file with a 412 and the file."""
+        is_file = response.status_code == PreconditionFailed.code and response.mimetype != MEDIA_TYPE
+        return _http_error(PreconditionFailed()) if is_file else response
 
     app.register_error_handler(Refusal, _refusal)
     app.register_error_handler(HTTPException, _http_error)

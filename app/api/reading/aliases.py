@@ -107,7 +107,7 @@ def _put(renamed: dict[str, Any], name: str, value: Any, given: str) -> None:
 
 def _meaning(name: str, value: Any) -> Any:
     """What a value says, whatever its spelling: letter case, old words for states, one value or several."""
-    if isinstance(value, list):
+    if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return {_meaning(name, word) for each in value for word in each.split(",")}
     if not isinstance(value, str):
         return value

@@ -101,6 +101,8 @@ CASES = {
     "attempts true": task("max_attempts", max_attempts=True),
     "two names that disagree": task("kind", kind="foo"),
     "two old names that disagree": task("time", execute_at=..., send_ts=FUTURE, time="2031-01-01T00:00:00Z"),
+    "two names that are lists": task("kind", type=[{}], kind=["foo", 1]),
+    "two names that are one wrong list": task("type", type=[{}], kind=[{}]),
     "an old name with a wrong value": task("execution_time", execute_at=..., execution_time="soon"),
     "an old name and another time": task("send_ts", execute_at=..., send_ts=FUTURE, delay_s=1),
 }  # fmt: skip

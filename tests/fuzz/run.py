@@ -1,0 +1,79 @@
+"""Asks an application so many spoiled requests, and judges every answer."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.test import run_wsgi_app
+
+from tests.fuzz.grammar import Grammar
+
+if TYPE_CHECKING:
+    from wsgiref.types import WSGIEnvironment
+
+    from flask import Flask
+
+PROBLEM = "application/problem+json"
+LEAKS = (b"Traceback", b"psycopg", b"sqlalchemy", b"postgresql://", b"redis://", b"SELECT ")
+
+
+@dataclass(slots=True)
+class Tally:
+    """How many answers of each status, and what was wrong with some."""
+
+    statuses: Counter[int] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        """By class, then by status."""
+        classes = Counter[int]()
+        for status, count in self.statuses.items():
+            classes[status // 100] += count
+        by_class = ", ".join(f"{classes[each]} {each}xx" for each in range(2, 6))
+        by_status = ", ".join(f"{status}: {count}" for status, count in sorted(self.statuses.items()))
+        return f"{self.statuses.total()} requests: {by_class} ({by_status})"
+
+
+def fuzz(app: Flask, *, requests: int, seed: int) -> Tally:
+    """The same requests for the same seed, as far as they do not depend on ids that the service makes."""
+    grammar, tally = Grammar(seed), Tally()
+    for number in range(requests):
+        environ = grammar.request()
+        sent = environ["wsgi.input"].getvalue()
+        try:
+            parts, line, headers = run_wsgi_app(app, environ, buffered=True)
+        except Exception as trouble:  # noqa: BLE001 - whatever it is, it is what is looked for
+            tally.faults.append(f"#{number} raised {trouble!r}: {_told(environ, sent)}")
+            continue
+        status, body = int(line[:3]), b"".join(parts)
+        tally.statuses[status] += 1
+        if fault := _fault(status, headers.get("Content-Type", ""), body, environ):
+            tally.faults.append(f"#{number} {fault}: {_told(environ, sent)} -> {status} {body[:300]!r}")
+        if body and status < 300 and headers.get("Content-Type") == "application/json":
+            grammar.learn(json.loads(body))
+    return tally
+
+
+def _fault(status: int, content_type: str, body: bytes, environ: WSGIEnvironment) -> str:
+    if status >= 500:
+        return "server error"
+    if any(leak in body for leak in LEAKS) and not environ["PATH_INFO"].startswith("/static/"):
+        return "tells of the inside"
+    if status < 400 or environ["REQUEST_METHOD"].upper() == "HEAD":
+        return ""
+    if environ["PATH_INFO"] == "/sign-in" and content_type.startswith("text/html"):
+        return ""  # a page for people, with the form to try again
+    if content_type != PROBLEM:
+        return f"a {content_type} instead of a problem"
+    told: dict[str, Any] = json.loads(body)
+    is_whole = told.get("status") == status and told.get("type", "").startswith("/problems/") and told.get("request_id")
+    return "" if is_whole else "not a whole problem"
+
+
+def _told(environ: WSGIEnvironment, sent: bytes) -> str:
+    headers = {name: text[:200] for name, text in environ.items() if name.startswith(("HTTP_", "CONTENT_"))}
+    target = f"{environ['PATH_INFO'][:300]!r}?{environ['QUERY_STRING'][:300]}"
+    return f"{environ['REQUEST_METHOD']} {target} {headers} {sent[:500]!r}"

@@ -1,0 +1,45 @@
+"""A slice of the fuzzing run: no 5xx, and every error a problem."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from app.api import create_app
+from app.api.services import KEY
+from app.config import read_settings
+from app.task_types import load_task_types
+from tests.fuzz.grammar import Grammar
+from tests.fuzz.run import fuzz
+
+if TYPE_CHECKING:
+    import pytest
+    from redis import Redis
+    from sqlalchemy import Engine
+
+REQUESTS = 3000
+
+
+def test_no_request_of_thousands_ends_in_a_5xx(
+    servers: dict[str, str], engine: Engine, redis: Redis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = read_settings(servers | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error", "AUTH": "off"})
+    app = create_app(settings, load_task_types(settings))
+    app.extensions[KEY].stopping.set()  # nobody waits
+    tally = fuzz(app, requests=REQUESTS, seed=1)
+    app.extensions[KEY].engine.dispose()
+    with capsys.disabled():
+        print(f"\nFuzzing: {tally}")  # noqa: T201
+    assert not tally.faults, "\n".join(tally.faults[:10])
+    assert tally.statuses.total() == REQUESTS
+    assert tally.statuses[201] > 20, "some were sound"
+    assert {400, 404, 405, 409, 413, 415, 422} <= set(tally.statuses)
+
+
+def test_a_seed_makes_the_same_requests() -> None:
+    def some(seed: int) -> list[tuple[str, str, bytes]]:
+        grammar = Grammar(seed)
+        made = [grammar.request() for _ in range(200)]
+        return [(each["REQUEST_METHOD"], each["PATH_INFO"], each["wsgi.input"].getvalue()) for each in made]
+
+    assert some(1) == some(1)
+    assert some(1) != some(2)
