@@ -16,9 +16,17 @@ if TYPE_CHECKING:
 JSON = "application/json"
 
 
+def encode(body: Any) -> bytes:
+    """JSON, whatever handlers have put into their results."""
+    try:
+        return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+    except orjson.JSONEncodeError:  # more than 254 levels: one handler's result must not spoil a whole list
+        return msgspec.json.encode(body)
+
+
 def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Any answer. Tasks are encoded field by field as they stand."""
-    return Response(_encode(body), status, headers, mimetype=JSON)
+    return Response(encode(body), status, headers, mimetype=JSON)
 
 
 def created(task: Task) -> Response:
@@ -28,7 +36,7 @@ def created(task: Task) -> Response:
 
 def created_body(task: Task) -> bytes:
     """A new task as its creator is told."""
-    return _encode({**_fields(task), "task_id": task.id})
+    return encode({**_fields(task), "task_id": task.id})
 
 
 def location(task: Task) -> str:
@@ -52,13 +60,6 @@ def nothing(headers: dict[str, str] | None = None) -> Response:
     response = Response(status=204, headers=headers)
     del response.headers["Content-Type"]
     return response
-
-
-def _encode(body: Any) -> bytes:
-    try:
-        return orjson.dumps(body, option=orjson.OPT_UTC_Z)
-    except orjson.JSONEncodeError:  # more than 254 levels: one handler's result must not spoil a whole list
-        return msgspec.json.encode(body)
 
 
 def _fields(task: Task) -> dict[str, Any]:

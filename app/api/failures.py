@@ -28,8 +28,10 @@ def handle_failures(app: Flask) -> None:
     @app.after_request
     def stay_a_problem(response: Response) -> Response:
         """Flask answers `If-Match` for a file with a 412 and the file."""
-        is_file = response.status_code == PreconditionFailed.code and response.mimetype != MEDIA_TYPE
-        return _http_error(PreconditionFailed()) if is_file else response
+        if response.status_code != PreconditionFailed.code or response.mimetype == MEDIA_TYPE:
+            return response
+        response.close()
+        return _http_error(PreconditionFailed())
 
     app.register_error_handler(Refusal, _refusal)
     app.register_error_handler(HTTPException, _http_error)

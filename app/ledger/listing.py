@@ -78,7 +78,13 @@ def list_tasks(engine: Engine, wanted: Filter, *, limit: int, cursor: str | None
         groups = _groups(connection, wanted)
         rows = connection.execute(_statement(wanted, groups, limit=limit + 1, after=after)).fetchall()
     tasks = [as_task(row) for row in rows[:limit]]
-    return Page(tasks, _cursor(tasks[-1], wanted) if len(rows) > limit else None)
+    return Page(tasks, cursor_after(tasks[-1], wanted) if len(rows) > limit else None)
+
+
+def cursor_after(last: Task, wanted: Filter) -> str:
+    """Where the next page begins when this task is the last one of a page."""
+    micros = (last.execute_at - EPOCH) // timedelta(microseconds=1)
+    return base64.urlsafe_b64encode(wanted.digest() + micros.to_bytes(8, "big", signed=True) + last.id.bytes).decode()
 
 
 def _groups(connection: Connection, wanted: Filter) -> list[Group]:
@@ -146,11 +152,6 @@ def _of_types(types: Sequence[str]) -> list[ColumnElement[bool]]:
 def _order(wanted: Filter, rows: Any) -> tuple[Any, Any]:
     place = (rows.c.execute_at, rows.c.id)
     return (place[0].desc(), place[1].desc()) if wanted.latest_first else place
-
-
-def _cursor(last: Task, wanted: Filter) -> str:
-    micros = (last.execute_at - EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(wanted.digest() + micros.to_bytes(8, "big", signed=True) + last.id.bytes).decode()
 
 
 def _read_cursor(cursor: str, wanted: Filter) -> tuple[datetime, UUID]:

@@ -19,12 +19,12 @@ from app.api.reading.new_task import new_task
 from app.api.reading.new_tasks import read_new_tasks
 from app.api.reading.preferences import prefers_minimal
 from app.api.reading.requests import BATCH, query, read_body, read_id, read_wait
+from app.api.resources.pages import read_page
 from app.api.services import services
 from app.api.waiting import look_until
 from app.api_key import Scope
 from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooBusy, TooManyPending
 from app.ledger import tasks as ledger
-from app.ledger.listing import list_tasks
 
 if TYPE_CHECKING:
     from flask import Response
@@ -95,9 +95,9 @@ def create_batch() -> Response:
     ),
 )
 def list_() -> Response:
-    """Filters combine with AND."""
+    """Filters combine with AND. A page holds 8 MiB at most: with large payloads fewer tasks than `limit`."""
     wanted = read_listing(services().types)
-    page = list_tasks(services().engine, wanted.filter, limit=wanted.limit, cursor=wanted.cursor)
+    page = read_page(services().engine, wanted)
     headers = {"Link": link_to_next(page.next_cursor)} if page.next_cursor else None
     return json_answer({"tasks": page.tasks, "count": len(page.tasks), "next_cursor": page.next_cursor}, 200, headers)
 
