@@ -9,7 +9,9 @@ import psycopg.types.json
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
+
+from app.pooler import prepare_nothing_if_shared
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -33,16 +35,7 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None) 
 
     `name` shows in pg_stat_activity. Never share an engine across a fork.
     """
-    limit_ms = int(settings.database_timeout_s * 1000)
-    session = {
-        "statement_timeout": limit_ms,
-        "lock_timeout": limit_ms // 2,
-        "idle_in_transaction_session_timeout": limit_ms * 2,
-        "timezone": "UTC",
-        # A plan kept from when the table was small walks all of it once it is large; planning anew costs 0.2 ms.
-        "plan_cache_mode": "force_custom_plan",
-    }
-    return create_engine(
+    engine = create_engine(
         settings.database_url,
         isolation_level="AUTOCOMMIT",
         pool_size=pool or settings.database_pool,
@@ -52,14 +45,29 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None) 
         connect_args={
             "application_name": f"punctual {name}",
             "connect_timeout": 3,
-            "options": " ".join(f"-c {key}={value}" for key, value in session.items()),
+            "options": " ".join(f"-c {key}={value}" for key, value in session_settings(settings).items()),
             "prepare_threshold": 2 if settings.database_prepare else None,
             "keepalives_idle": 15,
             "keepalives_interval": 5,
             "keepalives_count": 3,
-            "tcp_user_timeout": limit_ms * 2,
+            "tcp_user_timeout": int(settings.database_timeout_s * 2000),
         },
     )
+    event.listen(engine, "connect", prepare_nothing_if_shared)
+    return engine
+
+
+def session_settings(settings: Settings) -> dict[str, str]:
+    """What each session asks Postgres for, in its own units; a pooler may keep it to itself."""
+    limit_ms = int(settings.database_timeout_s * 1000)
+    return {
+        "statement_timeout": str(limit_ms),
+        "lock_timeout": str(limit_ms // 2),
+        "idle_in_transaction_session_timeout": str(limit_ms * 2),
+        "TimeZone": "UTC",
+        # A plan kept from when the table was small walks all of it once it is large; planning anew costs 0.2 ms.
+        "plan_cache_mode": "force_custom_plan",
+    }
 
 
 def connect_redis(settings: Settings, *, timeout_s: float | None = None, **options: Any) -> Redis:

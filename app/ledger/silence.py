@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -20,6 +19,7 @@ import psycopg
 import structlog
 from sqlalchemy.pool import QueuePool
 
+from app.cutting import cut
 from app.errors import LedgerAway
 
 if TYPE_CHECKING:
@@ -119,12 +119,6 @@ def answers(engine: Engine) -> bool:
         if not heard:
             cut(driver)
     return heard
-
-
-def cut(driver: psycopg.Connection[Any]) -> None:
-    """Both directions, on a copy of the descriptor: whoever reads from it hears that the connection is gone."""
-    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(driver.fileno())) as channel:
-        channel.shutdown(socket.SHUT_RDWR)
 
 
 async def _ask(url: str) -> bool:
