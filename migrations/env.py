@@ -11,9 +11,18 @@ ONE_MIGRATION_AT_A_TIME = 7_094_231_001
 
 
 def migrate() -> None:
-    """Run all missing migrations in one transaction, under an advisory lock that ends with it."""
-    engine = create_engine(read_settings().database_url, poolclass=pool.NullPool, hide_parameters=True)
+    """Run all missing migrations in one transaction, under an advisory lock that ends with it.
+
+    So they run through a pooler, too. The role's own limits are for the service: building an index may take longer.
+    """
+    engine = create_engine(
+        read_settings().database_url,
+        poolclass=pool.NullPool,
+        hide_parameters=True,
+        connect_args={"prepare_threshold": None},
+    )
     with engine.connect() as connection, connection.begin():
+        connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_MIGRATION_AT_A_TIME})
         context.configure(connection=connection)
