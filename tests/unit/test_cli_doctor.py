@@ -11,6 +11,7 @@ from app.cli.doctor.finding import Level
 from app.cli.doctor.late import Surroundings, why
 from app.cli.doctor.postgres import check_clock, check_connections, check_rights, check_schema, check_version
 from app.cli.doctor.redis import check_eviction, check_version as check_redis_version
+from app.cli.doctor.session import check_pooler, check_session
 from app.cli.doctor.tasks import check_counters, check_early, check_workers
 from app.config import read_settings
 from app.ledger.counters import Counter
@@ -58,6 +59,26 @@ def test_clocks_that_differ_are_worth_a_warning(offset_s: float, level: Level) -
 )
 def test_one_of_each_process_must_find_room(limit: int, taken: int, level: Level) -> None:
     assert check_connections(Server(18, limit, taken), SETTINGS).level is level
+
+
+@pytest.mark.parametrize(("limit", "taken", "level"), [(5, 4, Level.OK), (5, 5, Level.WARN)])
+def test_behind_a_pooler_fewer_connections_are_enough(limit: int, taken: int, level: Level) -> None:
+    found = check_connections(Server(18, limit, taken), SETTINGS, shared=True)
+    assert (found.level, "need" in found.said) == (level, False)
+
+
+def test_what_a_session_asked_for_and_did_not_get_is_named_with_its_remedy() -> None:
+    asked = {"statement_timeout": "5000", "TimeZone": "UTC"}
+    assert check_session(asked, asked).level is Level.OK
+    missed = check_session(asked, {"statement_timeout": "0", "TimeZone": "UTC"})
+    assert (missed.level, missed.said) == (Level.FAIL, "statement_timeout is 0, not 5000")
+    assert "ALTER ROLE CURRENT_USER SET statement_timeout = '5000';" in missed.remedy
+    assert "TimeZone" not in missed.remedy
+
+
+def test_a_pooler_is_named() -> None:
+    assert [check_pooler(shared=each).level for each in (True, False)] == [Level.OK, Level.OK]
+    assert "nothing is prepared" in check_pooler(shared=True).said
 
 
 @pytest.mark.parametrize(

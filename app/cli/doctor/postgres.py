@@ -6,10 +6,13 @@ import time
 from typing import TYPE_CHECKING
 
 from app.cli.doctor.finding import Finding, fail, ok, warn
+from app.cli.doctor.session import check_pooler, check_session
+from app.connections import session_settings
 from app.errors import LedgerAway
 from app.ledger.repairs import clock
 from app.ledger.schema import needed_version, present_version
 from app.ledger.server import Server, missing_rights, server
+from app.ledger.session import in_force, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -35,7 +38,10 @@ def check_postgres(engine: Engine, settings: Settings) -> Iterator[Finding]:
     yield check_schema(present_version(engine), needed_version())
     yield check_rights(missing_rights(engine))
     yield check_clock(clock_offset_s(engine))
-    yield check_connections(found, settings)
+    asked, is_shared = session_settings(settings), shared(engine)
+    yield check_pooler(shared=is_shared)
+    yield check_session(asked, in_force(engine, asked))
+    yield check_connections(found, settings, shared=is_shared)
 
 
 def check_version(found: Server) -> Finding:
@@ -80,17 +86,19 @@ def clock_offset_s(engine: Engine, *, now: Callable[[], float] = time.time) -> f
     return min(measured)[1]
 
 
-def check_connections(found: Server, settings: Settings) -> Finding:
-    """Is there room for one of each process?"""
+def check_connections(found: Server, settings: Settings, *, shared: bool = False) -> Finding:
+    """Is there room for one of each process? Through a pooler they share what there is."""
     web, worker = settings.database_pool, WORKER + HOUSEKEEPING
     need = web + PROMOTER + SWEEPER + worker
+    each = f" ({web} for web, {worker} for a worker, {PROMOTER} each for promoter and sweeper)"
     said = f"one of each process needs {need} of {found.connections}, {found.open} are open"
-    each = f"{web} for web, {worker} for a worker, {PROMOTER} each for promoter and sweeper"
+    if shared:
+        need, each, said = 0, "", f"a pooler shares them; {found.open} of {found.connections} are open"
     if need > found.connections:
-        return fail("connections", f"{said} ({each})", "Lower DATABASE_POOL, or raise max_connections.")
+        return fail("connections", said + each, "Lower DATABASE_POOL, or raise max_connections.")
     if found.open >= found.connections:
         return warn("connections", said, "All are taken: stop a process, or raise max_connections.")
-    return ok("connections", f"{said} ({each})")
+    return ok("connections", said + each)
 
 
 def _reason(away: LedgerAway) -> str:
