@@ -18,3 +18,11 @@ GRANT USAGE ON SCHEMA public TO punctual_service;
 GRANT SELECT ON alembic_version TO punctual_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tasks, workers TO punctual_service;
 GRANT SELECT, INSERT, UPDATE ON counters, api_keys TO punctual_service;
+
+-- What each process asks for when it connects, for DATABASE_TIMEOUT_S=5. A pooler keeps that to itself, so the role has
+-- it as well ("Behind PgBouncer" in operating.md); `doctor` says whether it is in force. A direct connection's own wins.
+ALTER ROLE punctual_service SET statement_timeout = '5s';
+ALTER ROLE punctual_service SET lock_timeout = '2500ms';
+ALTER ROLE punctual_service SET idle_in_transaction_session_timeout = '10s';
+ALTER ROLE punctual_service SET TimeZone = 'UTC';
+ALTER ROLE punctual_service SET plan_cache_mode = 'force_custom_plan';

@@ -18,6 +18,8 @@ from tests.acceptance.witness import Witness
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from local.server import Server
+
 
 class NewService(Protocol):
     """Makes a service of its own for one test; stopped when the test ends."""
@@ -35,6 +37,14 @@ def stores() -> Iterator[Stores]:
         Path(folder).chmod(0o755)
         with Stores(Path(folder)) as made:
             yield made
+
+
+@pytest.fixture(scope="module")
+def bouncer(stores: Stores) -> Iterator[Server]:
+    """PgBouncer in front of Postgres."""
+    made = stores.new_pgbouncer()
+    yield made
+    made.discard()
 
 
 @pytest.fixture(scope="package")

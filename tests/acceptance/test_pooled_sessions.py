@@ -1,0 +1,92 @@
+"""What a session may rely on when PgBouncer lends its connection to others between two transactions."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from app.cli.doctor.finding import Level
+from app.cli.doctor.session import check_session
+from app.config import read_settings
+from app.connections import connect_postgres, session_settings
+from app.ledger.schema import needed_version, present_version
+from app.ledger.session import in_force, shared
+from app.ledger.tasks import kept
+from tests.acceptance.stores import release
+from tests.pgbouncer import leads_to
+from tests.restricted import as_role
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from sqlalchemy import Engine
+
+    from local.server import Server
+    from tests.acceptance.stores import Stores
+
+    Connect = Callable[[str], Engine]
+
+ASKED = session_settings(read_settings({"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"}))
+PREPARED = "SELECT count(*) FROM pg_prepared_statements"
+
+
+@pytest.fixture
+def connect() -> Iterator[Connect]:
+    """Connects as the processes do."""
+    made: list[Engine] = []
+
+    def connect_to(url: str) -> Engine:
+        made.append(connect_postgres(read_settings({"DATABASE_URL": url, "REDIS_URL": "redis://nowhere"}), name="test"))
+        return made[-1]
+
+    yield connect_to
+    for each in made:
+        each.dispose()
+
+
+def test_the_limits_hold_because_the_role_has_them(stores: Stores, bouncer: Server, connect: Connect) -> None:
+    url = stores.new_database()
+    assert in_force(connect(as_role(leads_to(bouncer, url))), ASKED) == ASKED
+
+
+def test_the_doctor_misses_the_limits_that_a_role_does_not_have_and_his_remedy_helps(
+    stores: Stores, bouncer: Server, connect: Connect
+) -> None:
+    url = stores.new_database()
+    assert check_session(ASKED, in_force(connect(url), ASKED)).level is Level.OK, "each session asks for them"
+    through = leads_to(bouncer, url)
+    missed = check_session(ASKED, in_force(connect(through), ASKED))
+    assert missed.level is Level.FAIL
+    assert "statement_timeout is 0, not 5000" in missed.said
+    try:
+        with psycopg.connect(through, autocommit=True) as owner:
+            for statement in re.findall(r"ALTER ROLE [^;]+;", missed.remedy):
+                owner.execute(statement.encode())
+        bouncer.restart()
+        assert check_session(ASKED, in_force(connect(through), ASKED)).level is Level.OK
+    finally:
+        with psycopg.connect(url, autocommit=True) as owner:
+            owner.execute("ALTER ROLE CURRENT_USER RESET ALL")
+
+
+@pytest.mark.parametrize("pooled", [True, False], ids=["through it", "directly"])
+def test_nothing_is_prepared_through_it(stores: Stores, bouncer: Server, connect: Connect, *, pooled: bool) -> None:
+    """The name of a prepared statement may be another one's on the connection that is lent next."""
+    url = stores.new_database()
+    engine = connect(leads_to(bouncer, url) if pooled else url)
+    for _ in range(5):
+        kept(engine, [])
+    with engine.connect() as connection:
+        row = connection.exec_driver_sql(PREPARED).one()
+    assert (shared(engine), row[0]) == (pooled, 0 if pooled else 1)
+
+
+def test_two_releases_at_once_migrate_an_empty_database(stores: Stores, bouncer: Server, connect: Connect) -> None:
+    url = leads_to(bouncer, stores.unreleased_database())
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(release, [url, url]))
+    assert present_version(connect(url)) == needed_version()
