@@ -24,7 +24,7 @@ from app.task_types import TaskTypes, load_task_types
 from workers.loop import repeat, stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
     from redis import Redis
     from sqlalchemy import Engine
@@ -54,7 +54,8 @@ class Sweeper:
         self._window = timedelta(seconds=settings.schedule_window_s)
         self._dead_after_s = settings.worker_dead_after_s
         self._generation = ""
-        self._fed_to = repairs.BEGINNING
+        self._fed_to: dict[str, Due] = {}
+        self._to_feed: list[str] = []
         self._feed_at = self._sweep_at = float("-inf")
 
     def step(self) -> bool:
@@ -79,25 +80,34 @@ class Sweeper:
         return more
 
     def feed(self, *, now_s: float) -> bool:
-        """Put what has come within the window on the schedule, a page at a time; True when there is another page.
+        """Put what has come within the window on the schedule, a page of one type at a time; True when there is more.
 
-        In a Redis that is new, or was wiped, the window is fed from its beginning: what is late comes first.
+        In a Redis that is new, or was wiped, the window is fed from its beginning: what is late comes first. Types take
+        turns.
         """
         generation = current_generation(self._redis)
         if generation != self._generation:
             log.info("feeding_the_window", generation=generation)
-            self._generation, self._fed_to, self._feed_at = generation, repairs.BEGINNING, now_s
-        if now_s < self._feed_at:
-            return False
+            self._generation, self._fed_to, self._to_feed, self._feed_at = generation, {}, [], now_s
+        if not self._to_feed:
+            if now_s < self._feed_at:
+                return False
+            self._feed_at = now_s + FEED_EVERY_S
+            until = repairs.clock(self._engine) + self._window
+            self._to_feed = self._deliverable(repairs.types_due(self._engine, until=until))
+        if self._to_feed:
+            self._feed_page(self._to_feed[0])
+        return bool(self._to_feed)
+
+    def _feed_page(self, task_type: str) -> None:
+        """The next of the pages of a type; with more to come it goes to the end of the line."""
+        after = self._fed_to.get(task_type) or repairs.beginning(task_type)
         until = repairs.clock(self._engine) + self._window
-        page = repairs.due_between(self._engine, after=self._fed_to, until=until, limit=PAGE)
-        self._put_on_schedule(page)
+        page = repairs.due_between(self._engine, after=after, until=until, limit=PAGE)
+        self._schedule.add(page)
         if page:
-            self._fed_to = page[-1]
-        if len(page) == PAGE:
-            return True
-        self._feed_at = now_s + FEED_EVERY_S
-        return False
+            self._fed_to[task_type] = page[-1]
+        self._to_feed = self._to_feed[1:] + [task_type] * (len(page) == PAGE)
 
     def rescue(self) -> bool:
         """Settle what dead workers held; those with attempts left go back on the schedule."""
@@ -105,29 +115,30 @@ class Sweeper:
         for each in rescued:
             log.warning("task_rescued", task_id=each.id, worker_id=each.worker_id, again_at=str(each.again_at))
         self._tally.count(Counter.RESCUED, len(rescued))
-        self._put_on_schedule([Due(each.id, each.type, each.again_at) for each in rescued if each.again_at])
+        again = [Due(each.id, each.type, each.again_at) for each in rescued if each.again_at]
+        deliverable = set(self._deliverable({each.type for each in again}))
+        self._schedule.add(each for each in again if each.type in deliverable)
         return len(rescued) == RESCUE_AT_ONCE
 
     def restore(self) -> int:
         """Put back what is overdue and Redis does not know; how many."""
         until = repairs.clock(self._engine) - timedelta(seconds=OVERDUE_AFTER_S)
-        place, restored = repairs.BEGINNING, 0
-        while page := repairs.due_between(self._engine, after=place, until=until, limit=PAGE):
-            unknown = self._schedule.unknown(self._deliverable(page), now=until)
-            self._put_on_schedule(unknown)
-            restored += len(unknown)
-            place = page[-1]
+        restored = 0
+        for task_type in self._deliverable(repairs.types_due(self._engine, until=until)):
+            place = repairs.beginning(task_type)
+            while page := repairs.due_between(self._engine, after=place, until=until, limit=PAGE):
+                unknown = self._schedule.unknown(page, now=until)
+                self._schedule.add(unknown)
+                restored += len(unknown)
+                place = page[-1]
         if restored:
             log.warning("tasks_restored", count=restored)
             self._tally.count(Counter.RESTORED, restored)
         return restored
 
-    def _put_on_schedule(self, entries: Sequence[Due]) -> None:
-        self._schedule.add(self._deliverable(entries))
-
-    def _deliverable(self, entries: Sequence[Due]) -> list[Due]:
+    def _deliverable(self, task_types: Iterable[str]) -> list[str]:
         """Without what outside workers run, and types that only a newer release knows."""
-        return [each for each in entries if each.type in self._types and not self._types[each.type].external]
+        return [each for each in task_types if each in self._types and not self._types[each].external]
 
 
 def main() -> None:

@@ -48,7 +48,7 @@ def claim(
         LedgerAway: whether anything was claimed is unknown; `claimed_by` tells, with the same token.
     """
     asked = {"ids": list(ids), "worker_id": worker_id, "types": list(types), "token": token}
-    mine = [_claim(row, asked_at) for row in fetch(engine, "claim", asked)]
+    mine = [_claim(row, token, asked_at) for row in fetch(engine, "claim", asked)]
     if len(mine) == len(ids):
         return Claimed(mine, [])
     won = {each.id for each in mine}
@@ -57,7 +57,8 @@ def claim(
 
 def claimed_by(engine: Engine, ids: Sequence[str], token: str) -> list[Claim]:
     """What a claim with this token won, for when its answer was lost: to be handed back, never to be run."""
-    return [_claim(row, float("-inf")) for row in fetch(engine, "claimed_by", {"ids": list(ids), "token": token})]
+    rows = fetch(engine, "claimed_by", {"ids": list(ids), "token": token})
+    return [_claim(row, token, float("-inf")) for row in rows]
 
 
 def waiting(engine: Engine, ids: Sequence[str]) -> list[Due]:
@@ -97,7 +98,7 @@ def release(engine: Engine, claims: Sequence[tuple[str, str]]) -> list[Due]:
     return [Due(*row) for row in fetch(engine, "release", held)]
 
 
-def _claim(row: Any, asked_at: float) -> Claim:
+def _claim(row: Any, token: str, asked_at: float) -> Claim:
     return Claim(
         id=row[0],
         type=row[1],
@@ -106,6 +107,6 @@ def _claim(row: Any, asked_at: float) -> Claim:
         max_attempts=row[4],
         timeout_s=row[5],
         execute_at=row[6],
-        token=row[7],
+        token=token,
         asked_at=asked_at,
     )

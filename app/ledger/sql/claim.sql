@@ -11,7 +11,7 @@ SET state = 'running',
     next_attempt_at = NULL,
     lease_expires_at = NULL
 WHERE id = ANY(%(ids)s::uuid[])
-  AND state || '' = 'scheduled'
+  AND state::text = 'scheduled'
   AND coalesce(next_attempt_at, execute_at) <= clock_timestamp()
   AND type = ANY(%(types)s::text[])
-RETURNING id::text, type, payload::text, attempt, max_attempts, timeout_s, execute_at, claim_token::text
+RETURNING id::text, type, payload::text, attempt, max_attempts, timeout_s, execute_at

@@ -1,7 +1,7 @@
 -- Outcomes, many at once, each only by the holder of its claim. A failed attempt with others left waits for
 -- its next one: 1 s, 2 s, 4 s ... at most an hour, and a tenth of chance so that mates do not return together.
 UPDATE tasks AS task
-SET state = CASE WHEN error_type IS NULL THEN 'succeeded'
+SET state = CASE WHEN error_type IS NULL THEN 'succeeded'::task_state
                  WHEN attempt < max_attempts THEN 'scheduled'
                  ELSE 'failed' END,
     finished_at = CASE WHEN error_type IS NULL OR attempt >= max_attempts THEN clock_timestamp() END,
@@ -14,6 +14,6 @@ SET state = CASE WHEN error_type IS NULL THEN 'succeeded'
     lease_expires_at = NULL
 FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(results)s::text[], %(error_types)s::text[],
             %(error_messages)s::text[]) AS outcome (id, token, result, error_type, error_message)
-WHERE task.id = outcome.id AND task.claim_token = outcome.token AND task.state || '' = 'running'
+WHERE task.id = outcome.id AND task.claim_token = outcome.token AND task.state::text = 'running'
   AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp())
 RETURNING task.id::text, task.type, task.state, task.next_attempt_at
