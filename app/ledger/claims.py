@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from app.ledger.arrays import array
 from app.ledger.statements import fetch
 from app.task import Claim, Due, Outcome, TaskState
 
@@ -47,7 +48,7 @@ def claim(
     Raises:
         LedgerAway: whether anything was claimed is unknown; `claimed_by` tells, with the same token.
     """
-    asked = {"ids": list(ids), "worker_id": worker_id, "types": list(types), "token": token}
+    asked = {"ids": array(ids), "worker_id": worker_id, "types": list(types), "token": token}
     mine = [_claim(row, token, asked_at) for row in fetch(engine, "claim", asked)]
     if len(mine) == len(ids):
         return Claimed(mine, [])
@@ -57,13 +58,13 @@ def claim(
 
 def claimed_by(engine: Engine, ids: Sequence[str], token: str) -> list[Claim]:
     """What a claim with this token won, for when its answer was lost: to be handed back, never to be run."""
-    rows = fetch(engine, "claimed_by", {"ids": list(ids), "token": token})
+    rows = fetch(engine, "claimed_by", {"ids": array(ids), "token": token})
     return [_claim(row, token, float("-inf")) for row in rows]
 
 
 def waiting(engine: Engine, ids: Sequence[str]) -> list[Due]:
     """Those of `ids` that are still scheduled."""
-    return [Due(*row) for row in fetch(engine, "waiting", {"ids": list(ids)})]
+    return [Due(*row) for row in fetch(engine, "waiting", {"ids": array(ids)})]
 
 
 def finish(engine: Engine, outcomes: Sequence[Outcome]) -> Finished:
@@ -74,11 +75,11 @@ def finish(engine: Engine, outcomes: Sequence[Outcome]) -> Finished:
     Raises:
         LedgerAway: whether they were written is unknown; call it again.
     """
-    held = {"ids": [each.id for each in outcomes], "tokens": [each.token for each in outcomes]}
+    held = {"ids": array([each.id for each in outcomes]), "tokens": array([each.token for each in outcomes])}
     values = {
-        "results": [each.result for each in outcomes],
-        "error_types": [each.error["type"] if each.error else None for each in outcomes],
-        "error_messages": [each.error["message"] if each.error else None for each in outcomes],
+        "results": array([each.result for each in outcomes]),
+        "error_types": array([each.error["type"] if each.error else None for each in outcomes]),
+        "error_messages": array([each.error["message"] if each.error else None for each in outcomes]),
     }
     rows = list(fetch(engine, "finish", held | values))
     if len(rows) < len(outcomes):
@@ -94,7 +95,7 @@ def finish(engine: Engine, outcomes: Sequence[Outcome]) -> Finished:
 
 def release(engine: Engine, claims: Sequence[tuple[str, str]]) -> list[Due]:
     """Hand back claims, as (id, token), whose code has not begun; those still held are scheduled again."""
-    held = {"ids": [task_id for task_id, _ in claims], "tokens": [token for _, token in claims]}
+    held = {"ids": array([task_id for task_id, _ in claims]), "tokens": array([token for _, token in claims])}
     return [Due(*row) for row in fetch(engine, "release", held)]
 
 

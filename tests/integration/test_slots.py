@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -15,6 +14,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from app.task import Claim, Outcome
 from tests.acceptance.conditions import wait_until
@@ -38,8 +38,9 @@ class Heard:
         self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self.handed_back: SimpleQueue[Claim] = SimpleQueue()
 
-    def ended(self, outcome: Outcome) -> None:
-        self.outcomes.put(outcome)
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
+        for each in outcomes:
+            self.outcomes.put(each)
 
     def unused(self, claims: Sequence[Claim]) -> None:
         for each in claims:

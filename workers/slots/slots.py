@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import selectors
 import threading
 import time
 from collections import deque
@@ -16,9 +14,10 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.task import Outcome
+from workers.slots.attention import Attention
 from workers.slots.pace import Pace
 from workers.slots.permit import Permit
-from workers.slots.protocol import Done, Ended
+from workers.slots.protocol import Done, Ended, Event
 from workers.slots.room import Room
 from workers.slots.slot import ProcessSlot, Slot, ThreadSlot
 
@@ -51,10 +50,7 @@ class Slots:
         self._inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._idle: dict[type[Slot], deque[Slot]] = {ProcessSlot: deque(), ThreadSlot: deque()}
         self._busy: set[Slot] = set()
-        self._selector = selectors.DefaultSelector()
-        self._wake_out, self._wake_in = os.pipe()
-        os.set_blocking(self._wake_out, False)
-        self._selector.register(self._wake_out, selectors.EVENT_READ, None)
+        self._attention = Attention()
         threading.Thread(target=self._watch_forever, name="slots", daemon=True).start()
 
     def prepare(self) -> None:
@@ -113,13 +109,12 @@ class Slots:
                 log.exception("slots_watch_failed")
 
     def _watch(self, timeout_s: float | None) -> None:
-        ready = self._selector.select(timeout_s)
-        now = time.monotonic()
+        ready = self._attention.wait(timeout_s, in_a_stream=any(slot.is_streaming for slot in self._busy))
         self._answer_inbox()
-        for key, _ in ready:
-            slot: Slot | None = key.data
-            if slot is not None and not slot.closed:
-                self._read(slot, now, is_gone=key.fd == slot.sentinel)
+        for slot, fd in ready:
+            if not slot.closed:
+                self._read(slot, is_gone=fd == slot.sentinel)
+        now = time.monotonic()
         for slot in list(self._busy):
             self._enforce(slot, now)
 
@@ -162,8 +157,7 @@ class Slots:
 
     def _start(self, kind: type[Slot]) -> Slot:
         slot = ThreadSlot(self.permit, self._types) if kind is ThreadSlot else ProcessSlot(self.permit)
-        for fd in slot.watched:
-            self._selector.register(fd, selectors.EVENT_READ, slot)
+        self._attention.add(slot)
         return slot
 
     def _not_started(self, chunk: Sequence[Claim]) -> None:
@@ -176,17 +170,14 @@ class Slots:
         with suppress(OSError):  # if it is dead, the sentinel tells
             slot.send()
 
-    def _read(self, slot: Slot, now: float, *, is_gone: bool) -> None:
-        for event in slot.read(now=now):
-            if isinstance(event, Ended) and not slot.timed_out:
-                self._ended(slot.chunk[event.index], event)
-            elif isinstance(event, Ended):
-                slot.timed_out = False  # a thread that came back after its time: its outcome was written
-            elif isinstance(event, Done):
-                self._give_back(slot.withdraw())  # what the permit did not cover
-                self._busy.discard(slot)
-                self._idle[type(slot)].append(slot)
-                self.room.give_back(1)
+    def _read(self, slot: Slot, *, is_gone: bool) -> None:
+        events = slot.read()
+        self._hear(slot, events)
+        if events and isinstance(events[-1], Done):
+            self._give_back(slot.withdraw())  # what the permit did not cover
+            self._busy.discard(slot)
+            self._idle[type(slot)].append(slot)
+            self.room.give_back(1)
         if slot.hung_up:
             self._hear_no_more(slot)
         if is_gone and isinstance(slot, ProcessSlot):
@@ -195,8 +186,7 @@ class Slots:
 
     def _hear_no_more(self, slot: Slot) -> None:
         """It closed its end: a thread that died, or a child whose handler closed the files of others, and soon dies."""
-        with suppress(KeyError):  # heard before
-            self._selector.unregister(slot.watched[0])
+        self._attention.remove_events(slot)
         if isinstance(slot, ThreadSlot):
             self._bury(slot, ("crashed", "The thread of the handler ended."))
 
@@ -245,25 +235,32 @@ class Slots:
         self._forget(slot)
 
     def _read_last_words(self, slot: Slot) -> None:
-        while events := slot.read(now=time.monotonic()):
-            for event in events:
-                if isinstance(event, Ended):
-                    self._ended(slot.chunk[event.index], event)
+        while events := slot.read():
+            self._hear(slot, events)
 
     def _cut_short(self, slot: Slot, index: int, error: tuple[str, str]) -> None:
         claim = slot.chunk[index]
         self.pace.observe(claim.type, (time.monotonic() - slot.since) * 1000)
-        self._listener.ended(Outcome(claim.id, claim.token, error={"type": error[0], "message": error[1]}))
+        self._listener.ended([Outcome(claim.id, claim.token, error={"type": error[0], "message": error[1]})])
 
-    def _ended(self, claim: Claim, event: Ended) -> None:
-        self.pace.observe(claim.type, event.took_ms)
-        error = {"type": event.error[0], "message": event.error[1]} if event.error else None
-        self._listener.ended(Outcome(claim.id, claim.token, event.result, error))
+    def _hear(self, slot: Slot, events: Sequence[Event]) -> None:
+        """Tell the listener what is over."""
+        outcomes: list[Outcome] = []
+        for event in events:
+            if not isinstance(event, Ended):
+                continue
+            if slot.timed_out:  # a thread that came back after its time: its outcome was written
+                slot.timed_out = False
+                continue
+            claim = slot.chunk[event.index]
+            self.pace.observe(claim.type, event.took_ms)
+            error = {"type": event.error[0], "message": event.error[1]} if event.error else None
+            outcomes.append(Outcome(claim.id, claim.token, event.result, error))
+        if outcomes:
+            self._listener.ended(outcomes)
 
     def _forget(self, slot: Slot) -> None:
-        for fd in slot.watched:
-            with suppress(KeyError):  # it has hung up
-                self._selector.unregister(fd)
+        self._attention.remove(slot)
         with suppress(ValueError):
             self._idle[type(slot)].remove(slot)
         slot.close()
@@ -290,11 +287,9 @@ class Slots:
     def _ask(self, *acts: Callable[[], object]) -> None:
         for act in acts:
             self._inbox.put(act)
-        os.write(self._wake_in, b".")
+        self._attention.call()
 
     def _answer_inbox(self) -> None:
-        with suppress(BlockingIOError):
-            os.read(self._wake_out, 4096)
         with suppress(Empty):
             while True:
                 self._inbox.get_nowait()()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
@@ -40,7 +41,7 @@ class Finisher:
         self._engine = engine
         self._schedule = schedule
         self._tally = tally
-        self._inbox: SimpleQueue[Outcome | Claim | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Sequence[Outcome] | Sequence[Claim] | None] = SimpleQueue()
         self._backoff = Backoff("finisher")
         self._published_at = 0.0
         self._thread = threading.Thread(target=self._write_forever, name="finisher", daemon=True)
@@ -50,14 +51,13 @@ class Finisher:
         """Begin to write."""
         self._thread.start()
 
-    def ended(self, outcome: Outcome) -> None:
-        """An attempt is over; its outcome is to be written."""
-        self._inbox.put(outcome)
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
+        """Attempts are over; their outcomes are to be written."""
+        self._inbox.put(outcomes)
 
     def unused(self, handed_back: Sequence[Claim]) -> None:
         """The code of these claims has not begun; they are to be scheduled again."""
-        for each in handed_back:
-            self._inbox.put(each)
+        self._inbox.put(handed_back)
 
     def finish_and_stop(self, timeout_s: float) -> bool:
         """Write what is left; True when all of it is written within the time."""
@@ -68,10 +68,7 @@ class Finisher:
     def _write_forever(self) -> None:
         stopping = False
         while not stopping:
-            gathered = self._gather()
-            stopping = None in gathered
-            outcomes = [each for each in gathered if isinstance(each, Outcome)]
-            unused = [each for each in gathered if isinstance(each, Claim)]
+            outcomes, unused, stopping = self._gather()
             again: list[Due] = []
             if outcomes:
                 again += self._surely(self._finish, outcomes)
@@ -79,16 +76,23 @@ class Finisher:
                 again += self._surely(self._release, unused)
             self._announce(again)
 
-    def _gather(self) -> list[Outcome | Claim | None]:
-        gathered = [self._inbox.get()]
-        size = _size(gathered[0])
-        while len(gathered) < MOST_AT_ONCE and size < MOST_BYTES:
-            try:
-                gathered.append(self._inbox.get_nowait())
-                size += _size(gathered[-1])
-            except Empty:
-                break
-        return gathered
+    def _gather(self) -> tuple[list[Outcome], list[Claim], bool]:
+        """Wait for something, and take all there is; whether it is the last."""
+        outcomes: list[Outcome] = []
+        unused: list[Claim] = []
+        size, some = 0, self._inbox.get()
+        with suppress(Empty):
+            while some is not None:
+                for each in some:
+                    if isinstance(each, Outcome):
+                        outcomes.append(each)
+                        size += len(each.result or "")
+                    else:
+                        unused.append(each)
+                if len(outcomes) + len(unused) >= MOST_AT_ONCE or size >= MOST_BYTES:
+                    break
+                some = self._inbox.get_nowait()
+        return outcomes, unused, some is None
 
     def _surely(self, write: Callable[[Sequence[T]], list[Due]], values: Sequence[T]) -> list[Due]:
         """Write, however long Postgres is away; each write is conditional, so repeating it is harmless."""
@@ -134,7 +138,3 @@ class Finisher:
                 put_durations(self._schedule.redis, self.durations())
         except ScheduleAway as away:
             log.warning("schedule_away", doing="announce", tasks=len(again), trouble=type(away).__name__)
-
-
-def _size(each: Outcome | Claim | None) -> int:
-    return len(each.result or "") if isinstance(each, Outcome) else 0
