@@ -26,9 +26,8 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of outcomes: written ones by final state, those to try again, those fenced off."""
+    """What became of outcomes: those whose task is to be tried again, those fenced off; the others are final."""
 
-    final: list[str]
     again: list[Due]
     fenced: list[str]
 
@@ -81,16 +80,14 @@ def finish(engine: Engine, outcomes: Sequence[Outcome]) -> Finished:
         "error_types": array([each.error["type"] if each.error else None for each in outcomes]),
         "error_messages": array([each.error["message"] if each.error else None for each in outcomes]),
     }
-    rows = list(fetch(engine, "finish", held | values))
-    if len(rows) < len(outcomes):
-        changed = {row[0] for row in rows}
-        rows += [row for row in fetch(engine, "finished_by", held) if row[0] not in changed]
-    written = {row[0] for row in rows}
-    return Finished(
-        final=[row[0] for row in rows if row[2] != TaskState.SCHEDULED],
-        again=[Due(row[0], row[1], row[3]) for row in rows if row[2] == TaskState.SCHEDULED and row[3]],
-        fenced=[each.id for each in outcomes if each.id not in written],
-    )
+    rows = fetch(engine, "finish", held | values)
+    again = [Due(*row[1:]) for row in rows if row[1]]
+    if rows[0][0] == len(outcomes):
+        return Finished(again, fenced=[])
+    standing = fetch(engine, "finished_by", held)
+    written = {each.id for each in again} | {row[0] for row in standing}
+    again += [Due(row[0], row[1], row[3]) for row in standing if row[2] == TaskState.SCHEDULED and row[3]]
+    return Finished(list(dict.fromkeys(again)), fenced=[each.id for each in outcomes if each.id not in written])
 
 
 def release(engine: Engine, claims: Sequence[tuple[str, str]]) -> list[Due]:

@@ -93,7 +93,7 @@ def test_outcomes_are_written_by_the_holder_of_the_claim_only(engine: Engine, op
             Outcome(str(second.id), claims.new_token(), result="2"),
         ],
     )
-    assert (finished.final, finished.fenced) == ([str(first.id)], [str(second.id)])
+    assert (finished.again, finished.fenced) == ([], [str(second.id)])
     assert tasks.get(engine, first.id).result == {"a": 1}
     assert tasks.get(engine, second.id).state is TaskState.RUNNING
 

@@ -37,6 +37,7 @@ class Ending:
     error: tuple[str, str] | None = None
 
 
+NOTHING = Ending(result="null")
 TOO_LATE = Ending(error=("worker_lost", "The worker was silent for too long; the code has not begun."))
 
 
@@ -71,6 +72,8 @@ def message(trouble: BaseException) -> str:
 
 
 def _ending(result: Any) -> Ending:
+    if result is None:
+        return NOTHING
     text = msgspec.json.encode(result)
     if len(text) > LARGEST_RESULT:
         return Ending(error=("result_too_large", f"The result is {len(text)} bytes; at most {LARGEST_RESULT}."))

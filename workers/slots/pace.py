@@ -15,10 +15,10 @@ class Pace:
     def __init__(self) -> None:
         self.means_ms: dict[str, float] = {}
 
-    def observe(self, task_type: str, took_ms: float) -> None:
-        """A task of this type took so long."""
+    def observe(self, task_type: str, took_ms: float, tasks: int = 1) -> None:
+        """So many tasks of this type took so long each."""
         mean = self.means_ms.get(task_type, took_ms)
-        self.means_ms[task_type] = mean + SMOOTHING * (took_ms - mean)
+        self.means_ms[task_type] = took_ms + (1 - SMOOTHING) ** tasks * (mean - took_ms)
 
     def capacity(self, task_type: str, slots: int) -> int:
         """How many tasks of this type so many slots can begin within about 50 ms."""

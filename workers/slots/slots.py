@@ -246,6 +246,7 @@ class Slots:
     def _hear(self, slot: Slot, events: Sequence[Event]) -> None:
         """Tell the listener what is over."""
         outcomes: list[Outcome] = []
+        took_ms = 0.0
         for event in events:
             if not isinstance(event, Ended):
                 continue
@@ -253,10 +254,11 @@ class Slots:
                 slot.timed_out = False
                 continue
             claim = slot.chunk[event.index]
-            self.pace.observe(claim.type, event.took_ms)
+            took_ms += event.took_ms
             error = {"type": event.error[0], "message": event.error[1]} if event.error else None
             outcomes.append(Outcome(claim.id, claim.token, event.result, error))
         if outcomes:
+            self.pace.observe(slot.chunk[0].type, took_ms / len(outcomes), len(outcomes))
             self._listener.ended(outcomes)
 
     def _forget(self, slot: Slot) -> None:

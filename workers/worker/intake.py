@@ -63,7 +63,7 @@ class Intake:
         Whoever delivered them may have a clock that is wrong: the claim decides.
         """
         now = self.clock()
-        coming = {each: Held(now, now) for each in ids}
+        coming = dict.fromkeys(ids, Held(now, now))
         self._hold(task_type, coming | {each: Held(min(at, now + LONGEST_AHEAD_S), now) for each, at in ahead})
 
     def put_again(self, task_type: str, ahead: Sequence[tuple[str, float]]) -> None:
