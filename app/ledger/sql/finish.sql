@@ -16,8 +16,7 @@ WITH written AS (
         lease_expires_at = NULL
     FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(results)s::text[], %(error_types)s::text[],
                 %(error_messages)s::text[]) AS outcome (id, token, result, error_type, error_message)
-    WHERE task.id = ANY(%(ids)s::uuid[])  -- or a small table is read as a whole, time and again, while it grows
-      AND task.id = outcome.id AND task.claim_token = outcome.token AND task.state::text = 'running'
+    WHERE task.id = outcome.id AND task.claim_token = outcome.token AND task.state::text = 'running'
       AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp())
     RETURNING task.id, task.type, task.state, task.next_attempt_at
 )
