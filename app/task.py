@@ -56,11 +56,11 @@ class Task:
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     """What a request asks for, validated; not yet in the ledger.
 
-    Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set. `payload` is JSON as text,
+    `id` is a UUIDv7 as text. Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set. `payload` is JSON as text,
     `created_by` the API key.
     """
 
-    id: UUID
+    id: str
     type: str
     execute_at: datetime | None
     delay_s: float | None

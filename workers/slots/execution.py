@@ -52,7 +52,7 @@ def run(claim: Claim, types: TaskTypes, *, may_begin: Callable[[], bool]) -> End
         handler = task_type.handler
         if handler is None:
             return Ending(error=("handler_error", f"Type {claim.type} has no handler here."))
-        payload = task_type.read_payload(msgspec.json.decode(claim.payload))
+        payload = task_type.decode_payload(claim.payload)
         return _ending(handler(context, payload)) if may_begin() else TOO_LATE
     except BaseException as trouble:
         log.warning("task_failed", task_id=claim.id, type=claim.type, attempt=claim.attempt, exc_info=True)
