@@ -27,7 +27,7 @@ def steady(service: Service, *, seconds: float = 30.0) -> dict[str, float]:
     return _told(lags_ms(service, "bench", begin))
 
 
-def idle(service: Service, *, samples: int = 200, every_s: float = 0.2) -> dict[str, float]:
+def idle(service: Service, *, samples: int = 100, every_s: float = 0.2) -> dict[str, float]:
     """One task after another, each created two seconds ahead, on an idle system."""
     begin = time.time() + AHEAD_S
     chance = random.Random(2)
