@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import signal
 import sys
 import time
@@ -23,7 +24,6 @@ if TYPE_CHECKING:
     from benchmarks.options import Options
 
 PROMISED_S = 15 * 60.0
-LOOP = "loop drain"
 
 
 def main() -> None:
@@ -35,6 +35,7 @@ def main() -> None:
     file = kept.write(RESULTS if options.keep else PASSING)
     for path in (file, *write_graphs(file)):
         print(f"written: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+    sys.exit(bool(kept.failed))
 
 
 def measure(options: Options) -> Kept:
@@ -47,10 +48,10 @@ def measure(options: Options) -> Kept:
         measuring.measure(part)
     systems: list[PeerResult] = []
     if options.peers:
-        measuring.limit(LOOP)
-        asked_more = options.extras or options.peers.waiting
-        systems = side_by_side(loop, options.peers, until=began + PROMISED_S if not asked_more else float("inf"))
-    return Kept(at, machine, time.monotonic() - began, measuring.rows, list(measuring.limits.values()), systems)
+        until = math.inf if options.extras or options.peers.waiting else began + PROMISED_S
+        systems = side_by_side(measuring, loop, options.peers, until=until)
+    limits, took_s = list(measuring.limits.values()), time.monotonic() - began
+    return Kept(at, machine, took_s, measuring.rows, limits, systems, measuring.failed)
 
 
 def tell(kept: Kept, options: Options) -> None:
@@ -64,6 +65,7 @@ def tell(kept: Kept, options: Options) -> None:
         printed.curve_table(kept.rows),
         printed.limits_table(kept.limits),
         printed.systems_table(kept.systems),
+        [f"failed: {each}" for each in kept.failed],
         [f"not measured: {each}" for each in options.left_out()],
         [f"took {kept.seconds / 60:.1f} minutes"],
     )

@@ -31,6 +31,7 @@ class Kept:
     rows: Sequence[Row]
     limits: Sequence[Row]
     systems: Sequence[PeerResult]
+    failed: Sequence[str] = ()
 
     def as_json(self) -> str:
         """A list of numbers stays on its line."""
@@ -40,6 +41,7 @@ class Kept:
             "seconds": round(self.seconds),
             "rows": [row.as_dict() for row in self.rows],
             "limits": [row.as_dict() for row in self.limits],
+            "failed": list(self.failed),
             "systems": [system.as_dict() for system in self.systems],
         }
         text = json.dumps(told, indent=1, allow_nan=False)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 
 from benchmarks.load import post, send_all
 from benchmarks.peers.records import read_records, starts_of
-from benchmarks.peers.result import Drain, Lag, PeerResult
+from benchmarks.peers.result import Drain, Lag
 from benchmarks.records import number_of
 from benchmarks.tasks import create, instant, until, wait_until_final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from benchmarks.peers.result import PeerResult
     from benchmarks.service import Service
 
 TYPE = "bench"
@@ -31,14 +32,12 @@ WHERE type = %s AND execute_at >= %s AND execute_at < %s
 """
 
 
-def measure_ours(service: Service) -> PeerResult:
-    """One row among the peers; nothing may have been created yet for the next minutes."""
-    result = PeerResult("Punctual", "Postgres and Redis", {})
+def measure_ours(service: Service, result: PeerResult) -> None:
+    """Fill our row among the peers."""
     result.lag = _lag(service)
     result.drains = [_drain(service) for _ in range(RUNS)]
     result.creates_per_s = [_created_per_s(service) for _ in range(RUNS)]
     result.bulk_creates_per_s = [_created_together_per_s(service) for _ in range(RUNS)]
-    return result
 
 
 def _lag(service: Service) -> Lag:

@@ -13,13 +13,13 @@ FINAL, SCHEDULED = 10_000_000, 1_000_000
 PART = 500_000
 
 # As a year of use leaves it: most succeeded, some failed, few were deleted; four types, one of them rare.
-TYPE = "(ARRAY['bench', 'bench', 'bench', 'bench', 'foo', 'foo', 'bar', 'baz'])[1 + (n * 7919) % 8]"
-STATE = "CASE WHEN n % 1000 = 0 THEN 'deleted' WHEN n % 97 = 0 THEN 'failed' ELSE 'succeeded' END"
+TYPE = "(ARRAY['bench', 'bench', 'bench', 'bench', 'foo', 'foo', 'bar', 'baz'])[1 + mod(n * 7919, 8)]"
+STATE = "CASE WHEN mod(n, 1000) = 0 THEN 'deleted' WHEN mod(n, 97) = 0 THEN 'failed' ELSE 'succeeded' END"
 STATE_TYPE = "<type of the state>"
 FILL_FINAL = f"""
 INSERT INTO tasks (id, type, state, execute_at, created_at, payload, timeout_s, max_attempts, attempt, started_at,
                    finished_at, deleted_at, lag_ms, worker_id, claim_token, result, error)
-SELECT uuidv7(at - now() - interval '1 minute'), CASE WHEN n % 100000 = 0 THEN 'buzz' ELSE {TYPE} END,
+SELECT uuidv7(at - now() - interval '1 minute'), CASE WHEN mod(n, 100000) = 0 THEN 'buzz' ELSE {TYPE} END,
        state::{STATE_TYPE}, at, at - interval '1 minute', '{{}}', 5, 1, CASE state WHEN 'deleted' THEN 0 ELSE 1 END,
        CASE WHEN state <> 'deleted' THEN at + interval '2 ms' END,
        CASE WHEN state <> 'deleted' THEN at + interval '3 ms' END,

@@ -26,6 +26,7 @@ from benchmarks.limits.bare import command_of
 from benchmarks.limits.plan import limit_parts
 from benchmarks.limits.table import arguments
 from benchmarks.machine import Machine
+from benchmarks.measuring import Measuring
 from benchmarks.options import read_options
 from benchmarks.peers.measures import QUICK, WHOLE
 from benchmarks.peers.peer import read_peers
@@ -251,3 +252,13 @@ def test_the_page_of_the_benchmarks_tells_of_every_option_limit_and_part() -> No
             assert f"| {limit.name} |" in PAGE, limit.name
     for part in PLAN:
         assert f"| {part.name} |" in PAGE, part.name
+
+
+def test_what_goes_wrong_is_named_and_the_rest_is_measured() -> None:
+    measuring = Measuring((), runs=1)
+    with measuring.told("first"):
+        raise TimeoutError("too slow")
+    with measuring.told("second"):
+        pass
+    assert measuring.failed == ["first"]
+    assert json.loads(replace(kept(), failed=measuring.failed).as_json())["failed"] == ["first"]
