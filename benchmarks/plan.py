@@ -46,7 +46,7 @@ PLAN = (
         measure=partial(drain.drain, task_type="bench", count=10_000),
         rows=(Wanted("first to last start s", "first to last start", "s", "under 0.4", limit="loop burst"),),
     ),
-    Part(name="100 tasks/s for 30 s", measure=lag.steady, rows=LAG),
+    Part(name="100 tasks/s for 20 s", measure=lag.steady, rows=LAG),
     Part(
         name="idle, created 2 s ahead, 100 times",
         measure=lag.idle,

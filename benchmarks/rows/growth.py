@@ -35,7 +35,7 @@ FILL_SCHEDULED = f"""
 INSERT INTO tasks (id, type, execute_at, created_at, payload, timeout_s, max_attempts)
 SELECT uuidv7(n * interval '1 ms' - interval '1 day'), {TYPE}, now() + interval '2 hours' + n * interval '30 s',
        now() - interval '1 day' + n * interval '1 ms', '{{}}', 5, 1
-FROM generate_series(1, %s) AS n
+FROM generate_series(1, %s::bigint) AS n
 """
 TYPE_OF_STATE = """
 SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = 'tasks'::regclass AND attname = 'state'

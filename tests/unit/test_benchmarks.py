@@ -250,15 +250,15 @@ def test_the_page_of_the_benchmarks_tells_of_every_option_limit_and_part() -> No
     for part in limit_parts(PeerResult("raw loop", "both", {})):
         for limit in part.limits:
             assert f"| {limit.name} |" in PAGE, limit.name
-    for part in PLAN:
-        assert f"| {part.name} |" in PAGE, part.name
+    for row in PLAN:
+        assert f"| {row.name} |" in PAGE, row.name
 
 
 def test_what_goes_wrong_is_named_and_the_rest_is_measured() -> None:
     measuring = Measuring((), runs=1)
     with measuring.told("first"):
-        raise TimeoutError("too slow")
+        json.loads("no number")
     with measuring.told("second"):
-        pass
+        json.loads("2")
     assert measuring.failed == ["first"]
     assert json.loads(replace(kept(), failed=measuring.failed).as_json())["failed"] == ["first"]
