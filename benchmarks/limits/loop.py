@@ -17,6 +17,7 @@ from benchmarks.limits.table import INSERT, TOGETHER, arguments, make_table, new
 from benchmarks.peers.records import count_writers, read_records, starts_of
 from benchmarks.peers.result import NS_PER_S, Drain, Lag, PeerResult
 from benchmarks.records import number_of
+from benchmarks.result import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,7 @@ LAG_S, PER_SECOND = 10, 100
 CREATED_PER_S = 20_000
 PATIENCE_S, LOOK_S = 60.0, 0.05
 WARM_TASKS, WARM_ROUNDS = 1000, 20
+CLAIMS = "SELECT extract(epoch FROM started_at - execute_at)::float8 * 1000 FROM tasks WHERE id = ANY(%s::uuid[])"
 OPEN = "SELECT 1 FROM tasks WHERE state IN ('scheduled', 'running') LIMIT 1"
 
 
@@ -50,36 +52,49 @@ def raw_loop(servers: Servers, result: PeerResult) -> Iterator[Callable[[], dict
 
 
 def _measured(servers: Servers, result: PeerResult) -> dict[str, float]:
-    """A drain of 50,000 and one of 10,000, and the lag at 100 a second."""
-    whole = _drained(servers, MANY)
-    part = _drained(servers, SAME_AS_PEERS)
-    lag = _lag(servers)
-    for each in (whole, part, lag):
+    """A drain of 50,000 and one of 10,000, and the lag at 100 a second.
+
+    The limits are by the instants of the claims, as our rows are; the row among the peers is by the tasks' records.
+    """
+    claims_of_many, many = _drained(servers, MANY)
+    claims_of_some, some = _drained(servers, SAME_AS_PEERS)
+    claims, lag = _lag(servers)
+    for each in (many, some, lag):
         if each.missing or each.doubled or each.early:
             raise RuntimeError(f"the raw loop is no limit: {each.missing} missing, {each.doubled} twice")
-    result.drains.append(part)
+    result.drains.append(some)
     result.lag = lag
     return {
-        "loop drain": whole.per_s,
-        "loop burst": part.curve[-1] - part.curve[0],
-        "loop p50": lag.p50,
-        "loop p99": lag.p99,
+        "loop drain": MANY / (max(claims_of_many) / 1000),
+        "loop burst": (max(claims_of_some) - min(claims_of_some)) / 1000,
+        "loop p50": percentile(claims, 0.5),
+        "loop p99": percentile(claims, 0.99),
     }
 
 
-def _drained(servers: Servers, count: int) -> Drain:
+def _drained(servers: Servers, count: int) -> tuple[list[float], Drain]:
+    """How late each was claimed, in ms, and what they wrote down themselves."""
     at = time.time() + 1 + count / CREATED_PER_S
     ids = new_ids(count)
     _create(servers, ids, [at] * count)
-    return Drain.of(_starts(servers, ids, at), numbers=range(count), due_ns=round(at * NS_PER_S))
+    starts = _starts(servers, ids, at)
+    return _claims_ms(servers, ids), Drain.of(starts, numbers=range(count), due_ns=round(at * NS_PER_S))
 
 
-def _lag(servers: Servers) -> Lag:
+def _lag(servers: Servers) -> tuple[list[float], Lag]:
     ids, begin, chance = new_ids(LAG_S * PER_SECOND), time.time() + 1, random.Random(1)
     instants = [begin + chance.uniform(0, LAG_S) for _ in ids]
     _create(servers, ids, instants)
     due_ns = {number_of(each): round(at * NS_PER_S) for each, at in zip(ids, instants, strict=True)}
-    return Lag.of(_starts(servers, ids, max(instants)), due_ns=due_ns)
+    starts = _starts(servers, ids, max(instants))
+    return _claims_ms(servers, ids), Lag.of(starts, due_ns=due_ns)
+
+
+def _claims_ms(servers: Servers, ids: Sequence[str]) -> list[float]:
+    """By Postgres' clock, as the service's own rows."""
+    with servers.postgres() as connection:
+        rows = connection.execute(CLAIMS, [list(ids)]).fetchall()
+    return [float(str(late)) for (late,) in rows]
 
 
 def _create(servers: Servers, ids: Sequence[str], instants: Sequence[float]) -> None:
