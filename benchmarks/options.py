@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.extras import CURVE, EXTRAS, FAR, GROWN, TAKES
+from benchmarks.extras import CURVE, EXTRAS, FAR, GROWN, TAKES, WHAT
 from benchmarks.peers.measures import QUICK, WHOLE
 from benchmarks.plan import PLAN
 
@@ -39,13 +39,11 @@ class Options:
         """What this run does not measure, and how to ask for it."""
         if self.words:
             return []
-        said: dict[str, str] = {}
-        for part in EXTRAS:
-            if part.option not in self.extras:
-                said.setdefault(part.option, f"{part.name} (--{part.option}, {TAKES[part.option]})")
+        missing = [option for option in TAKES if option not in self.extras]
+        said = [f"{WHAT[option]} (--{option}, {TAKES[option]})" for option in missing]
         if self.peers is None:
-            said["peers"] = "other schedulers (--no-peers)"
-        return list(said.values())
+            said.append("other schedulers (without --no-peers)")
+        return said
 
 
 def read_options(arguments: Sequence[str] | None = None) -> Options:
@@ -55,9 +53,9 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument(
         "--only", action="append", default=[], metavar="WORD", help="rows whose name holds this word; no peers"
     )
-    parser.add_argument("--grown", action="store_true", help=f"a table of ten million tasks, too; {TAKES[GROWN]}")
-    parser.add_argument("--far", action="store_true", help=f"5 million tasks beyond the window, too; {TAKES[FAR]}")
-    parser.add_argument("--curve", action="store_true", help=f"1 to 4 worker processes, too; {TAKES[CURVE]}")
+    parser.add_argument("--grown", action="store_true", help=f"{WHAT[GROWN]}, too; {TAKES[GROWN]}")
+    parser.add_argument("--far", action="store_true", help=f"{WHAT[FAR]}, too; {TAKES[FAR]}")
+    parser.add_argument("--curve", action="store_true", help=f"{WHAT[CURVE]}, too; {TAKES[CURVE]}")
     parser.add_argument("--all", action="store_true", help="all of that")
     which = parser.add_mutually_exclusive_group()
     which.add_argument(
