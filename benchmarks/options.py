@@ -58,9 +58,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--curve", action="store_true", help=f"{WHAT[CURVE]}, too; {TAKES[CURVE]}")
     parser.add_argument("--all", action="store_true", help="all of that")
     which = parser.add_mutually_exclusive_group()
-    which.add_argument(
-        "--peers", action="store_true", help="other schedulers thoroughly: bytes, too, and all drains thrice"
-    )
+    which.add_argument("--peers", action="store_true", help="other schedulers thoroughly: bytes, too, and more repeats")
     which.add_argument("--no-peers", action="store_true", help="no other schedulers")
     parser.add_argument("--keep", action="store_true", help="keep table and graphs in benchmarks/results/")
     asked = parser.parse_args(arguments)
