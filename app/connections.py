@@ -41,8 +41,8 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None) 
         "timezone": "UTC",
         # A plan kept from when the table was small walks all of it once it is large; planning anew costs 0.2 ms.
         "plan_cache_mode": "force_custom_plan",
-        # As for disks without heads. With the default of 4 a table of some ten thousand rows is read as a whole to finish
-        # some hundred tasks; compiling, too, costs more here than it ever saves.
+        # As for disks without heads. With the default of 4 a table of some ten thousand rows is read as a whole to
+        # finish some hundred tasks; compiling, too, costs more here than it ever saves.
         "random_page_cost": "1.1",
         "jit": "off",
     }

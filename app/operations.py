@@ -20,6 +20,7 @@ from app.task import Due, NewTask, Outcome, Task, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
     from sqlalchemy import Engine
 
     from app.schedule.announcer import Announcer

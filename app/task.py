@@ -56,8 +56,8 @@ class Task:
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     """What a request asks for, validated; not yet in the ledger.
 
-    `id` is a UUIDv7 as text. Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set. `payload` is JSON as text,
-    `created_by` the API key.
+    `id` is a UUIDv7 as text. Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set.
+    `payload` is JSON as text, `created_by` the API key.
     """
 
     id: str

@@ -110,7 +110,7 @@ class TaskTypes:
 
 
 @cache
-def _decoder(payload: type[Any]) -> msgspec.json.Decoder[Any]:
+def _decoder(payload: Any) -> msgspec.json.Decoder[Any]:
     return msgspec.json.Decoder(payload)
 
 

@@ -26,8 +26,6 @@ COLUMNS = (
 TASKS: Any = table("tasks", *(column(name) for name in COLUMNS))
 MOST_TOGETHER = 100  # planning takes longer for each
 
-Conditions = "Callable[[ColumnElement[Any]], list[ColumnElement[bool]]]"
-
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -54,7 +52,12 @@ def groups(connection: Connection, states: Sequence[TaskState], types: Sequence[
 
 
 def merged(
-    some: Sequence[Group], columns: Sequence[Any], conditions: Conditions, *, limit: int, latest_first: bool
+    some: Sequence[Group],
+    columns: Sequence[Any],
+    conditions: Callable[[ColumnElement[Any]], list[ColumnElement[bool]]],
+    *,
+    limit: int,
+    latest_first: bool,
 ) -> Select[Any]:
     """The first so many of these groups; `columns` are of TASKS, execute_at and id among them.
 

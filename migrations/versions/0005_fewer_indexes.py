@@ -12,40 +12,50 @@ down_revision = "0004"
 BEFORE = (
     "DROP TRIGGER final_states_are_final ON tasks",
     "DROP INDEX tasks_due, tasks_running, tasks_by_time, tasks_deleted, tasks_by_key, tasks_by_state",
-    "ALTER TABLE tasks DROP CONSTRAINT state_is_known, DROP CONSTRAINT running_is_claimed,"
-    " DROP CONSTRAINT finished_has_its_instant, DROP CONSTRAINT deleted_never_ran",
+    (
+        "ALTER TABLE tasks DROP CONSTRAINT state_is_known, DROP CONSTRAINT running_is_claimed,"
+        " DROP CONSTRAINT finished_has_its_instant, DROP CONSTRAINT deleted_never_ran"
+    ),
     "DROP FUNCTION count_tasks, count_overdue",
 )
 ENUM = (
     "CREATE TYPE task_state AS ENUM ('scheduled', 'running', 'succeeded', 'failed', 'cancelled', 'deleted')",
     "ALTER TABLE tasks ALTER COLUMN state DROP DEFAULT",
-    "ALTER TABLE tasks ALTER COLUMN state TYPE task_state USING state::task_state,"
-    " ALTER COLUMN attempt TYPE smallint, ALTER COLUMN max_attempts TYPE smallint",
+    (
+        "ALTER TABLE tasks ALTER COLUMN state TYPE task_state USING state::task_state,"
+        " ALTER COLUMN attempt TYPE smallint, ALTER COLUMN max_attempts TYPE smallint"
+    ),
     "ALTER TABLE tasks ALTER COLUMN state SET DEFAULT 'scheduled'",
 )
 GUARDS = (
-    "ALTER TABLE tasks ADD CONSTRAINT running_is_claimed CHECK"
-    " (state <> 'running' OR (claim_token IS NOT NULL AND worker_id IS NOT NULL AND started_at IS NOT NULL)),"
-    " ADD CONSTRAINT finished_has_its_instant CHECK"
-    " (state NOT IN ('succeeded', 'failed') OR finished_at IS NOT NULL),"
-    " ADD CONSTRAINT deleted_never_ran CHECK"
-    " ((state = 'deleted') = (deleted_at IS NOT NULL) AND (state <> 'deleted' OR attempt = 0))",
-    "CREATE TRIGGER final_states_are_final BEFORE UPDATE ON tasks FOR EACH ROW"
-    " WHEN (OLD.state IN ('succeeded', 'failed', 'cancelled', 'deleted'))"
-    " EXECUTE FUNCTION refuse_leaving_a_final_state()",
+    (
+        "ALTER TABLE tasks ADD CONSTRAINT running_is_claimed CHECK"
+        " (state <> 'running' OR (claim_token IS NOT NULL AND worker_id IS NOT NULL AND started_at IS NOT NULL)),"
+        " ADD CONSTRAINT finished_has_its_instant CHECK"
+        " (state NOT IN ('succeeded', 'failed') OR finished_at IS NOT NULL),"
+        " ADD CONSTRAINT deleted_never_ran CHECK"
+        " ((state = 'deleted') = (deleted_at IS NOT NULL) AND (state <> 'deleted' OR attempt = 0))"
+    ),
+    (
+        "CREATE TRIGGER final_states_are_final BEFORE UPDATE ON tasks FOR EACH ROW"
+        " WHEN (OLD.state IN ('succeeded', 'failed', 'cancelled', 'deleted'))"
+        " EXECUTE FUNCTION refuse_leaving_a_final_state()"
+    ),
 )
 
-# No update of a task is HOT, because every one changes its state: each writes the primary key, and the one index in which
-# the task lies from then on. Types come first, so that lists and counts of a rare one, and what is due of one, read
-# nothing else; where several are asked for, they are merged in order.
+# No update of a task is HOT, because every one changes its state: each writes the primary key, and the one index in
+# which the task lies from then on. Types come first, so that lists and counts of a rare one, and what is due of one,
+# read nothing else; where several are asked for, they are merged in order.
 INDEXES = (
     # What waits, as it falls due; in lists, too, where it is the order of execute_at for all that never failed.
     "CREATE INDEX tasks_due ON tasks (type, COALESCE(next_attempt_at, execute_at), id) WHERE state = 'scheduled'",
     # What a dead worker held.
     "CREATE INDEX tasks_running ON tasks (worker_id) WHERE state = 'running'",
     # What is over, and what failed and waits for its next attempt, in the order of lists.
-    "CREATE INDEX tasks_by_state ON tasks (state, type, execute_at, id)"
-    " WHERE state <> 'running' AND (state <> 'scheduled' OR next_attempt_at IS NOT NULL)",
+    (
+        "CREATE INDEX tasks_by_state ON tasks (state, type, execute_at, id)"
+        " WHERE state <> 'running' AND (state <> 'scheduled' OR next_attempt_at IS NOT NULL)"
+    ),
     "CREATE INDEX tasks_deleted ON tasks (deleted_at) WHERE state = 'deleted'",
     "CREATE INDEX tasks_by_key ON tasks (created_by) WHERE state = 'scheduled' AND created_by IS NOT NULL",
 )

@@ -192,7 +192,7 @@ def test_no_statement_leaves_a_final_state(engine: Engine, operations: Operation
 )
 def test_a_row_that_makes_no_sense_is_refused(engine: Engine, operations: Operations, assignments: str) -> None:
     (task,) = make(operations)
-    with pytest.raises(DBAPIError, match="violates check constraint|invalid input value for enum"):
+    with pytest.raises(DBAPIError, match=r"violates check constraint|invalid input value for enum"):
         change(engine, task.id, assignments)
 
 

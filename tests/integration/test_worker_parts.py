@@ -357,7 +357,8 @@ def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine
     filler = (
         "INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, state, finished_at)"
         " SELECT gen_random_uuid(), 'noop', now() - n * interval '1 s', '{}', 5, 1,"
-        " (CASE WHEN n % 10 = 0 THEN 'scheduled' ELSE 'succeeded' END)::task_state, now() FROM generate_series(1, 30000) AS n"
+        " (CASE WHEN n % 10 = 0 THEN 'scheduled' ELSE 'succeeded' END)::task_state, now()"
+        " FROM generate_series(1, 30000) AS n"
     )
     asked = {"ids": ids(made), "worker_id": "w", "types": ["noop"], "token": claims.new_token()}
     written: dict[str, object] = {

@@ -43,7 +43,7 @@ def child_process(
     os.killpg(os.getpid(), signal.SIGTERM)  # what handlers left running ends with us; we ourselves do not mind
 
 
-def serve(
+def serve(  # noqa: PLR0917  # as a thread's and a process' target it takes what it needs in order
     tasks: Connection, tokens: Connection, events: Connection, permit: Permit, progress: Progress, types: TaskTypes
 ) -> None:
     """Run chunk after chunk until the other side closes its end."""
@@ -52,11 +52,11 @@ def serve(
             chunk = decode_chunk(tasks.recv_bytes())
         except (EOFError, OSError):
             return
-        _run_chunk(chunk, tokens.fileno(), events.fileno(), permit, progress, types)
+        _run_chunk(chunk, tokens.fileno(), events.fileno(), permit=permit, progress=progress, types=types)
 
 
 def _run_chunk(
-    chunk: list[Claim], tokens: int, events: int, permit: Permit, progress: Progress, types: TaskTypes
+    chunk: list[Claim], tokens: int, events: int, *, permit: Permit, progress: Progress, types: TaskTypes
 ) -> None:
     """Each task needs a permit that covers it, and a token from the pipe.
 

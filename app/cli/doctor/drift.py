@@ -35,7 +35,10 @@ def check_drift(
     window_s: float,
     wait: Callable[[float], object] = time.sleep,
 ) -> Iterator[Finding]:
-    """What each store knows and the other does not, of the first LOOKED_AT tasks of each type. Raises LedgerAway, ScheduleAway."""
+    """What each store knows and the other does not, of the first LOOKED_AT tasks of each type.
+
+    Raises LedgerAway, ScheduleAway.
+    """
     now = clock(engine)
     due, ahead = _lost_and_ahead(engine, schedule, types, now=now, window_s=window_s)
     ghosts = _ghosts(engine, schedule, types)
