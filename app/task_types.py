@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
@@ -75,7 +75,7 @@ class TaskType:
         Raises:
             msgspec.ValidationError: as `read_payload`.
         """
-        return _decoder(self.payload).decode(payload)
+        return _decoder(cast("Any", self.payload)).decode(payload)
 
 
 class TaskTypes:

@@ -1,6 +1,7 @@
-"""Imports structlog without rich, which it would print tracebacks with: 13 MB in each process that never shows one.
+"""Imports structlog without rich, which it would print tracebacks with: memory in each process that never shows one.
 
-Only the command line needs rich. Processes import this module first; whoever wants rich afterwards gets it.
+Only the command line needs rich. Processes import this module first; whoever wants rich afterwards gets it, but for
+structlog's own `RichTracebackFormatter`.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ _modules: dict[str, Any] = sys.modules
 
 if "structlog" not in _modules and "rich" not in _modules:
     _modules["rich"] = None  # the import system's way to say that there is none
-    import structlog as structlog  # noqa: PLC0414  # for its effect
-
-    del _modules["rich"]
+    try:
+        import structlog as structlog  # noqa: PLC0414  # for its effect
+    finally:
+        del _modules["rich"]

@@ -37,11 +37,11 @@ class Group:
 
 def groups(connection: Connection, states: Sequence[TaskState], types: Sequence[str]) -> Iterator[Group]:
     """All tasks in these states and of these types (none: of all types), in groups."""
-    for state in states:
+    for state in dict.fromkeys(states):
         if state == TaskState.RUNNING:  # few: an index has them all
             yield Group([of_state(state), *of_types(types)], TASKS.c.execute_at)
             continue
-        for each in types or types_in(connection, state):
+        for each in dict.fromkeys(types) or types_in(connection, state):
             where = [of_state(state), TASKS.c.type == each]
             if state != TaskState.SCHEDULED:
                 yield Group(where, TASKS.c.execute_at)

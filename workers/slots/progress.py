@@ -23,10 +23,12 @@ class Progress:
         """How many tasks of the chunk have begun."""
         return int(self._begun.value)
 
-    @property
-    def since(self) -> float:
-        """When the last of them began, in monotonic seconds."""
-        return float(self._since.value)
+    def look(self) -> tuple[int, float]:
+        """How many have begun, and when the last of them did, in monotonic seconds; the two belong together."""
+        while True:
+            begun, since = int(self._begun.value), float(self._since.value)
+            if begun == self._begun.value:
+                return begun, since
 
     def reset(self, at: float) -> None:
         """A new chunk is given."""

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from workers.slots.permit import Permit
 
 READ_AT_ONCE = 1 << 18
+MOST_READS = 16
 FEW = 4  # tasks: more of them in a chunk are short ones
 
 
@@ -45,7 +46,8 @@ class Slot(ABC):
         self._began_before = False
         self.chunk: Sequence[Claim] = ()
         self.given = self.ended = 0
-        self.timed_out = False
+        self.timed_out: int | None = None  # of a thread: the task whose outcome was written while it goes on
+        self.heard_at = 0.0
         self.closed = self.hung_up = False
         self._start(theirs, self._tokens_out, their_events)
 
@@ -73,16 +75,10 @@ class Slot(ABC):
         """Whether any task has begun in it."""
         return self._began_before or self.begun > 0
 
-    @property
-    def since(self) -> float:
-        """When the task that runs has begun; before the first, when the chunk was given."""
-        return self._progress.since
-
-    @property
-    def current(self) -> int | None:
-        """The position in the chunk of the task that runs, as far as is known; None between two chunks."""
-        begun = self.begun
-        return begun - 1 if begun > self.ended else None
+    def running(self) -> tuple[int, float] | None:
+        """The position in the chunk of the task that runs, as far as is heard, and when it began; None: none does."""
+        begun, since = self._progress.look()
+        return (begun - 1, since) if begun > self.ended else None
 
     @property
     def waiting(self) -> int:
@@ -101,7 +97,8 @@ class Slot(ABC):
             OSError: it is dead.
         """
         self._began_before = self.ever_began
-        self.chunk, self.given, self.ended, self.timed_out = chunk, len(chunk), 0, False
+        self.chunk, self.given, self.ended, self.timed_out = chunk, len(chunk), 0, None
+        self.heard_at = now
         self._progress.reset(now)
         os.write(self._tokens_in.fileno(), b"." * len(chunk))
         body = encode_chunk(chunk)
@@ -127,15 +124,19 @@ class Slot(ABC):
             return withdrawn
         return ()
 
-    def read(self) -> list[Event]:
-        """What it said since the last time."""
+    def read(self, *, now: float) -> list[Event]:
+        """What it said since the last time: all of it, or who says much would wait for us."""
+        events: list[Event] = []
         with contextlib.suppress(BlockingIOError):
-            said = os.read(self._events.fileno(), READ_AT_ONCE)
-            self.hung_up = not said
-            events = self._lines.feed(said)
-            self.ended += sum(isinstance(event, Ended) for event in events)
-            return events
-        return []
+            for _ in range(MOST_READS):
+                said = os.read(self._events.fileno(), READ_AT_ONCE)
+                self.hung_up = not said
+                if self.hung_up:
+                    break
+                self.heard_at = now
+                events += self._lines.feed(said)
+        self.ended += sum(isinstance(event, Ended) for event in events)
+        return events
 
     @abstractmethod
     def kill(self) -> None:

@@ -35,6 +35,7 @@ START_LIMIT_S = 30.0
 AFTER_A_FAILED_START_S = 1.0
 TICK_S = 0.05
 CLOSE_LIMIT_S = 2.0
+OF_ANOTHER = "Its process was killed for a task before it, which had run for too long."
 
 
 class Slots:
@@ -171,7 +172,7 @@ class Slots:
             slot.send()
 
     def _read(self, slot: Slot, *, is_gone: bool) -> None:
-        events = slot.read()
+        events = slot.read(now=time.monotonic())
         self._hear(slot, events)
         if events and isinstance(events[-1], Done):
             self._give_back(slot.withdraw())  # what the permit did not cover
@@ -193,30 +194,46 @@ class Slots:
     def _enforce(self, slot: Slot, now: float) -> None:
         """Kill what is over its time; let the mates of a slow task begin elsewhere."""
         self._send(slot)
-        runs_s = now - slot.since
-        if slot.current is None:
-            if not slot.begun and runs_s > START_LIMIT_S and isinstance(slot, ProcessSlot):
-                self._kill(slot, ("crashed", "The process of the handler did not start."))
+        running = slot.running()
+        if running is None:
+            self._enforce_between(slot, now - slot.heard_at)
             return
-        if slot.waiting and runs_s > PATIENCE_S:
+        index, since = running
+        if slot.waiting and now - since > PATIENCE_S:
             self._begin_elsewhere(slot.withdraw())
-        claim = slot.chunk[slot.current]
-        if runs_s > claim.timeout_s and not slot.timed_out:
-            self._kill(slot, ("timeout", f"Killed after {claim.timeout_s:g} s."))
+        timeout_s = slot.chunk[index].timeout_s
+        if now - since > timeout_s and slot.timed_out != index:
+            self._kill(slot, ("timeout", f"Killed after {timeout_s:g} s."), condemned=index)
+
+    def _enforce_between(self, slot: Slot, quiet_s: float) -> None:
+        """Nothing runs, as far as is heard: it starts, or stands still between two tasks, frozen perhaps."""
+        if slot.begun and slot.waiting and quiet_s > PATIENCE_S:
+            self._begin_elsewhere(slot.withdraw())
+        if quiet_s > START_LIMIT_S and isinstance(slot, ProcessSlot):
+            self._kill(slot, ("crashed", "The process of the handler did not start, or stood still between two tasks."))
 
     def _begin_elsewhere(self, claims: Sequence[Claim]) -> None:
         if claims:
             self._spread(claims, self.room.take(len(claims)))
 
-    def _kill(self, slot: Slot, error: tuple[str, str]) -> None:
-        slot.kill()
-        if isinstance(slot, ProcessSlot):
-            self._bury(slot, error)
-        elif slot.current is not None and not slot.timed_out:
-            slot.timed_out = True
-            self._cut_short(slot, slot.current, error)
+    def _kill(self, slot: Slot, error: tuple[str, str], *, condemned: int | None = None) -> None:
+        """End the task that runs, or only the `condemned` one: it may be over meanwhile, and its mate has begun."""
+        unused = slot.withdraw()  # so that nothing else begins in it
+        self._read(slot, is_gone=False)
+        running = slot.running()
+        if condemned is not None and (running is None or running[0] != condemned):
+            self._begin_elsewhere(unused)
+        elif isinstance(slot, ProcessSlot):
+            slot.kill()
+            self._bury(slot, error, condemned=condemned)
+            self._begin_elsewhere(unused)
+        else:
+            self._begin_elsewhere(unused)
+            if running is not None and slot.timed_out != running[0]:
+                slot.timed_out = running[0]
+                self._cut_short(slot, running, error)
 
-    def _bury(self, slot: Slot, error: tuple[str, str]) -> None:
+    def _bury(self, slot: Slot, error: tuple[str, str], *, condemned: int | None = None) -> None:
         """A child is gone: the task it ran ends with `error`, the rest of its chunk begins elsewhere."""
         if slot in self._busy:
             self._busy.discard(slot)
@@ -225,8 +242,10 @@ class Slots:
             # What was withdrawn before is not among them: it has begun elsewhere.
             rest = slot.chunk[slot.begun : slot.given]
             slot.withdraw()
-            if slot.current is not None and not slot.timed_out:
-                self._cut_short(slot, slot.current, error)
+            running = slot.running()
+            if running is not None and slot.timed_out != running[0]:
+                is_other = condemned is not None and running[0] != condemned
+                self._cut_short(slot, running, ("crashed", OF_ANOTHER) if is_other else error)
             if slot.ever_began:
                 self.room.give_back(1)
                 self._begin_elsewhere(rest)
@@ -235,12 +254,13 @@ class Slots:
         self._forget(slot)
 
     def _read_last_words(self, slot: Slot) -> None:
-        while events := slot.read():
+        while events := slot.read(now=time.monotonic()):
             self._hear(slot, events)
 
-    def _cut_short(self, slot: Slot, index: int, error: tuple[str, str]) -> None:
+    def _cut_short(self, slot: Slot, running: tuple[int, float], error: tuple[str, str]) -> None:
+        index, since = running
         claim = slot.chunk[index]
-        self.pace.observe(claim.type, (time.monotonic() - slot.since) * 1000)
+        self.pace.observe(claim.type, (time.monotonic() - since) * 1000)
         self._listener.ended([Outcome(claim.id, claim.token, error={"type": error[0], "message": error[1]})])
 
     def _hear(self, slot: Slot, events: Sequence[Event]) -> None:
@@ -250,8 +270,8 @@ class Slots:
         for event in events:
             if not isinstance(event, Ended):
                 continue
-            if slot.timed_out:  # a thread that came back after its time: its outcome was written
-                slot.timed_out = False
+            if event.index == slot.timed_out:  # a thread that came back after its time: its outcome was written
+                slot.timed_out = None
                 continue
             claim = slot.chunk[event.index]
             took_ms += event.took_ms

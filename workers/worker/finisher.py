@@ -32,6 +32,7 @@ T = TypeVar("T")
 MOST_AT_ONCE = 1000
 MOST_BYTES = 8 << 20  # within the statement timeout of a slow server, too
 PUBLISH_EVERY_S = 0.25
+STREAM_S = 0.003
 
 
 class Finisher:
@@ -43,7 +44,7 @@ class Finisher:
         self._tally = tally
         self._inbox: SimpleQueue[Sequence[Outcome] | Sequence[Claim] | None] = SimpleQueue()
         self._backoff = Backoff("finisher")
-        self._published_at = 0.0
+        self._published_at = self._wrote_at = float("-inf")
         self._thread = threading.Thread(target=self._write_forever, name="finisher", daemon=True)
         self.durations: Callable[[], Mapping[str, float]] = dict
 
@@ -75,12 +76,15 @@ class Finisher:
             if unused:
                 again += self._surely(self._release, unused)
             self._announce(again)
+            self._wrote_at = time.monotonic()
 
     def _gather(self) -> tuple[list[Outcome], list[Claim], bool]:
         """Wait for something, and take all there is; whether it is the last."""
         outcomes: list[Outcome] = []
         unused: list[Claim] = []
         size, some = 0, self._inbox.get()
+        if time.monotonic() - self._wrote_at < STREAM_S:
+            time.sleep(STREAM_S)  # more is coming: one statement for all of it
         with suppress(Empty):
             while some is not None:
                 for each in some:
@@ -108,18 +112,22 @@ class Finisher:
     def _finish(self, outcomes: Sequence[Outcome]) -> list[Due]:
         try:
             finished = claims.finish(self._engine, outcomes)
-        except DBAPIError as refused:
+        except (DBAPIError, ValueError) as refused:  # a NUL, or half a character, is refused before it is sent
             return self._finish_singly(outcomes, refused)
         if finished.fenced:
             self._tally.count(Counter.FENCED, len(finished.fenced))
             log.warning("outcomes_fenced", task_ids=finished.fenced[:20], count=len(finished.fenced))
         return finished.again
 
-    def _finish_singly(self, outcomes: Sequence[Outcome], refused: DBAPIError) -> list[Due]:
+    def _finish_singly(self, outcomes: Sequence[Outcome], refused: Exception) -> list[Due]:
         """Postgres refused a value: one bad result must not hold up its neighbours, nor leave its task running."""
         if len(outcomes) > 1:
             return [due for each in outcomes for due in self._finish([each])]
-        log.warning("result_refused", task_id=outcomes[0].id, trouble=type(refused.orig).__name__)
+        log.warning(
+            "result_refused",
+            task_id=outcomes[0].id,
+            trouble=type(refused.orig if isinstance(refused, DBAPIError) else refused).__name__,
+        )
         error = {"type": "handler_error", "message": "Postgres cannot keep the result: is there a NUL in it?"}
         return claims.finish(self._engine, [Outcome(outcomes[0].id, outcomes[0].token, error=error)]).again
 

@@ -76,7 +76,7 @@ def _kind(name: str, types: TaskTypes, errors: FieldErrors) -> TaskType | None:
 
 
 def _payload(payload: dict[str, Any], kind: TaskType | None, errors: FieldErrors) -> msgspec.Raw:
-    if not payload and kind and _may_be_empty(kind):
+    if not payload and kind and _may_be_empty(kind.payload):
         return EMPTY
     text = orjson.dumps(payload)
     if len(text) > MOST_PAYLOAD_BYTES:
@@ -87,10 +87,12 @@ def _payload(payload: dict[str, Any], kind: TaskType | None, errors: FieldErrors
 
 
 @cache
-def _may_be_empty(kind: TaskType) -> bool:
-    errors = FieldErrors()
-    _check_payload({}, kind, errors)
-    return not errors.fields
+def _may_be_empty(payload: Any) -> bool:
+    try:
+        msgspec.convert({}, payload)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _check_payload(payload: dict[str, Any], kind: TaskType, errors: FieldErrors) -> None:
