@@ -53,7 +53,7 @@ def _reads(node: Mapping[str, Any]) -> bool:
 def _line(nodes: list[Mapping[str, Any]], scans: list[Mapping[str, Any]]) -> str:
     times: defaultdict[str, int] = defaultdict(int)
     for each in scans:
-        times[f"{each['Node Type']} {each.get('Index Name', each['Relation Name'])}"] += each["Actual Loops"]
+        times[f"{each['Node Type']} {each.get('Index Name') or each['Relation Name']}"] += each["Actual Loops"]
     changed = [f"{each['Operation']} {each['Relation Name']}" for each in nodes if each["Node Type"] == "ModifyTable"]
     said = dict.fromkeys(each["Node Type"] for each in nodes if each["Node Type"] in SAID and each["Actual Loops"])
     read = [f"{scan} x {number}" if number > 1 else scan for scan, number in times.items()]
