@@ -7,7 +7,7 @@ reads only that, and no filter reads no more of each state and type than it need
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from sqlalchemy import column, func, literal_column, select, table, union_all
 
@@ -26,7 +26,7 @@ COLUMNS = (
 TASKS: Any = table("tasks", *(column(name) for name in COLUMNS))
 MOST_TOGETHER = 100  # planning takes longer for each
 
-Conditions = "Callable[[ColumnElement[Any]], list[ColumnElement[bool]]]"
+Conditions: TypeAlias = "Callable[[ColumnElement[Any]], list[ColumnElement[bool]]]"
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-Node = "Mapping[str, Any]"
 SAID = {"Merge Append", "Sort", "Incremental Sort", "BitmapOr", "BitmapAnd", "Function Scan"}
 
 
