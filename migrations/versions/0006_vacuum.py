@@ -7,9 +7,9 @@ from alembic import op
 revision = "0006"
 down_revision = "0005"
 
-# Full pages: no update of a task is HOT, so that room beside it saves no index anything; claim and finish are as fast,
-# and a task takes a twentieth less. Inserts count for vacuum at a twentieth, not a fifth, of the table: counts and lists
-# read only the index where a page is known to be visible to all. The measurements: docs/performance.md.
+# Full pages: no update of a task is HOT, so that room in them saves no index anything; claim and finish are as fast
+# without, and a task takes a twentieth less. Inserts count for vacuum at a twentieth of the table, not at a fifth:
+# where all see a page, counts read only the index. The measurements are in docs/performance.md.
 TIDY = """
 ALTER TABLE tasks SET (
     fillfactor = 100,
