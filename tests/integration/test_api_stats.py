@@ -35,6 +35,11 @@ SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'foo' ELSE 'baz' END, clock_t
 FROM generate_series(1, :rows) AS n
 """
 
+DELETED = """
+INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, state, deleted_at)
+SELECT gen_random_uuid(), 'foo', now(), '{}', 5, 1, 'deleted', now() FROM generate_series(1, :rows)
+"""
+
 
 def told(client: FlaskClient) -> dict[str, Any]:
     answer = client.get("/stats")
@@ -166,6 +171,19 @@ def test_what_is_far_ahead_is_not_read_to_find_what_is_due(owner: Engine, engine
             statistics.punctuality(engine)
         else:
             connection.exec_driver_sql(statement(name), given)
+        assert touched(connection) - before < 100
+
+
+@pytest.mark.parametrize("name", ["purge_tasks", "purge_deleted"])
+def test_what_is_too_new_to_go_is_not_read_to_find_what_is_old(owner: Engine, engine: Engine, name: str) -> None:
+    """Every few seconds somebody asks, of millions."""
+    given = {"state": "succeeded", "type": "foo", "older_than_s": 3600, "limit": 1000}
+    with owner.connect() as connection:
+        connection.execute(text(FILL), {"rows": 20_000})
+        connection.execute(text(DELETED), {"rows": 2000})
+        connection.execute(text("ANALYZE tasks"))
+        before = touched(connection)
+        connection.exec_driver_sql(statement(name), given)
         assert touched(connection) - before < 100
 
 

@@ -7,8 +7,8 @@ WHERE id IN (
     WHERE state = %(state)s
       AND state <> 'running' AND state <> 'scheduled'
       AND type = %(type)s
-      AND execute_at < clock_timestamp() - make_interval(secs => %(older_than_s)s)
-      AND finished_at < clock_timestamp() - make_interval(secs => %(older_than_s)s)
+      AND execute_at < now() - make_interval(secs => %(older_than_s)s)
+      AND finished_at < now() - make_interval(secs => %(older_than_s)s)
     ORDER BY execute_at, id
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED
