@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import orjson
@@ -76,7 +76,7 @@ def _kind(name: str, types: TaskTypes, errors: FieldErrors) -> TaskType | None:
 
 
 def _payload(payload: dict[str, Any], kind: TaskType | None, errors: FieldErrors) -> msgspec.Raw:
-    if not payload and kind and _may_be_empty(kind.payload):
+    if not payload and kind and _may_be_empty(cast("Any", kind.payload)):
         return EMPTY
     text = orjson.dumps(payload)
     if len(text) > MOST_PAYLOAD_BYTES:
