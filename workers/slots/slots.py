@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.task import Outcome
 from workers.slots.attention import Attention
 from workers.slots.pace import Pace
 from workers.slots.permit import Permit
-from workers.slots.protocol import Done, Ended, Event
+from workers.slots.protocol import Done
+from workers.slots.reports import Reports
 from workers.slots.room import Room
 from workers.slots.slot import ProcessSlot, Slot, ThreadSlot
 
@@ -48,6 +48,7 @@ class Slots:
         self._closing = False
         self._types = types
         self._listener = listener
+        self._reports = Reports(self.pace, listener)
         self._inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._idle: dict[type[Slot], deque[Slot]] = {ProcessSlot: deque(), ThreadSlot: deque()}
         self._busy: set[Slot] = set()
@@ -173,7 +174,7 @@ class Slots:
 
     def _read(self, slot: Slot, *, is_gone: bool) -> None:
         events = slot.read(now=time.monotonic())
-        self._hear(slot, events)
+        self._reports.ended(slot, events)
         if events and isinstance(events[-1], Done):
             self._give_back(slot.withdraw())  # what the permit did not cover
             self._busy.discard(slot)
@@ -231,7 +232,7 @@ class Slots:
             self._begin_elsewhere(unused)
             if running is not None and slot.timed_out != running[0]:
                 slot.timed_out = running[0]
-                self._cut_short(slot, running, error)
+                self._reports.cut_short(slot, running, error)
 
     def _bury(self, slot: Slot, error: tuple[str, str], *, condemned: int | None = None) -> None:
         """A child is gone: the task it ran ends with `error`, the rest of its chunk begins elsewhere."""
@@ -245,7 +246,7 @@ class Slots:
             running = slot.running()
             if running is not None and slot.timed_out != running[0]:
                 is_other = condemned is not None and running[0] != condemned
-                self._cut_short(slot, running, ("crashed", OF_ANOTHER) if is_other else error)
+                self._reports.cut_short(slot, running, ("crashed", OF_ANOTHER) if is_other else error)
             if slot.ever_began:
                 self.room.give_back(1)
                 self._begin_elsewhere(rest)
@@ -255,31 +256,7 @@ class Slots:
 
     def _read_last_words(self, slot: Slot) -> None:
         while events := slot.read(now=time.monotonic()):
-            self._hear(slot, events)
-
-    def _cut_short(self, slot: Slot, running: tuple[int, float], error: tuple[str, str]) -> None:
-        index, since = running
-        claim = slot.chunk[index]
-        self.pace.observe(claim.type, (time.monotonic() - since) * 1000)
-        self._listener.ended([Outcome(claim.id, claim.token, error={"type": error[0], "message": error[1]})])
-
-    def _hear(self, slot: Slot, events: Sequence[Event]) -> None:
-        """Tell the listener what is over."""
-        outcomes: list[Outcome] = []
-        took_ms = 0.0
-        for event in events:
-            if not isinstance(event, Ended):
-                continue
-            if event.index == slot.timed_out:  # a thread that came back after its time: its outcome was written
-                slot.timed_out = None
-                continue
-            claim = slot.chunk[event.index]
-            took_ms += event.took_ms
-            error = {"type": event.error[0], "message": event.error[1]} if event.error else None
-            outcomes.append(Outcome(claim.id, claim.token, event.result, error))
-        if outcomes:
-            self.pace.observe(slot.chunk[0].type, took_ms / len(outcomes), len(outcomes))
-            self._listener.ended(outcomes)
+            self._reports.ended(slot, events)
 
     def _forget(self, slot: Slot) -> None:
         self._attention.remove(slot)
