@@ -1,6 +1,7 @@
 """`python -m benchmarks.plans`: fills a database that DATABASE_URL names, or one of its own, and prints two tables.
 
-The first has the plan of every statement, the second the indexes. Nothing it asks stays in the table but what it fills.
+The first has the plan of every statement, the second the indexes. What it asks is taken back, but it locks rows for a
+moment and brings the schema up to date: not for a database that somebody uses.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import argparse
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from tempfile import mkdtemp
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from app.config import read_settings
@@ -41,8 +42,8 @@ def main() -> None:
     parser.add_argument("--final", type=int, default=FINAL, help="tasks that are over")
     parser.add_argument("--scheduled", type=int, default=SCHEDULED, help="tasks that wait")
     asked = parser.parse_args()
-    with ExitStack() as stack:
-        folder = Path(mkdtemp(prefix="punctual-plans-"))
+    with TemporaryDirectory(prefix="punctual-plans-", ignore_cleanup_errors=True) as name, ExitStack() as stack:
+        folder = Path(name)
         folder.chmod(0o755)
         given = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL") if os.environ.get(name)}
         stores = open_stores(given, folder, stack, print)
@@ -53,6 +54,7 @@ def main() -> None:
         if is_empty:
             fill(service, final=asked.final, scheduled=asked.scheduled)
         engine = connect_postgres(read_settings(stores | {"DATABASE_TIMEOUT_S": "60"}), name="plans")
+        stack.callback(engine.dispose)
         tell(engine)
 
 

@@ -33,6 +33,7 @@ from benchmarks.peers.peer import read_peers
 from benchmarks.peers.records import read_records
 from benchmarks.peers.result import Drain, Lag, PeerResult
 from benchmarks.plan import PLAN
+from benchmarks.plans.shortened import Shortened, shorten
 from benchmarks.printed import curve_table, limits_table, rows_table
 from benchmarks.result import Row
 
@@ -262,3 +263,20 @@ def test_what_goes_wrong_is_named_and_the_rest_is_measured() -> None:
         json.loads("2")
     assert measuring.failed == ["first"]
     assert json.loads(replace(kept(), failed=measuring.failed).as_json())["failed"] == ["first"]
+
+
+def test_a_plan_in_one_line_names_what_was_changed_sorted_and_read_and_how_often() -> None:
+    scan = {"Node Type": "Index Scan", "Index Name": "tasks_pkey", "Actual Loops": 500, "Actual Rows": 1.0}
+    bitmap = {"Node Type": "Bitmap Index Scan", "Index Name": "tasks_due", "Actual Loops": 1, "Actual Rows": 3.0}
+    idle = {"Node Type": "Index Scan", "Index Name": "tasks_running", "Actual Loops": 0, "Actual Rows": 0.0}
+    whole = {"Node Type": "Seq Scan", "Relation Name": "workers", "Actual Loops": 2, "Actual Rows": 0.5}
+    order = {
+        "Node Type": "Sort",
+        "Actual Loops": 1,
+        "Plans": [scan | {"Rows Removed by Filter": 2}, bitmap, idle, whole],
+    }
+    top = {"Node Type": "ModifyTable", "Operation": "Update", "Relation Name": "tasks", "Actual Loops": 1}
+    pages = {"Shared Hit Blocks": 7, "Shared Read Blocks": 1}
+    explained = {"Plan": top | pages | {"Plans": [order]}, "Planning Time": 0.2, "Execution Time": 1.5}
+    read = "Index Scan tasks_pkey x 500, Bitmap Index Scan tasks_due, Seq Scan workers x 2"
+    assert shorten(explained) == Shortened(f"Update tasks, Sort, {read}", 504, 1000, 8, 0.2, 1.5)
