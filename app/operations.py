@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -19,7 +20,6 @@ from app.task import Due, NewTask, Outcome, Task, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from uuid import UUID
 
     from sqlalchemy import Engine
 
@@ -84,7 +84,7 @@ class Operations:
         unknown = [each.id for each in new if each.execute_at is None and each.id not in instants]
         if unknown:  # they were kept the first time
             instants |= {task_id: at for task_id, (at, _) in tasks.kept(self.engine, unknown).items()}
-        self.announce([Due(str(each.id), each.type, each.execute_at or instants[each.id]) for each in new])
+        self.announce([Due(each.id, each.type, each.execute_at or instants[each.id]) for each in new])
 
     def delete(self, task_id: UUID) -> Task:
         """Delete a task that never began: it never will. An id left in Redis is refused by the claim.
@@ -123,7 +123,7 @@ class Operations:
         except ScheduleAway as trouble:
             log.warning("schedule_away", doing="announce", tasks=len(soon), trouble=type(trouble).__name__)
 
-    def _insert(self, new: Sequence[NewTask]) -> dict[UUID, tuple[datetime, datetime]]:
+    def _insert(self, new: Sequence[NewTask]) -> dict[str, tuple[datetime, datetime]]:
         """Insert, once more if the connection broke: ids are ours, so the second time changes nothing kept."""
         try:
             instants = tasks.insert(self.engine, new)
@@ -139,7 +139,7 @@ class Operations:
 
 def _scheduled(new: NewTask, execute_at: datetime, created_at: datetime) -> Task:
     return Task(
-        id=new.id,
+        id=UUID(new.id),
         type=new.type,
         state=TaskState.SCHEDULED,
         execute_at=execute_at,

@@ -56,11 +56,11 @@ class Task:
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     """What a request asks for, validated; not yet in the ledger.
 
-    Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set. `payload` is JSON as text,
-    `created_by` the API key.
+    `id` is a UUIDv7 as text. Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set.
+    `payload` is JSON as text, `created_by` the API key.
     """
 
-    id: UUID
+    id: str
     type: str
     execute_at: datetime | None
     delay_s: float | None
@@ -70,8 +70,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     created_by: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Due:
+class Due(msgspec.Struct, frozen=True):
     """A hint for the schedule: this task of this type may start at this instant."""
 
     id: str
@@ -79,8 +78,7 @@ class Due:
     at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True, array_like=True):
     """The right to run one attempt of one task, won by one conditional update."""
 
     id: str
@@ -103,8 +101,7 @@ class Lease:
     lease_expires_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """How one attempt ended: `result` (JSON text) or `error` (type and message), never both."""
 
     id: str

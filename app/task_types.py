@@ -6,7 +6,8 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Literal
+from functools import cache
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import msgspec
 
@@ -68,6 +69,14 @@ class TaskType:
         """
         return msgspec.convert(payload, self.payload)
 
+    def decode_payload(self, payload: bytes) -> Any:
+        """The same from JSON text.
+
+        Raises:
+            msgspec.ValidationError: as `read_payload`.
+        """
+        return _decoder(cast("Any", self.payload)).decode(payload)
+
 
 class TaskTypes:
     """All types this process knows, by name."""
@@ -98,6 +107,11 @@ class TaskTypes:
     def external(self) -> list[TaskType]:
         """The types that only outside workers run, over HTTP."""
         return [each for each in self if each.external]
+
+
+@cache
+def _decoder(payload: Any) -> msgspec.json.Decoder[Any]:
+    return msgspec.json.Decoder(payload)
 
 
 _declared: dict[str, TaskType] = {}

@@ -1,85 +1,75 @@
-"""`make bench`: starts a service of its own, measures each row several times, prints one table, keeps it dated."""
+"""`make bench`: starts everything fresh, measures us, our limits and our peers, prints tables, writes graphs."""
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
+import math
+import signal
+import sys
+import time
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from benchmarks.peers.comparison import measure_peers
-from benchmarks.peers.table import table_of
-from benchmarks.plan import PLAN
-from benchmarks.result import Row
-from benchmarks.service import running_service
+from benchmarks import printed
+from benchmarks.graphs import write_graphs
+from benchmarks.kept import PASSING, RESULTS, Kept
+from benchmarks.limits.plan import limit_parts
+from benchmarks.machine import this_machine
+from benchmarks.measuring import Measuring
+from benchmarks.options import read_options
+from benchmarks.peers.result import PeerResult
+from benchmarks.side_by_side import side_by_side
 
-RESULTS = Path(__file__).parent / "results"
+if TYPE_CHECKING:
+    from benchmarks.options import Options
+
+PROMISED_S = 15 * 60.0
 
 
 def main() -> None:
     """Measure and tell."""
-    options = argparse.ArgumentParser(prog="make bench ARGS=", description=__doc__)
-    options.add_argument("--runs", type=int, default=3, help="how often each row is measured")
-    options.add_argument("--only", action="append", help="rows whose name holds this word")
-    options.add_argument("--peers", action="store_true", help="other schedulers at the same work, too (docs/peers.md)")
-    options.add_argument("--keep", action="store_true", help="keep the table in benchmarks/results/")
-    asked = options.parse_args()
-    rows = measure(asked.only or [""], asked.runs)
-    show(rows)
-    if asked.keep:
-        keep(rows)
-    if asked.peers:
-        print("\n".join(table_of(measure_peers())))
+    options = read_options()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind
+    kept = measure(options)
+    tell(kept, options)
+    file = kept.write(RESULTS if options.keep else PASSING)
+    for path in (file, *write_graphs(file)):
+        print(f"written: {path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path}")
+    sys.exit(bool(kept.failed))
 
 
-def measure(words: list[str], runs: int) -> list[Row]:
-    """All rows whose name holds one of these words."""
-    found: list[Row] = []
-    for part in PLAN:
-        if not any(word in part.name for word in words):
-            continue
-        print(f"… {part.name}", flush=True)
-        rows = {
-            row.key: Row(f"{part.name}: {row.what}", row.unit, goal=row.goal, beside=row.beside) for row in part.rows
-        }
-        with running_service(part.environment, web=part.web) as service:
-            part.prepare(service)
-            for _ in range(runs if part.repeats else 1):
-                told = part.measure(service)
-                for key, row in rows.items():
-                    row.values.append(told[key])
-        found += rows.values()
-    return found
+def measure(options: Options) -> Kept:
+    """All that was asked for."""
+    at, machine, began = datetime.now(UTC), this_machine(), time.monotonic()
+    print(f"{at:%Y-%m-%d}, {machine.said()}", flush=True)
+    loop = PeerResult("raw loop", "Postgres and Redis", {})
+    measuring = Measuring(limit_parts(loop), runs=options.runs)
+    for part in options.parts():
+        measuring.measure(part)
+    systems: list[PeerResult] = []
+    if options.peers:
+        until = math.inf if options.extras or options.peers.waiting else began + PROMISED_S
+        systems = side_by_side(measuring, loop, options.peers, until=until)
+    limits, took_s = list(measuring.limits.values()), time.monotonic() - began
+    return Kept(at, machine, took_s, measuring.rows, limits, systems, measuring.failed)
 
 
-def show(rows: list[Row]) -> None:
-    """One line each."""
-    print(f"\n2 worker processes, {machine()}; median, spread, goal\n")
-    lines = [row.said() for row in rows]
-    widths = [max(len(line[column]) for line in lines) for column in range(4)]
-    for line in lines:
-        print("  ".join(f"{text:{width}}" for text, width in zip(line, widths, strict=True)).rstrip())
-
-
-def keep(rows: list[Row]) -> None:
-    """As JSON, with the day."""
-    RESULTS.mkdir(exist_ok=True)
-    now = datetime.now(UTC)
-    told = [
-        {"what": row.what, "unit": row.unit, "median": row.median, "values": row.values, "goal": row.goal}
-        for row in rows
-    ]
-    kept = {"at": now.isoformat(timespec="seconds"), "machine": machine(), "rows": told}
-    file = RESULTS / f"{now:%Y-%m-%d-%H%M}.json"
-    file.write_text(json.dumps(kept, indent=1) + "\n")
-    print(f"\nkept in {file.relative_to(Path.cwd())}")
-
-
-def machine() -> str:
-    """What everything shares."""
-    return f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"
+def tell(kept: Kept, options: Options) -> None:
+    """The tables, one below the other."""
+    tables = (
+        [
+            f"{kept.at:%Y-%m-%d}, {kept.machine.said()}",
+            "median of the runs; 2 worker processes unless it says otherwise",
+        ],
+        printed.rows_table(kept.rows),
+        printed.curve_table(kept.rows),
+        printed.limits_table(kept.limits),
+        printed.systems_table(kept.systems),
+        [f"failed: {each}" for each in kept.failed],
+        [f"not measured: {each}" for each in options.left_out()],
+        [f"took {kept.seconds / 60:.1f} minutes"],
+    )
+    print("\n" + "\n\n".join("\n".join(table) for table in tables if table))
 
 
 if __name__ == "__main__":

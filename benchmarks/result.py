@@ -1,32 +1,63 @@
-"""One row of the table: what was measured, how often, and what it was to reach."""
+"""One row of the table: what was measured, how often, what it was to reach, and what it could not exceed."""
 
 from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
+from typing import Any
 
 WHOLE_FROM = 100
 
 
 @dataclass(slots=True)
 class Row:
-    """Values of several runs, in `unit`; `goal` and `beside` (what others reach) are for people."""
+    """Values of several runs, in `unit`; `limit` is the row of what bounds them, measured in the same run."""
 
+    part: str
     what: str
     unit: str
     values: list[float] = field(default_factory=list)
     goal: str = ""
-    beside: str = ""
+    limit: Row | None = None
+    option: str = ""
 
     @property
     def median(self) -> float:
         """Of all runs."""
         return statistics.median(self.values)
 
-    def said(self) -> tuple[str, str, str, str]:
-        """What, the median with its unit, the spread, and the goal."""
-        spread = f"{_short(min(self.values))} to {_short(max(self.values))}" if len(self.values) > 1 else ""
-        return self.what, f"{_short(self.median)} {self.unit}", spread, self.goal
+    @property
+    def share(self) -> float | None:
+        """1 is as good as the limit: the rate divided by its rate, or its time divided by the time."""
+        if self.limit is None or not self.limit.values:
+            return None
+        ours, limit = self.median, self.limit.median
+        over, under = (ours, limit) if self.unit.endswith("/s") else (limit, ours)
+        return over / under if under else None
+
+    def said(self) -> tuple[str, ...]:
+        """What, the median with its unit, the spread, the goal, and the share of the limit."""
+        return f"{self.part}: {self.what}", f"{short(self.median)} {self.unit}", self.spread(), self.goal, self.shared()
+
+    def spread(self) -> str:
+        """Nothing of one run."""
+        return f"{short(min(self.values))} to {short(max(self.values))}" if len(self.values) > 1 else ""
+
+    def shared(self) -> str:
+        """The share of which limit, and how much that is."""
+        if self.limit is None or self.share is None:
+            return ""
+        return f"{self.share:.0%} of {self.limit.part} ({short(self.limit.median)})"
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        told: dict[str, Any] = {"what": f"{self.part}: {self.what}", "unit": self.unit, "median": self.median,
+                                "values": self.values}  # fmt: skip
+        if self.goal:
+            told["goal"] = self.goal
+        if self.limit is not None:
+            told |= {"limit": f"{self.limit.part}: {self.limit.what}", "share": self.share}
+        return told
 
 
 def percentile(values: list[float], share: float) -> float:
@@ -35,5 +66,6 @@ def percentile(values: list[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
+    """With as many digits as can be read."""
     return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{value:,.2f}"

@@ -19,9 +19,12 @@ TOGETHER = 1000
 CONNECTIONS = 2
 PATIENCE_S = 120.0
 POLL_S = 0.05
-LAGS = (
-    "SELECT extract(epoch FROM started_at - execute_at)::float8 * 1000 FROM tasks WHERE type = %s AND execute_at >= %s"
-)
+END = 4e9  # seconds since 1970
+LAGS = """
+SELECT extract(epoch FROM started_at - execute_at)::float8 * 1000
+FROM tasks
+WHERE type = %s AND execute_at >= %s AND execute_at < %s AND started_at IS NOT NULL
+"""
 OPEN = "SELECT 1 FROM tasks WHERE state IN ('scheduled', 'running') AND execute_at < %s LIMIT 1"
 
 
@@ -30,10 +33,12 @@ def instant(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat()
 
 
-def create(service: Service, task_type: str, instants: Iterable[float], **more: object) -> Load:
+def create(
+    service: Service, task_type: str, instants: Iterable[float], *, connections: int = CONNECTIONS, **more: object
+) -> Load:
     """Create a task for each of these instants, a thousand per request."""
     requests = list(_batches(service, task_type, iter(instants), more))  # before the clock runs
-    load = send_all(service.url, iter(requests), connections=CONNECTIONS)
+    load = send_all(service.url, iter(requests), connections=connections)
     if set(load.statuses) != {201}:
         raise RuntimeError(f"the service answered {dict(load.statuses)}")
     return load
@@ -59,12 +64,11 @@ def wait_until_final(service: Service, before: float, patience_s: float = PATIEN
             time.sleep(POLL_S)
 
 
-def lags_ms(service: Service, task_type: str, since: float) -> list[float]:
-    """How late each task of this type began that was due from then on, by Postgres' clock."""
+def lags_ms(service: Service, task_type: str, since: float, before: float = END) -> list[float]:
+    """How late each task of this type began that was due in that time, by Postgres' clock."""
+    bounds = [datetime.fromtimestamp(each, UTC) for each in (since, before)]
     with service.postgres() as connection:
-        rows: Sequence[tuple[object, ...]] = connection.execute(
-            LAGS, [task_type, datetime.fromtimestamp(since, UTC)]
-        ).fetchall()
+        rows: Sequence[tuple[object, ...]] = connection.execute(LAGS, [task_type, *bounds]).fetchall()
     return [float(lag) for (lag,) in rows if isinstance(lag, float)]
 
 

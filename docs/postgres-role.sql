@@ -26,3 +26,5 @@ ALTER ROLE punctual_service SET lock_timeout = '2500ms';
 ALTER ROLE punctual_service SET idle_in_transaction_session_timeout = '10s';
 ALTER ROLE punctual_service SET TimeZone = 'UTC';
 ALTER ROLE punctual_service SET plan_cache_mode = 'force_custom_plan';
+ALTER ROLE punctual_service SET random_page_cost = 1.1;
+ALTER ROLE punctual_service SET jit = off;

@@ -162,3 +162,23 @@ def leave_behind(context: TaskContext, _payload: dict[str, Any]) -> str:
 def close_files(_context: TaskContext, _payload: dict[str, Any]) -> None:
     """Close the files of others."""
     os.closerange(3, 256)
+
+
+@task_type("halt")
+def halt(_context: TaskContext, payload: dict[str, Any]) -> None:
+    """If asked to, freeze this process once the task is over, when it reaches for the next."""
+    if not payload:
+        return
+    read = os.read
+
+    def halting(*arguments: Any) -> bytes:
+        os.read = read
+        os.kill(os.getpid(), signal.SIGSTOP)
+        return read(*arguments)
+
+    os.read = halting
+
+
+@task_type("thread-noop", isolation="thread")
+def thread_noop(_context: TaskContext, _payload: dict[str, Any]) -> None:
+    """Nothing, in a thread."""

@@ -29,7 +29,7 @@ def ahead(seconds: float) -> datetime:
 def new_task(task_type: str = "noop", *, at: datetime = LONG_AGO, max_attempts: int = 1, **payload: Any) -> NewTask:
     """A task to be kept; overdue unless told otherwise."""
     return NewTask(
-        id=uuid7(),
+        id=str(uuid7()),
         type=task_type,
         execute_at=at,
         delay_s=None,

@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import time
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
-
-import structlog
 
 from app.config import read_settings
 from app.connections import connect_postgres
 from app.ledger import retention, workers
+from workers.purging import Purging
 
 if TYPE_CHECKING:
+    from threading import Thread
+
     from sqlalchemy import Engine
 
-log = structlog.get_logger()
-
 TASKS_AT_ONCE = 1000
-MOMENT_S = 0.5
 FORGET_WORKERS_AFTER_S = 86400.0
 
 
 def purge_final_tasks() -> int:
-    """Remove tasks that have been final for longer than RETENTION_S; bounded batches for a moment, the rest next time.
+    """Begin to remove tasks that have been final for longer than RETENTION_S; 0 while this process does so already.
 
-    Only for a moment, because a worker takes no envelopes while it does a chore.
+    In a thread, because a worker takes no envelopes while it does a chore.
     """
+    if any(each.is_alive() for each in _purging):
+        return 0
     engine, older_than_s = _engine(), read_settings().retention_s
-    until, removed, batch = time.monotonic() + MOMENT_S, 0, TASKS_AT_ONCE
-    while batch == TASKS_AT_ONCE and time.monotonic() < until:
-        batch = retention.purge_final(engine, older_than_s=older_than_s, limit=TASKS_AT_ONCE)
-        removed += batch
-    if removed:
-        log.info("final_tasks_purged", count=removed)
-    return removed
+    purge = partial(retention.purge_final, engine, older_than_s=older_than_s, limit=TASKS_AT_ONCE)
+    _purging[:] = [Purging(purge, full=TASKS_AT_ONCE).begin()]
+    return 1
 
 
 def purge_lost_workers() -> int:
@@ -48,3 +43,6 @@ CHORES = (purge_final_tasks, purge_lost_workers)
 @cache
 def _engine() -> Engine:
     return connect_postgres(read_settings(), name="housekeeping", pool=1)
+
+
+_purging: list[Thread] = []

@@ -37,9 +37,10 @@ T = TypeVar("T")
 LOOK_EVERY_S = 1.0
 DURATIONS_EVERY_S = 0.25
 ENVELOPE_MS = 50.0
+SIDE_BY_SIDE_MS, MOST_SIDE_BY_SIDE = 1600.0, 64
 SLOW_TOGETHER = 8
 SHORTEST_PAUSE_S = 0.002
-LONGEST_PAUSE_S = 0.05
+LONGEST_PAUSE_S = 0.01
 
 
 class Promoter:
@@ -121,11 +122,13 @@ class Promoter:
 def envelope_size(duration_ms: float | None) -> int:
     """How many tasks of this mean duration make about 50 ms of work; 1 for a type that never ran.
 
-    Slow ones still travel a few together: they run side by side, and RQ takes about 5 ms for each envelope.
+    Slow ones still travel together: they run side by side, and RQ takes about 5 ms for each envelope.
     """
     if duration_ms is None:
         return 1
-    return max(SLOW_TOGETHER, min(LARGEST_ENVELOPE, int(ENVELOPE_MS / max(duration_ms, 0.001))))
+    took_ms = max(duration_ms, 0.001)
+    in_a_row = min(LARGEST_ENVELOPE, int(ENVELOPE_MS / took_ms))
+    return max(SLOW_TOGETHER, in_a_row, min(MOST_SIDE_BY_SIDE, int(SIDE_BY_SIDE_MS / took_ms)))
 
 
 def _envelopes(promoted: Promoted, largest: int) -> Iterator[Envelope]:

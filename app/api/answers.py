@@ -8,7 +8,7 @@ import msgspec
 import orjson
 from flask import Response
 
-from app.ledger.listing import COLUMNS
+from app.ledger.merged import COLUMNS
 
 if TYPE_CHECKING:
     from app.task import Lease, Task

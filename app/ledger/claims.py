@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from app.ledger.arrays import array
 from app.ledger.statements import fetch
 from app.task import Claim, Due, Outcome, TaskState
 
@@ -25,9 +26,8 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of outcomes: written ones by final state, those to try again, those fenced off."""
+    """What became of outcomes: those whose task is to be tried again, those fenced off; the others are final."""
 
-    final: list[str]
     again: list[Due]
     fenced: list[str]
 
@@ -47,8 +47,8 @@ def claim(
     Raises:
         LedgerAway: whether anything was claimed is unknown; `claimed_by` tells, with the same token.
     """
-    asked = {"ids": list(ids), "worker_id": worker_id, "types": list(types), "token": token}
-    mine = [_claim(row, asked_at) for row in fetch(engine, "claim", asked)]
+    asked = {"ids": array(ids), "worker_id": worker_id, "types": list(types), "token": token}
+    mine = [_claim(row, token, asked_at) for row in fetch(engine, "claim", asked)]
     if len(mine) == len(ids):
         return Claimed(mine, [])
     won = {each.id for each in mine}
@@ -57,12 +57,13 @@ def claim(
 
 def claimed_by(engine: Engine, ids: Sequence[str], token: str) -> list[Claim]:
     """What a claim with this token won, for when its answer was lost: to be handed back, never to be run."""
-    return [_claim(row, float("-inf")) for row in fetch(engine, "claimed_by", {"ids": list(ids), "token": token})]
+    rows = fetch(engine, "claimed_by", {"ids": array(ids), "token": token})
+    return [_claim(row, token, float("-inf")) for row in rows]
 
 
 def waiting(engine: Engine, ids: Sequence[str]) -> list[Due]:
     """Those of `ids` that are still scheduled."""
-    return [Due(*row) for row in fetch(engine, "waiting", {"ids": list(ids)})]
+    return [Due(*row) for row in fetch(engine, "waiting", {"ids": array(ids)})]
 
 
 def finish(engine: Engine, outcomes: Sequence[Outcome]) -> Finished:
@@ -73,31 +74,29 @@ def finish(engine: Engine, outcomes: Sequence[Outcome]) -> Finished:
     Raises:
         LedgerAway: whether they were written is unknown; call it again.
     """
-    held = {"ids": [each.id for each in outcomes], "tokens": [each.token for each in outcomes]}
+    held = {"ids": array([each.id for each in outcomes]), "tokens": array([each.token for each in outcomes])}
     values = {
-        "results": [each.result for each in outcomes],
-        "error_types": [each.error["type"] if each.error else None for each in outcomes],
-        "error_messages": [each.error["message"] if each.error else None for each in outcomes],
+        "results": array([each.result for each in outcomes]),
+        "error_types": array([each.error["type"] if each.error else None for each in outcomes]),
+        "error_messages": array([each.error["message"] if each.error else None for each in outcomes]),
     }
-    rows = list(fetch(engine, "finish", held | values))
-    if len(rows) < len(outcomes):
-        changed = {row[0] for row in rows}
-        rows += [row for row in fetch(engine, "finished_by", held) if row[0] not in changed]
-    written = {row[0] for row in rows}
-    return Finished(
-        final=[row[0] for row in rows if row[2] != TaskState.SCHEDULED],
-        again=[Due(row[0], row[1], row[3]) for row in rows if row[2] == TaskState.SCHEDULED and row[3]],
-        fenced=[each.id for each in outcomes if each.id not in written],
-    )
+    rows = fetch(engine, "finish", held | values)
+    again = [Due(*row[1:]) for row in rows if row[1]]
+    if rows[0][0] == len(outcomes):
+        return Finished(again, fenced=[])
+    standing = fetch(engine, "finished_by", held)
+    written = {each.id for each in again} | {row[0] for row in standing}
+    again += [Due(row[0], row[1], row[3]) for row in standing if row[2] == TaskState.SCHEDULED and row[3]]
+    return Finished(list(dict.fromkeys(again)), fenced=[each.id for each in outcomes if each.id not in written])
 
 
 def release(engine: Engine, claims: Sequence[tuple[str, str]]) -> list[Due]:
     """Hand back claims, as (id, token), whose code has not begun; those still held are scheduled again."""
-    held = {"ids": [task_id for task_id, _ in claims], "tokens": [token for _, token in claims]}
+    held = {"ids": array([task_id for task_id, _ in claims]), "tokens": array([token for _, token in claims])}
     return [Due(*row) for row in fetch(engine, "release", held)]
 
 
-def _claim(row: Any, asked_at: float) -> Claim:
+def _claim(row: Any, token: str, asked_at: float) -> Claim:
     return Claim(
         id=row[0],
         type=row[1],
@@ -106,6 +105,6 @@ def _claim(row: Any, asked_at: float) -> Claim:
         max_attempts=row[4],
         timeout_s=row[5],
         execute_at=row[6],
-        token=row[7],
+        token=token,
         asked_at=asked_at,
     )

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 FORGOTTEN_AFTER_S = 60.0  # beyond its timeout: more than a living worker needs to say how a task ended
-BEGINNING = Due("00000000-0000-0000-0000-000000000000", "", datetime(1970, 1, 1, tzinfo=UTC))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,10 +31,20 @@ def clock(engine: Engine) -> datetime:
     return now
 
 
+def beginning(task_type: str) -> Due:
+    """The place before all tasks of a type."""
+    return Due("00000000-0000-0000-0000-000000000000", task_type, datetime(1970, 1, 1, tzinfo=UTC))
+
+
 def due_between(engine: Engine, *, after: Due, until: datetime, limit: int) -> list[Due]:
-    """Scheduled tasks due later than `after` (a place in the order) and before `until`, one page in order."""
-    page = {"after": after.at, "after_id": after.id, "until": until, "limit": limit}
+    """Scheduled tasks of the type of `after`, due later than that place and before `until`: one page in order."""
+    page = {"type": after.type, "after": after.at, "after_id": after.id, "until": until, "limit": limit}
     return [Due(*row) for row in fetch(engine, "due_between", page)]
+
+
+def types_due(engine: Engine, *, until: datetime) -> list[str]:
+    """The types of which something is scheduled and due before `until`, the earliest first."""
+    return [row[0] for row in fetch(engine, "types_due", {"until": until})]
 
 
 def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound
+from app.ledger.arrays import array
 from app.ledger.statements import fetch
 from app.task import NewTask, Task, TaskState
 
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
 READS_BEFORE_GIVING_UP = 3
 
 
-def insert(engine: Engine, new: Sequence[NewTask]) -> dict[UUID, tuple[datetime, datetime]]:
+def insert(engine: Engine, new: Sequence[NewTask]) -> dict[str, tuple[datetime, datetime]]:
     """Keep new tasks, all or none; `(execute_at, created_at)` of each that was not kept before."""
     rows = fetch(engine, "insert", {"tasks": msgspec.json.encode(new).decode()})
     return {row[0]: (row[1], row[2]) for row in rows}
 
 
-def insert_together(engine: Engine, new: Sequence[NewTask]) -> dict[UUID, datetime]:
+def insert_together(engine: Engine, new: Sequence[NewTask]) -> dict[str, datetime]:
     """Keep new tasks, all or none; when those are due whose time is counted from Postgres' clock."""
-    delayed = [str(each.id) for each in new if each.execute_at is None]
+    delayed = [each.id for each in new if each.execute_at is None]
     return dict(fetch(engine, "insert_together", {"tasks": msgspec.json.encode(new).decode(), "delayed": delayed}))
 
 
-def kept(engine: Engine, ids: Sequence[UUID]) -> dict[UUID, tuple[datetime, datetime]]:
+def kept(engine: Engine, ids: Sequence[str]) -> dict[str, tuple[datetime, datetime]]:
     """Which of these are in the ledger, with `(execute_at, created_at)`."""
-    rows = fetch(engine, "get_many", {"ids": [str(each) for each in ids]})
+    rows = fetch(engine, "get_many", {"ids": array(ids)})
     return {row[0]: (row[1], row[2]) for row in rows}
 
 

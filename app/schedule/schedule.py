@@ -26,7 +26,7 @@ log = structlog.get_logger()
 
 LUA = Path(__file__).parent
 WAKE_CHANNEL = "punctual:wake"
-IDS_PER_CALL = 1000
+IDS_PER_CALL = 200  # a script holds up everybody else: a thousand take Redis some milliseconds
 IN_HAND_S = 0.2
 LOST_AFTER_S = 5.0
 FAR_AHEAD_S = 60.0

@@ -8,11 +8,13 @@ import os
 import platform
 import signal
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.peers.comparison import measure_peers
+from benchmarks.peers.measures import QUICK, SMALL, WHOLE
 from benchmarks.peers.table import table_of
 
 if TYPE_CHECKING:
@@ -31,13 +33,15 @@ def main() -> None:
         "--lag-s", type=int, default=10, metavar="SECONDS", help="tasks at random instants for so long"
     )
     options.add_argument("--kill", action="store_true", help="kill all workers in mid-drain, too; half a minute each")
+    options.add_argument("--quick", action="store_true", help="as much as `make bench` measures of them")
     options.add_argument("--small", action="store_true", help="a few tasks, to see that all of it works")
     options.add_argument("--keep", action="store_true", help="keep the numbers in benchmarks/results/")
     asked = options.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind
     names = asked.only.split(",") if asked.only else None
     load = os.getloadavg()[1]
-    results = measure_peers(names, lag_s=asked.lag_s, kill=asked.kill, small=asked.small)
+    extent = SMALL if asked.small else QUICK if asked.quick else replace(WHOLE, lag_s=asked.lag_s)
+    results = measure_peers(names, replace(extent, kill=asked.kill))
     print("\n".join(table_of(results)))
     if asked.keep:
         _keep(results, load)

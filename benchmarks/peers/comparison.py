@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +14,7 @@ from redis import RedisError
 from benchmarks.peers import measures
 from benchmarks.peers.bench import Bench
 from benchmarks.peers.installed import ENVIRONMENTS, NotInstalledError, installed
-from benchmarks.peers.measures import SMALL, Extent
+from benchmarks.peers.measures import WHOLE
 from benchmarks.peers.peer import read_peers
 from benchmarks.peers.result import PeerResult
 from benchmarks.peers.scene import PeerError
@@ -21,33 +23,42 @@ from benchmarks.peers.stores import fresh_stores
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from benchmarks.peers.measures import Extent
     from benchmarks.peers.peer import Peer
     from benchmarks.peers.stores import Store
+
+NOTICED_S = 5.0
 
 
 def measure_peers(
     names: Sequence[str] | None = None,
+    extent: Extent = WHOLE,
     *,
-    lag_s: int = 10,
-    kill: bool = False,
-    small: bool = False,
+    patience_s: float = math.inf,
     say: Callable[[str], object] = print,
 ) -> list[PeerResult]:
-    """Install what is missing, and measure each peer alone; `small` only shows that all of it works.
+    """Install what is missing, and measure each peer alone; none is begun after `patience_s`, installing not counted.
 
     To be called from the main thread: Linux ends the processes with the thread that started them.
     """
-    peers = read_peers(names)
-    homes = {peer.name: _home(peer, say) for peer in peers}
-    extent = SMALL if small else Extent(lag_s=lag_s)
-    extent = Extent(**{**vars(extent), "kill": kill})
+    peers, began = read_peers(names), time.monotonic()
+    homes = {peer.name: _home(peer) for peer in peers}
+    if (took_s := time.monotonic() - began) > NOTICED_S:
+        say(f"installing them took {took_s:.0f} s, the first time only")
+    until, results = time.monotonic() + patience_s, []
     with fresh_stores(peers) as stores:
-        return [_measured(peer, homes[peer.name], stores[peer.name], extent, say) for peer in peers]
+        for peer in peers:
+            begun = time.monotonic()
+            if begun > until:
+                results.append(PeerResult(peer.title, peer.store, peer.versions(), skipped="no time was left for it"))
+                continue
+            results.append(_measured(peer, homes[peer.name], stores[peer.name], extent, say))
+            say(f"  {time.monotonic() - begun:.0f} s")
+    return results
 
 
-def _home(peer: Peer, say: Callable[[str], object]) -> Path | str:
+def _home(peer: Peer) -> Path | str:
     """The folder of its environment, or why there is none."""
-    say(f"{peer.title}: looking for its environment")
     try:
         return installed(peer)
     except (NotInstalledError, OSError) as reason:
@@ -73,13 +84,13 @@ def _measured(peer: Peer, home: Path | str, store: Store, extent: Extent, say: C
 
 
 def _measure(bench: Bench, result: PeerResult, extent: Extent, say: Callable[[str], object]) -> None:
-    say(f"{bench.peer.title}: create, bytes")
+    say(f"… {bench.peer.title}: create")
     measures.set_up(bench)
     measures.create_and_keep(bench, result, extent)
-    say(f"{bench.peer.title}: lag, drain")
+    say(f"… {bench.peer.title}: lag, drain")
     measures.drain_and_lag(bench, result, extent)
     if extent.kill:
-        say(f"{bench.peer.title}: kill")
+        say(f"… {bench.peer.title}: kill")
         measures.kill(bench, result, extent)
 
 

@@ -33,7 +33,9 @@ class Extent:
     lag_s: int = 10
     kill: bool = False
     waiting: int = 20_000
+    """How many tasks are counted for their bytes; 0 leaves that out."""
     create_s: float = 1.0
+    bulk: int = 5_000
     drain: int | None = None
     """Tasks of a drain; otherwise what the peer's description says."""
     repeated_s: float = 10.0
@@ -43,7 +45,11 @@ class Extent:
     killed_after_s: float = 20.0
 
 
-SMALL = Extent(lag_s=3, waiting=2_000, create_s=0.2, drain=500, repeated_s=0.0)
+WHOLE = Extent()
+QUICK = Extent(waiting=0, create_s=0.3, repeated_s=5.0)
+"""For `make bench`, beside the rest."""
+SMALL = Extent(lag_s=3, waiting=2_000, create_s=0.2, bulk=500, drain=500, repeated_s=0.0)
+"""To see that all of it works."""
 
 
 def set_up(bench: Bench) -> None:
@@ -63,13 +69,15 @@ def create_and_keep(bench: Bench, result: PeerResult, extent: Extent) -> None:
         first = creator.each(0, [far_ms] * FIRST)  # connects, and loads what is loaded late
         rounds = [creator.during(0, far_ms, extent.create_s) for _ in range(RUNS)]
         result.creates_per_s = [each.per_s for each in rounds]
-        bulks = [creator.bulk(0, far_ms, extent.waiting // 4) for _ in range(RUNS)] if creator.has_bulk else []
+        bulks = [creator.bulk(0, far_ms, extent.bulk) for _ in range(RUNS)] if creator.has_bulk else []
         result.bulk_creates_per_s = [each.per_s for each in bulks]
         tasks = sum(each.tasks for each in (first, *rounds, *bulks))
         if tasks < extent.waiting:
             tasks += creator.all_at(0, far_ms, extent.waiting - tasks).tasks
     bench.each_per_s = result.create_per_s or bench.each_per_s
     bench.bulk_per_s = result.bulk_create_per_s
+    if not extent.waiting:
+        return
     if bench.peer.moves_waiting:
         with Workers(bench.scene()):
             _until_still(bench)

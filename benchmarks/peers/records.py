@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
     from pathlib import Path
 
 RECORD = struct.Struct("<qq")  # as inside/record.py writes it
@@ -35,7 +35,7 @@ def count_writers(folder: Path) -> int:
     return sum(1 for _ in folder.glob(PATTERN))
 
 
-def starts_of(records: Iterable[Record], numbers: range) -> dict[int, list[int]]:
+def starts_of(records: Iterable[Record], numbers: Container[int]) -> dict[int, list[int]]:
     """When each of these tasks began, each time, in order; those that never did are missing."""
     starts: dict[int, list[int]] = {}
     for number, at_ns in records:

@@ -7,8 +7,10 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from benchmarks.curve import curve
+
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000
@@ -29,9 +31,11 @@ class Drain:
     early: int
     doubled: int
     missing: int
+    curve: tuple[float, ...] = field(default=(), compare=False)
+    """Seconds from the instant to the starts, thinned out."""
 
     @classmethod
-    def of(cls, starts: Starts, *, numbers: range, due_ns: int) -> Self:
+    def of(cls, starts: Starts, *, numbers: Collection[int], due_ns: int) -> Self:
         """From the starts of these tasks, all due at `due_ns`."""
         firsts = [times[0] for times in starts.values()]
         last_s = (max(firsts, default=due_ns) - due_ns) / NS_PER_S
@@ -42,6 +46,7 @@ class Drain:
             early=sum(first < due_ns for first in firsts),
             doubled=_doubled(starts),
             missing=len(numbers) - len(starts),
+            curve=curve((first - due_ns) / NS_PER_S for first in firsts),
         )
 
 
@@ -58,6 +63,8 @@ class Lag:
     earliest: float
     doubled: int
     missing: int
+    curve: tuple[float, ...] = field(default=(), compare=False)
+    """The lags, thinned out."""
 
     @classmethod
     def of(cls, starts: Starts, *, due_ns: Mapping[int, int]) -> Self:
@@ -73,6 +80,7 @@ class Lag:
             earliest=lags[0] if lags else math.nan,
             doubled=_doubled(starts),
             missing=len(due_ns) - len(lags),
+            curve=curve(lags),
         )
 
 
@@ -130,6 +138,8 @@ class PeerResult:
         medians = {"create_per_s": self.create_per_s, "bulk_create_per_s": self.bulk_create_per_s}
         drain = {"drain": asdict(self.drain) if self.drain else None}
         whole: dict[str, Any] = _without_nan(asdict(self) | drain | medians)
+        for each in whole["drains"]:  # that of the median is enough
+            del each["curve"]
         return whole
 
 

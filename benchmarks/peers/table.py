@@ -16,10 +16,11 @@ HEADINGS = (
 
 
 def table_of(results: Sequence[PeerResult]) -> list[str]:
-    """Lines of equal width; below them, what was skipped and why."""
+    """Lines of equal width, without columns that nobody has; below them, what was skipped and why."""
     rows = [HEADINGS, *(_row(result) for result in results if result.drains or not result.skipped)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    lines = ["  ".join(_placed(cell, widths[column], column) for column, cell in enumerate(row)) for row in rows]
+    filled = [column for column in range(len(HEADINGS)) if any(row[column] for row in rows[1:])]
+    lines = ["  ".join(_placed(row[column], widths[column], column) for column in filled) for row in rows]
     return [line.rstrip() for line in lines] + [
         f"{result.peer}: {result.skipped}" for result in results if result.skipped
     ]

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING
 
+from benchmarks.peers.records import read_records
 from benchmarks.tasks import create, until
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def killed(service: Service, *, workers: int = 2) -> dict[str, float]:
         service.start(worker=workers)
         until(killed_at + AFTER_S)
         found = {(state, error): number for state, error, number in connection.execute(STATES).fetchall()}
-    begun = Counter(record for each in service.records.iterdir() for record in _records(each.read_bytes()))
+    begun = Counter(number for number, _ in read_records(service.records))
     by_state = Counter[str]()
     for (state, _), number in found.items():
         by_state[str(state)] += int(str(number))
@@ -45,8 +46,3 @@ def killed(service: Service, *, workers: int = 2) -> dict[str, float]:
 
 def _found(row: tuple[object, ...] | None, wanted: float) -> bool:
     return row is not None and int(str(row[0])) >= wanted
-
-
-def _records(written: bytes) -> list[bytes]:
-    """16 bytes each: the id of the task."""
-    return [written[at : at + 16] for at in range(0, len(written) - 15, 16)]

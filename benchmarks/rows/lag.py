@@ -17,7 +17,7 @@ PER_SECOND = 100
 AHEAD_S = 2.0
 
 
-def steady(service: Service, *, seconds: float = 30.0) -> dict[str, float]:
+def steady(service: Service, *, seconds: float = 20.0) -> dict[str, float]:
     """100 tasks a second at random instants, created before."""
     begin = time.time() + 3
     chance = random.Random(1)
@@ -27,7 +27,7 @@ def steady(service: Service, *, seconds: float = 30.0) -> dict[str, float]:
     return _told(lags_ms(service, "bench", begin))
 
 
-def idle(service: Service, *, samples: int = 200, every_s: float = 0.2) -> dict[str, float]:
+def idle(service: Service, *, samples: int = 100, every_s: float = 0.1) -> dict[str, float]:
     """One task after another, each created two seconds ahead, on an idle system."""
     begin = time.time() + AHEAD_S
     chance = random.Random(2)

@@ -4,33 +4,87 @@ from __future__ import annotations
 
 from itertools import product
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
+from app.ledger.listing import Filter, cursor_after
+from app.ledger.tasks import as_task
 from benchmarks.load import get, send_all
 from benchmarks.result import percentile
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from app.task import Task
     from benchmarks.service import Service
 
-STATES = ("", "state=scheduled", "state=running", "state=succeeded", "state=failed", "state=deleted",
+STATES = ("", "state=scheduled", "state=running", "state=succeeded", "state=failed", "state=cancelled", "state=deleted",
           "state=scheduled,running", "state=failed,succeeded")  # fmt: skip
-TYPES = ("", "type=bench", "type=foo", "type=bench,foo")
+TYPES = ("", "type=bench", "type=foo", "type=nap", "type=bench,foo")
 WINDOWS = ("", "since={past}", "until={past}", "since={past}&until={later}", "since={future}")
 ORDERS = ("", "order=-execute_at")
 TIMES = {"past": "2026-06-01T00:00:00Z", "later": "2026-06-01T01:00:00Z", "future": "2035-01-01T00:00:00Z"}
-AGAIN = 3
+DIGITS = (4, 5, 6, 8, 12, 32)
+AGAIN, SLOWEST = 3, 4
+MIDST_OF = {"succeeded": -14, "scheduled": 90}  # days from now
+# In the midst of what is over, and of what waits.
+MIDST = """
+SELECT id, type, state, execute_at, payload, timeout_s, attempt, max_attempts, next_attempt_at, created_at, started_at,
+       finished_at, deleted_at, lag_ms, worker_id, result, error
+FROM tasks
+WHERE state = %s AND type = 'bench' AND execute_at > now() + make_interval(days => %s)
+  AND state <> 'running' AND (state <> 'scheduled' OR next_attempt_at IS NULL)
+LIMIT 1
+"""
 
 
 def listing(service: Service) -> dict[str, float]:
-    """The p95 over all combinations, and the slowest of them."""
+    """The p95 over all combinations, and the slowest; beginnings of ids by themselves: short ones fit millions."""
+    found = list(_midst(service))
+    rest, ids = _ask(service, [*_combinations(), *_pages(found)]), _ask(service, _beginnings(found))
+    return {
+        "p95 ms": percentile(rest, 0.95) * 1000,
+        "worst ms": max(rest) * 1000,
+        "ids p95 ms": percentile(ids, 0.95) * 1000,
+        "ids worst ms": max(ids) * 1000,
+    }
+
+
+def _ask(service: Service, queries: Iterable[str]) -> list[float]:
+    """How long each took, in seconds; the slowest are printed."""
     took: dict[str, float] = {}
     latencies: list[float] = []
-    for parts in product(STATES, TYPES, WINDOWS, ORDERS):
-        query = "&".join(part for part in parts if part).format(**TIMES)
-        load = send_all(service.url, iter([get(service.url, f"/tasks?limit=100&{query}")] * AGAIN), connections=1)
+    for query in queries:
+        load = send_all(service.url, iter([get(service.url, f"/tasks?{query}")] * AGAIN), connections=1)
         if set(load.statuses) != {200}:
             raise RuntimeError(f"{query}: {dict(load.statuses)}")
         latencies += load.latencies_s
         took[query] = load.percentile_ms(0.5)
-    slowest = max(took, key=took.__getitem__)
-    print(f"  slowest: {slowest or 'no filter'}, {took[slowest]:.1f} ms")
-    return {"p95 ms": percentile(latencies, 0.95) * 1000, "worst ms": max(latencies) * 1000}
+    for query in sorted(took, key=took.__getitem__)[: -SLOWEST - 1 : -1]:
+        print(f"  slow: {took[query]:.1f} ms, {query}")
+    return latencies or [0.0]
+
+
+def _combinations() -> Iterator[str]:
+    for parts in product(STATES, TYPES, WINDOWS, ORDERS):
+        yield "&".join(part for part in ("limit=100", *parts) if part).format(**TIMES)
+
+
+def _pages(found: Sequence[Task]) -> Iterator[str]:
+    """Large ones, and cursors deep in a list."""
+    for order, limit in product(ORDERS, (100, 1000)):
+        yield f"limit={limit}&{order}"
+        for task in found:
+            yield f"limit={limit}&{order}&cursor={quote(cursor_after(task, Filter(latest_first=bool(order))))}"
+
+
+def _beginnings(found: Sequence[Task]) -> Iterator[str]:
+    for task, order, limit, state, digits in product(found, ORDERS, (100, 1000), ("", "state=failed"), DIGITS):
+        yield f"limit={limit}&{order}&{state}&q={task.id.hex[:digits]}"
+
+
+def _midst(service: Service) -> Iterator[Task]:
+    with service.postgres() as connection:
+        for state, days in MIDST_OF.items():
+            row = connection.execute(MIDST, [state, days]).fetchone()
+            if row is not None:
+                yield as_task(row)

@@ -30,9 +30,14 @@ TOKEN = "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"
 FILL = """
 INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, state, finished_at, started_at, lag_ms)
 SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'foo' ELSE 'baz' END, clock_timestamp() - n * interval '1 ms',
-       '{}', 5, 1, CASE WHEN n % 10 = 0 THEN 'scheduled' ELSE 'succeeded' END,
+       '{}', 5, 1, (CASE WHEN n % 10 = 0 THEN 'scheduled' ELSE 'succeeded' END)::task_state,
        now(), now(), CASE WHEN n % 10 <> 0 THEN n % 100 END
 FROM generate_series(1, :rows) AS n
+"""
+
+DELETED = """
+INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, state, deleted_at)
+SELECT gen_random_uuid(), 'foo', now(), '{}', 5, 1, 'deleted', now() FROM generate_series(1, :rows)
 """
 
 
@@ -154,12 +159,28 @@ def test_counting_stops_at_a_bound_and_reads_no_more_than_that(
         assert body(client.get("/types"))["types"][types.names.index("baz")]["counts"] == {"succeeded": 10_000}
 
 
-@pytest.mark.parametrize("name", ["overdue_count", "punctuality", "early_total", "lease_due"])
+@pytest.mark.parametrize("name", ["overdue_count", "types_due", "early_total", "lease_due", "next", "punctuality"])
 def test_what_is_far_ahead_is_not_read_to_find_what_is_due(owner: Engine, engine: Engine, name: str) -> None:
     """However many tasks wait for next year; the rows that a statement touches are counted by Postgres itself."""
-    given = {"most": 10_000, "window_s": 900, "types": ["foo"], "limit": 1, "token": TOKEN, "worker_id": "w"}
+    given = {"most": 10_000, "until": PAST, "types": ["foo"], "limit": 1, "token": TOKEN, "worker_id": "w"}
     with owner.connect() as connection:
         connection.execute(text(FILL.replace("- n *", "+ interval '1 year' + n *")), {"rows": 20_000})
+        connection.execute(text("ANALYZE tasks"))
+        before = touched(connection)
+        if name == "punctuality":
+            statistics.punctuality(engine)
+        else:
+            connection.exec_driver_sql(statement(name), given)
+        assert touched(connection) - before < 100
+
+
+@pytest.mark.parametrize("name", ["purge_tasks", "purge_deleted"])
+def test_what_is_too_new_to_go_is_not_read_to_find_what_is_old(owner: Engine, engine: Engine, name: str) -> None:
+    """Every few seconds somebody asks, of millions."""
+    given = {"state": "succeeded", "type": "foo", "older_than_s": 3600, "limit": 1000}
+    with owner.connect() as connection:
+        connection.execute(text(FILL), {"rows": 20_000})
+        connection.execute(text(DELETED), {"rows": 2000})
         connection.execute(text("ANALYZE tasks"))
         before = touched(connection)
         connection.exec_driver_sql(statement(name), given)

@@ -93,7 +93,7 @@ def test_outcomes_are_written_by_the_holder_of_the_claim_only(engine: Engine, op
             Outcome(str(second.id), claims.new_token(), result="2"),
         ],
     )
-    assert (finished.final, finished.fenced) == ([str(first.id)], [str(second.id)])
+    assert (finished.again, finished.fenced) == ([], [str(second.id)])
     assert tasks.get(engine, first.id).result == {"a": 1}
     assert tasks.get(engine, second.id).state is TaskState.RUNNING
 
@@ -192,7 +192,7 @@ def test_no_statement_leaves_a_final_state(engine: Engine, operations: Operation
 )
 def test_a_row_that_makes_no_sense_is_refused(engine: Engine, operations: Operations, assignments: str) -> None:
     (task,) = make(operations)
-    with pytest.raises(DBAPIError, match="violates check constraint"):
+    with pytest.raises(DBAPIError, match=r"violates check constraint|invalid input value for enum"):
         change(engine, task.id, assignments)
 
 

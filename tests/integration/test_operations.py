@@ -5,6 +5,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import msgspec
 import pytest
@@ -59,9 +60,9 @@ def test_one_row_that_postgres_refuses_does_not_fail_its_neighbours(engine: Engi
     kept, refused = operations.create([good, bad])
     assert isinstance(kept, Task)
     assert isinstance(refused, InvalidInput)
-    assert tasks.get(engine, good.id) == kept
+    assert tasks.get(engine, UUID(good.id)) == kept
     with pytest.raises(TaskNotFound):
-        tasks.get(engine, bad.id)
+        tasks.get(engine, UUID(bad.id))
 
 
 def test_keeping_the_same_task_twice_changes_nothing(operations: Operations) -> None:

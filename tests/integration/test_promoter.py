@@ -42,7 +42,7 @@ def envelopes(queue: Queue) -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize(
     ("duration_ms", "size"),
-    [(None, 1), (3000, 8), (50, 8), (5, 10), (1, 50), (0.01, LARGEST_ENVELOPE), (0, LARGEST_ENVELOPE)],
+    [(None, 1), (3000, 8), (200, 8), (50, 32), (5, 64), (1, 64), (0.01, LARGEST_ENVELOPE), (0, LARGEST_ENVELOPE)],
 )
 def test_an_envelope_holds_about_50_ms_of_work_and_a_few_slow_tasks(duration_ms: float | None, size: int) -> None:
     assert envelope_size(duration_ms) == size

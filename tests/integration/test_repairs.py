@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
 import time
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ import pytest
 
 from app.config import read_settings
 from app.connections import connect_redis
+from app.errors import TaskNotFound
 from app.ledger import claims, retention, statistics, tasks, workers
 from app.schedule.schedule import ScheduleAway
 from app.task import Outcome, TaskState
@@ -204,7 +206,27 @@ def test_chores_do_what_they_say(
     workers.heartbeat(engine, "w", queue="default", slots=1)
     assert housekeeping.purge_final_tasks() == 1
     assert housekeeping.purge_lost_workers() == 1
+    for each in housekeeping._purging:
+        each.join()
+    with pytest.raises(TaskNotFound):
+        tasks.get(engine, task.id)
     assert workers.known(engine) == []
+
+
+def test_a_worker_purges_once_at_a_time(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    going_on = threading.Event()
+    thread = threading.Thread(target=going_on.wait)
+    thread.start()
+    monkeypatch.setattr(housekeeping, "_purging", [thread])
+    monkeypatch.setattr(housekeeping, "_engine", lambda: engine)
+    try:
+        assert housekeeping.purge_final_tasks() == 0
+    finally:
+        going_on.set()
+        thread.join()
+    assert housekeeping.purge_final_tasks() == 1
+    for each in housekeeping._purging:
+        each.join()
 
 
 def test_the_scheduler_enqueues_every_chore_and_heals_what_was_lost(redis: Redis) -> None:

@@ -6,7 +6,6 @@ import os
 import signal
 import threading
 import time
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -15,6 +14,7 @@ from uuid import uuid4
 
 import msgspec
 import pytest
+from msgspec.structs import replace
 
 from app.task import Claim, Outcome
 from tests.acceptance.conditions import wait_until
@@ -38,8 +38,9 @@ class Heard:
         self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self.handed_back: SimpleQueue[Claim] = SimpleQueue()
 
-    def ended(self, outcome: Outcome) -> None:
-        self.outcomes.put(outcome)
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
+        for each in outcomes:
+            self.outcomes.put(each)
 
     def unused(self, claims: Sequence[Claim]) -> None:
         for each in claims:
@@ -124,6 +125,31 @@ def test_whatever_it_does_it_is_killed_at_its_timeout(slots: Slots, heard: Heard
     outcomes = heard.wait_for(51)
     assert error(outcomes[long.id]) == "timeout"
     assert all(outcomes[each.id].error is None for each in short)
+
+
+def test_a_child_that_stands_still_between_two_tasks_loses_the_rest_and_is_killed(
+    slots: Slots, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.slots.slots.START_LIMIT_S", 3.0)
+    slots.run([claim("halt") for _ in range(100)])  # they are known as short: ten go to one child
+    heard.wait_for(100)
+    assert slots.room.wait_until_all_free(PATIENCE_S)
+    claims = [claim("halt", now=True), *(claim("halt") for _ in range(9))]
+    slots.run(claims)
+    assert {each.error for each in heard.wait_for(10).values()} == {None}
+    assert slots.room.wait_until_all_free(PATIENCE_S)
+    assert heard.nothing_more()
+
+
+def test_threads_that_are_cut_short_in_mid_stream_say_each_outcome_once(slots: Slots, heard: Heard) -> None:
+    for _ in range(20):
+        claims = [claim("thread-noop") for _ in range(400)]
+        slots.run(claims)
+        slots.kill_all(("worker_lost", "a fence"))
+        assert slots.room.wait_until_all_free(PATIENCE_S)
+        told = [heard.outcomes.get_nowait().id for _ in range(heard.outcomes.qsize())]
+        told += [heard.handed_back.get_nowait().id for _ in range(heard.handed_back.qsize())]
+        assert sorted(told) == sorted(each.id for each in claims)
 
 
 def test_what_it_started_is_killed_with_it(slots: Slots, heard: Heard, tmp_path: Path) -> None:

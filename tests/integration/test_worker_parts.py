@@ -204,7 +204,7 @@ def test_outcomes_are_written_and_a_bad_one_does_not_hold_up_its_neighbours(
     made = make(operations, 3)
     held = begin(engine, ids(made))
     for number, each in enumerate(held):
-        finisher.ended(Outcome(each.id, each.token, result='"\\u0000"' if number == 1 else "1"))
+        finisher.ended([Outcome(each.id, each.token, result='"\\u0000"' if number == 1 else "1")])
     until(lambda: counted(engine) == {("noop", "succeeded"): 2, ("noop", "failed"): 1})
     refused = tasks.get(engine, made[[each.id for each in held].index(held[1].id)].id)
     assert refused.state in {TaskState.SUCCEEDED, TaskState.FAILED}
@@ -216,7 +216,7 @@ def test_a_failed_attempt_goes_back_on_the_schedule(
     made = make(operations, task_type="whoami", max_attempts=2)
     (held,) = begin(engine, ids(made))
     harm.flushall()
-    finisher.ended(Outcome(held.id, held.token, error={"type": "timeout", "message": "late"}))
+    finisher.ended([Outcome(held.id, held.token, error={"type": "timeout", "message": "late"})])
     until(lambda: schedule.sizes(["whoami"]) == (1, 0))
 
 
@@ -237,7 +237,7 @@ def test_a_fenced_outcome_is_counted_and_changes_nothing(
 ) -> None:
     (task,) = made = make(operations)
     (held,) = begin(engine, ids(made))
-    finisher.ended(Outcome(held.id, claims.new_token(), result="1"))
+    finisher.ended([Outcome(held.id, claims.new_token(), result="1")])
     until(lambda: tally.kept() == {Counter.FENCED: 1})
     assert tasks.get(engine, task.id).state is TaskState.RUNNING
 
@@ -248,7 +248,7 @@ def test_an_outcome_waits_until_postgres_is_back(schedule: Schedule, engine: Eng
     away = connect_postgres(read_settings(NOBODY), name="away")
     finisher = Finisher(away, schedule, Tally(away))
     finisher.start()
-    finisher.ended(Outcome(held.id, held.token, result="1"))
+    finisher.ended([Outcome(held.id, held.token, result="1")])
     assert not finisher.finish_and_stop(0.5)
     finisher._engine = engine
     assert finisher.finish_and_stop(PATIENCE_S)
@@ -357,7 +357,8 @@ def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine
     filler = (
         "INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, state, finished_at)"
         " SELECT gen_random_uuid(), 'noop', now() - n * interval '1 s', '{}', 5, 1,"
-        " CASE WHEN n % 10 = 0 THEN 'scheduled' ELSE 'succeeded' END, now() FROM generate_series(1, 30000) AS n"
+        " (CASE WHEN n % 10 = 0 THEN 'scheduled' ELSE 'succeeded' END)::task_state, now()"
+        " FROM generate_series(1, 30000) AS n"
     )
     asked = {"ids": ids(made), "worker_id": "w", "types": ["noop"], "token": claims.new_token()}
     written: dict[str, object] = {

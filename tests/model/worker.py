@@ -69,7 +69,7 @@ class ModelSlots:
         """One of those that run ends, well or not."""
         _, claim = self.begun.pop(which % len(self.begun))
         result = None if error else str(claim.attempt)
-        self._listener.ended(Outcome(claim.id, claim.token, result=result, error=error))
+        self._listener.ended([Outcome(claim.id, claim.token, result=result, error=error)])
 
     def watch(self) -> None:
         """Kill what is over its time; what did not begin for as long goes back."""

@@ -93,7 +93,7 @@ class World:
     def new_task(self, task_type: str, ahead_s: float, max_attempts: int) -> NewTask:
         """What a client asks for."""
         new = NewTask(
-            id=UUID(int=next(self._numbers)),
+            id=str(UUID(int=next(self._numbers))),
             type=task_type,
             execute_at=self.clock.ahead(ahead_s),
             delay_s=None,

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.config import read_settings
-from app.ledger.listing import COLUMNS
+from app.ledger.merged import COLUMNS
 from app.task import FINAL_STATES, Task, TaskState
 from app.task_types import load_task_types
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from workers.slots.protocol import Began, Done, Ended, Event, FrameReader, frame
+from workers.slots.protocol import Done, Ended, Event, LineReader, line
 
 EVENTS = st.lists(
     st.one_of(
-        st.builds(Began, st.integers(0, 500)),
         st.builds(Ended, st.integers(0, 500), st.floats(0, 1e6), st.none() | st.text(), st.none()),
+        st.builds(Ended, st.integers(0, 500), st.just(1.0), st.none(), st.tuples(st.text(), st.text())),
         st.just(Done()),
     )
 )
@@ -17,13 +17,13 @@ EVENTS = st.lists(
 
 @given(EVENTS, st.integers(1, 7))
 def test_events_survive_however_the_stream_is_cut(events: list[Event], piece: int) -> None:
-    stream = b"".join(frame(each) for each in events)
-    reader = FrameReader()
+    stream = b"".join(line(each) for each in events)
+    reader = LineReader()
     read = [each for at in range(0, len(stream), piece) for each in reader.feed(stream[at : at + piece])]
     assert read == events
 
 
 @given(st.integers(1, 20))
 def test_what_a_killed_writer_left_unfinished_is_no_event(cut: int) -> None:
-    whole = frame(Ended(1, 2.0, '"some result that is long enough"', None))
-    assert FrameReader().feed(frame(Began(1)) + whole[:-cut]) == [Began(1)]
+    first, second = Ended(0, 1.0, None, None), Ended(1, 2.0, '"some result that is long enough"', None)
+    assert LineReader().feed(line(first) + line(second)[:-cut]) == [first]

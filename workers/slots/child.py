@@ -14,19 +14,22 @@ from app.config import read_settings
 from app.logs import configure_logs
 from app.task_types import TaskTypes, load_task_types
 from workers.slots import execution
-from workers.slots.protocol import Began, Done, Ended, decode_chunk, frame
+from workers.slots.protocol import Done, Ended, decode_chunk, line
 
 if TYPE_CHECKING:
     from multiprocessing.connection import Connection
 
     from app.task import Claim
     from workers.slots.permit import Permit
+    from workers.slots.progress import Progress
 
 PR_SET_PDEATHSIG = 1
-DONE = frame(Done())
+DONE = line(Done())
 
 
-def child_process(tasks: Connection, tokens: Connection, events: Connection, permit: Permit) -> None:
+def child_process(
+    tasks: Connection, tokens: Connection, events: Connection, permit: Permit, progress: Progress
+) -> None:
     """The main function of a child process."""
     os.setsid()  # a group of its own: killing it takes what the handler started along
     _die_with_parent()
@@ -36,38 +39,46 @@ def child_process(tasks: Connection, tokens: Connection, events: Connection, per
     signal.signal(signal.SIGCONT, lambda *_: permit.end_if_over())
     settings = read_settings()
     configure_logs(settings, process="slot")
-    serve(tasks, tokens, events, permit, load_task_types(settings))
+    serve(tasks, tokens, events, permit, progress, load_task_types(settings))
     os.killpg(os.getpid(), signal.SIGTERM)  # what handlers left running ends with us; we ourselves do not mind
 
 
-def serve(tasks: Connection, tokens: Connection, events: Connection, permit: Permit, types: TaskTypes) -> None:
+def serve(  # noqa: PLR0917  # as a thread's and a process' target it takes what it needs in order
+    tasks: Connection, tokens: Connection, events: Connection, permit: Permit, progress: Progress, types: TaskTypes
+) -> None:
     """Run chunk after chunk until the other side closes its end."""
     while True:
         try:
             chunk = decode_chunk(tasks.recv_bytes())
         except (EOFError, OSError):
             return
-        _run_chunk(chunk, tokens.fileno(), events.fileno(), permit, types)
+        _run_chunk(chunk, tokens.fileno(), events.fileno(), permit=permit, progress=progress, types=types)
 
 
-def _run_chunk(chunk: list[Claim], tokens: int, events: int, permit: Permit, types: TaskTypes) -> None:
+def _run_chunk(
+    chunk: list[Claim], tokens: int, events: int, *, permit: Permit, progress: Progress, types: TaskTypes
+) -> None:
     """Each task needs a permit that covers it, and a token from the pipe.
 
     The worker withdraws tasks by reading the tokens itself. The kernel gives each token to one reader, so a task is
     begun here or given back there, never both.
     """
-    note, pid = b"", os.getpid()
+    pid, last = os.getpid(), len(chunk) - 1
     for index, claim in enumerate(chunk):
         if not permit.covers(claim) or not _take_token(tokens):
             break
-        _write(events, note + frame(Began(index)))
+        progress.begin(index)
         began = time.perf_counter()
         ending = execution.run(claim, types, may_begin=partial(permit.covers, claim))
         took_ms = (time.perf_counter() - began) * 1000
         if os.getpid() != pid:  # the handler forked, and this is the copy: it must not speak for us
             os._exit(0)
-        note = frame(Ended(index, took_ms, ending.result, ending.error))
-    _write(events, note + DONE)
+        ended = line(Ended(index, took_ms, ending.result, ending.error))
+        if index == last:
+            _write(events, ended + DONE)
+            return
+        _write(events, ended)
+    _write(events, DONE)
 
 
 def _take_token(tokens: int) -> bool:

@@ -37,6 +37,7 @@ class Ending:
     error: tuple[str, str] | None = None
 
 
+NOTHING = Ending(result="null")
 TOO_LATE = Ending(error=("worker_lost", "The worker was silent for too long; the code has not begun."))
 
 
@@ -51,7 +52,7 @@ def run(claim: Claim, types: TaskTypes, *, may_begin: Callable[[], bool]) -> End
         handler = task_type.handler
         if handler is None:
             return Ending(error=("handler_error", f"Type {claim.type} has no handler here."))
-        payload = task_type.read_payload(msgspec.json.decode(claim.payload))
+        payload = task_type.decode_payload(claim.payload)
         return _ending(handler(context, payload)) if may_begin() else TOO_LATE
     except BaseException as trouble:
         log.warning("task_failed", task_id=claim.id, type=claim.type, attempt=claim.attempt, exc_info=True)
@@ -71,6 +72,8 @@ def message(trouble: BaseException) -> str:
 
 
 def _ending(result: Any) -> Ending:
+    if result is None:
+        return NOTHING
     text = msgspec.json.encode(result)
     if len(text) > LARGEST_RESULT:
         return Ending(error=("result_too_large", f"The result is {len(text)} bytes; at most {LARGEST_RESULT}."))

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 class Listener(Protocol):
     """Who hears what became of claims."""
 
-    def ended(self, outcome: Outcome) -> None:
-        """This attempt is over."""
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
+        """These attempts are over."""
 
     def unused(self, claims: Sequence[Claim]) -> None:
         """The code of these has not begun, and will not here."""

@@ -15,15 +15,18 @@ class Pace:
     def __init__(self) -> None:
         self.means_ms: dict[str, float] = {}
 
-    def observe(self, task_type: str, took_ms: float) -> None:
-        """A task of this type took so long."""
+    def observe(self, task_type: str, took_ms: float, tasks: int = 1) -> None:
+        """So many tasks of this type took so long each."""
         mean = self.means_ms.get(task_type, took_ms)
-        self.means_ms[task_type] = mean + SMOOTHING * (took_ms - mean)
+        self.means_ms[task_type] = took_ms + (1 - SMOOTHING) ** tasks * (mean - took_ms)
 
     def capacity(self, task_type: str, slots: int) -> int:
-        """How many tasks of this type so many slots can begin within about 50 ms."""
+        """How many tasks of this type so many slots may have: about 100 ms of work each.
+
+        So a slot that ends a task of 50 ms has the next one at hand; one of a longer type waits for a claim.
+        """
         mean_ms = max(self.means_ms.get(task_type, CHUNK_MS), CHUNK_MS / MOST_IN_A_CHUNK)
-        return slots * max(1, int(CHUNK_MS / mean_ms))
+        return slots * max(1, min(MOST_IN_A_CHUNK, round(2 * CHUNK_MS / mean_ms)))
 
     def is_slow(self, task_type: str) -> bool:
         """Whether a task of this type takes a slot for long, as far as is known."""

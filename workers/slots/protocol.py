@@ -11,14 +11,8 @@ from app.task import Claim
 LENGTH = struct.Struct(">I")
 
 
-class Began(msgspec.Struct, tag="b", array_like=True, frozen=True):
-    """The code of this task of the chunk (by position) begins now."""
-
-    index: int
-
-
 class Ended(msgspec.Struct, tag="e", array_like=True, frozen=True):
-    """How it ended: JSON text, or the type and message of its error; and how long it took."""
+    """How a task of the chunk (by position) ended: JSON text, or type and message of its error; how long it took."""
 
     index: int
     took_ms: float
@@ -30,21 +24,20 @@ class Done(msgspec.Struct, tag="d", array_like=True, frozen=True):
     """The chunk is over; what had not begun was withdrawn."""
 
 
-Event = Began | Ended | Done
+Event = Ended | Done
 
-_encode = msgspec.msgpack.Encoder().encode
-_decode_event = msgspec.msgpack.Decoder(Event).decode
+_encode = msgspec.json.Encoder().encode
+_decode_lines = msgspec.json.Decoder(Event).decode_lines
 encode_chunk = msgspec.msgpack.Encoder().encode
 decode_chunk = msgspec.msgpack.Decoder(list[Claim]).decode
 
 
-def frame(event: Event) -> bytes:
-    """An event as bytes, its length before it."""
-    body = _encode(event)
-    return LENGTH.pack(len(body)) + body
+def line(event: Event) -> bytes:
+    """An event as a line of JSON: what is in its texts is escaped, line ends too."""
+    return _encode(event) + b"\n"
 
 
-class FrameReader:
+class LineReader:
     """Cuts a stream of bytes into events; what a killed writer left unfinished is never one."""
 
     def __init__(self) -> None:
@@ -52,13 +45,9 @@ class FrameReader:
 
     def feed(self, data: bytes) -> list[Event]:
         """The events that are complete now."""
-        stream, at, events = self._rest + data, 0, []
-        while len(stream) - at >= LENGTH.size:
-            (length,) = LENGTH.unpack_from(stream, at)
-            end = at + LENGTH.size + length
-            if len(stream) < end:
-                break
-            events.append(_decode_event(stream[at + LENGTH.size : end]))
-            at = end
-        self._rest = stream[at:]
-        return events
+        whole, end, rest = data.rpartition(b"\n")
+        if not end:
+            self._rest += rest
+            return []
+        lines, self._rest = self._rest + whole, rest
+        return _decode_lines(lines)

@@ -11,7 +11,8 @@ from multiprocessing import Pipe, get_context
 from typing import TYPE_CHECKING
 
 from workers.slots.child import child_process, serve
-from workers.slots.protocol import LENGTH, Began, Ended, Event, FrameReader, encode_chunk
+from workers.slots.progress import Progress
+from workers.slots.protocol import LENGTH, Ended, Event, LineReader, encode_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -21,13 +22,14 @@ if TYPE_CHECKING:
     from workers.slots.permit import Permit
 
 READ_AT_ONCE = 1 << 18
+MOST_READS = 16
+FEW = 4  # tasks: more of them in a chunk are short ones
 
 
 class Slot(ABC):
     """One place to run tasks in, one after another. Times are monotonic seconds.
 
-    `current` is the position in `chunk` of the task that runs, or None; `given` how many of the chunk are
-    not withdrawn.
+    `given` is how many of the `chunk` are not withdrawn, `ended` how many are known to be over.
     """
 
     def __init__(self, permit: Permit) -> None:
@@ -38,15 +40,14 @@ class Slot(ABC):
         os.set_blocking(self._tokens_out.fileno(), False)
         os.set_blocking(self._events.fileno(), False)
         os.set_blocking(self._tasks.fileno(), False)
-        self._frames = FrameReader()
+        self._lines = LineReader()
+        self._progress = Progress()
         self._outgoing = memoryview(b"")
-        self.ever_began = False
+        self._began_before = False
         self.chunk: Sequence[Claim] = ()
-        self.current: int | None = None
-        self.given = 0
-        self.begun = 0
-        self.since = 0.0
-        self.timed_out = False
+        self.given = self.ended = 0
+        self.timed_out: int | None = None  # of a thread: the task whose outcome was written while it goes on
+        self.heard_at = 0.0
         self.closed = self.hung_up = False
         self._start(theirs, self._tokens_out, their_events)
 
@@ -65,9 +66,29 @@ class Slot(ABC):
         return [self._events.fileno()] + ([self.sentinel] if self.sentinel is not None else [])
 
     @property
+    def begun(self) -> int:
+        """How many tasks of the chunk have begun."""
+        return self._progress.begun
+
+    @property
+    def ever_began(self) -> bool:
+        """Whether any task has begun in it."""
+        return self._began_before or self.begun > 0
+
+    def running(self) -> tuple[int, float] | None:
+        """The position in the chunk of the task that runs, as far as is heard, and when it began; None: none does."""
+        begun, since = self._progress.look()
+        return (begun - 1, since) if begun > self.ended else None
+
+    @property
     def waiting(self) -> int:
         """How many tasks of the chunk have not begun."""
         return self.given - self.begun
+
+    @property
+    def is_streaming(self) -> bool:
+        """Whether it runs short tasks, and says something all the time."""
+        return self.waiting > FEW
 
     def give(self, chunk: Sequence[Claim], *, now: float) -> None:
         """Run these, in order; `send` as long as there is something to send. The slot must be idle.
@@ -75,8 +96,10 @@ class Slot(ABC):
         Raises:
             OSError: it is dead.
         """
-        self.chunk, self.given, self.begun, self.current = chunk, len(chunk), 0, None
-        self.since, self.timed_out = now, False
+        self._began_before = self.ever_began
+        self.chunk, self.given, self.ended, self.timed_out = chunk, len(chunk), 0, None
+        self.heard_at = now
+        self._progress.reset(now)
         os.write(self._tokens_in.fileno(), b"." * len(chunk))
         body = encode_chunk(chunk)
         self._outgoing = memoryview(LENGTH.pack(len(body)) + body)
@@ -102,19 +125,18 @@ class Slot(ABC):
         return ()
 
     def read(self, *, now: float) -> list[Event]:
-        """What it said since the last time."""
+        """What it said since the last time: all of it, or who says much would wait for us."""
+        events: list[Event] = []
         with contextlib.suppress(BlockingIOError):
-            said = os.read(self._events.fileno(), READ_AT_ONCE)
-            self.hung_up = not said
-            events = self._frames.feed(said)
-            for event in events:
-                if isinstance(event, Began):
-                    self.current, self.since, self.begun = event.index, now, event.index + 1
-                    self.ever_began = True
-                elif isinstance(event, Ended):
-                    self.current = None
-            return events
-        return []
+            for _ in range(MOST_READS):
+                said = os.read(self._events.fileno(), READ_AT_ONCE)
+                self.hung_up = not said
+                if self.hung_up:
+                    break
+                self.heard_at = now
+                events += self._lines.feed(said)
+        self.ended += sum(isinstance(event, Ended) for event in events)
+        return events
 
     @abstractmethod
     def kill(self) -> None:
@@ -136,7 +158,7 @@ class ProcessSlot(Slot):
 
     def _start(self, tasks: object, tokens: object, events: object) -> None:
         self.process = get_context("forkserver").Process(
-            target=child_process, args=(tasks, tokens, events, self._permit)
+            target=child_process, args=(tasks, tokens, events, self._permit, self._progress)
         )
         self.process.start()
         for end in (tasks, events):
@@ -181,7 +203,7 @@ class ThreadSlot(Slot):
         super().__init__(permit)
 
     def _start(self, tasks: object, tokens: object, events: object) -> None:
-        arguments = (tasks, tokens, events, self._permit, self._types)
+        arguments = (tasks, tokens, events, self._permit, self._progress, self._types)
         threading.Thread(target=serve, args=arguments, name="slot", daemon=True).start()
 
     def kill(self) -> None:

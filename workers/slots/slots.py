@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import selectors
 import threading
 import time
 from collections import deque
@@ -15,10 +13,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.task import Outcome
+from workers.slots.attention import Attention
 from workers.slots.pace import Pace
 from workers.slots.permit import Permit
-from workers.slots.protocol import Done, Ended
+from workers.slots.protocol import Done
+from workers.slots.reports import Reports
 from workers.slots.room import Room
 from workers.slots.slot import ProcessSlot, Slot, ThreadSlot
 
@@ -36,6 +35,7 @@ START_LIMIT_S = 30.0
 AFTER_A_FAILED_START_S = 1.0
 TICK_S = 0.05
 CLOSE_LIMIT_S = 2.0
+OF_ANOTHER = "Its process was killed for a task before it, which had run for too long."
 
 
 class Slots:
@@ -48,13 +48,11 @@ class Slots:
         self._closing = False
         self._types = types
         self._listener = listener
+        self._reports = Reports(self.pace, listener)
         self._inbox: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._idle: dict[type[Slot], deque[Slot]] = {ProcessSlot: deque(), ThreadSlot: deque()}
         self._busy: set[Slot] = set()
-        self._selector = selectors.DefaultSelector()
-        self._wake_out, self._wake_in = os.pipe()
-        os.set_blocking(self._wake_out, False)
-        self._selector.register(self._wake_out, selectors.EVENT_READ, None)
+        self._attention = Attention()
         threading.Thread(target=self._watch_forever, name="slots", daemon=True).start()
 
     def prepare(self) -> None:
@@ -113,13 +111,12 @@ class Slots:
                 log.exception("slots_watch_failed")
 
     def _watch(self, timeout_s: float | None) -> None:
-        ready = self._selector.select(timeout_s)
-        now = time.monotonic()
+        ready = self._attention.wait(timeout_s, in_a_stream=any(slot.is_streaming for slot in self._busy))
         self._answer_inbox()
-        for key, _ in ready:
-            slot: Slot | None = key.data
-            if slot is not None and not slot.closed:
-                self._read(slot, now, is_gone=key.fd == slot.sentinel)
+        for slot, fd in ready:
+            if not slot.closed:
+                self._read(slot, is_gone=fd == slot.sentinel)
+        now = time.monotonic()
         for slot in list(self._busy):
             self._enforce(slot, now)
 
@@ -162,8 +159,7 @@ class Slots:
 
     def _start(self, kind: type[Slot]) -> Slot:
         slot = ThreadSlot(self.permit, self._types) if kind is ThreadSlot else ProcessSlot(self.permit)
-        for fd in slot.watched:
-            self._selector.register(fd, selectors.EVENT_READ, slot)
+        self._attention.add(slot)
         return slot
 
     def _not_started(self, chunk: Sequence[Claim]) -> None:
@@ -176,17 +172,14 @@ class Slots:
         with suppress(OSError):  # if it is dead, the sentinel tells
             slot.send()
 
-    def _read(self, slot: Slot, now: float, *, is_gone: bool) -> None:
-        for event in slot.read(now=now):
-            if isinstance(event, Ended) and not slot.timed_out:
-                self._ended(slot.chunk[event.index], event)
-            elif isinstance(event, Ended):
-                slot.timed_out = False  # a thread that came back after its time: its outcome was written
-            elif isinstance(event, Done):
-                self._give_back(slot.withdraw())  # what the permit did not cover
-                self._busy.discard(slot)
-                self._idle[type(slot)].append(slot)
-                self.room.give_back(1)
+    def _read(self, slot: Slot, *, is_gone: bool) -> None:
+        events = slot.read(now=time.monotonic())
+        self._reports.ended(slot, events)
+        if events and isinstance(events[-1], Done):
+            self._give_back(slot.withdraw())  # what the permit did not cover
+            self._busy.discard(slot)
+            self._idle[type(slot)].append(slot)
+            self.room.give_back(1)
         if slot.hung_up:
             self._hear_no_more(slot)
         if is_gone and isinstance(slot, ProcessSlot):
@@ -195,38 +188,53 @@ class Slots:
 
     def _hear_no_more(self, slot: Slot) -> None:
         """It closed its end: a thread that died, or a child whose handler closed the files of others, and soon dies."""
-        with suppress(KeyError):  # heard before
-            self._selector.unregister(slot.watched[0])
+        self._attention.remove_events(slot)
         if isinstance(slot, ThreadSlot):
             self._bury(slot, ("crashed", "The thread of the handler ended."))
 
     def _enforce(self, slot: Slot, now: float) -> None:
         """Kill what is over its time; let the mates of a slow task begin elsewhere."""
         self._send(slot)
-        runs_s = now - slot.since
-        if slot.current is None:
-            if not slot.begun and runs_s > START_LIMIT_S and isinstance(slot, ProcessSlot):
-                self._kill(slot, ("crashed", "The process of the handler did not start."))
+        running = slot.running()
+        if running is None:
+            self._enforce_between(slot, now - slot.heard_at)
             return
-        if slot.waiting and runs_s > PATIENCE_S:
+        index, since = running
+        if slot.waiting and now - since > PATIENCE_S:
             self._begin_elsewhere(slot.withdraw())
-        claim = slot.chunk[slot.current]
-        if runs_s > claim.timeout_s and not slot.timed_out:
-            self._kill(slot, ("timeout", f"Killed after {claim.timeout_s:g} s."))
+        timeout_s = slot.chunk[index].timeout_s
+        if now - since > timeout_s and slot.timed_out != index:
+            self._kill(slot, ("timeout", f"Killed after {timeout_s:g} s."), condemned=index)
+
+    def _enforce_between(self, slot: Slot, quiet_s: float) -> None:
+        """Nothing runs, as far as is heard: it starts, or stands still between two tasks, frozen perhaps."""
+        if slot.begun and slot.waiting and quiet_s > PATIENCE_S:
+            self._begin_elsewhere(slot.withdraw())
+        if quiet_s > START_LIMIT_S and isinstance(slot, ProcessSlot):
+            self._kill(slot, ("crashed", "The process of the handler did not start, or stood still between two tasks."))
 
     def _begin_elsewhere(self, claims: Sequence[Claim]) -> None:
         if claims:
             self._spread(claims, self.room.take(len(claims)))
 
-    def _kill(self, slot: Slot, error: tuple[str, str]) -> None:
-        slot.kill()
-        if isinstance(slot, ProcessSlot):
-            self._bury(slot, error)
-        elif slot.current is not None and not slot.timed_out:
-            slot.timed_out = True
-            self._cut_short(slot, slot.current, error)
+    def _kill(self, slot: Slot, error: tuple[str, str], *, condemned: int | None = None) -> None:
+        """End the task that runs, or only the `condemned` one: it may be over meanwhile, and its mate has begun."""
+        unused = slot.withdraw()  # so that nothing else begins in it
+        self._read(slot, is_gone=False)
+        running = slot.running()
+        if condemned is not None and (running is None or running[0] != condemned):
+            self._begin_elsewhere(unused)
+        elif isinstance(slot, ProcessSlot):
+            slot.kill()
+            self._bury(slot, error, condemned=condemned)
+            self._begin_elsewhere(unused)
+        else:
+            self._begin_elsewhere(unused)
+            if running is not None and slot.timed_out != running[0]:
+                slot.timed_out = running[0]
+                self._reports.cut_short(slot, running, error)
 
-    def _bury(self, slot: Slot, error: tuple[str, str]) -> None:
+    def _bury(self, slot: Slot, error: tuple[str, str], *, condemned: int | None = None) -> None:
         """A child is gone: the task it ran ends with `error`, the rest of its chunk begins elsewhere."""
         if slot in self._busy:
             self._busy.discard(slot)
@@ -235,8 +243,10 @@ class Slots:
             # What was withdrawn before is not among them: it has begun elsewhere.
             rest = slot.chunk[slot.begun : slot.given]
             slot.withdraw()
-            if slot.current is not None and not slot.timed_out:
-                self._cut_short(slot, slot.current, error)
+            running = slot.running()
+            if running is not None and slot.timed_out != running[0]:
+                is_other = condemned is not None and running[0] != condemned
+                self._reports.cut_short(slot, running, ("crashed", OF_ANOTHER) if is_other else error)
             if slot.ever_began:
                 self.room.give_back(1)
                 self._begin_elsewhere(rest)
@@ -246,24 +256,10 @@ class Slots:
 
     def _read_last_words(self, slot: Slot) -> None:
         while events := slot.read(now=time.monotonic()):
-            for event in events:
-                if isinstance(event, Ended):
-                    self._ended(slot.chunk[event.index], event)
-
-    def _cut_short(self, slot: Slot, index: int, error: tuple[str, str]) -> None:
-        claim = slot.chunk[index]
-        self.pace.observe(claim.type, (time.monotonic() - slot.since) * 1000)
-        self._listener.ended(Outcome(claim.id, claim.token, error={"type": error[0], "message": error[1]}))
-
-    def _ended(self, claim: Claim, event: Ended) -> None:
-        self.pace.observe(claim.type, event.took_ms)
-        error = {"type": event.error[0], "message": event.error[1]} if event.error else None
-        self._listener.ended(Outcome(claim.id, claim.token, event.result, error))
+            self._reports.ended(slot, events)
 
     def _forget(self, slot: Slot) -> None:
-        for fd in slot.watched:
-            with suppress(KeyError):  # it has hung up
-                self._selector.unregister(fd)
+        self._attention.remove(slot)
         with suppress(ValueError):
             self._idle[type(slot)].remove(slot)
         slot.close()
@@ -290,11 +286,9 @@ class Slots:
     def _ask(self, *acts: Callable[[], object]) -> None:
         for act in acts:
             self._inbox.put(act)
-        os.write(self._wake_in, b".")
+        self._attention.call()
 
     def _answer_inbox(self) -> None:
-        with suppress(BlockingIOError):
-            os.read(self._wake_out, 4096)
         with suppress(Empty):
             while True:
                 self._inbox.get_nowait()()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -32,6 +33,7 @@ log = structlog.get_logger()
 
 LOOK_EVERY_S = 0.25
 UNKNOWN_TYPE_AGAIN_S = 1.0
+SHORT_S = 0.002
 
 
 class Claimer:
@@ -40,7 +42,7 @@ class Claimer:
     def __init__(
         self, engine: Engine, schedule: Schedule, intake: Intake, slots: Slots, types: TaskTypes, *, worker_id: str,
         lost_answers: LostAnswers, may_claim: threading.Event, tally: Tally, clock: Callable[[], float] = now,
-        before_step: Callable[[], None] = lambda: None,
+        before_step: Callable[[], None] = lambda: None, pause: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._schedule = schedule
@@ -52,6 +54,7 @@ class Claimer:
         self._tally = tally
         self._clock = clock
         self._before_step = before_step
+        self._pause = pause
         self._types = [each.name for each in types.delivered]
         self._external = {each.name for each in types if each.external}
 
@@ -68,6 +71,8 @@ class Claimer:
             return False
         if old := self._intake.take_impatient():
             self._put_back(*old)
+        if self._intake.is_short:
+            self._pause(SHORT_S)  # slots that become free together are filled by one claim
         batch = self._intake.take(timeout_s)
         if batch:
             self._claim_and_run(*batch)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
@@ -31,6 +32,7 @@ T = TypeVar("T")
 MOST_AT_ONCE = 1000
 MOST_BYTES = 8 << 20  # within the statement timeout of a slow server, too
 PUBLISH_EVERY_S = 0.25
+STREAM_S = 0.003
 
 
 class Finisher:
@@ -40,9 +42,9 @@ class Finisher:
         self._engine = engine
         self._schedule = schedule
         self._tally = tally
-        self._inbox: SimpleQueue[Outcome | Claim | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Sequence[Outcome] | Sequence[Claim] | None] = SimpleQueue()
         self._backoff = Backoff("finisher")
-        self._published_at = 0.0
+        self._published_at = self._wrote_at = float("-inf")
         self._thread = threading.Thread(target=self._write_forever, name="finisher", daemon=True)
         self.durations: Callable[[], Mapping[str, float]] = dict
 
@@ -50,14 +52,13 @@ class Finisher:
         """Begin to write."""
         self._thread.start()
 
-    def ended(self, outcome: Outcome) -> None:
-        """An attempt is over; its outcome is to be written."""
-        self._inbox.put(outcome)
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
+        """Attempts are over; their outcomes are to be written."""
+        self._inbox.put(outcomes)
 
     def unused(self, handed_back: Sequence[Claim]) -> None:
         """The code of these claims has not begun; they are to be scheduled again."""
-        for each in handed_back:
-            self._inbox.put(each)
+        self._inbox.put(handed_back)
 
     def finish_and_stop(self, timeout_s: float) -> bool:
         """Write what is left; True when all of it is written within the time."""
@@ -68,27 +69,34 @@ class Finisher:
     def _write_forever(self) -> None:
         stopping = False
         while not stopping:
-            gathered = self._gather()
-            stopping = None in gathered
-            outcomes = [each for each in gathered if isinstance(each, Outcome)]
-            unused = [each for each in gathered if isinstance(each, Claim)]
+            outcomes, unused, stopping = self._gather()
             again: list[Due] = []
             if outcomes:
                 again += self._surely(self._finish, outcomes)
             if unused:
                 again += self._surely(self._release, unused)
             self._announce(again)
+            self._wrote_at = time.monotonic()
 
-    def _gather(self) -> list[Outcome | Claim | None]:
-        gathered = [self._inbox.get()]
-        size = _size(gathered[0])
-        while len(gathered) < MOST_AT_ONCE and size < MOST_BYTES:
-            try:
-                gathered.append(self._inbox.get_nowait())
-                size += _size(gathered[-1])
-            except Empty:
-                break
-        return gathered
+    def _gather(self) -> tuple[list[Outcome], list[Claim], bool]:
+        """Wait for something, and take all there is; whether it is the last."""
+        outcomes: list[Outcome] = []
+        unused: list[Claim] = []
+        size, some = 0, self._inbox.get()
+        if time.monotonic() - self._wrote_at < STREAM_S:
+            time.sleep(STREAM_S)  # more is coming: one statement for all of it
+        with suppress(Empty):
+            while some is not None:
+                for each in some:
+                    if isinstance(each, Outcome):
+                        outcomes.append(each)
+                        size += len(each.result or "")
+                    else:
+                        unused.append(each)
+                if len(outcomes) + len(unused) >= MOST_AT_ONCE or size >= MOST_BYTES:
+                    break
+                some = self._inbox.get_nowait()
+        return outcomes, unused, some is None
 
     def _surely(self, write: Callable[[Sequence[T]], list[Due]], values: Sequence[T]) -> list[Due]:
         """Write, however long Postgres is away; each write is conditional, so repeating it is harmless."""
@@ -104,18 +112,22 @@ class Finisher:
     def _finish(self, outcomes: Sequence[Outcome]) -> list[Due]:
         try:
             finished = claims.finish(self._engine, outcomes)
-        except DBAPIError as refused:
+        except (DBAPIError, ValueError) as refused:  # a NUL, or half a character, is refused before it is sent
             return self._finish_singly(outcomes, refused)
         if finished.fenced:
             self._tally.count(Counter.FENCED, len(finished.fenced))
             log.warning("outcomes_fenced", task_ids=finished.fenced[:20], count=len(finished.fenced))
         return finished.again
 
-    def _finish_singly(self, outcomes: Sequence[Outcome], refused: DBAPIError) -> list[Due]:
+    def _finish_singly(self, outcomes: Sequence[Outcome], refused: Exception) -> list[Due]:
         """Postgres refused a value: one bad result must not hold up its neighbours, nor leave its task running."""
         if len(outcomes) > 1:
             return [due for each in outcomes for due in self._finish([each])]
-        log.warning("result_refused", task_id=outcomes[0].id, trouble=type(refused.orig).__name__)
+        log.warning(
+            "result_refused",
+            task_id=outcomes[0].id,
+            trouble=type(refused.orig if isinstance(refused, DBAPIError) else refused).__name__,
+        )
         error = {"type": "handler_error", "message": "Postgres cannot keep the result: is there a NUL in it?"}
         return claims.finish(self._engine, [Outcome(outcomes[0].id, outcomes[0].token, error=error)]).again
 
@@ -134,7 +146,3 @@ class Finisher:
                 put_durations(self._schedule.redis, self.durations())
         except ScheduleAway as away:
             log.warning("schedule_away", doing="announce", tasks=len(again), trouble=type(away).__name__)
-
-
-def _size(each: Outcome | Claim | None) -> int:
-    return len(each.result or "") if isinstance(each, Outcome) else 0

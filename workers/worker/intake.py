@@ -56,6 +56,7 @@ class Intake:
         self._changed: threading.Condition = places.room.changed
         self._held: dict[str, dict[str, Held]] = {}
         self._fast_came_at = float("-inf")
+        self.is_short = False  # whether the slots did not suffice for what was taken last
 
     def put(self, task_type: str, ids: Sequence[str], ahead: Sequence[tuple[str, float]] = ()) -> None:
         """Hold ids that are due, and others with the instants at which they will be, but none of them for long.
@@ -63,7 +64,7 @@ class Intake:
         Whoever delivered them may have a clock that is wrong: the claim decides.
         """
         now = self.clock()
-        coming = {each: Held(now, now) for each in ids}
+        coming = dict.fromkeys(ids, Held(now, now))
         self._hold(task_type, coming | {each: Held(min(at, now + LONGEST_AHEAD_S), now) for each, at in ahead})
 
     def put_again(self, task_type: str, ahead: Sequence[tuple[str, float]]) -> None:
@@ -121,7 +122,9 @@ class Intake:
             fitting = min(MOST_AT_ONCE, self._pace.capacity(task_type, self._free_for(task_type, now)))
             due = list(islice((each for each, when in held.items() if when.at <= now), max(0, fitting)))
             if due:
+                self.is_short = len(due) == fitting < len(held)
                 return task_type, self._remove(task_type, due)
+        self.is_short = False
         return None
 
     def _free_for(self, task_type: str, now: float) -> int:

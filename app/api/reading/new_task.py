@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
 
 import msgspec
 import orjson
 from msgspec import UNSET
-from uuid_utils.compat import uuid7
+from uuid_utils import uuid7
 
 from app.api.access.caller import caller_id
 from app.api.reading.field_errors import FieldErrors, explain, message_of
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 MOST_PAYLOAD_BYTES = 64 * 1024
 TIMES = {"execute_at", "delay_s"}
+EMPTY = msgspec.Raw(b"{}")
 
 
 def new_task(asked: shapes.NewTask, types: TaskTypes, errors: FieldErrors) -> NewTask:
@@ -50,7 +52,7 @@ def read_new_task(
     if errors.fields or kind is None:
         return None
     return NewTask(
-        id=uuid7(),
+        id=str(uuid7()),
         type=kind.name,
         execute_at=execute_at,
         delay_s=None if asked.delay_s is UNSET else asked.delay_s,
@@ -74,12 +76,23 @@ def _kind(name: str, types: TaskTypes, errors: FieldErrors) -> TaskType | None:
 
 
 def _payload(payload: dict[str, Any], kind: TaskType | None, errors: FieldErrors) -> msgspec.Raw:
+    if not payload and kind and _may_be_empty(cast("Any", kind.payload)):
+        return EMPTY
     text = orjson.dumps(payload)
     if len(text) > MOST_PAYLOAD_BYTES:
         errors.add("payload", f"At most {MOST_PAYLOAD_BYTES} bytes of JSON.")
     elif kind:
         _check_payload(payload, kind, errors)
     return msgspec.Raw(text)
+
+
+@cache
+def _may_be_empty(payload: Any) -> bool:
+    try:
+        msgspec.convert({}, payload)
+    except msgspec.ValidationError:
+        return False
+    return True
 
 
 def _check_payload(payload: dict[str, Any], kind: TaskType, errors: FieldErrors) -> None:

@@ -16,6 +16,8 @@ from app.api.reading.requests import BATCH, LARGEST_BODIES, read_json_object
 from app.errors import InvalidInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from app.task import NewTask
     from app.task_types import TaskTypes
 
@@ -36,19 +38,27 @@ def read_new_tasks(types: TaskTypes) -> list[NewTask]:
     errors, created_by = FieldErrors(), caller_id()
     given = read_json_object(errors, limit=LARGEST_BODIES[BATCH])
     new: list[NewTask | None] = []
-    for index, (asked, mine) in enumerate(_asked(given, errors)):
-        if asked is not None:
+    mine = FieldErrors()
+    for index, asked in enumerate(_asked(given, errors)):
+        if isinstance(asked, shapes.NewTask):
             new.append(read_new_task(asked, types, mine, created_by=created_by))
+        else:
+            wanted, mine = asked
+            if wanted is not None:
+                new.append(read_new_task(wanted, types, mine, created_by=created_by))
         if mine.fields:
             _gather(errors, index, mine)
+            mine = FieldErrors()
     errors.refuse()
     return [each for each in new if each is not None]
 
 
-def _asked(given: dict[str, Any], errors: FieldErrors) -> list[tuple[shapes.NewTask | None, FieldErrors]]:
+def _asked(
+    given: dict[str, Any], errors: FieldErrors
+) -> Sequence[shapes.NewTask | tuple[shapes.NewTask | None, FieldErrors]]:
     """Most bodies fit as a whole; where one does not, or has names of earlier systems, each task is looked at."""
     try:
-        return [(each, FieldErrors()) for each in msgspec.convert(given, shapes.NewTasks).tasks]
+        return msgspec.convert(given, shapes.NewTasks).tasks
     except msgspec.ValidationError:
         outer = fit(given, LooseTasks, errors)
         errors.refuse()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.cli.doctor.finding import Finding, ok, warn
 from app.cli.tables import lag
 from app.ledger.claims import waiting
-from app.ledger.repairs import BEGINNING, clock, due_between
+from app.ledger.repairs import beginning, clock, due_between
 from app.schedule.contents import Contents
 from app.schedule.generation import began_at
 
@@ -35,7 +35,10 @@ def check_drift(
     window_s: float,
     wait: Callable[[float], object] = time.sleep,
 ) -> Iterator[Finding]:
-    """What each store knows and the other does not, of the first LOOKED_AT tasks. Raises LedgerAway, ScheduleAway."""
+    """What each store knows and the other does not, of the first LOOKED_AT tasks of each type.
+
+    Raises LedgerAway, ScheduleAway.
+    """
     now = clock(engine)
     due, ahead = _lost_and_ahead(engine, schedule, types, now=now, window_s=window_s)
     ghosts = _ghosts(engine, schedule, types)
@@ -62,10 +65,11 @@ def _lost_and_ahead(
 ) -> tuple[set[str], set[str]]:
     """Ids that Redis does not know: due for longer than a sweep takes, and due within the window."""
     end = now + timedelta(seconds=window_s)
-    ours = {each.name for each in types.delivered}
-    found = [each for each in due_between(engine, after=BEGINNING, until=end, limit=LOOKED_AT) if each.type in ours]
-    late = [each for each in found if each.at < now - timedelta(seconds=SWEPT_WITHIN_S)]
-    ahead = [each for each in found if each.at > now]
+    found: list[Due] = []
+    for each in types.delivered:
+        found += due_between(engine, after=beginning(each.name), until=end, limit=LOOKED_AT)
+    late = [task for task in found if task.at < now - timedelta(seconds=SWEPT_WITHIN_S)]
+    ahead = [task for task in found if task.at > now]
     return _ids(schedule.unknown(late, now=now)), _ids(schedule.unknown(ahead, now=end))
 
 

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from app.task_types import TaskType, TaskTypes
 
 LATE_S = 10.0
-LOOKED_AT = 5000
 MOST_TOLD = 5
 
 
@@ -45,10 +44,10 @@ def check_late(engine: Engine, contents: Contents, types: TaskTypes, settings: S
     """The oldest late task of each type, and why. Raises LedgerAway."""
     now = repairs.clock(engine)
     until = now - timedelta(seconds=LATE_S)
-    oldest: dict[str, Due] = {}
-    for each in repairs.due_between(engine, after=repairs.BEGINNING, until=until, limit=LOOKED_AT):
-        oldest.setdefault(each.type, each)
-    for late in list(oldest.values())[:MOST_TOLD]:
+    oldest: list[Due] = []
+    for task_type in repairs.types_due(engine, until=until)[:MOST_TOLD]:
+        oldest += repairs.due_between(engine, after=repairs.beginning(task_type), until=until, limit=1)
+    for late in oldest:
         reason, remedy = why(_surroundings(engine, contents, types, settings, late))
         said = f"{late.type} {late.id} is {lag((now - late.at).total_seconds() * 1000)} late: {reason}"
         yield warn("overdue", said, remedy)

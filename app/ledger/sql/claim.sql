@@ -7,11 +7,11 @@ SET state = 'running',
     claim_token = %(token)s::uuid,
     worker_id = %(worker_id)s,
     started_at = clock_timestamp(),
-    lag_ms = coalesce(lag_ms, extract(epoch FROM clock_timestamp() - execute_at) * 1000),
+    lag_ms = coalesce(lag_ms, date_part('epoch', clock_timestamp() - execute_at) * 1000),
     next_attempt_at = NULL,
     lease_expires_at = NULL
 WHERE id = ANY(%(ids)s::uuid[])
-  AND state || '' = 'scheduled'
+  AND state::text = 'scheduled'
   AND coalesce(next_attempt_at, execute_at) <= clock_timestamp()
   AND type = ANY(%(types)s::text[])
-RETURNING id::text, type, payload::text, attempt, max_attempts, timeout_s, execute_at, claim_token::text
+RETURNING id::text, type, payload::text, attempt, max_attempts, timeout_s, execute_at

@@ -1,7 +1,8 @@
--- Scheduled tasks due in [after, until), in order, one page; `after_id` resumes within one instant.
+-- Scheduled tasks of one type due in [after, until), in order, one page; `after_id` resumes within one instant.
 SELECT id::text, type, coalesce(next_attempt_at, execute_at)
 FROM tasks
 WHERE state = 'scheduled'
+  AND type = %(type)s
   AND (coalesce(next_attempt_at, execute_at), id) > (%(after)s::timestamptz, %(after_id)s::uuid)
   AND coalesce(next_attempt_at, execute_at) < %(until)s::timestamptz
 ORDER BY coalesce(next_attempt_at, execute_at), id

@@ -1,4 +1,4 @@
--- Which of these outcomes stand already: asked when the answer to finish.sql was lost on the way.
+-- Which of these outcomes stand: asked when fewer were written than should have been, or the answer was lost on the way.
 SELECT task.id::text, task.type, task.state, task.next_attempt_at
 FROM tasks AS task, unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) AS outcome (id, token)
-WHERE task.id = outcome.id AND task.claim_token = outcome.token AND task.state || '' <> 'running'
+WHERE task.id = outcome.id AND task.claim_token = outcome.token AND task.state::text <> 'running'

@@ -8,4 +8,4 @@ FROM json_to_recordset(%(tasks)s::json)
      AS new (id uuid, type text, execute_at timestamptz, delay_s float8, payload jsonb, timeout_s float8,
              max_attempts int, created_by uuid)
 ON CONFLICT (id) DO NOTHING
-RETURNING id, execute_at, created_at
+RETURNING id::text, execute_at, created_at

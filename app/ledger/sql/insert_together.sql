@@ -10,6 +10,6 @@ WITH kept AS (
     ON CONFLICT (id) DO NOTHING
     RETURNING id, execute_at
 )
-SELECT id, execute_at
+SELECT id::text, execute_at
 FROM kept
 WHERE id = ANY(%(delayed)s::uuid[])

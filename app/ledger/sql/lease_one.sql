@@ -5,7 +5,7 @@ SET state = 'running',
     claim_token = %(token)s::uuid,
     worker_id = %(worker_id)s,
     started_at = clock_timestamp(),
-    lag_ms = coalesce(lag_ms, extract(epoch FROM clock_timestamp() - execute_at) * 1000),
+    lag_ms = coalesce(lag_ms, date_part('epoch', clock_timestamp() - execute_at) * 1000),
     next_attempt_at = NULL,
     lease_expires_at = clock_timestamp() + make_interval(secs => 2 * timeout_s)
 WHERE id = %(id)s

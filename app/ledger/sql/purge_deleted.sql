@@ -3,7 +3,7 @@ DELETE FROM tasks
 WHERE id IN (
     SELECT id
     FROM tasks
-    WHERE state = 'deleted' AND deleted_at < clock_timestamp() - make_interval(secs => %(older_than_s)s)
+    WHERE state = 'deleted' AND deleted_at < now() - make_interval(secs => %(older_than_s)s)
     ORDER BY deleted_at
     LIMIT %(limit)s
     FOR UPDATE SKIP LOCKED

@@ -16,7 +16,7 @@ WITH lost AS (
     FOR UPDATE SKIP LOCKED
 )
 UPDATE tasks AS task
-SET state = CASE WHEN attempt < max_attempts THEN 'scheduled' ELSE 'failed' END,
+SET state = CASE WHEN attempt < max_attempts THEN 'scheduled'::task_state ELSE 'failed' END,
     finished_at = CASE WHEN attempt >= max_attempts THEN clock_timestamp() END,
     next_attempt_at = CASE WHEN attempt < max_attempts THEN clock_timestamp() END,
     error = jsonb_build_object('type', 'worker_lost', 'message', 'The worker that ran this task disappeared.',

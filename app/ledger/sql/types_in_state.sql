@@ -1,8 +1,13 @@
--- Which types there are in a state: one look into the index for each, however many tasks there are.
+-- Which types there are in a state that is neither scheduled nor running: one look into the index for each, however many
+-- tasks there are.
 WITH RECURSIVE present AS (
-    (SELECT type FROM tasks WHERE state = %(state)s ORDER BY type LIMIT 1)
+    (SELECT type FROM tasks WHERE state = %(state)s AND state <> 'running' AND state <> 'scheduled' ORDER BY type LIMIT 1)
     UNION ALL
-    SELECT (SELECT type FROM tasks WHERE state = %(state)s AND tasks.type > present.type ORDER BY type LIMIT 1)
+    SELECT (SELECT type
+            FROM tasks
+            WHERE state = %(state)s AND state <> 'running' AND state <> 'scheduled' AND tasks.type > present.type
+            ORDER BY type
+            LIMIT 1)
     FROM present
     WHERE present.type IS NOT NULL
 )

@@ -20,7 +20,7 @@ def seed() -> None:
     """Select, wait, update; as somebody writes it who has read the row into an object first."""
     take = (
         text_without("claim")
-        .replace("state || '' = 'scheduled'", "state || '' IN ('scheduled', 'running')")
+        .replace("state::text = 'scheduled'", "state::text IN ('scheduled', 'running')")
         .replace("attempt = attempt + 1", "attempt = (%(attempts)s::int[])[array_position(%(ids)s::uuid[], id)] + 1")
     )
     put_in(choose=CHOOSE, take=take)

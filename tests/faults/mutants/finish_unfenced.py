@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from tests.faults.mutants.seeding import put_in, text_without
 
-HELD = " AND task.claim_token = outcome.token AND task.state || '' = 'running'"
-IN_TIME = "\n  AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp())"
+HELD = " AND task.claim_token = outcome.token AND task.state::text = 'running'"
+IN_TIME = "\n      AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp())"
 
 
 def seed() -> None:

@@ -82,7 +82,7 @@ CASES = {
     "half a pair twice": invalid("\ud800", body=b'{"\\ud800": 1, "\\ud800": 1}'),
     "33 levels": kept(b'{"a":' * 32 + b"1" + b"}" * 32, ".".join("a" * 31)),
     "33 levels of lists": kept(b'{"a": ' + b"[" * 31 + b"]" * 31 + b"}", "a" + "[0]" * 30),
-    "5,000 levels": kept(b'{"a": ' + b"[" * 5000 + b"]" * 5000 + b"}", "a" + "[0]" * 30),
+    "300 levels": kept(b'{"a": ' + b"[" * 300 + b"]" * 300 + b"}", "a" + "[0]" * 30),
     "60,000 levels": invalid("body", body=payload(b'{"a": ' + b"[" * 60000 + b"]" * 60000 + b"}")),
     "20,000 open objects": invalid("body", body=b'{"a":' * 20000),
 }

@@ -1,0 +1,55 @@
+"""What remains of a run: one JSON file with its graphs beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from benchmarks.machine import Machine
+    from benchmarks.peers.result import PeerResult
+    from benchmarks.result import Row
+
+TOP = Path(__file__).resolve().parents[1]
+RESULTS, PASSING = TOP / "benchmarks" / "results", TOP / "var" / "bench"
+NUMBERS = re.compile(r"\[\s+([-\d.e+,\s]+?)\s+\]")
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """All of one run."""
+
+    at: datetime
+    machine: Machine
+    seconds: float
+    rows: Sequence[Row]
+    limits: Sequence[Row]
+    systems: Sequence[PeerResult]
+    failed: Sequence[str] = ()
+
+    def as_json(self) -> str:
+        """A list of numbers stays on its line."""
+        told: dict[str, Any] = {
+            "at": self.at.isoformat(timespec="seconds"),
+            "machine": self.machine.as_dict(),
+            "seconds": round(self.seconds),
+            "rows": [row.as_dict() for row in self.rows],
+            "limits": [row.as_dict() for row in self.limits],
+            "failed": list(self.failed),
+            "systems": [system.as_dict() for system in self.systems],
+        }
+        text = json.dumps(told, indent=1, allow_nan=False)
+        return NUMBERS.sub(lambda found: "[" + re.sub(r"\s+", " ", found[1]) + "]", text) + "\n"
+
+    def write(self, folder: Path) -> Path:
+        """The file, named by its minute."""
+        folder.mkdir(parents=True, exist_ok=True)
+        file = folder / f"{self.at:%Y-%m-%d-%H%M}.json"
+        file.write_text(self.as_json(), encoding="utf-8")
+        return file

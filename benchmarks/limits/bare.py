@@ -1,0 +1,79 @@
+"""The bare application under the web server of the Procfile, asked by the same load generator as ours."""
+
+from __future__ import annotations
+
+import socket
+import time
+from contextlib import contextmanager
+from functools import partial
+from typing import TYPE_CHECKING
+
+from benchmarks.limits.servers import TOP
+from benchmarks.limits.table import make_table
+from benchmarks.load import Load, post, send_all
+from benchmarks.tasks import instant
+from local.address import free_port
+from local.procfile import read_procfile
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from benchmarks.limits.servers import Servers
+
+OURS, BARE = "app.api.front:open_front", "benchmarks.limits.bare_app:open_app"
+CONNECTIONS, COUNT, WARM = 32, 15_000, 500
+FAR_S, START_S = 86_400.0, 30.0
+
+
+@contextmanager
+def bare_application(servers: Servers) -> Iterator[Callable[[], dict[str, float]]]:
+    """The application, started as the Procfile starts ours."""
+    with servers.postgres() as connection:
+        make_table(connection)
+    port = free_port()
+    url = f"http://127.0.0.1:{port}"
+    with servers.running(command_of(port)):
+        _wait_until_it_listens(port)
+        _ask(url, WARM)
+        yield partial(_measured, url)
+
+
+def command_of(port: int) -> str:
+    """The line of the Procfile, with the bare application in place of ours."""
+    command = read_procfile(TOP / "Procfile")["web"]
+    if OURS not in command:
+        raise RuntimeError(f"the Procfile no longer starts {OURS}")
+    options = {"${HOST:-0.0.0.0}": "127.0.0.1", "$PORT": str(port), "${WEB_PROCESSES:-1}": "2", OURS: BARE}
+    for name, value in options.items():
+        command = command.replace(name, value)
+    return command
+
+
+def _measured(url: str) -> dict[str, float]:
+    load = _ask(url, COUNT)
+    return {"bare": load.per_second, "bare p99": load.percentile_ms(0.99)}
+
+
+def _ask(url: str, count: int) -> Load:
+    far = time.time() + FAR_S
+    requests = (
+        post(url, "/tasks", f'{{"type": "bench", "execute_at": "{instant(far + number)}"}}'.encode())
+        for number in range(count)
+    )
+    load = send_all(url, requests, connections=CONNECTIONS)
+    if set(load.statuses) != {201}:
+        raise RuntimeError(f"the bare application answered {dict(load.statuses)}")
+    return load
+
+
+def _wait_until_it_listens(port: int) -> None:
+    deadline = time.monotonic() + START_S
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return

@@ -1,0 +1,60 @@
+"""A web application with nothing in it: reads JSON, inserts what waits in one statement, answers 201.
+
+No validation, no keys, no log, no Redis. Under the same server as ours, by the same interface (RSGI).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import orjson
+import psycopg
+from uuid_utils.compat import uuid7
+
+HEADERS = [("content-type", "application/json")]
+# As JSON: the values come one by one, and to make arrays of them takes longer.
+INSERT = """
+INSERT INTO tasks (id, type, execute_at, payload)
+SELECT id, type, execute_at, '{}'
+FROM json_to_recordset(%s::json) AS new (id uuid, type text, execute_at timestamptz)
+"""
+
+
+class BareApp:
+    """What came while one statement was under way goes into the next, as in our own application."""
+
+    def __init__(self) -> None:
+        self._connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, prepare_threshold=2)
+        self._thread = ThreadPoolExecutor(1)
+        self._waiting: list[tuple[Any, asyncio.Future[None]]] = []
+        self._writing: asyncio.Task[None] | None = None
+
+    async def __rsgi__(self, _scope: Any, protocol: Any) -> None:
+        """Answer one request."""
+        task = orjson.loads(await protocol())
+        task["id"] = str(uuid7())
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append((task, kept))
+        if self._writing is None:
+            self._writing = asyncio.create_task(self._write())
+        await kept
+        protocol.response_bytes(201, HEADERS, orjson.dumps(task))
+
+    async def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            taken, self._waiting = self._waiting, []
+            text = orjson.dumps([task for task, _ in taken]).decode()
+            await loop.run_in_executor(self._thread, self._connection.execute, INSERT, [text])
+            for _, kept in taken:
+                if not kept.done():
+                    kept.set_result(None)
+        self._writing = None
+
+
+def open_app() -> BareApp:
+    """For the web server to call, once in each process."""
+    return BareApp()

@@ -1,0 +1,68 @@
+"""Both stores driven directly, by one connection each: rows kept, ids put into a sorted set, ids that are moved."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.limits.table import INSERT, TOGETHER, arguments, make_table, new_ids
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import psycopg
+    from redis import Redis
+
+    from benchmarks.limits.servers import Servers
+
+MOVE = (Path(__file__).parent / "move.lua").read_text()
+SET, LIST = "limit:schedule", "limit:queue"
+STATEMENTS, SINGLES, MOVED = 40, 3000, 500
+FAR_S = 86_400.0
+
+
+@contextmanager
+def driven_stores(servers: Servers) -> Iterator[Callable[[], dict[str, float]]]:
+    """A table with its first thousand rows."""
+    with servers.postgres() as connection, servers.redis() as redis:
+        make_table(connection)
+        connection.execute(INSERT, arguments(new_ids(TOGETHER), [time.time() + FAR_S] * TOGETHER))
+        yield partial(_measured, connection, redis)
+
+
+def _measured(connection: psycopg.Connection[tuple[object, ...]], redis: Redis) -> dict[str, float]:
+    """Per second: rows, rows and ids, ids one by one, ids together, ids moved."""
+    far = time.time() + FAR_S
+    groups = [new_ids(TOGETHER) for _ in range(2 * STATEMENTS)]  # before the clock runs
+    rows = [arguments(each, [far] * TOGETHER) for each in groups]
+    scores = [dict.fromkeys(each, far) for each in groups]
+
+    def insert_and_add(number: int) -> None:
+        connection.execute(INSERT, rows[STATEMENTS + number])
+        redis.zadd(SET, scores[STATEMENTS + number])
+
+    redis.delete(SET, LIST)
+    told = {
+        "insert": TOGETHER * _per_s(STATEMENTS, lambda number: connection.execute(INSERT, rows[number])),
+        "insert, zadd": TOGETHER * _per_s(STATEMENTS, insert_and_add),
+    }
+    singles = new_ids(SINGLES)
+    told["zadd"] = _per_s(SINGLES, lambda number: redis.zadd(SET, {singles[number]: far}))
+    told["zadd 1000"] = TOGETHER * _per_s(STATEMENTS, lambda number: redis.zadd(SET, scores[number]))
+    told["move"] = _moved_per_s(redis)
+    return told
+
+
+def _moved_per_s(redis: Redis) -> float:
+    move, count = redis.register_script(MOVE), redis.zcard(SET) // MOVED
+    return MOVED * _per_s(count, lambda _: move(keys=[SET, LIST], args=["inf", MOVED]))
+
+
+def _per_s(count: int, act: Callable[[int], object]) -> float:
+    began = time.perf_counter()
+    for number in range(count):
+        act(number)
+    return count / (time.perf_counter() - began)

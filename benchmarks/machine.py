@@ -1,0 +1,72 @@
+"""What everything shares: the machine, and how fast its Python is today."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sysconfig
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+PROCESSORS = Path("/proc/cpuinfo")
+OPTIMIZED = "--enable-optimizations"
+LOOPS, TRIES = 200_000, 7
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """Two runs can be compared as far as these agree; speeds of one machine differ by days."""
+
+    cores: int
+    processor: str
+    system: str
+    python: str
+    optimized: bool
+    """As far as its configuration says; some packagers optimize in another way, which the next number shows."""
+    loop_ns: float
+    """One turn of a loop that adds up numbers, the best of several."""
+
+    def said(self) -> str:
+        """In one line."""
+        built = "with" if self.optimized else "without"
+        return (
+            f"{self.cores} cores, {self.processor}, {self.system}; "
+            f"Python {self.python}, configured {built} {OPTIMIZED}, {self.loop_ns:.0f} ns a turn of a loop"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def this_machine() -> Machine:
+    """Looked at now."""
+    return Machine(
+        cores=os.cpu_count() or 1,
+        processor=_processor(),
+        system=f"{platform.system()} {platform.machine()}",
+        python=platform.python_version(),
+        optimized=OPTIMIZED in str(sysconfig.get_config_var("CONFIG_ARGS")),
+        loop_ns=_loop_ns(),
+    )
+
+
+def _processor() -> str:
+    try:
+        lines = PROCESSORS.read_text().splitlines()
+    except OSError:
+        return platform.processor() or "unknown"
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "unknown")
+
+
+def _loop_ns() -> float:
+    best = float("inf")
+    for _ in range(TRIES):
+        began = time.perf_counter()
+        total = 0
+        for turn in range(LOOPS):
+            total += turn
+        best = min(best, time.perf_counter() - began)
+    return best / LOOPS * 1e9

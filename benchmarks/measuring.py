@@ -1,0 +1,74 @@
+"""Measures parts one after the other, each limit just before the first row that names it."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from benchmarks.limits.servers import fresh_servers
+from benchmarks.result import Row
+from benchmarks.service import running_service
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from benchmarks.limits.plan import LimitPart
+    from benchmarks.part import Part
+
+
+class Measuring:
+    """What was measured so far: `rows` of ours, `limits` by their keys, and the names of what `failed`."""
+
+    def __init__(self, limit_parts: Sequence[LimitPart], *, runs: int) -> None:
+        self._limit_parts = {limit.key: part for part in limit_parts for limit in part.limits}
+        self._runs = runs
+        self._begun: set[str] = set()
+        self.rows: list[Row] = []
+        self.limits: dict[str, Row] = {}
+        self.failed: list[str] = []
+
+    def measure(self, part: Part) -> None:
+        """All rows of a part, and what bounds them."""
+        for wanted in part.rows:
+            if wanted.limit:
+                self.limit(wanted.limit)
+        rows = {
+            wanted.key: Row(part.name, wanted.what, wanted.unit, goal=wanted.goal, option=part.option,
+                            limit=self.limits.get(wanted.limit))
+            for wanted in part.rows
+        }  # fmt: skip
+        with self.told(part.name), running_service(part.environment, web=part.web, worker=part.workers) as service:
+            part.prepare(service)
+            for _ in range(self._runs if part.repeats else 1):
+                _note(rows, part.measure(service))
+        self.rows += [row for row in rows.values() if row.values]
+
+    def limit(self, key: str) -> None:
+        """The limit of this key, with those that are measured along with it; once only."""
+        part = self._limit_parts[key]
+        if part.name in self._begun:
+            return
+        self._begun.add(part.name)
+        rows = {limit.key: Row(limit.name, limit.what, limit.unit) for limit in part.limits}
+        with self.told(f"limit: {part.name}"), fresh_servers() as servers, part.opened(servers) as measure:
+            for _ in range(self._runs):
+                _note(rows, measure())
+        self.limits |= {name: row for name, row in rows.items() if row.values}
+
+    @contextmanager
+    def told(self, name: str) -> Iterator[None]:
+        """Say what is measured and how long it took. What goes wrong is told, too, and the rest is measured."""
+        print(f"… {name}", flush=True)
+        began = time.monotonic()
+        try:
+            yield
+        except Exception as trouble:  # noqa: BLE001  # minutes of other measures are not to be lost
+            print(f"  failed: {type(trouble).__name__}: {trouble}", flush=True)
+            self.failed.append(name)
+        print(f"  {time.monotonic() - began:.0f} s", flush=True)
+
+
+def _note(rows: dict[str, Row], values: dict[str, float]) -> None:
+    for key, row in rows.items():
+        row.values.append(values[key])

@@ -1,0 +1,68 @@
+"""What can be asked of `make bench`."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from benchmarks.extras import CURVE, EXTRAS, FAR, GROWN, TAKES, WHAT
+from benchmarks.peers.measures import QUICK, WHOLE
+from benchmarks.plan import PLAN
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.part import Part
+    from benchmarks.peers.measures import Extent
+
+ABOUT = "Measures the service, its limits and other schedulers on this machine: docs/benchmarks.md."
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What is measured, how often, and whether it is kept."""
+
+    runs: int
+    words: tuple[str, ...]
+    extras: frozenset[str]
+    peers: Extent | None
+    keep: bool
+
+    def parts(self) -> list[Part]:
+        """By their names if some are given, otherwise all that need no option, and those whose option is given."""
+        if self.words:
+            return [part for part in (*PLAN, *EXTRAS) if any(word in part.name for word in self.words)]
+        return [*PLAN, *(part for part in EXTRAS if part.option in self.extras)]
+
+    def left_out(self) -> list[str]:
+        """What this run does not measure, and how to ask for it."""
+        if self.words:
+            return []
+        missing = [option for option in TAKES if option not in self.extras]
+        said = [f"{WHAT[option]} (--{option}, {TAKES[option]})" for option in missing]
+        if self.peers is None:
+            said.append("other schedulers (without --no-peers)")
+        return said
+
+
+def read_options(arguments: Sequence[str] | None = None) -> Options:
+    """From the command line."""
+    parser = argparse.ArgumentParser(prog="make bench ARGS=", description=ABOUT)
+    parser.add_argument("--runs", type=int, default=3, help="how often each row is measured")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="WORD", help="rows whose name holds this word; no peers"
+    )
+    parser.add_argument("--grown", action="store_true", help=f"{WHAT[GROWN]}, too; {TAKES[GROWN]}")
+    parser.add_argument("--far", action="store_true", help=f"{WHAT[FAR]}, too; {TAKES[FAR]}")
+    parser.add_argument("--curve", action="store_true", help=f"{WHAT[CURVE]}, too; {TAKES[CURVE]}")
+    parser.add_argument("--all", action="store_true", help="all of that")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--peers", action="store_true", help="other schedulers thoroughly: bytes, too, and more repeats")
+    which.add_argument("--no-peers", action="store_true", help="no other schedulers")
+    parser.add_argument("--keep", action="store_true", help="keep table and graphs in benchmarks/results/")
+    asked = parser.parse_args(arguments)
+    extras = frozenset(name for name in TAKES if asked.all or getattr(asked, name))
+    without = asked.no_peers or (asked.only and not asked.peers)
+    peers = WHOLE if asked.peers else None if without else QUICK
+    return Options(asked.runs, tuple(asked.only), extras, peers, asked.keep)

@@ -1,0 +1,53 @@
+"""The tables as people read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from benchmarks.extras import CURVE
+from benchmarks.peers.table import table_of
+from benchmarks.result import short
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from benchmarks.peers.result import PeerResult
+    from benchmarks.result import Row
+
+HEADINGS = ("row", "value", "spread", "goal", "share of its limit")
+LIMIT_HEADINGS = ("limit", "value", "spread")
+
+
+def rows_table(rows: Iterable[Row]) -> list[str]:
+    """One line each, all but the curve."""
+    lines = [row.said() for row in rows if row.option != CURVE]
+    return columns([HEADINGS, *lines]) if lines else []
+
+
+def limits_table(limits: Iterable[Row]) -> list[str]:
+    """What the stores give when they are driven directly."""
+    lines = [row.said()[:3] for row in limits]
+    return columns([LIMIT_HEADINGS, *lines]) if lines else []
+
+
+def curve_table(rows: Iterable[Row]) -> list[str]:
+    """A line for each number of workers; nothing if it was not measured."""
+    lines: dict[str, list[Row]] = {}
+    for row in rows:
+        if row.option == CURVE:
+            lines.setdefault(row.part, []).append(row)
+    if not lines:
+        return []
+    headings = ("scale out", *(f"{row.what}, {row.unit}" for row in next(iter(lines.values()))))
+    return columns([headings, *((part, *(short(row.median) for row in of_part)) for part, of_part in lines.items())])
+
+
+def systems_table(systems: Sequence[PeerResult]) -> list[str]:
+    """The same work for all."""
+    return table_of(systems) if systems else []
+
+
+def columns(lines: Sequence[Sequence[str]]) -> list[str]:
+    """Cells of equal width, two spaces between them."""
+    widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
+    return ["  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

@@ -1,0 +1,86 @@
+"""Millions of tasks far ahead: what they take of Redis, and whether feeding many of them at once is felt."""
+
+from __future__ import annotations
+
+import random
+import time
+from typing import TYPE_CHECKING
+
+from redis import Redis
+
+from app.operations import FEED_EVERY_S
+from app.schedule.schedule import schedule_key
+from benchmarks.result import percentile
+from benchmarks.rows.growth import fill
+from benchmarks.tasks import create, lags_ms, until, wait_until_final, warm_up
+
+if TYPE_CHECKING:
+    from benchmarks.service import Service
+
+TYPE = "bench"
+BEYOND, ENTERING, PER_SECOND = 5_000_000, 100_000, 100
+WINDOW_S, BEFORE_S, AFTER_S = 3600, 10.0, 5.0
+LOOK_S, SETTLE_S, AFTERMATH_S = 0.01, 2.0, 1.0
+# Straight into the table: nobody announces them, the sweeper finds them when the window reaches them.
+ENTER = """
+INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts)
+SELECT uuidv7(), %s, to_timestamp(%s), '{}', 5, 1
+FROM generate_series(1, %s::bigint)
+"""
+
+
+class Beyond:
+    """A service with so many tasks beyond its window."""
+
+    def __init__(self) -> None:
+        self._ids = self._bytes = 0
+
+    def prepare(self, service: Service) -> None:
+        """Five million rows; what Redis holds more once the sweeper has looked at them."""
+        warm_up(service, TYPE)
+        ids, held = _redis_holds(service)
+        fill(service, final=0, scheduled=BEYOND)
+        time.sleep(FEED_EVERY_S + SETTLE_S)
+        self._ids, self._bytes = (now - before for now, before in zip(_redis_holds(service), (ids, held), strict=True))
+
+    def feeding(self, service: Service) -> dict[str, float]:
+        """100 tasks a second; the window reaches 100,000 more at once, ten seconds after the beginning."""
+        begin = float(int(time.time()) + 6)  # as exact in Redis' scores as in Postgres
+        entered_at, seconds = begin + BEFORE_S, BEFORE_S + FEED_EVERY_S + AFTER_S
+        with service.postgres() as connection:
+            connection.execute(ENTER, [TYPE, entered_at + WINDOW_S, ENTERING])
+        chance = random.Random(3)
+        create(service, TYPE, [begin + chance.uniform(0, seconds) for _ in range(int(PER_SECOND * seconds))])
+        first, last = _fed(service, entered_at, patience_s=begin + seconds - time.time())
+        until(begin + seconds)
+        wait_until_final(service, begin + seconds)
+        before, meanwhile = lags_ms(service, TYPE, begin, entered_at), lags_ms(service, TYPE, first, last + AFTERMATH_S)
+        return {
+            "ids": self._ids,
+            "bytes": self._bytes,
+            "p50 ms": percentile(before, 0.5),
+            "p99 ms": percentile(before, 0.99),
+            "feeding s": last - first,
+            "feeding p50 ms": percentile(meanwhile, 0.5),
+            "feeding p99 ms": percentile(meanwhile, 0.99),
+        }
+
+
+def _fed(service: Service, entered_at: float, patience_s: float) -> tuple[float, float]:
+    """When the sweeper began to put those tasks on the schedule, and when all of them were there."""
+    deadline, first = time.time() + patience_s, 0.0
+    with Redis.from_url(service.redis_url) as redis:
+        while time.time() < deadline:
+            fed = redis.zcount(schedule_key(TYPE), entered_at + WINDOW_S, "+inf")
+            first = first or (fed and time.time() - LOOK_S)
+            if fed == ENTERING:
+                return first, time.time()
+            time.sleep(LOOK_S)
+    raise TimeoutError(f"{ENTERING} tasks were not fed within {patience_s:.0f} s")
+
+
+def _redis_holds(service: Service) -> tuple[int, int]:
+    """Ids in all sorted sets of ours, and the bytes of those sets."""
+    with Redis.from_url(service.redis_url) as redis:
+        sets = list(redis.scan_iter("punctual:*", _type="zset"))
+        return sum(redis.zcard(each) for each in sets), sum(redis.memory_usage(each, samples=0) or 0 for each in sets)

@@ -1,0 +1,60 @@
+"""The thread that removes what was kept long enough: bounded, with rests, and a server that is away ends nothing."""
+
+from __future__ import annotations
+
+from app.errors import LedgerAway
+from workers.purging import REST, Purging
+
+FULL = 10
+
+
+class Table:
+    """So many rows to remove; each batch takes so many seconds of a clock that nothing else moves."""
+
+    def __init__(self, rows: int, *, batch_s: float = 0.0) -> None:
+        self.rows, self.batch_s, self.now, self.batches = rows, batch_s, 0.0, 0
+        self.away = False
+
+    def purge(self) -> int:
+        self.batches += 1
+        if self.away:
+            self.away = False
+            raise LedgerAway
+        self.now += self.batch_s
+        removed = min(FULL, self.rows)
+        self.rows -= removed
+        return removed
+
+    def purging(self, *, lasts_s: float = 1.0) -> Purging:
+        return Purging(self.purge, full=FULL, lasts_s=lasts_s, clock=lambda: self.now)
+
+
+def test_it_removes_batches_until_one_is_not_full() -> None:
+    table = Table(35)
+    assert table.purging().run() == 35
+    assert table.batches == 4
+
+
+def test_it_looks_once_where_there_is_nothing() -> None:
+    table = Table(0)
+    assert table.purging().run() == 0
+    assert table.batches == 1
+
+
+def test_it_ends_when_its_time_is_over_whatever_is_left() -> None:
+    table = Table(1000, batch_s=0.01)
+    assert table.purging(lasts_s=0.045).run() == 50
+
+
+def test_it_rests_in_proportion_to_what_a_batch_took() -> None:
+    table = Table(1000, batch_s=0.25)
+    purging = table.purging()
+    assert purging.step() is False
+    assert purging._rest_s == REST * 0.25
+
+
+def test_it_goes_on_when_the_server_is_back() -> None:
+    table = Table(15)
+    table.away = True
+    assert table.purging().run() == 15
+    assert table.batches == 3
