@@ -168,7 +168,7 @@ def test_signals_at_any_instant_and_in_any_number_stop_a_process() -> None:
             for number in (signal.SIGTERM, signal.SIGINT, signal.SIGTERM, signal.SIGINT):
                 process.send_signal(number)
             try:
-                assert process.wait(5) == 0
+                assert process.wait(30) == 0
             finally:
                 process.kill()
 
