@@ -21,12 +21,12 @@ class Pace:
         self.means_ms[task_type] = took_ms + (1 - SMOOTHING) ** tasks * (mean - took_ms)
 
     def capacity(self, task_type: str, slots: int) -> int:
-        """How many tasks of this type so many slots may have: about 100 ms of work each.
+        """How many tasks of this type so many slots may have: about 50 ms of work each, but two where they take that.
 
         So a slot that ends a task of 50 ms has the next one at hand; one of a longer type waits for a claim.
         """
         mean_ms = max(self.means_ms.get(task_type, CHUNK_MS), CHUNK_MS / MOST_IN_A_CHUNK)
-        return slots * max(1, min(MOST_IN_A_CHUNK, round(2 * CHUNK_MS / mean_ms)))
+        return slots * max(1, int(CHUNK_MS / mean_ms), min(2, round(2 * CHUNK_MS / mean_ms)))
 
     def is_slow(self, task_type: str) -> bool:
         """Whether a task of this type takes a slot for long, as far as is known."""
