@@ -6,6 +6,7 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime  # noqa: TC003  # msgspec reads the annotations of TaskContext
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -15,7 +16,6 @@ from app.errors import BadTaskType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from datetime import datetime
 
     from app.config import Settings
 
@@ -25,8 +25,7 @@ LONGEST_TIMEOUT_S = 86400.0
 MOST_ATTEMPTS = 100
 
 
-@dataclass(frozen=True, slots=True)
-class TaskContext:
+class TaskContext(msgspec.Struct, frozen=True):
     """What a handler is told beside its payload.
 
     `id` and `attempt` together are unique: the key to make an effect idempotent with.

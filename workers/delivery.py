@@ -12,7 +12,7 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from app.schedule.jobs import is_task_id, readable
+from app.schedule.jobs import are_task_ids, is_task_id, readable
 from workers import housekeeping
 
 if TYPE_CHECKING:
@@ -148,7 +148,7 @@ def _is_envelope(arguments: list[Any]) -> bool:
         return False
     if not (isinstance(ids, list) and isinstance(ahead, list) and 0 < len(ids) + len(ahead) <= LARGEST_ENVELOPE):
         return False
-    return all(is_task_id(each) for each in ids) and all(_is_ahead(each) for each in ahead)
+    return all(isinstance(each, str) for each in ids) and are_task_ids(ids) and all(_is_ahead(each) for each in ahead)
 
 
 def _is_ahead(pair: Any) -> bool:

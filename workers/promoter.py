@@ -81,7 +81,7 @@ class Promoter:
         self._next, self._lost_at = made.next_at, made.lost_at
         sent = self._send(made.taken)
         if sent:
-            self._schedule.sent(made.taken, now=self._clock.now())
+            self._schedule.sent(made)
         waiting = any(each.left for each in made.taken)
         self._pause_s = _longer(self._pause_s) if waiting and not sent else SHORTEST_PAUSE_S * waiting
         return sent and waiting
@@ -132,8 +132,11 @@ def envelope_size(duration_ms: float | None) -> int:
 
 
 def _envelopes(promoted: Promoted, largest: int) -> Iterator[Envelope]:
-    """Each worker gets a fair share of the due ones; what is ahead travels apart, so that nobody waits for it."""
-    for ids in _shares(promoted.ids, promoted.workers, largest):
+    """Each worker gets a fair share of the due ones, or full envelopes where more are to come.
+
+    What is ahead travels apart, so that nobody waits for it.
+    """
+    for ids in _shares(promoted.ids, 1 if promoted.left else promoted.workers, largest):
         yield Envelope(promoted.type, ids)
     for ahead in _shares(promoted.ahead, promoted.workers, largest):
         yield Envelope(promoted.type, [], ahead)

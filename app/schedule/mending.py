@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.schedule import durations, generation
-from app.schedule.schedule import delivered_key, schedule_key
+from app.schedule.schedule import IN_HAND, delivered_key, schedule_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-OURS = {durations.KEY: "hash", generation.KEY: "string"}
+OURS = {durations.KEY: "hash", generation.KEY: "string", IN_HAND: "zset"}
 OF_RQ = {
     "rq:queues": "set",
     "rq:workers": "set",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import structlog
 from redis.exceptions import RedisError
 
-from app.schedule.jobs import is_task_id
+from app.schedule.jobs import are_task_ids, is_task_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 
 LUA = Path(__file__).parent
 WAKE_CHANNEL = "punctual:wake"
+IN_HAND = "punctual:in_hand"
 IDS_PER_CALL = 200  # a script holds up everybody else: a thousand take Redis some milliseconds
 IN_HAND_S = 0.2
 LOST_AFTER_S = 5.0
@@ -61,15 +62,19 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a pass of the promoter took, by type; when the next id is due, and the next delivery counts as lost."""
+    """What a pass of the promoter took, by type; when the next id is due, and the next delivery counts as lost.
+
+    What it took itself counts as lost in a moment, until `sent` is said of it; it goes by `name`.
+    """
 
     taken: list[Promoted]
+    name: str = ""
     next_at: float = math.inf
     lost_at: float = math.inf
 
 
 class Schedule:
-    """One sorted set of ids per type, and one of deliveries; scores are seconds since 1970."""
+    """One sorted set of ids per type, and one of deliveries; one of passes; scores are seconds since 1970."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
@@ -101,8 +106,7 @@ class Schedule:
     def promote(self, lanes: Sequence[Lane], *, now: float) -> Pass:
         """Take what is due, and when there is something, what will be within LOOK_AHEAD_S.
 
-        Where workers have enough waiting already, ids stay on the schedule: in order, and deletable. What is taken
-        counts as lost in a moment, unless `sent` is said of it.
+        Where workers have enough waiting already, ids stay on the schedule: in order, and deletable.
         """
         if not lanes:
             return Pass([])
@@ -110,25 +114,22 @@ class Schedule:
             (schedule_key(lane.type), delivered_key(lane.type), rq_queue_key(lane.queue), f"rq:workers:{lane.queue}")
             for lane in lanes
         )
+        name = f"{now + LOST_AFTER_S:.6f}"
         limits: list[str | int] = [
-            f"{now:.6f}", f"{now + IN_HAND_S:.3f}", WAITING_PER_WORKER, str(LOOK_AHEAD_S), str(BEGIN_AHEAD_S),
+            f"{now:.6f}", name, f"{now + IN_HAND_S:.3f}", WAITING_PER_WORKER, str(LOOK_AHEAD_S), str(BEGIN_AHEAD_S),
         ]  # fmt: skip
-        answer: Any = self._promote(keys=list(keys), args=limits + [lane.envelope for lane in lanes])
+        in_hand, answer = self._promote(keys=[IN_HAND, *keys], args=limits + [lane.envelope for lane in lanes])
         taken = [
             Promoted(lane.type, self._of_tasks(lane.type, due), self._with_instants(lane.type, ahead), left, workers)
             for lane, (due, ahead, left, _, workers, _) in zip(lanes, answer, strict=True)
         ]
         upcoming = (float(first) for *_, first, _, _ in answer if first)
-        lost = (float(record) for *_, record in answer if record)
-        return Pass(taken, min(upcoming, default=math.inf), min(lost, default=math.inf))
+        lost = (float(record) for record in (in_hand, *(each[-1] for each in answer)) if record)
+        return Pass(taken, name, min(upcoming, default=math.inf), min(lost, default=math.inf))
 
-    def sent(self, taken: Iterable[Promoted], *, now: float) -> None:
-        """They are on RQ queues now: it may take a while until a worker claims them."""
-        with self.redis.pipeline(transaction=False) as pipe:
-            for each in taken:
-                if ids := [*each.ids, *(task_id for task_id, _ in each.ahead)]:
-                    pipe.zadd(delivered_key(each.type), dict.fromkeys(ids, now + LOST_AFTER_S), xx=True)
-            pipe.execute()
+    def sent(self, made: Pass) -> None:
+        """What this pass took is on RQ queues now: it may take a while until a worker claims it."""
+        self.redis.zrem(IN_HAND, made.name)
 
     def _with_instants(self, task_type: str, members: Sequence[bytes | str]) -> list[tuple[str, float]]:
         """From id, instant, id, instant ..."""
@@ -138,18 +139,19 @@ class Schedule:
 
     def _of_tasks(self, task_type: str, members: Sequence[bytes | str]) -> list[str]:
         """Those that are ids; whatever else somebody put on the schedule is forgotten."""
-        ids = [_as_text(each) for each in members if is_task_id(each)]
-        if len(ids) < len(members):
-            strange = [each for each in members if not is_task_id(each)]
-            self.redis.zrem(delivered_key(task_type), *strange)
-            log.warning("strange_ids_dropped", type=task_type, count=len(strange))
-        return ids
+        ids = [_as_text(each) for each in members]
+        if are_task_ids(ids):
+            return ids
+        strange = [each for each in members if not is_task_id(each)]
+        self.redis.zrem(delivered_key(task_type), *strange)
+        log.warning("strange_ids_dropped", type=task_type, count=len(strange))
+        return [each for each in ids if is_task_id(each)]
 
     def take_back(self, task_types: Iterable[str], *, now: float) -> int:
         """Put deliveries that nobody claimed in time back on the schedule; how many."""
-        keys = list(chain.from_iterable((delivered_key(each), schedule_key(each)) for each in task_types))
+        keys = chain.from_iterable((delivered_key(each), schedule_key(each)) for each in task_types)
         limits = [f"{now:.6f}", f"{now + 2 * LOST_AFTER_S:.6f}"]
-        return int(self._take_back(keys=keys, args=limits)) if keys else 0
+        return int(self._take_back(keys=[IN_HAND, *keys], args=limits))
 
     def unknown(self, entries: Sequence[Due], *, now: datetime) -> list[Due]:
         """Those of these due tasks that Redis lost, never heard of, or holds for a time far ahead of `now`."""

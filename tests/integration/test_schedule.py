@@ -14,6 +14,7 @@ from app.schedule.generation import current_generation
 from app.schedule.mending import mend
 from app.schedule.schedule import (
     BEGIN_AHEAD_S,
+    IN_HAND,
     IN_HAND_S,
     LOOK_AHEAD_S,
     LOST_AFTER_S,
@@ -86,8 +87,11 @@ def test_only_so_many_of_a_type_are_on_their_way_and_others_do_not_mind(schedule
     schedule.add([due("a", -1, "foo")])
     again, other = schedule.promote([NOOP, Lane("foo", "default", 1)], now=NOW.timestamp()).taken
     assert (again.ids, again.left, len(other.ids)) == ([], 20, 1)
-    schedule.remove("noop", first.ids[:5])
-    assert len(schedule.promote([NOOP], now=NOW.timestamp()).taken[0].ids) == 5
+    schedule.remove("noop", first.ids[:9])
+    less_than_an_envelope = schedule.promote([NOOP], now=NOW.timestamp()).taken[0]
+    assert (less_than_an_envelope.ids, less_than_an_envelope.left) == ([], 20)
+    schedule.remove("noop", first.ids[:10])
+    assert len(schedule.promote([NOOP], now=NOW.timestamp()).taken[0].ids) == 10
 
 
 def test_a_full_queue_leaves_ids_on_the_schedule(schedule: Schedule, redis: Redis) -> None:
@@ -108,8 +112,7 @@ def test_two_passes_never_take_the_same_id(schedule: Schedule) -> None:
 
 def test_a_delivery_that_nobody_claims_comes_back(schedule: Schedule) -> None:
     schedule.add([due("a", -1)])
-    taken = schedule.promote([NOOP], now=NOW.timestamp()).taken
-    schedule.sent(taken, now=NOW.timestamp())
+    schedule.sent(schedule.promote([NOOP], now=NOW.timestamp()))
     assert schedule.take_back(["noop"], now=NOW.timestamp() + LOST_AFTER_S - 0.1) == 0
     assert schedule.take_back(["noop"], now=NOW.timestamp() + LOST_AFTER_S) == 1
     assert promote(schedule, at=LOST_AFTER_S)[0] == {"noop": ["a"]}
@@ -123,11 +126,28 @@ def test_what_was_taken_and_never_sent_comes_back_at_once(schedule: Schedule) ->
     assert schedule.take_back(["noop"], now=lost_at) == 1
 
 
+def test_a_large_pass_that_was_never_sent_comes_back_whole_and_no_other_pass_with_it(schedule: Schedule) -> None:
+    lanes, now = [Lane("noop", "default", 500)], NOW.timestamp()
+    schedule.add([due("a", -2)])
+    schedule.sent(schedule.promote(lanes, now=now - 1))
+    schedule.add([due(f"{n}", -1) for n in range(1300)])
+    assert len(schedule.promote(lanes, now=now).taken[0].ids) == 1300
+    assert schedule.take_back(["noop"], now=now + IN_HAND_S) + schedule.take_back(["noop"], now=now + IN_HAND_S) == 1300
+    assert schedule.sizes(["noop"]) == (1300, 1)
+
+
+@pytest.mark.parametrize("strange", [b"", b"nan", b"-inf", b"1e3", b"(1", b"\xff", b"x" * 10_000])
+def test_what_is_no_name_of_a_pass_is_forgotten(schedule: Schedule, redis: Redis, strange: bytes) -> None:
+    redis.zadd(IN_HAND, {strange: 0})
+    assert schedule.take_back(["noop"], now=NOW.timestamp()) == 0
+    assert not redis.exists(IN_HAND)
+
+
 def test_what_was_claimed_before_it_was_said_to_be_sent_stays_forgotten(schedule: Schedule, redis: Redis) -> None:
     schedule.add([due("a", -1)])
-    taken = schedule.promote([NOOP], now=NOW.timestamp()).taken
-    schedule.remove("noop", taken[0].ids)
-    schedule.sent(taken, now=NOW.timestamp())
+    made = schedule.promote([NOOP], now=NOW.timestamp())
+    schedule.remove("noop", made.taken[0].ids)
+    schedule.sent(made)
     assert not redis.exists(delivered_key("noop"))
 
 
@@ -219,7 +239,7 @@ def test_more_ids_than_one_call_takes(schedule: Schedule) -> None:
 
 def test_nothing_is_nothing(schedule: Schedule) -> None:
     schedule.add([])
-    assert schedule.promote([], now=0) == Pass([], math.inf, math.inf)
+    assert schedule.promote([], now=0) == Pass([])
     assert schedule.take_back([], now=0) == 0
     assert schedule.unknown([], now=NOW) == []
 

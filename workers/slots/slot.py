@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from workers.slots.child import child_process, serve
 from workers.slots.progress import Progress
-from workers.slots.protocol import LENGTH, Ended, Event, LineReader, encode_chunk
+from workers.slots.protocol import LENGTH, Done, Event, LineReader, encode_chunk
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -135,7 +135,8 @@ class Slot(ABC):
                     break
                 self.heard_at = now
                 events += self._lines.feed(said)
-        self.ended += sum(isinstance(event, Ended) for event in events)
+        if events:  # the last thing it says of a chunk is that it is done
+            self.ended += len(events) - isinstance(events[-1], Done)
         return events
 
     @abstractmethod
