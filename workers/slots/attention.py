@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workers.slots.slot import Slot
 
-STREAM_S = 0.002
+STREAM_S = 0.004
 
 
 class Attention:
