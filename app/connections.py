@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
     from app.config import Settings
 
+# Planning anew takes a tenth of a statement about 300 tasks, a third of one about a single task. A plan is kept from
+# when the table was small, so it must be one that is right at any size: by the primary key.
+KEPT_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+
 
 def read_json(stored: bytes | str) -> Any:
     """What Postgres keeps as JSON; as text what it keeps and no other reader takes: one row must not spoil a list."""
@@ -30,11 +34,15 @@ def read_json(stored: bytes | str) -> Any:
 psycopg.types.json.set_json_loads(read_json)
 
 
-def connect_postgres(settings: Settings, *, name: str, pool: int | None = None) -> Engine:
+def connect_postgres(
+    settings: Settings, *, name: str, pool: int | None = None, keeps_plans: bool = False
+) -> Engine:
     """Make the engine; connections open when first used, each statement commits by itself.
 
-    `name` shows in pg_stat_activity. Never share an engine across a fork.
+    `name` shows in pg_stat_activity. `keeps_plans` is for statements that find their tasks by id and no other way.
+    Never share an engine across a fork.
     """
+    asked = session_settings(settings) | (KEPT_PLANS if keeps_plans else {})
     engine = create_engine(
         settings.database_url,
         isolation_level="AUTOCOMMIT",
@@ -45,7 +53,7 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None) 
         connect_args={
             "application_name": f"punctual {name}",
             "connect_timeout": 3,
-            "options": " ".join(f"-c {key}={value}" for key, value in session_settings(settings).items()),
+            "options": " ".join(f"-c {key}={value}" for key, value in asked.items()),
             "prepare_threshold": 2 if settings.database_prepare else None,
             "keepalives_idle": 15,
             "keepalives_interval": 5,

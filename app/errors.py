@@ -41,6 +41,10 @@ class ClaimLost(Refusal):
     """The claim token is wrong, or its lease has expired."""
 
 
+class StatementRefused(Exception):
+    """Postgres refused a statement for its values, or has no such table; it did nothing."""
+
+
 class LedgerAway(Refusal):
     """Postgres does not answer. Whether the request was carried out is not known: look before you repeat it."""
 

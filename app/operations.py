@@ -9,9 +9,8 @@ from uuid import UUID
 
 import msgspec
 import structlog
-from sqlalchemy.exc import DBAPIError
 
-from app.errors import ClaimLost, InvalidInput, LedgerAway
+from app.errors import ClaimLost, InvalidInput, LedgerAway, StatementRefused
 from app.ledger import leases, tasks
 from app.ledger.counters import Counter
 from app.schedule.schedule import ScheduleAway
@@ -59,7 +58,7 @@ class Operations:
         """
         try:
             instants = self._insert(new)
-        except DBAPIError:
+        except StatementRefused:
             if len(new) > 1:
                 return [self.create([each])[0] for each in new]
             return [InvalidInput("Postgres cannot keep these values.")]
@@ -79,7 +78,7 @@ class Operations:
                 instants = tasks.insert_together(self.engine, new)
             except LedgerAway:
                 instants = tasks.insert_together(self.engine, new)  # ids are ours: what was kept is not kept twice
-        except DBAPIError:
+        except StatementRefused:
             raise InvalidInput("Postgres cannot keep these values.") from None
         unknown = [each.id for each in new if each.execute_at is None and each.id not in instants]
         if unknown:  # they were kept the first time

@@ -8,9 +8,8 @@ from collections import Counter as Bag
 from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
-from app.errors import LedgerAway
+from app.errors import LedgerAway, StatementRefused
 from app.ledger import counters
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ class Tally:
         except LedgerAway:
             with self._lock:
                 self._counted += counted
-        except DBAPIError:
+        except StatementRefused:
             log.exception("counts_lost", counted=dict(counted))
 
     def _begin(self) -> None:

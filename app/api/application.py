@@ -64,7 +64,9 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
 
 
 def _make_services(settings: Settings, types: TaskTypes) -> Services:
-    engine, redis = connect_postgres(settings, name="web"), connect_redis(settings)
+    writers = max(1, settings.database_pool * 2 // 5)
+    engine = connect_postgres(settings, name="web", pool=max(1, settings.database_pool - writers))
+    writing, redis = connect_postgres(settings, name="web", pool=writers, keeps_plans=True), connect_redis(settings)
     announcer = Announcer(Schedule(connect_redis(settings, timeout_s=ANNOUNCE_TIMEOUT_S)))
-    operations = Operations(engine, announcer, types, window_s=settings.schedule_window_s)
+    operations = Operations(writing, announcer, types, window_s=settings.schedule_window_s)
     return Services(settings, types, engine, redis, operations, GroupCommit(operations), threading.Event())

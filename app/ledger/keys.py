@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.exc import DBAPIError
 from uuid_utils.compat import uuid7
 
 from app.api_key import ApiKey, Scope
-from app.errors import KeyNotFound, LedgerAway, TooManyKeys
+from app.errors import KeyNotFound, LedgerAway, StatementRefused, TooManyKeys
 from app.ledger.statements import fetch
 
 if TYPE_CHECKING:
@@ -65,7 +64,7 @@ def valid(engine: Engine) -> dict[bytes, ApiKey]:
     """
     try:
         rows = fetch(engine, "keys_valid", {"limit": MOST_VALID})
-    except DBAPIError as trouble:
+    except StatementRefused as trouble:
         raise LedgerAway from trouble
     return {bytes(row[SECRET_SHA256]): _as_key(row) for row in rows}
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy.exc import DBAPIError
-
+from app.errors import StatementRefused
 from app.ledger.statements import fetch
 
 if TYPE_CHECKING:
@@ -28,6 +27,6 @@ def present_version(engine: Engine) -> str | None:
     """
     try:
         rows = fetch(engine, "schema_version")
-    except DBAPIError:
+    except StatementRefused:
         return None
     return str(rows[0][0]) if rows else None

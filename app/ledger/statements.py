@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import psycopg
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
-from app.errors import LedgerAway
+from app.errors import LedgerAway, StatementRefused
 from app.ledger.silence import connected
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
-    from sqlalchemy import CursorResult, Engine
+    from sqlalchemy import Connection, Engine
 
 Answer = TypeVar("Answer")
 SQL = Path(__file__).parent / "sql"
-DEADLOCK = "40P01"
 NO_SUCH_TABLE = "42P01"  # a database that was never migrated
 ABOUT_VALUES = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, too large or too deep
 TRIES_AFTER_DEADLOCK = 3
@@ -37,15 +37,17 @@ def refusing() -> Iterator[None]:
 
     Raises:
         LedgerAway: Postgres did not answer, or not in time; whether it acted is unknown.
-        sqlalchemy.exc.DBAPIError: it refused the values.
+        StatementRefused: it refused the values, and did nothing.
     """
     try:
         yield
     except PoolTimeout as trouble:
         raise LedgerAway from trouble
-    except DBAPIError as trouble:
-        if _state(trouble)[:2] in ABOUT_VALUES or _state(trouble) == NO_SUCH_TABLE:
-            raise
+    except (DBAPIError, psycopg.Error) as trouble:
+        said = trouble.orig if isinstance(trouble, DBAPIError) else trouble
+        state = getattr(said, "sqlstate", None) or ""
+        if state[:2] in ABOUT_VALUES or state == NO_SUCH_TABLE:
+            raise StatementRefused(str(said)) from trouble
         raise LedgerAway from trouble  # read-only after a failover, shutting down, out of memory, ...
 
 
@@ -60,19 +62,27 @@ def execute(engine: Engine, name: str, parameters: Mapping[str, Any] | None = No
 
 
 def _run(
-    engine: Engine, name: str, parameters: Mapping[str, Any] | None, answer: Callable[[CursorResult[Any]], Answer]
+    engine: Engine, name: str, parameters: Mapping[str, Any] | None, answer: Callable[[psycopg.Cursor[Any]], Answer]
 ) -> Answer:
     """A deadlock is tried again: of the two, this statement did nothing."""
     for last_try in range(TRIES_AFTER_DEADLOCK, -1, -1):
         with refusing():
             try:
                 with connected(engine) as connection:
-                    return answer(connection.exec_driver_sql(statement(name), dict(parameters or {})))
-            except DBAPIError as trouble:
-                if not last_try or _state(trouble) != DEADLOCK:
+                    return answer(_execute(connection, name, parameters or {}))
+            except psycopg.errors.DeadlockDetected:
+                if not last_try:
                     raise
     raise LedgerAway
 
 
-def _state(trouble: Exception) -> str:
-    return getattr(getattr(trouble, "orig", None), "sqlstate", None) or ""
+def _execute(connection: Connection, name: str, parameters: Mapping[str, Any]) -> psycopg.Cursor[Any]:
+    """By psycopg itself, on a connection of SQLAlchemy's pool: its own way takes as long again as the statement."""
+    driver: Any = connection.connection.dbapi_connection
+    try:
+        return driver.execute(statement(name), parameters)
+    except psycopg.Error:
+        if driver.closed:
+            with suppress(DBAPIError):
+                connection.exec_driver_sql("")  # so SQLAlchemy hears of it, and opens all connections anew
+        raise

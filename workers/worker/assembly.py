@@ -44,7 +44,7 @@ def assemble(settings: Settings, *, worker_id: str) -> Parts:
     """Make all parts. Their Redis has the short time limits: neither claims nor outcomes must wait for Redis."""
     types = load_task_types(settings)
     prepare_children(settings.modules)
-    engine = connect_postgres(settings, name="worker", pool=POSTGRES_CONNECTIONS)
+    engine = connect_postgres(settings, name="worker", pool=POSTGRES_CONNECTIONS, keeps_plans=True)
     tally = Tally(engine)
     finisher = Finisher(engine, Schedule(connect_redis(settings)), tally)
     slots = Slots(types, count=settings.slots, listener=finisher)

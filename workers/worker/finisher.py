@@ -9,9 +9,8 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
-from sqlalchemy.exc import DBAPIError
 
-from app.errors import LedgerAway
+from app.errors import LedgerAway, StatementRefused
 from app.ledger import claims
 from app.ledger.counters import Counter
 from app.schedule.durations import put_durations
@@ -112,7 +111,7 @@ class Finisher:
     def _finish(self, outcomes: Sequence[Outcome]) -> list[Due]:
         try:
             finished = claims.finish(self._engine, outcomes)
-        except (DBAPIError, ValueError) as refused:  # a NUL, or half a character, is refused before it is sent
+        except (StatementRefused, ValueError) as refused:  # a NUL, or half a character, is refused before it is sent
             return self._finish_singly(outcomes, refused)
         if finished.fenced:
             self._tally.count(Counter.FENCED, len(finished.fenced))
@@ -126,7 +125,7 @@ class Finisher:
         log.warning(
             "result_refused",
             task_id=outcomes[0].id,
-            trouble=type(refused.orig if isinstance(refused, DBAPIError) else refused).__name__,
+            trouble=type(refused.__cause__ or refused).__name__,
         )
         error = {"type": "handler_error", "message": "Postgres cannot keep the result: is there a NUL in it?"}
         return claims.finish(self._engine, [Outcome(outcomes[0].id, outcomes[0].token, error=error)]).again

@@ -1,4 +1,4 @@
-"""Group commit for an event loop: what came while one statement was under way goes into the next."""
+"""Group commit for an event loop: what comes together is written together."""
 
 from __future__ import annotations
 
@@ -12,16 +12,23 @@ if TYPE_CHECKING:
     from app.task import NewTask, Task
 
 MOST_AT_ONCE = 256
+GATHER_S = 0.001
 
 
 class LoopCommit:
-    """One statement at a time, in a thread of its own; no added wait."""
+    """One statement at a time, in a thread of its own. What came while it was under way goes into the next.
+
+    Who was answered together asks again together, or nearly so. The first of them would be written alone, and a
+    statement for one task takes as long as for ten: so where fewer wait than were written last, a moment passes first.
+    A client that sends one request after another never waits for others.
+    """
 
     def __init__(self, operations: Operations) -> None:
         self._operations = operations
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="loop-commit")
         self._waiting: list[tuple[NewTask, asyncio.Future[Task]]] = []
         self._writing: asyncio.Task[None] | None = None
+        self._wrote = 0
 
     async def create(self, new: NewTask) -> Task:
         """Keep one task; returns once it is committed.
@@ -39,7 +46,10 @@ class LoopCommit:
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
+            if len(self._waiting) < self._wrote:
+                await asyncio.sleep(GATHER_S)
             taken, self._waiting = self._waiting[:MOST_AT_ONCE], self._waiting[MOST_AT_ONCE:]
+            self._wrote = len(taken)
             # Who has gone meanwhile is not written; whoever goes from now on is.
             taken = [(new, kept) for new, kept in taken if not kept.done()]
             try:
