@@ -25,8 +25,7 @@ class TaskState(StrEnum):
 FINAL_STATES = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.DELETED})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(msgspec.Struct, frozen=True, kw_only=True):
     """One row of the ledger, as the API shows it. Instants are aware and UTC."""
 
     id: UUID

@@ -8,8 +8,6 @@ import msgspec
 import orjson
 from flask import Response
 
-from app.ledger.merged import COLUMNS
-
 if TYPE_CHECKING:
     from app.task import Lease, Task
 
@@ -19,7 +17,7 @@ JSON = "application/json"
 def encode(body: Any) -> bytes:
     """JSON, whatever handlers have put into their results."""
     try:
-        return orjson.dumps(body, option=orjson.OPT_UTC_Z)
+        return orjson.dumps(body, default=msgspec.structs.asdict, option=orjson.OPT_UTC_Z)
     except orjson.JSONEncodeError:  # more than 254 levels: one handler's result must not spoil a whole list
         return msgspec.json.encode(body)
 
@@ -36,7 +34,7 @@ def created(task: Task) -> Response:
 
 def created_body(task: Task) -> bytes:
     """A new task as its creator is told."""
-    return encode({**_fields(task), "task_id": task.id})
+    return encode(msgspec.structs.asdict(task) | {"task_id": task.id})
 
 
 def location(task: Task) -> str:
@@ -47,7 +45,7 @@ def location(task: Task) -> str:
 def lease_fields(lease: Lease) -> dict[str, Any]:
     """A claimed task with its token and the end of its lease beside its fields."""
     proof = {"claim_token": lease.claim_token, "lease_expires_at": lease.lease_expires_at}
-    return {**_fields(lease.task), **proof}
+    return msgspec.structs.asdict(lease.task) | proof
 
 
 def heartbeat_fields(lease: Lease) -> dict[str, Any]:
@@ -60,7 +58,3 @@ def nothing(headers: dict[str, str] | None = None) -> Response:
     response = Response(status=204, headers=headers)
     del response.headers["Content-Type"]
     return response
-
-
-def _fields(task: Task) -> dict[str, Any]:
-    return {name: getattr(task, name) for name in COLUMNS}

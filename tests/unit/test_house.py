@@ -56,7 +56,7 @@ def test_every_statement_stands_alone_and_is_used(path: Path) -> None:
 
 
 def test_a_listed_row_has_the_columns_of_a_task_in_their_order() -> None:
-    assert list(COLUMNS) == list(Task.__dataclass_fields__)
+    assert list(COLUMNS) == list(Task.__struct_fields__)
     get = (ROOT / "app" / "ledger" / "sql" / "get.sql").read_text()
     listed = re.findall(r"\w+", get.split("SELECT")[1].split("FROM")[0])
     assert listed == list(COLUMNS)

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import time
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
 
 import msgspec
 import structlog
+from uuid_utils import uuid4
 
 from app.api import shapes
 from app.api.access.bearer import secret_of

@@ -30,7 +30,7 @@ def seed() -> None:
             taken.append(Promoted(lane.type, [each.decode() for each in due], [], 0, 1))
             first: Any = self.redis.zrangebyscore(key, f"({now}", "+inf", start=0, num=1, withscores=True)
             upcoming += [score for _, score in first]
-        return Pass(taken, min(upcoming, default=math.inf))
+        return Pass(taken, next_at=min(upcoming, default=math.inf))
 
     def send(self: Promoter, taken: list[Promoted]) -> bool:
         sent: bool = send_ours(self, taken)
