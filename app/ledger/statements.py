@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, LiteralString, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
@@ -80,7 +80,7 @@ def _execute(connection: Connection, name: str, parameters: Mapping[str, Any]) -
     """By psycopg itself, on a connection of SQLAlchemy's pool: its own way takes as long again as the statement."""
     driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
     try:
-        return driver.execute(cast("LiteralString", statement(name)), parameters)
+        return driver.execute(statement(name), parameters)
     except psycopg.Error:
         if driver.closed:
             with suppress(DBAPIError):
