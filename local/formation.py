@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -60,6 +61,8 @@ class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no 
                 self._procmgr.kill(process["pid"])
 
     def _start(self) -> None:
+        gc.collect()
+        gc.freeze()  # what the keepers share with us stays shared: their collections do not write to it
         super()._start()
         self._beside.start()  # not earlier: a process with threads had better not fork
 
