@@ -75,8 +75,8 @@ EXTRAS = (
             Wanted("p99 ms", "lag p99 at 100/s", "ms", limit="loop p99"),
             Wanted("lists p95 ms", "lists, any filter, p95", "ms", "under 50"),
             Wanted("lists worst ms", "lists, any filter, worst", "ms"),
-            Wanted("lists ids p95 ms", "lists, beginnings of ids from 4 digits on, p95", "ms"),
-            Wanted("lists ids worst ms", "lists, beginnings of ids from 4 digits on, worst", "ms"),
+            Wanted("lists ids p95 ms", "lists, beginnings of ids from 8 digits on, p95", "ms"),
+            Wanted("lists ids worst ms", "lists, beginnings of ids from 8 digits on, worst", "ms"),
         ),
     ),
 )

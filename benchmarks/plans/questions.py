@@ -100,7 +100,6 @@ def _lists() -> dict[str, Filter]:
     past = datetime.now(UTC) - timedelta(days=14)
     prefix = f"{int(past.timestamp() * 1000):012x}"
     ids = {"id_from": UUID(prefix[:8].ljust(32, "0")), "id_to": UUID(prefix[:8].ljust(32, "f"))}
-    many = {"id_from": UUID(prefix[:6].ljust(32, "0")), "id_to": UUID(prefix[:6].ljust(32, "f"))}
     return {
         "no filter": Filter(),
         "latest first": Filter(latest_first=True),
@@ -108,7 +107,6 @@ def _lists() -> dict[str, Filter]:
         "since a fortnight": Filter(since=past),
         "state=scheduled, latest first": Filter(states=(TaskState.SCHEDULED,), latest_first=True),
         "q=8 digits": Filter(**ids),  # type: ignore[arg-type]  # of the same type all
-        "q=6 digits": Filter(**many),  # type: ignore[arg-type]  # as above
     }
 
 

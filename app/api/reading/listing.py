@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_TASKS, USUAL_TASKS = 1000, 100
 ORDERS = {"execute_at,id": False, "execute_at": False, "-execute_at": True}
-ID_BEGINNING = re.compile(r"(-?[0-9a-fA-F]){4,32}-?")
+ID_BEGINNING = re.compile(r"(-?[0-9a-fA-F]){8,32}-?")
 LIMIT = re.compile(r"[0-9]{1,4}")
 INSTANT = {"type": "string", "format": "date-time", "pattern": INSTANT_PATTERN}
 
@@ -37,7 +37,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "since": parameter(INSTANT, "execute_at not before this instant; write `+` as %2B."),
     "until": parameter(INSTANT, "execute_at before this instant."),
     "q": parameter(
-        {"type": "string", "pattern": f"^{ID_BEGINNING.pattern}$"}, "The beginning of an id, at least 4 hex digits."
+        {"type": "string", "pattern": f"^{ID_BEGINNING.pattern}$"}, "The beginning of an id, at least 8 hex digits."
     ),
     "order": parameter({"enum": list(ORDERS), "default": "execute_at,id"}, "By time, or latest first."),
     "limit": parameter({"type": "integer", "minimum": 1, "maximum": MOST_TASKS, "default": USUAL_TASKS}, "Page size."),
@@ -95,7 +95,7 @@ def _state(word: str) -> TaskState:
 
 def _id_range(text: str) -> tuple[UUID, UUID]:
     if not ID_BEGINNING.fullmatch(text):
-        raise ValueError("Must be the beginning of an id, at least 4 hex digits.")
+        raise ValueError("Must be the beginning of an id, at least 8 hex digits.")
     digits = text.replace("-", "")
     return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
 
