@@ -51,7 +51,7 @@ def measure(options: Options) -> Kept:
         until = math.inf if options.extras or options.peers.waiting else began + PROMISED_S
         systems = side_by_side(measuring, loop, options.peers, until=until)
     limits, took_s = list(measuring.limits.values()), time.monotonic() - began
-    return Kept(at, machine, took_s, measuring.rows, limits, systems, measuring.failed)
+    return Kept(at, machine, took_s, measuring.rows, limits, systems, measuring.failed, measuring.stolen)
 
 
 def tell(kept: Kept, options: Options) -> None:
@@ -60,6 +60,7 @@ def tell(kept: Kept, options: Options) -> None:
         [
             f"{kept.at:%Y-%m-%d}, {kept.machine.said()}",
             "median of the runs; 2 worker processes unless it says otherwise",
+            *printed.stolen(kept.stolen),
         ],
         printed.rows_table(kept.rows),
         printed.curve_table(kept.rows),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from datetime import datetime
 
     from benchmarks.machine import Machine
@@ -32,6 +32,7 @@ class Kept:
     limits: Sequence[Row]
     systems: Sequence[PeerResult]
     failed: Sequence[str] = ()
+    stolen: Mapping[str, float] = field(default_factory=dict)
 
     def as_json(self) -> str:
         """A list of numbers stays on its line."""
@@ -42,6 +43,7 @@ class Kept:
             "rows": [row.as_dict() for row in self.rows],
             "limits": [row.as_dict() for row in self.limits],
             "failed": list(self.failed),
+            "stolen": {name: round(share, 3) for name, share in self.stolen.items()},
             "systems": [system.as_dict() for system in self.systems],
         }
         text = json.dumps(told, indent=1, allow_nan=False)

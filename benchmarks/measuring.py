@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.limits.servers import fresh_servers
 from benchmarks.result import Row
 from benchmarks.service import running_service
+from benchmarks.stolen import Stolen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -18,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Measuring:
-    """What was measured so far: `rows` of ours, `limits` by their keys, and the names of what `failed`."""
+    """What was measured so far: `rows` of ours, `limits` by their keys, and the names of what `failed`.
+
+    `stolen`: which share of the processors' time others on the host took, by the name of what was measured.
+    """
 
     def __init__(self, limit_parts: Sequence[LimitPart], *, runs: int) -> None:
         self._limit_parts = {limit.key: part for part in limit_parts for limit in part.limits}
@@ -27,6 +32,7 @@ class Measuring:
         self.rows: list[Row] = []
         self.limits: dict[str, Row] = {}
         self.failed: list[str] = []
+        self.stolen: dict[str, float] = {}
 
     def measure(self, part: Part) -> None:
         """All rows of a part, and what bounds them."""
@@ -38,7 +44,8 @@ class Measuring:
                             limit=self.limits.get(wanted.limit))
             for wanted in part.rows
         }  # fmt: skip
-        with self.told(part.name), running_service(part.environment, web=part.web, worker=part.workers) as service:
+        opened = part.opened or partial(running_service, part.environment, web=part.web, worker=part.workers)
+        with self.told(part.name), opened() as service:
             part.prepare(service)
             for _ in range(self._runs if part.repeats else 1):
                 _note(rows, part.measure(service))
@@ -60,13 +67,16 @@ class Measuring:
     def told(self, name: str) -> Iterator[None]:
         """Say what is measured and how long it took. What goes wrong is told, too, and the rest is measured."""
         print(f"… {name}", flush=True)
-        began = time.monotonic()
+        began, stolen = time.monotonic(), Stolen()
         try:
             yield
         except Exception as trouble:  # noqa: BLE001  # minutes of other measures are not to be lost
             print(f"  failed: {type(trouble).__name__}: {trouble}", flush=True)
             self.failed.append(name)
-        print(f"  {time.monotonic() - began:.0f} s", flush=True)
+        share = stolen.share()
+        print(f"  {time.monotonic() - began:.0f} s" + (f", {share:.0%} stolen" if share else ""), flush=True)
+        if share is not None:
+            self.stolen[name] = share
 
 
 def _note(rows: dict[str, Row], values: dict[str, float]) -> None:

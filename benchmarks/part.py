@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.tasks import warm_up
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from benchmarks.service import Service
+    from contextlib import AbstractContextManager
 
 BENCH_WARM = partial(warm_up, task_type="bench")
 
@@ -29,14 +28,18 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A service of its own, measured again and again; those with an `option` only where it is given."""
+    """A service of its own, measured again and again; those with an `option` only where it is given.
+
+    Where `opened` is given, that is measured in place of a service.
+    """
 
     name: str
-    measure: Callable[[Service], dict[str, float]]
+    measure: Callable[[Any], dict[str, float]]
     rows: tuple[Wanted, ...]
-    prepare: Callable[[Service], object] = BENCH_WARM
+    prepare: Callable[[Any], object] = BENCH_WARM
     environment: Mapping[str, str] = field(default_factory=dict)
     web: int = 1
     workers: int = 2
     repeats: bool = True
     option: str = ""
+    opened: Callable[[], AbstractContextManager[Any]] | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from typing import TYPE_CHECKING
 
 from benchmarks.extras import CURVE
@@ -9,7 +10,7 @@ from benchmarks.peers.table import table_of
 from benchmarks.result import short
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from benchmarks.peers.result import PeerResult
     from benchmarks.result import Row
@@ -45,6 +46,15 @@ def curve_table(rows: Iterable[Row]) -> list[str]:
 def systems_table(systems: Sequence[PeerResult]) -> list[str]:
     """The same work for all."""
     return table_of(systems) if systems else []
+
+
+def stolen(shares: Mapping[str, float]) -> list[str]:
+    """What others on the host took of the processors' time, in one line; nothing where nobody counts it."""
+    if not shares:
+        return []
+    most = max(shares, key=lambda name: shares[name])
+    middle = statistics.median(shares.values())
+    return [f"others on this host took {middle:.0%} of the processors' time, at most {shares[most]:.0%} ({most})"]
 
 
 def columns(lines: Sequence[Sequence[str]]) -> list[str]:

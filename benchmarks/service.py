@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import psycopg
 import requests
 
+from benchmarks.descendants import descendants
 from local.address import free_port
 from local.procfile import RELEASE, read_procfile
 from local.stores import open_stores
@@ -88,13 +89,7 @@ class Service:
 
     def pids(self) -> set[int]:
         """All processes of the service and of its servers."""
-        listed = subprocess.run(["ps", "-ax", "-o", "pid=,ppid=,comm="], capture_output=True, text=True, check=True)
-        rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
-        parents = {int(pid): int(parent) for pid, parent, name in rows if name != "ps"}
-        found: set[int] = set()
-        while more := {pid for pid, parent in parents.items() if parent in found | {os.getpid()}} - found:
-            found |= more
-        return found
+        return descendants(os.getpid())
 
     @contextmanager
     def postgres(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:

@@ -153,4 +153,4 @@ def _answers(binaries: Binaries, url: str) -> bool:
         "PGCONNECT_TIMEOUT": "2",
     }
     asked = [str(binaries.folder / "psql"), "--no-psqlrc", "--no-password", "--command", "SELECT 1"]
-    return subprocess.run(asked, env=binaries.environment | told, capture_output=True, check=False).returncode == 0
+    return subprocess.run(asked, env={**binaries.environment, **told}, capture_output=True, check=False).returncode == 0

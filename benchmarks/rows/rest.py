@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from benchmarks.made_run import MadeRun
     from benchmarks.service import Service
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -20,10 +21,17 @@ def idle(service: Service) -> dict[str, float]:
     before, began = _cpu_s(service), time.monotonic()
     time.sleep(SECONDS)
     took_s = time.monotonic() - began
-    return {
-        "cpu %": 100 * (_cpu_s(service) - before) / took_s,
-        "memory MB": sum(map(_proportional_kb, service.pids())) / 1024,
-    }
+    return {"cpu %": 100 * (_cpu_s(service) - before) / took_s, "memory MB": _resident_mb(service)}
+
+
+def resident(run: MadeRun) -> dict[str, float]:
+    """Memory of all processes that `make run` has started, and nobody has asked for anything."""
+    time.sleep(SETTLE_S)
+    return {"memory MB": _resident_mb(run)}
+
+
+def _resident_mb(service: Service | MadeRun) -> float:
+    return sum(map(_proportional_kb, service.pids())) / 1024
 
 
 def _cpu_s(service: Service) -> float:
