@@ -34,9 +34,7 @@ def read_json(stored: bytes | str) -> Any:
 psycopg.types.json.set_json_loads(read_json)
 
 
-def connect_postgres(
-    settings: Settings, *, name: str, pool: int | None = None, keeps_plans: bool = False
-) -> Engine:
+def connect_postgres(settings: Settings, *, name: str, pool: int | None = None, keeps_plans: bool = False) -> Engine:
     """Make the engine; connections open when first used, each statement commits by itself.
 
     `name` shows in pg_stat_activity. `keeps_plans` is for statements that find their tasks by id and no other way.
