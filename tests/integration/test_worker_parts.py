@@ -8,14 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
-from sqlalchemy import text
 
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.errors import LedgerAway
 from app.ledger import claims, tasks, workers
 from app.ledger.counters import Counter
-from app.ledger.statements import statement
 from app.schedule.schedule import Lane, Schedule
 from app.tally import Tally
 from app.task import Claim, Outcome, TaskState
@@ -350,28 +348,3 @@ def test_a_worker_whose_slots_nobody_watches_counts_as_dead_and_begins_nothing(
     watched.set()
     assert heart.may_claim.wait(PATIENCE_S)
     heart.stop()
-
-
-def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine, operations: Operations) -> None:
-    made = make(operations, 100, at=ahead(-1))
-    filler = (
-        "INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, state, finished_at)"
-        " SELECT gen_random_uuid(), 'noop', now() - n * interval '1 s', '{}', 5, 1,"
-        " (CASE WHEN n % 10 = 0 THEN 'scheduled' ELSE 'succeeded' END)::task_state, now()"
-        " FROM generate_series(1, 30000) AS n"
-    )
-    asked = {"ids": ids(made), "worker_id": "w", "types": ["noop"], "token": claims.new_token()}
-    written: dict[str, object] = {
-        "ids": ids(made),
-        "tokens": [claims.new_token()] * 100,
-        "results": ["1"] * 100,
-    }
-    written |= {"error_types": [None] * 100, "error_messages": [None] * 100}
-    with owner.connect() as connection:
-        connection.execute(text(filler))
-        connection.execute(text("ANALYZE tasks"))
-        for name, parameters in (("claim", asked), ("finish", written), ("waiting", {"ids": ids(made)})):
-            rows = connection.exec_driver_sql(f"EXPLAIN {statement(name)}", parameters).fetchall()
-            plan = "\n".join(row[0] for row in rows)
-            assert "tasks_pkey" in plan, plan
-            assert "Seq Scan on tasks" not in plan, plan

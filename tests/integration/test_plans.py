@@ -1,0 +1,89 @@
+"""How Postgres finds the tasks that a statement names, however large the table is."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from app.connections import connect_postgres
+from app.ledger import claims
+from app.ledger.statements import statement
+from app.task import Outcome
+from tests.making import ahead, ids, make
+
+if TYPE_CHECKING:
+
+    from sqlalchemy import Engine
+
+    from app.config import Settings
+    from app.operations import Operations
+    from app.task import Task
+
+FILLER = (
+    "INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, state, finished_at)"
+    " SELECT gen_random_uuid(), 'noop', now() - n * interval '1 s', '{}', 5, 1,"
+    " (CASE WHEN n % 10 = 0 THEN 'scheduled' ELSE 'succeeded' END)::task_state, now()"
+    " FROM generate_series(1, 30000) AS n"
+)
+ROWS_READ = (
+    "SELECT seq_tup_read + idx_tup_fetch + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE relname = 'tasks')"
+    " FROM pg_stat_user_tables WHERE relname = 'tasks'"
+)
+
+
+def test_plans_kept_from_an_empty_table_serve_a_large_one(
+    owner: Engine, settings: Settings, operations: Operations
+) -> None:
+    """As workers keep them: by the primary key, so that a hundred tasks cost what they did."""
+    keeping = connect_postgres(settings, name="worker", pool=1, keeps_plans=True)
+    for _ in range(10):
+        _live(keeping, make(operations, 3, at=ahead(-1)))
+    with owner.connect() as connection:
+        connection.execute(text(FILLER))
+    made = make(operations, 100, at=ahead(-1))
+    before = _rows_read(keeping)
+    _live(keeping, made)
+    assert 500 < _rows_read(keeping) - before < 5000
+    keeping.dispose()
+
+
+def _live(engine: Engine, made: list[Task]) -> None:
+    """Claim them, hand them back, claim them again, finish them, and look what became of them: every statement once."""
+    token = claims.new_token()
+    claim = partial(claims.claim, engine, worker_id="w", types=["noop"], asked_at=0)
+    handed_back = claim(ids(made), token=token).mine
+    assert len(claims.claimed_by(engine, ids(made), token)) == len(made)
+    assert len(claims.release(engine, [(each.id, each.token) for each in handed_back])) == len(made)
+    assert len(claims.waiting(engine, ids(made))) == len(made)
+    mine = claim(ids(made), token=claims.new_token()).mine
+    outcomes = [Outcome(each.id, each.token, result="1") for each in mine]
+    for _ in range(2):
+        assert claims.finish(engine, outcomes).fenced == []
+
+
+def _rows_read(engine: Engine) -> int:
+    """Rows and entries of indexes of `tasks`, so far."""
+    with engine.connect() as connection:
+        connection.execute(text("SELECT pg_stat_force_next_flush()"))
+        return int(connection.execute(text(ROWS_READ)).scalar_one())
+
+
+def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine, operations: Operations) -> None:
+    made = make(operations, 100, at=ahead(-1))
+    asked = {"ids": ids(made), "worker_id": "w", "types": ["noop"], "token": claims.new_token()}
+    written: dict[str, object] = {
+        "ids": ids(made),
+        "tokens": [claims.new_token()] * 100,
+        "results": ["1"] * 100,
+    }
+    written |= {"error_types": [None] * 100, "error_messages": [None] * 100}
+    with owner.connect() as connection:
+        connection.execute(text(FILLER))
+        connection.execute(text("ANALYZE tasks"))
+        for name, parameters in (("claim", asked), ("finish", written), ("waiting", {"ids": ids(made)})):
+            rows = connection.exec_driver_sql(f"EXPLAIN {statement(name)}", parameters).fetchall()
+            plan = "\n".join(row[0] for row in rows)
+            assert "tasks_pkey" in plan, plan
+            assert "Seq Scan on tasks" not in plan, plan
