@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # Planning anew takes a tenth of a statement about 300 tasks, a third of one about a single task. A plan is kept from
 # when the table was small, so it must be one that is right at any size: by the primary key.
-KEPT_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
+KEPT_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_nestloop": "off"}
 
 
 def read_json(stored: bytes | str) -> Any:

@@ -1,5 +1,7 @@
 -- Outcomes, many at once, each only by the holder of its claim. A failed attempt with others left waits for
 -- its next one: 1 s, 2 s, 4 s ... at most an hour, and a tenth of chance so that mates do not return together.
+-- Tasks are found by their ids, whatever the planner thinks of the table; that they run is compared with something of
+-- the outcome, which is always true, or it is looked at first, thought to be rare, and each task meets each outcome.
 -- Answers how many were written, and those of them that wait again: one row of nulls where none does.
 WITH written AS (
     UPDATE tasks AS task
@@ -16,8 +18,9 @@ WITH written AS (
         lease_expires_at = NULL
     FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(results)s::text[], %(error_types)s::text[],
                 %(error_messages)s::text[]) AS outcome (id, token, result, error_type, error_message)
-    WHERE task.id = outcome.id AND task.claim_token = outcome.token AND task.state::text = 'running'
-      AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp())
+    WHERE task.id = ANY(%(ids)s::uuid[]) AND task.id = outcome.id AND task.claim_token = outcome.token
+      AND (task.state::text = 'running' AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp()))
+          = (outcome.token IS NOT NULL)
     RETURNING task.id, task.type, task.state, task.next_attempt_at
 )
 SELECT number, again.id::text, again.type, again.next_attempt_at

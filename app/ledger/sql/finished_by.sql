@@ -1,4 +1,5 @@
 -- Which of these outcomes stand: asked when fewer were written than should have been, or the answer was lost on the way.
 SELECT task.id::text, task.type, task.state, task.next_attempt_at
 FROM tasks AS task, unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) AS outcome (id, token)
-WHERE task.id = outcome.id AND task.claim_token = outcome.token AND task.state::text <> 'running'
+WHERE task.id = ANY(%(ids)s::uuid[]) AND task.id = outcome.id AND task.claim_token = outcome.token
+  AND (task.state::text <> 'running') = (outcome.token IS NOT NULL)  -- as in finish.sql

@@ -8,6 +8,7 @@ SET state = 'scheduled',
     claim_token = NULL,
     lease_expires_at = NULL
 FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) AS held (id, token)
-WHERE task.id = held.id AND task.claim_token = held.token AND task.state::text = 'running'
-  AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp())
+WHERE task.id = ANY(%(ids)s::uuid[]) AND task.id = held.id AND task.claim_token = held.token
+  AND (task.state::text = 'running' AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp()))
+      = (held.token IS NOT NULL)  -- as in finish.sql
 RETURNING task.id::text, task.type, coalesce(task.next_attempt_at, task.execute_at)
