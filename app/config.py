@@ -45,7 +45,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     worker_dead_after_s: Positive = 15.0
     retention_s: Positive = 30 * 86400.0
 
-    database_pool: Count = 10
+    database_pool: Annotated[int, msgspec.Meta(ge=2)] = 10
     database_timeout_s: Positive = 5.0
     database_prepare: bool = True
     redis_timeout_s: Positive = 0.25

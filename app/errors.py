@@ -41,10 +41,6 @@ class ClaimLost(Refusal):
     """The claim token is wrong, or its lease has expired."""
 
 
-class StatementRefused(Exception):
-    """Postgres refused a statement for its values, or has no such table; it did nothing."""
-
-
 class LedgerAway(Refusal):
     """Postgres does not answer. Whether the request was carried out is not known: look before you repeat it."""
 
@@ -103,6 +99,10 @@ class ReadOnly(Refusal):
 
 class RedisAway(Refusal):
     """Redis does not answer. Tasks are safe: the truth is in Postgres."""
+
+
+class StatementRefused(Exception):
+    """Postgres refused a statement for its values, or has no such table. Nothing was done; no caller lets it out."""
 
 
 class BadSetting(Exception):

@@ -35,7 +35,7 @@ ANNOUNCE_MARGIN_S = 3 * FEED_EVERY_S
 
 
 class Operations:
-    """The two stores, and how far ahead the schedule looks."""
+    """The two stores, and how far ahead the schedule looks. Every statement here finds its tasks by their ids."""
 
     def __init__(
         self, engine: Engine, schedule: Schedule | Announcer, types: TaskTypes, *, window_s: float,

@@ -6,7 +6,6 @@ import importlib
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime  # noqa: TC003  # msgspec reads the annotations of TaskContext
 from functools import cache
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -16,6 +15,7 @@ from app.errors import BadTaskType
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from datetime import datetime
 
     from app.config import Settings
 

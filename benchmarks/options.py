@@ -51,17 +51,24 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     parser = argparse.ArgumentParser(prog="make bench ARGS=", description=ABOUT)
     parser.add_argument("--runs", type=int, default=3, help="how often each row is measured")
     parser.add_argument(
-        "--only", action="append", default=[], metavar="WORD", help="rows whose name holds this word; no peers"
+        "--only",
+        action="append",
+        default=[],
+        metavar="WORD",
+        help="rows whose name holds this word, extras too; may be repeated; no peers",
     )
     parser.add_argument("--grown", action="store_true", help=f"{WHAT[GROWN]}, too; {TAKES[GROWN]}")
     parser.add_argument("--far", action="store_true", help=f"{WHAT[FAR]}, too; {TAKES[FAR]}")
     parser.add_argument("--curve", action="store_true", help=f"{WHAT[CURVE]}, too; {TAKES[CURVE]}")
-    parser.add_argument("--all", action="store_true", help="all of that")
+    parser.add_argument("--all", action="store_true", help="--grown, --far and --curve")
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--peers", action="store_true", help="other schedulers thoroughly: bytes, too, and more repeats")
     which.add_argument("--no-peers", action="store_true", help="no other schedulers")
     parser.add_argument("--keep", action="store_true", help="keep table and graphs in benchmarks/results/")
     asked = parser.parse_args(arguments)
+    for word in asked.only:
+        if not any(word in part.name for part in (*PLAN, *EXTRAS)):
+            parser.error(f"no row is named so: {word}")
     extras = frozenset(name for name in TAKES if asked.all or getattr(asked, name))
     without = asked.no_peers or (asked.only and not asked.peers)
     peers = WHOLE if asked.peers else None if without else QUICK

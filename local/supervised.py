@@ -1,6 +1,7 @@
 """A process that is started again after a mishap, and ended when the run ends or is killed.
 
-It lives in a small process of its own, as honcho's processes do, and speaks to the run by honcho's messages.
+It lives in a small process of its own, its keeper, forked from the run as honcho's processes are, and speaks to the run
+by honcho's messages.
 """
 
 from __future__ import annotations

@@ -120,9 +120,9 @@ class Promoter:
 
 
 def envelope_size(duration_ms: float | None) -> int:
-    """How many tasks of this mean duration make about 50 ms of work; 1 for a type that never ran.
+    """How many tasks of this mean duration make about 50 ms of work, at most 500; 1 for a type that never ran.
 
-    Slow ones still travel together: they run side by side, and RQ takes about 5 ms for each envelope.
+    Slow ones run side by side, and RQ takes some ms for each envelope: 8 to 64 of them, about 1.6 s of work.
     """
     if duration_ms is None:
         return 1
@@ -136,7 +136,8 @@ def _envelopes(promoted: Promoted, largest: int) -> Iterator[Envelope]:
 
     What is ahead travels apart, so that nobody waits for it.
     """
-    for ids in _shares(promoted.ids, 1 if promoted.left else promoted.workers, largest):
+    sharers = 1 if promoted.left else promoted.workers
+    for ids in _shares(promoted.ids, sharers, largest):
         yield Envelope(promoted.type, ids)
     for ahead in _shares(promoted.ahead, promoted.workers, largest):
         yield Envelope(promoted.type, [], ahead)

@@ -15,7 +15,7 @@ JSON = "application/json"
 
 
 def encode(body: Any) -> bytes:
-    """JSON, whatever handlers have put into their results."""
+    """JSON. Tasks are structs, encoded field by field; whatever handlers have put into their results is taken, too."""
     try:
         return orjson.dumps(body, default=msgspec.structs.asdict, option=orjson.OPT_UTC_Z)
     except orjson.JSONEncodeError:  # more than 254 levels: one handler's result must not spoil a whole list

@@ -38,7 +38,7 @@ ANNOUNCE_TIMEOUT_S = 1.0  # no request waits for it
 def create_app(settings: Settings | None = None, types: TaskTypes | None = None) -> Flask:
     """The WSGI application; `app.api.front` is what the web server calls.
 
-    Safe to call before a fork: both clients connect when first used.
+    Safe to call before a fork: all clients connect when first used.
 
     Raises:
         BadSetting, BadTaskType.
@@ -64,9 +64,10 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
 
 
 def _make_services(settings: Settings, types: TaskTypes) -> Services:
-    writers = max(1, settings.database_pool * 2 // 5)
-    engine = connect_postgres(settings, name="web", pool=max(1, settings.database_pool - writers))
-    writing, redis = connect_postgres(settings, name="web", pool=writers, keeps_plans=True), connect_redis(settings)
+    # Two fifths of the connections keep plans; the others serve lists, leases and whatever has to be planned anew.
+    by_id = max(1, settings.database_pool * 2 // 5)
+    engine = connect_postgres(settings, name="web", pool=settings.database_pool - by_id)
+    keeping, redis = connect_postgres(settings, name="web", pool=by_id, keeps_plans=True), connect_redis(settings)
     announcer = Announcer(Schedule(connect_redis(settings, timeout_s=ANNOUNCE_TIMEOUT_S)))
-    operations = Operations(writing, announcer, types, window_s=settings.schedule_window_s)
+    operations = Operations(keeping, announcer, types, window_s=settings.schedule_window_s)
     return Services(settings, types, engine, redis, operations, GroupCommit(operations), threading.Event())

@@ -1,8 +1,9 @@
 -- Take ids off the schedule that are due, or soon will be, in order of time, and record them as delivered in the same
--- step: whoever dies afterwards, they come back when the record expires. That is soon, as long as the pass that took
--- them is in the hand of its taker: a pass goes by the instant at which what it took counts as lost.
--- Of each type only so many are delivered and unclaimed at a time, and nothing is taken for an RQ queue
--- that nobody empties, nor less than a full envelope where more is due: the rest waits here, in order, deletable.
+-- step, so that they come back if nobody claims them in time. Until the taker says that they are on RQ queues (ZREM of
+-- the pass), the pass is in hand: when its time there is over, all of it comes back (take_back.lua). A pass is named by
+-- the instant at which what it took counts as lost, which is also the score of each id.
+-- Of each type only so many are delivered and unclaimed at a time, and nothing is taken for an RQ queue that nobody
+-- empties, nor less than a full envelope where more is due: the rest waits here, in order, deletable.
 -- KEYS[1]  passes in hand (sorted set: when what the pass took counts as lost -> until when it may be in hand)
 -- KEYS[2+] per type: schedule, delivered (sorted set: id -> when the delivery counts as lost), RQ queue, RQ workers
 -- ARGV[1]  now, seconds   ARGV[2]  when what is taken counts as lost, seconds   ARGV[3]  until when it may be in hand

@@ -62,9 +62,9 @@ class Lane:
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """What a pass of the promoter took, by type; when the next id is due, and the next delivery counts as lost.
+    """What a pass of the promoter took, by type; when the next id is due, and when to look for lost deliveries.
 
-    What it took itself counts as lost in a moment, until `sent` is said of it; it goes by `name`.
+    Until `sent` is said of it, what it took comes back after IN_HAND_S. `name` is how Redis knows the pass.
     """
 
     taken: list[Promoted]
@@ -74,7 +74,7 @@ class Pass:
 
 
 class Schedule:
-    """One sorted set of ids per type, and one of deliveries; one of passes; scores are seconds since 1970."""
+    """For each type a sorted set of ids and one of deliveries; one more of passes in hand. Scores: seconds since 1970."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis

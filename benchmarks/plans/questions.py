@@ -112,7 +112,7 @@ def _lists() -> dict[str, Filter]:
 
 @contextmanager
 def _said(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
-    """All statements that go to Postgres meanwhile, with their values."""
+    """The statements that SQLAlchemy writes and sends meanwhile, with their values; those of `sql/` go past it."""
     said: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, text: str, values: object, *_: object) -> None:

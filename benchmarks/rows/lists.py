@@ -38,7 +38,7 @@ LIMIT 1
 
 
 def listing(service: Service) -> dict[str, float]:
-    """The p95 over all combinations, and the slowest; beginnings of ids by themselves: short ones fit millions."""
+    """The p95 over all combinations, and the slowest; beginnings of ids by themselves."""
     found = list(_midst(service))
     rest, ids = _ask(service, [*_combinations(), *_pages(found)]), _ask(service, _beginnings(found))
     return {

@@ -18,9 +18,9 @@ GATHER_S = 0.001
 class LoopCommit:
     """One statement at a time, in a thread of its own. What came while it was under way goes into the next.
 
-    Who was answered together asks again together, or nearly so. The first of them would be written alone, and a
-    statement for one task takes as long as for ten: so where fewer wait than were written last, a moment passes first.
-    A client that sends one request after another never waits for others.
+    Clients that were answered together ask again nearly together. The first of them would be written alone, and a
+    statement for one task takes as long as for ten: so where fewer wait than were written last, GATHER_S passes first.
+    A client that is alone pays that once, after others have left.
     """
 
     def __init__(self, operations: Operations) -> None:
@@ -52,6 +52,8 @@ class LoopCommit:
             self._wrote = len(taken)
             # Who has gone meanwhile is not written; whoever goes from now on is.
             taken = [(new, kept) for new, kept in taken if not kept.done()]
+            if not taken:
+                continue
             try:
                 answers = await loop.run_in_executor(self._thread, self._operations.create, [new for new, _ in taken])
             except Exception as trouble:  # noqa: BLE001  # whatever it was, each waiting request must hear of it
