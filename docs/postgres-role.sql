@@ -20,7 +20,8 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON tasks, workers TO punctual_service;
 GRANT SELECT, INSERT, UPDATE ON counters, api_keys TO punctual_service;
 
 -- What each process asks for when it connects, for DATABASE_TIMEOUT_S=5. A pooler keeps that to itself, so the role has
--- it as well ("Behind PgBouncer" in operating.md); `doctor` says whether it is in force. A direct connection's own wins.
+-- it as well ("Behind PgBouncer" in operating.md); `doctor` says whether it is in force. A direct connection's own wins:
+-- those of workers, and some of web, keep plans. Through a pooler nothing is prepared, so nothing would be kept.
 ALTER ROLE punctual_service SET statement_timeout = '5s';
 ALTER ROLE punctual_service SET lock_timeout = '2500ms';
 ALTER ROLE punctual_service SET idle_in_transaction_session_timeout = '10s';

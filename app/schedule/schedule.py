@@ -74,7 +74,7 @@ class Pass:
 
 
 class Schedule:
-    """For each type a sorted set of ids and one of deliveries; one more of passes in hand. Scores: seconds since 1970."""
+    """For each type a sorted set of ids and one of deliveries, and one of passes in hand. Scores: seconds since 1970."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
