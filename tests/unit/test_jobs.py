@@ -1,0 +1,43 @@
+"""What is read of an RQ job, whoever wrote it."""
+
+from __future__ import annotations
+
+import json
+from uuid import uuid4
+
+import pytest
+
+from app.schedule.jobs import UNREADABLE, are_task_ids, readable
+
+DEEP = b'{"x":' * 300 + b"1" + b"}" * 300
+ID = str(uuid4())
+
+
+def test_a_call_is_plain_json_again() -> None:
+    call = ["workers.delivery.deliver", None, ["noop", [ID], []], {}]
+    assert json.loads(readable({b"data": json.dumps(call).encode()})[b"data"]) == call
+
+
+@pytest.mark.parametrize("arguments", [b"[" + DEEP + b"]", b"{}", b"1", b"["])
+def test_what_cannot_be_a_call_or_not_be_written_again_is_not_readable(arguments: bytes) -> None:
+    assert readable({b"data": b'["f", null, ' + arguments + b", {}]"})[b"data"] == UNREADABLE
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        [""],
+        [ID, ""],
+        ["", ID],
+        [f"{ID}\n{ID}"],
+        [f"{ID}\n{ID}", ""],
+        [ID.upper()],
+        [ID[:-1]],
+        [ID + " "],
+        [ID, "x" * 36],
+    ],
+)
+def test_what_is_no_id_is_found_among_others(ids: list[str]) -> None:
+    assert are_task_ids([])
+    assert are_task_ids([ID, ID])
+    assert not are_task_ids(ids)
