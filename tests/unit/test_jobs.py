@@ -14,7 +14,7 @@ ID = str(uuid4())
 
 
 def test_a_call_is_plain_json_again() -> None:
-    call = ["workers.delivery.deliver", None, ["noop", [ID], []], {}]
+    call: list[object] = ["workers.delivery.deliver", None, ["noop", [ID], []], {}]
     assert json.loads(readable({b"data": json.dumps(call).encode()})[b"data"]) == call
 
 
