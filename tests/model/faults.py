@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from tests.model.tried import Tried
 
 SCRIPTS = {sha1(path.read_bytes(), usedforsecurity=False).hexdigest(): path.stem for path in LUA.glob("*.lua")}
-PIPELINES = {"SADD": "push", "ZREM": "remove", "ZMSCORE": "unknown", "ZADD": "sent"}  # by the first command
-COMMANDS = {"LMOVE": "pop", "HGETALL": "fetch or durations", "GET": "generation"}
+PIPELINES = {"SADD": "push", "ZREM": "remove", "ZMSCORE": "unknown"}  # by the first command
+COMMANDS = {"LMOVE": "pop", "HGETALL": "fetch or durations", "GET": "generation", "ZREM": "sent"}
 KINDS = ("crash before", "crash after", "never arrived", "answer lost")
 
 

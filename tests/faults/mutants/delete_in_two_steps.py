@@ -14,7 +14,7 @@ FINISH_S = 0.06
 
 def seed() -> None:
     """Select, wait, update all columns as they were read."""
-    anyway = text_without("delete", " AND state = 'scheduled' AND attempt = 0").replace("SET", "SET attempt = 0,")
+    anyway = text_without("delete", " AND state::text = 'scheduled' AND attempt = 0").replace("SET", "SET attempt = 0,")
     put_in(anyway=anyway)
 
     def fetch(engine: Any, name: str, parameters: Any = None) -> Any:

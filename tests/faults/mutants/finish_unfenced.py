@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from tests.faults.mutants.seeding import put_in, text_without
 
-HELD = " AND task.claim_token = outcome.token AND task.state::text = 'running'"
-IN_TIME = "\n      AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp())"
+HELD = """ AND task.claim_token = outcome.token
+      AND (task.state::text = 'running' AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp()))
+          = (outcome.token IS NOT NULL)"""
 
 
 def seed() -> None:
     """No look at the claim."""
-    put_in(finish=text_without("finish", HELD, IN_TIME))
+    put_in(finish=text_without("finish", HELD))
