@@ -62,7 +62,7 @@ class Creation:
         self._in_production = services.settings.app_env == "production"
         self._counts_requests = services.settings.requests_per_minute > 0  # in Redis: not on an event loop
         self._commit = LoopCommit(services.operations)
-        self._log = structlog.get_logger()
+        self._log = structlog.get_logger().bind()  # once; otherwise at every request
 
     def size(self, scope: Any) -> int | None:
         """How long the body is of a request that may be plain; None for all others."""

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from tests.faults.mutants.seeding import put_in, text_without
 
-HELD = """ AND task.claim_token = outcome.token
-      AND (task.state::text = 'running' AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp()))
-          = (outcome.token IS NOT NULL)"""
+HELD = (
+    " AND task.claim_token = outcome.token\n"
+    "      AND (task.state::text = 'running' AND"
+    " (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp()))\n"
+    "          = (outcome.token IS NOT NULL)"
+)
 
 
 def seed() -> None:
