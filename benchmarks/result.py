@@ -68,4 +68,4 @@ def percentile(values: list[float], share: float) -> float:
 
 def short(value: float) -> str:
     """With as many digits as can be read."""
-    return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{value:,.2f}"
+    return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{round(value, 2) + 0.0:,.2f}"  # 0.0: no "-0.00"
