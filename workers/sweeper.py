@@ -15,13 +15,12 @@ from app.connections import connect_postgres, connect_redis
 from app.ledger import repairs
 from app.ledger.counters import Counter
 from app.logs import configure_logs
-from app.operations import FEED_EVERY_S
-from app.schedule.generation import current_generation
 from app.schedule.mending import mend
 from app.schedule.schedule import Schedule
 from app.tally import Tally
 from app.task import Due
 from app.task_types import TaskTypes, load_task_types
+from workers.feeding import Feeding
 from workers.loop import repeat, stop_on_signals
 
 if TYPE_CHECKING:
@@ -54,13 +53,14 @@ class Sweeper:
         self._schedule = Schedule(redis)
         self._types = types
         self._clock = clock
-        self._window = timedelta(seconds=settings.schedule_window_s)
         self._dead_after_s = settings.worker_dead_after_s
-        self._generation = ""
-        self._fed_to: dict[str, Due] = {}
-        self._to_feed: list[str] = []
+        self.feeding = Feeding(
+            engine, self._schedule, self._deliverable, window_s=settings.schedule_window_s, clock=clock
+        )
         self._looked_to: dict[str, Due] = {}
-        self._feed_at = self._sweep_at = float("-inf")
+        self._sweep_at = float("-inf")
+        self.pause_s = LOOK_EVERY_S
+        """How long to wait until the next look."""
 
     def step(self) -> bool:
         """One look; True when there is more to repair already. Rescue comes first: it needs no Redis."""
@@ -76,43 +76,13 @@ class Sweeper:
         if is_time:
             self._sweep_at = now_s + SWEEP_EVERY_S
         more_to_rescue = is_time and self.rescue()
-        more_to_feed = self.feed(now_s=now_s)
+        more_to_feed = self.feeding.step()
         if is_time:
             self.restore()
         if more_to_rescue:
             self._sweep_at = now_s
-        return more_to_rescue or more_to_feed
-
-    def feed(self, *, now_s: float) -> bool:
-        """Put what has come within the window on the schedule, about a page at a time; True when there is more.
-
-        In a Redis that is new, or was wiped, the window is fed from its beginning: what is late comes first. Types take
-        turns.
-        """
-        generation = current_generation(self._redis)
-        if generation != self._generation:
-            log.info("feeding_the_window", generation=generation)
-            self._generation, self._fed_to, self._to_feed, self._feed_at = generation, {}, [], now_s
-        if not self._to_feed and now_s < self._feed_at:
-            return False
-        until = repairs.clock(self._engine) + self._window
-        if not self._to_feed:
-            self._to_feed = self._deliverable(repairs.types_due(self._engine, until=until))
-            self._feed_at = now_s + FEED_EVERY_S
-        fed = 0
-        while self._to_feed and fed < PAGE:
-            fed += self._feed_page(self._to_feed[0], until)
-        return bool(self._to_feed)
-
-    def _feed_page(self, task_type: str, until: datetime) -> int:
-        """The next page of a type, with more to come it goes to the end of the line; how many tasks it had."""
-        after = self._fed_to.get(task_type) or repairs.beginning(task_type)
-        page = repairs.due_between(self._engine, after=after, until=until, limit=PAGE)
-        self._schedule.add(page)
-        if page:
-            self._fed_to[task_type] = page[-1]
-        self._to_feed = self._to_feed[1:] + [task_type] * (len(page) == PAGE)
-        return len(page)
+        self.pause_s = self.feeding.rest_s if more_to_feed else LOOK_EVERY_S
+        return more_to_rescue or (more_to_feed and not self.pause_s)
 
     def rescue(self) -> bool:
         """Settle what dead workers held; those with attempts left go back on the schedule."""
@@ -166,7 +136,7 @@ def main() -> None:
     engine = connect_postgres(settings, name="sweeper", pool=1)
     sweeper = Sweeper(engine, connect_redis(settings, timeout_s=5), load_task_types(settings), settings)
     log.info("sweeper_started")
-    repeat(sweeper.step, wait=lambda: stop.wait(LOOK_EVERY_S), stop=stop, name="sweeper")
+    repeat(sweeper.step, wait=lambda: stop.wait(sweeper.pause_s), stop=stop, name="sweeper")
     log.info("sweeper_stopped")
 
 

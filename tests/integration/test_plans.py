@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
 from app.connections import connect_postgres
-from app.ledger import claims
+from app.ledger import claims, repairs
 from app.ledger.statements import statement
 from app.task import Outcome
 from tests.making import ahead, ids, make
@@ -47,6 +48,19 @@ def test_plans_kept_from_an_empty_table_serve_a_large_one(
     _live(keeping, made)
     assert 500 < _rows_read(keeping) - before < 5000
     keeping.dispose()
+
+
+def test_a_page_of_what_is_due_at_one_instant_costs_a_page(engine: Engine, operations: Operations) -> None:
+    """Not the whole instant, sorted, for each page of it."""
+    at, after = ahead(60), repairs.beginning("noop")
+    made = sorted(ids(make(operations, 3000, at=at)))
+    fed = []
+    before = _rows_read(engine)
+    while page := repairs.due_between(engine, after=after, until=at + timedelta(seconds=1), limit=300):
+        fed += [each.id for each in page]
+        after = page[-1]
+    assert fed == made
+    assert 6000 <= _rows_read(engine) - before < 9000
 
 
 def _live(engine: Engine, made: list[Task]) -> None:

@@ -59,19 +59,36 @@ def test_overdue_tasks_that_redis_does_not_know_are_restored(
 def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
     sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.sweeper.PAGE", 10)
+    monkeypatch.setattr("workers.feeding.PAGE", 10)
+    monkeypatch.setattr("workers.feeding.BITE", 10)
     make(operations, 15)
     make(operations, 10, at=ahead(600))
     make(operations, 3, at=ahead(7200))
-    now_s = time.monotonic()
-    while sweeper.feed(now_s=now_s):
+    while sweeper.feeding.step():
         pass
     harm.flushall()
-    assert sweeper.feed(now_s=now_s + 1)
+    assert sweeper.feeding.step()
     assert schedule.sizes(["noop"]) == (10, 0)
     assert schedule.redis.zcount("punctual:schedule:noop", "-inf", time.time()) == 10
-    while sweeper.feed(now_s=now_s + 1):
+    while sweeper.feeding.step():
         pass
+    assert schedule.sizes(["noop"]) == (25, 0)
+
+
+def test_what_is_due_soon_is_fed_without_rests_and_the_rest_in_bites(
+    sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.feeding.PAGE", 10)
+    monkeypatch.setattr("workers.feeding.BITE", 4)
+    make(operations, 15)
+    make(operations, 10, at=ahead(600))
+    fed, rested = [], []
+    harm.flushall()
+    while sweeper.feeding.step():
+        fed.append(schedule.sizes(["noop"])[0])
+        rested.append(sweeper.feeding.rest_s > 0)
+    assert fed == [10, 20, 24]
+    assert rested == [False, False, True]
     assert schedule.sizes(["noop"]) == (25, 0)
 
 
