@@ -29,9 +29,10 @@ REST = 1.0  # after a bite, so many times as long as it took
 
 
 class Feeding:
-    """Where in each type it has come to. Begins anew with a Redis that is new, or was wiped: what is late comes first.
+    """Rounds: all that has come within the window since the round before. What is created within it is announced.
 
-    Two of them, or one that forgot everything, only say again what Redis knows.
+    With a Redis that is new, or was wiped, it begins anew, and what is late comes first. Two of them, or one that
+    forgot everything, only say again what Redis knows.
     """
 
     def __init__(
@@ -45,9 +46,9 @@ class Feeding:
         self._window = timedelta(seconds=window_s)
         self._clock = clock
         self._generation = ""
-        self._fed_to: dict[str, Due] = {}
-        self._to_feed: list[str] = []
-        self._feed_at = float("-inf")
+        self._since = self._until = repairs.EPOCH
+        self._places: list[Due] = []
+        self._round_at = float("-inf")
         self.rest_s = 0.0
         """How long it wants to rest now, if there is more to feed."""
 
@@ -57,27 +58,30 @@ class Feeding:
         generation = current_generation(self._schedule.redis)
         if generation != self._generation:
             log.info("feeding_the_window", generation=generation)
-            self._generation, self._fed_to, self._to_feed, self._feed_at = generation, {}, [], began_s
-        if not self._to_feed and began_s < self._feed_at:
+            self._generation, self._since, self._places, self._round_at = generation, repairs.EPOCH, [], began_s
+        if not self._places and began_s < self._round_at:
             return False
         now = repairs.clock(self._engine)
-        until = now + self._window
-        if not self._to_feed:
-            self._to_feed = self._deliverable(repairs.types_due(self._engine, until=until))
-            self._feed_at = began_s + FEED_EVERY_S
+        if not self._places:
+            self._begin_round(now + self._window)
+            self._round_at = began_s + FEED_EVERY_S
         fed, has_time = 0, True
-        while self._to_feed and fed < BITE:
-            after = self._fed_to.get(self._to_feed[0]) or repairs.beginning(self._to_feed[0])
-            has_time = has_time and after.at > now + SOON
-            fed += self._feed(after, until, limit=BITE if has_time else PAGE)
+        while self._places and fed < BITE:
+            has_time = has_time and self._places[0].at > now + SOON
+            fed += self._feed(limit=BITE if has_time else PAGE)
+        if not self._places:
+            self._since = self._until
         self.rest_s = REST * (self._clock() - began_s) * has_time
-        return bool(self._to_feed)
+        return bool(self._places)
 
-    def _feed(self, after: Due, until: datetime, *, limit: int) -> int:
+    def _begin_round(self, until: datetime) -> None:
+        self._until = until
+        types = self._deliverable(repairs.types_due(self._engine, until=until))
+        self._places = [repairs.beginning(each, self._since) for each in types]
+
+    def _feed(self, *, limit: int) -> int:
         """The next of a type, which with more to come goes to the end of the line; how many there were."""
-        page = repairs.due_between(self._engine, after=after, until=until, limit=limit)
+        page = repairs.due_between(self._engine, after=self._places[0], until=self._until, limit=limit)
         self._schedule.add(page)
-        if page:
-            self._fed_to[after.type] = page[-1]
-        self._to_feed = self._to_feed[1:] + [after.type] * (len(page) == limit)
+        self._places = self._places[1:] + page[-1:] * (len(page) == limit)
         return len(page)

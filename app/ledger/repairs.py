@@ -12,6 +12,7 @@ from app.task import Due
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FORGOTTEN_AFTER_S = 60.0  # beyond its timeout: more than a living worker needs to say how a task ended
 
 
@@ -31,9 +32,9 @@ def clock(engine: Engine) -> datetime:
     return now
 
 
-def beginning(task_type: str) -> Due:
-    """The place before all tasks of a type."""
-    return Due("00000000-0000-0000-0000-000000000000", task_type, datetime(1970, 1, 1, tzinfo=UTC))
+def beginning(task_type: str, at: datetime = EPOCH) -> Due:
+    """The place before all tasks of a type that are due at that instant or later."""
+    return Due("00000000-0000-0000-0000-000000000000", task_type, at)
 
 
 def due_between(engine: Engine, *, after: Due, until: datetime, limit: int) -> list[Due]:

@@ -19,6 +19,7 @@ from app.schedule.schedule import ScheduleAway
 from app.task import Outcome, TaskState
 from tests.making import ahead, change, ids, make
 from workers import delivery, housekeeping
+from workers.feeding import Feeding
 from workers.scheduler import CHORE_BY_ID, Housekeeper
 from workers.sweeper import Sweeper
 
@@ -90,6 +91,27 @@ def test_what_is_due_soon_is_fed_without_rests_and_the_rest_in_bites(
     assert fed == [10, 20, 24]
     assert rested == [False, False, True]
     assert schedule.sizes(["noop"]) == (25, 0)
+
+
+def test_a_round_feeds_what_has_come_within_the_window_since_the_one_before(
+    engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
+) -> None:
+    """What was created within it was announced: to say it again would deliver twice what is on its way."""
+    passed_s = [0.0]
+    feeding = Feeding(engine, schedule, list, window_s=3600, clock=lambda: passed_s[0])
+    make(operations, 5, at=ahead(600))
+    (later,) = make(operations, 1, at=ahead(7200))
+    assert not feeding.step()
+    harm.delete("punctual:schedule:noop")
+    make(operations, 3, at=ahead(300))
+    harm.delete("punctual:schedule:noop")
+    change(engine, later.id, "execute_at = execute_at - interval '3599.9 s'")
+    passed_s[0] += 30
+    deadline = time.monotonic() + 10
+    while schedule.sizes(["noop"]) == (0, 0) and time.monotonic() < deadline:
+        feeding.step()
+        passed_s[0] += 30
+    assert harm.zrange("punctual:schedule:noop", 0, -1) == [str(later.id).encode()]
 
 
 def test_feeding_twice_or_by_two_is_harmless(  # noqa: PLR0917  # fixtures
