@@ -91,10 +91,11 @@ def _statements(
     states = wanted.states or NOT_DELETED
     conditions = partial(_conditions, wanted, after)
     if _is_narrow(connection, wanted):
-        found = select(*TASKS.c).where(or_(*map(of_state, states)), *of_types(wanted.types))
-        found = found.where(*conditions(TASKS.c.execute_at))
+        narrow = select(TASKS.c.id).where(or_(*map(of_state, states)), *of_types(wanted.types))
+        narrow = narrow.where(*conditions(TASKS.c.execute_at))
         place = in_order(TASKS.c.execute_at, TASKS.c.id, latest_first=wanted.latest_first)
-        return [found.order_by(*place).limit(limit)]
+        first = narrow.order_by(*place).limit(limit).subquery()  # sorted without what a row carries besides
+        return [select(*TASKS.c).join_from(first, TASKS, TASKS.c.id == first.c.id).order_by(*place)]
     return [
         merged(some, list(TASKS.c), conditions, limit=limit, latest_first=wanted.latest_first)
         for some in some_at_a_time(list(groups(connection, states, wanted.types)))
