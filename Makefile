@@ -19,7 +19,7 @@ run: $(INSTALLED) ## everything on this machine, on http://127.0.0.1:8000 (PORT=
 
 test: $(INSTALLED) ## all tests and their coverage, child processes included (ARGS="-k name" for some, TESTERS=1 for one at a time)
 	@mkdir -p var/coverage && rm -f var/coverage/data*
-	@$(BIN)/python -m coverage run -m pytest -n $(TESTERS) --dist loadfile $(ARGS); tests=$$?; \
+	@$(BIN)/python -m coverage run -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS); tests=$$?; \
 	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report; report=$$?; \
 	test $$tests -eq 0 || exit $$tests; exit $$report
 

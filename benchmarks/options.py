@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks.extras import CURVE, EXTRAS, FAR, GROWN, TAKES, WHAT
 from benchmarks.peers.measures import QUICK, WHOLE
-from benchmarks.plan import PLAN
+from benchmarks.usual import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -32,8 +32,8 @@ class Options:
     def parts(self) -> list[Part]:
         """By their names if some are given, otherwise all that need no option, and those whose option is given."""
         if self.words:
-            return [part for part in (*PLAN, *EXTRAS) if any(word in part.name for word in self.words)]
-        return [*PLAN, *(part for part in EXTRAS if part.option in self.extras)]
+            return [part for part in (*USUAL, *EXTRAS) if any(word in part.name for word in self.words)]
+        return [*USUAL, *(part for part in EXTRAS if part.option in self.extras)]
 
     def left_out(self) -> list[str]:
         """What this run does not measure, and how to ask for it."""
@@ -67,7 +67,7 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     parser.add_argument("--keep", action="store_true", help="keep table and graphs in benchmarks/results/")
     asked = parser.parse_args(arguments)
     for word in asked.only:
-        if not any(word in part.name for part in (*PLAN, *EXTRAS)):
+        if not any(word in part.name for part in (*USUAL, *EXTRAS)):
             parser.error(f"no row is named so: {word}")
     extras = frozenset(name for name in TAKES if asked.all or getattr(asked, name))
     without = asked.no_peers or (asked.only and not asked.peers)

@@ -7,7 +7,7 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from benchmarks.curve import curve
+from benchmarks.distribution import distribution
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -46,7 +46,7 @@ class Drain:
             early=sum(first < due_ns for first in firsts),
             doubled=_doubled(starts),
             missing=len(numbers) - len(starts),
-            curve=curve((first - due_ns) / NS_PER_S for first in firsts),
+            curve=distribution((first - due_ns) / NS_PER_S for first in firsts),
         )
 
 
@@ -80,7 +80,7 @@ class Lag:
             earliest=lags[0] if lags else math.nan,
             doubled=_doubled(starts),
             missing=len(due_ns) - len(lags),
-            curve=curve(lags),
+            curve=distribution(lags),
         )
 
 

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from benchmarks import records
-from benchmarks.curve import STEPS, curve
+from benchmarks.distribution import STEPS, distribution
 from benchmarks.extras import EXTRAS, TAKES
 from benchmarks.graphs import write_graphs
 from benchmarks.graphs.axis import Linear, Log, power_above, power_below, step_of
@@ -23,7 +23,7 @@ from benchmarks.graphs.drain import drain_chart
 from benchmarks.graphs.lag import lag_chart
 from benchmarks.kept import Kept
 from benchmarks.limits.bare import command_of
-from benchmarks.limits.plan import limit_parts
+from benchmarks.limits.parts import limit_parts
 from benchmarks.limits.table import arguments
 from benchmarks.machine import Machine
 from benchmarks.measuring import Measuring
@@ -32,10 +32,10 @@ from benchmarks.peers.measures import QUICK, WHOLE
 from benchmarks.peers.peer import read_peers
 from benchmarks.peers.records import read_records
 from benchmarks.peers.result import Drain, Lag, PeerResult
-from benchmarks.plan import PLAN
 from benchmarks.plans.shortened import Shortened, shorten
 from benchmarks.printed import curve_table, limits_table, rows_table
 from benchmarks.result import Row
+from benchmarks.usual import USUAL
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
@@ -106,7 +106,7 @@ def test_every_limit_that_a_row_names_is_measured() -> None:
     known = [limit for part in limit_parts(PeerResult("raw loop", "both", {})) for limit in part.limits]
     assert len({limit.key for limit in known}) == len(known)
     units = {limit.key: limit.unit for limit in known}
-    for part in (*PLAN, *EXTRAS):
+    for part in (*USUAL, *EXTRAS):
         for wanted in part.rows:
             if wanted.limit:
                 ends = wanted.unit.endswith("/s"), units[wanted.limit].endswith("/s")
@@ -115,20 +115,20 @@ def test_every_limit_that_a_row_names_is_measured() -> None:
 
 
 def test_no_two_parts_have_one_name_and_every_option_has_a_part() -> None:
-    names = [part.name for part in (*PLAN, *EXTRAS)]
+    names = [part.name for part in (*USUAL, *EXTRAS)]
     assert len(set(names)) == len(names)
     assert {part.option for part in EXTRAS} == set(TAKES)
-    assert not any(part.option for part in PLAN)
+    assert not any(part.option for part in USUAL)
 
 
 def test_what_takes_long_is_measured_when_asked_for_and_named_when_not() -> None:
     usual = read_options([])
-    assert usual.parts() == list(PLAN)
+    assert usual.parts() == list(USUAL)
     assert usual.peers == QUICK
     assert len(usual.left_out()) == len(TAKES)
     assert all(any(f"--{option}" in said for said in usual.left_out()) for option in TAKES)
     whole = read_options(["--all", "--peers"])
-    assert whole.parts() == [*PLAN, *EXTRAS]
+    assert whole.parts() == [*USUAL, *EXTRAS]
     assert whole.peers == WHOLE
     assert whole.left_out() == []
 
@@ -151,10 +151,10 @@ def test_a_task_writes_a_record_as_those_of_the_peers(tmp_path: Path, monkeypatc
 
 
 def test_a_curve_begins_with_the_smallest_value_and_ends_with_the_largest() -> None:
-    drawn = curve(float(value) for value in reversed(range(1001)))
+    drawn = distribution(float(value) for value in reversed(range(1001)))
     assert (len(drawn), drawn[0], drawn[STEPS // 2], drawn[-1]) == (STEPS + 1, 0.0, 500.0, 1000.0)
-    assert curve([]) == ()
-    assert set(curve([1.23456])) == {1.235}
+    assert distribution([]) == ()
+    assert set(distribution([1.23456])) == {1.235}
 
 
 def test_arrays_are_written_as_postgres_reads_them() -> None:
@@ -251,7 +251,7 @@ def test_the_page_of_the_benchmarks_tells_of_every_option_limit_and_part() -> No
     for part in limit_parts(PeerResult("raw loop", "both", {})):
         for limit in part.limits:
             assert f"| {limit.name} |" in PAGE, limit.name
-    for row in PLAN:
+    for row in USUAL:
         assert f"| {row.name} |" in PAGE, row.name
 
 

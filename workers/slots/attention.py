@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workers.slots.slot import Slot
 
-STREAM_S = 0.004
+GATHER_S = 0.004
 
 
 class Attention:
@@ -56,7 +56,7 @@ class Attention:
     def wait(self, timeout_s: float | None, *, in_a_stream: bool) -> list[tuple[Slot, int]]:
         """The slots that there is something of, each with the file descriptor that tells."""
         if in_a_stream:
-            self._urgent.select(STREAM_S)
+            self._urgent.select(GATHER_S)
         ready = self._all.select(0 if in_a_stream else timeout_s)
         with suppress(BlockingIOError):
             os.read(self._called, 4096)

@@ -31,7 +31,7 @@ T = TypeVar("T")
 MOST_AT_ONCE = 1000
 MOST_BYTES = 8 << 20  # within the statement timeout of a slow server, too
 PUBLISH_EVERY_S = 0.25
-STREAM_S = 0.003
+GATHER_S = 0.003
 
 
 class Finisher:
@@ -82,8 +82,8 @@ class Finisher:
         outcomes: list[Outcome] = []
         unused: list[Claim] = []
         size, some = 0, self._inbox.get()
-        if time.monotonic() - self._wrote_at < STREAM_S:
-            time.sleep(STREAM_S)  # more is coming: one statement for all of it
+        if time.monotonic() - self._wrote_at < GATHER_S:
+            time.sleep(GATHER_S)  # more is coming: one statement for all of it
         with suppress(Empty):
             while some is not None:
                 for each in some:

@@ -19,7 +19,7 @@ LAG = (
     Wanted("worst ms", "lag worst", "ms"),
     Wanted("early", "started early", "tasks", "0"),
 )
-PLAN = (
+USUAL = (
     Part(
         name="POST /tasks, 32 connections, 2 web processes",
         measure=create.one_at_a_time,

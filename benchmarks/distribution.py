@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 STEPS = 200
 
 
-def curve(values: Iterable[float]) -> tuple[float, ...]:
+def distribution(values: Iterable[float]) -> tuple[float, ...]:
     """The smallest value, then those that 1, 2 ... 200 two-hundredths of all do not exceed; nothing of nothing."""
     ordered = sorted(values)
     last = len(ordered) - 1

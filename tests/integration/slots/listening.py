@@ -1,0 +1,63 @@
+"""Who gives slots claims, and remembers what came of them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import msgspec
+
+from app.task import Claim, Outcome
+from workers.slots.permit import now as permit_clock
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+PATIENCE_S = 20.0
+
+
+class Heard:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
+        self.handed_back: SimpleQueue[Claim] = SimpleQueue()
+
+    def ended(self, outcomes: Sequence[Outcome]) -> None:
+        for each in outcomes:
+            self.outcomes.put(each)
+
+    def unused(self, claims: Sequence[Claim]) -> None:
+        for each in claims:
+            self.handed_back.put(each)
+
+    def wait_for(self, count: int) -> dict[str, Outcome]:
+        heard = [self.outcomes.get(timeout=PATIENCE_S) for _ in range(count)]
+        return {each.id: each for each in heard}
+
+    def wait_for_unused(self, count: int) -> list[Claim]:
+        return [self.handed_back.get(timeout=PATIENCE_S) for _ in range(count)]
+
+    def nothing_more(self) -> bool:
+        for queue in (self.outcomes, self.handed_back):
+            try:
+                queue.get_nowait()
+            except Empty:
+                continue
+            return False
+        return True
+
+
+def claim(task_type: str, timeout_s: float = 5.0, **payload: Any) -> Claim:
+    now = datetime.now(UTC)
+    return Claim(
+        str(uuid4()), task_type, msgspec.json.encode(payload), 1, 1, timeout_s, now, str(uuid4()), permit_clock()
+    )
+
+
+def error(outcome: Outcome) -> str:
+    assert outcome.error
+    return outcome.error["type"]
