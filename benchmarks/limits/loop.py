@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from benchmarks.peers.result import Starts
 
 WORKERS = 2
-MANY, SAME_AS_PEERS = 50_000, 10_000
+MANY, BURST = 50_000, 10_000
 LAG_S, PER_SECOND = 10, 100
 CREATED_PER_S = 20_000
 PATIENCE_S, LOOK_S = 60.0, 0.05
@@ -57,12 +57,12 @@ def _measured(servers: Servers, result: PeerResult) -> dict[str, float]:
     The limits are by the instants of the claims, as our rows are; the row among the peers is by the tasks' records.
     """
     claims_of_many, many = _drained(servers, MANY)
-    claims_of_some, some = _drained(servers, SAME_AS_PEERS)
+    claims_of_some, some = _drained(servers, BURST)
     claims, lag = _lag(servers)
     for each in (many, some, lag):
         if each.missing or each.doubled or each.early:
             raise RuntimeError(f"the raw loop is no limit: {each.missing} missing, {each.doubled} twice")
-    result.drains.append(some)
+    result.drains.append(many)
     result.lag = lag
     return {
         "loop drain": MANY / (max(claims_of_many) / 1000),

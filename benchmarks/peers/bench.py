@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from benchmarks.peers.stores import Store
 
 LOOK_S = 0.1
+BUSY_S = 10.0
 QUIET_S = 10.0
 """A peer that began nothing for so long begins nothing more."""
 START_S = 30.0
@@ -142,8 +143,8 @@ def _whole_second_after(seconds: float) -> int:
 
 
 def _sleep_while_busy(records: Path) -> None:
-    """Up to a second while more records come: reading them all takes time from the peer."""
-    patience, before = time.monotonic() + 1.0, -1
+    """While more records come, for some seconds: reading them all takes time from the peer."""
+    patience, before = time.monotonic() + BUSY_S, -1
     while time.monotonic() < patience and (now := count_records(records)) > before:
         before = now
         time.sleep(LOOK_S)

@@ -38,7 +38,7 @@ class Extent:
     bulk: int = 5_000
     drain: int | None = None
     """Tasks of a drain; otherwise what the peer's description says."""
-    repeated_s: float = 10.0
+    repeated_s: float = 12.0
     """A drain that took no longer, creation included, is done three times."""
     killed: int = 2_000
     killed_task_s: float = 0.005
@@ -46,7 +46,7 @@ class Extent:
 
 
 WHOLE = Extent()
-QUICK = Extent(waiting=0, create_s=0.3, repeated_s=5.0)
+QUICK = Extent(waiting=0, create_s=0.3, repeated_s=12.0)
 """For `make bench`, beside the rest."""
 SMALL = Extent(lag_s=3, waiting=2_000, create_s=0.2, bulk=500, drain=500, repeated_s=0.0)
 """To see that all of it works."""

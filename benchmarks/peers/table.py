@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from benchmarks.peers.result import Kill, Lag, PeerResult
 
 HEADINGS = (
-    "peer", "drain/s", "range", "first ms", "early", "2x", "lost",
+    "peer", "drain/s", "range", "tasks", "first ms", "early", "2x", "lost",
     "lag p50", "p95", "p99", "max ms", "early", "create/s", "bulk/s", "bytes", "open", "2x",
 )  # fmt: skip
 
@@ -45,10 +45,10 @@ def _row(result: PeerResult) -> tuple[str, ...]:
 def _drain(result: PeerResult) -> tuple[str, ...]:
     drain, rates = result.drain, [run.per_s for run in result.drains]
     if drain is None:
-        return ("",) * 6
+        return ("",) * 7
     spread = f"{_n(min(rates))}..{_n(max(rates))}" if len(rates) > 1 else "1 run"
     counts = (drain.early, drain.doubled, drain.missing)
-    return _n(drain.per_s), spread, _n(drain.first_ms), *map(str, counts)
+    return _n(drain.per_s), spread, _n(drain.tasks), _n(drain.first_ms), *map(str, counts)
 
 
 def _lag(lag: Lag | None) -> tuple[str, ...]:

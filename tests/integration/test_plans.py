@@ -50,17 +50,19 @@ def test_plans_kept_from_an_empty_table_serve_a_large_one(
     keeping.dispose()
 
 
-def test_a_page_of_what_is_due_at_one_instant_costs_a_page(engine: Engine, operations: Operations) -> None:
+def test_a_page_of_what_is_due_at_one_instant_costs_a_page(settings: Settings, operations: Operations) -> None:
     """Not the whole instant, sorted, for each page of it."""
+    sweeping = connect_postgres(settings, name="sweeper", pool=1)  # one connection: what it read is told at once
     at, after = ahead(60), repairs.beginning("noop")
     made = sorted(ids(make(operations, 3000, at=at)))
     fed = []
-    before = _rows_read(engine)
-    while page := repairs.due_between(engine, after=after, until=at + timedelta(seconds=1), limit=300):
+    before = _rows_read(sweeping)
+    while page := repairs.due_between(sweeping, after=after, until=at + timedelta(seconds=1), limit=300):
         fed += [each.id for each in page]
         after = page[-1]
     assert fed == made
-    assert 6000 <= _rows_read(engine) - before < 9000
+    assert 6000 <= _rows_read(sweeping) - before < 9000
+    sweeping.dispose()
 
 
 def _live(engine: Engine, made: list[Task]) -> None:

@@ -97,7 +97,7 @@ def test_the_table_has_a_row_for_each_and_says_what_was_skipped() -> None:
         [whole, PeerResult("Y", "redis", {}, creates_per_s=[12.0]), PeerResult("Z", "redis", {}, skipped="why")]
     )
     assert len(lines) == 4
-    assert " ".join(lines[1].split()) == "X 50 40..60 3 0 1 2 1.0 2.0 3.0 4.0 5 6 7"
+    assert " ".join(lines[1].split()) == "X 50 40..60 10 3 0 1 2 1.0 2.0 3.0 4.0 5 6 7"
     assert lines[2].split() == ["Y", "12"]
     assert lines[3] == "Z: why"
 
