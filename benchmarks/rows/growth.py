@@ -40,13 +40,15 @@ FROM generate_series(1, %s::bigint) AS n
 TYPE_OF_STATE = """
 SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = 'tasks'::regclass AND attname = 'state'
 """
-INDEXES = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND indexname <> 'tasks_pkey'"
+# The large one, built anew afterwards, which is several times faster. Without the others, in which few or none of these
+# rows are, the service that runs meanwhile would look for them in the whole table, time and again.
+LARGE = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND indexname = 'tasks_by_state'"
 
 
 def fill(service: Service, *, final: int = FINAL, scheduled: int = SCHEDULED) -> None:
-    """Rows straight into the table; its indexes are dropped meanwhile and built anew, which is several times faster."""
+    """Rows straight into the table."""
     with service.postgres() as connection:
-        indexes = connection.execute(INDEXES).fetchall()
+        indexes = connection.execute(LARGE).fetchall()
         for name, _ in indexes:
             connection.execute(f"DROP INDEX {name}".encode())
         connection.execute("ALTER TABLE tasks DISABLE TRIGGER USER")
