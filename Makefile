@@ -17,6 +17,7 @@ help: ## this list
 run: $(INSTALLED) ## everything on this machine, on http://127.0.0.1:8000 (PORT=, WORKERS=, DATABASE_URL=, REDIS_URL=)
 	@$(BIN)/python -m local.run
 
+# In the order of the folders: files with few long tests would come last otherwise, and one tester would wait.
 test: $(INSTALLED) ## all tests and their coverage, child processes included (ARGS="-k name" for some, TESTERS=1 for one at a time)
 	@mkdir -p var/coverage && rm -f var/coverage/data*
 	@$(BIN)/python -m coverage run -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS); tests=$$?; \

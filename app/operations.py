@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-# Beyond the sweeper's window by more than the time between two feedings and a commit: no gap between what
-# a request announces and what the sweeper feeds, whichever of the two sees the task first.
+# A round of feeding ends at a fixed end of the window, and the next begins there. What is due beyond it and not
+# announced is in Postgres long before a round comes to it: the margin is more than a commit takes and clocks differ.
 FEED_EVERY_S = 30.0
 ANNOUNCE_MARGIN_S = 3 * FEED_EVERY_S
 

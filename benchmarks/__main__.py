@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from benchmarks import printed
 from benchmarks.graphs import write_graphs
 from benchmarks.kept import PASSING, RESULTS, Kept
-from benchmarks.limits.parts import limit_parts
+from benchmarks.limits.limits import limit_parts
 from benchmarks.machine import this_machine
 from benchmarks.measuring import Measuring
 from benchmarks.options import read_options

@@ -15,7 +15,7 @@ from benchmarks.stolen import Stolen
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from benchmarks.limits.parts import LimitPart
+    from benchmarks.limits.limits import LimitPart
     from benchmarks.part import Part
 
 

@@ -57,7 +57,7 @@ def _batches(service: Service, task_type: str, instants: Iterator[float], more: 
 
 
 def wait_until_final(service: Service, before: float, patience_s: float = PATIENCE_S) -> None:
-    """All tasks due before that instant are final when this returns.
+    """All tasks due before that instant are final when this returns, but those with another attempt later.
 
     Raises:
         TimeoutError: they were not in time.

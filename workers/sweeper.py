@@ -63,7 +63,10 @@ class Sweeper:
         """How long to wait until the next look."""
 
     def step(self) -> bool:
-        """One look; True when there is more to repair already. Rescue comes first: it needs no Redis."""
+        """One look; True when there is more to do at once, otherwise `pause_s` lets time pass.
+
+        Rescue comes first: it needs no Redis.
+        """
         now_s = self._clock()
         try:
             return self._sweep(now_s)
@@ -82,7 +85,7 @@ class Sweeper:
         if more_to_rescue:
             self._sweep_at = now_s
         self.pause_s = self.feeding.rest_s if more_to_feed else LOOK_EVERY_S
-        return more_to_rescue or (more_to_feed and not self.pause_s)
+        return more_to_rescue or self.pause_s == 0.0
 
     def rescue(self) -> bool:
         """Settle what dead workers held; those with attempts left go back on the schedule."""

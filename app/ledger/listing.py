@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from app.task import Task
 
 NOT_DELETED = tuple(state for state in TaskState if state != TaskState.DELETED)
-FEW = 100_000  # ids in a range: as many are read and sorted in 50 ms
+FEW = 100_000  # ids in a range: to count and sort 65,000 takes about 45 ms
 ONE_VIEW = {"isolation_level": "REPEATABLE READ"}  # a task that changes its state meanwhile is in one of the two
 CURSOR_BYTES = 32
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

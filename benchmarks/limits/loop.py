@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from benchmarks.peers.result import Starts
 
 WORKERS = 2
-MANY, BURST = 50_000, 10_000
+DRAIN, BURST = 50_000, 10_000
 LAG_S, PER_SECOND = 10, 100
 CREATED_PER_S = 20_000
 PATIENCE_S, LOOK_S = 60.0, 0.05
@@ -54,19 +54,20 @@ def raw_loop(servers: Servers, result: PeerResult) -> Iterator[Callable[[], dict
 def _measured(servers: Servers, result: PeerResult) -> dict[str, float]:
     """A drain of 50,000 and one of 10,000, and the lag at 100 a second.
 
-    The limits are by the instants of the claims, as our rows are; the row among the peers is by the tasks' records.
+    The limits are by the instants of the claims, as our rows are. The row among the peers is the drain of 50,000, by
+    the tasks' records.
     """
-    claims_of_many, many = _drained(servers, MANY)
-    claims_of_some, some = _drained(servers, BURST)
+    drain_claims, drain = _drained(servers, DRAIN)
+    burst_claims, burst = _drained(servers, BURST)
     claims, lag = _lag(servers)
-    for each in (many, some, lag):
+    for each in (drain, burst, lag):
         if each.missing or each.doubled or each.early:
             raise RuntimeError(f"the raw loop is no limit: {each.missing} missing, {each.doubled} twice")
-    result.drains.append(many)
+    result.drains.append(drain)
     result.lag = lag
     return {
-        "loop drain": MANY / (max(claims_of_many) / 1000),
-        "loop burst": (max(claims_of_some) - min(claims_of_some)) / 1000,
+        "loop drain": DRAIN / (max(drain_claims) / 1000),
+        "loop burst": (max(burst_claims) - min(burst_claims)) / 1000,
         "loop p50": percentile(claims, 0.5),
         "loop p99": percentile(claims, 0.99),
     }

@@ -143,7 +143,7 @@ def _whole_second_after(seconds: float) -> int:
 
 
 def _sleep_while_busy(records: Path) -> None:
-    """While more records come, for some seconds: reading them all takes time from the peer."""
+    """Until no more records come, for `BUSY_S` at most: reading them all takes time from the peer."""
     patience, before = time.monotonic() + BUSY_S, -1
     while time.monotonic() < patience and (now := count_records(records)) > before:
         before = now

@@ -15,13 +15,14 @@ from app.config import read_settings
 from app.connections import connect_redis
 from app.errors import TaskNotFound
 from app.ledger import claims, retention, statistics, tasks, workers
+from app.operations import FEED_EVERY_S
 from app.schedule.schedule import ScheduleAway
 from app.task import Outcome, TaskState
 from tests.making import ahead, change, ids, make
 from workers import delivery, housekeeping
 from workers.feeding import Feeding
 from workers.scheduler import CHORE_BY_ID, Housekeeper
-from workers.sweeper import Sweeper
+from workers.sweeper import LOOK_EVERY_S, Sweeper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,21 +77,36 @@ def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
     assert schedule.sizes(["noop"]) == (25, 0)
 
 
-def test_what_is_due_soon_is_fed_without_rests_and_the_rest_in_bites(
+def test_what_is_due_soon_is_fed_in_pages_and_what_is_due_later_in_bites_with_rests(
     sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("workers.sweeper.SWEEP_EVERY_S", 600)
     monkeypatch.setattr("workers.feeding.PAGE", 10)
     monkeypatch.setattr("workers.feeding.BITE", 4)
     make(operations, 15)
     make(operations, 10, at=ahead(600))
-    fed, rested = [], []
+    sweeper.step()  # and sweeps no more
     harm.flushall()
-    while sweeper.feeding.step():
+    fed, rested = [], []
+    for goes_on_at_once in (True, True, False, False):
+        assert sweeper.step() == goes_on_at_once
         fed.append(schedule.sizes(["noop"])[0])
-        rested.append(sweeper.feeding.rest_s > 0)
-    assert fed == [10, 20, 24]
-    assert rested == [False, False, True]
-    assert schedule.sizes(["noop"]) == (25, 0)
+        rested.append(sweeper.pause_s == sweeper.feeding.rest_s > 0)
+    assert fed == [10, 20, 24, 25]  # the second page begins with what is late
+    assert rested == [False, False, True, False]
+    assert sweeper.pause_s == LOOK_EVERY_S
+
+
+def test_a_type_that_is_late_does_not_wait_while_another_rests(
+    sweeper: Sweeper, operations: Operations, harm: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("workers.feeding.PAGE", 4)
+    monkeypatch.setattr("workers.feeding.BITE", 4)
+    make(operations, 12)
+    make(operations, 12, task_type="whoami", at=ahead(600))
+    harm.flushall()
+    steps = [sweeper.step() for _ in range(5)]
+    assert steps == [True] * 5  # three pages of the late one, two of the other in between
 
 
 def test_a_round_feeds_what_has_come_within_the_window_since_the_one_before(
@@ -102,15 +118,11 @@ def test_a_round_feeds_what_has_come_within_the_window_since_the_one_before(
     make(operations, 5, at=ahead(600))
     (later,) = make(operations, 1, at=ahead(7200))
     assert not feeding.step()
+    make(operations, 3, at=ahead(900))
     harm.delete("punctual:schedule:noop")
-    make(operations, 3, at=ahead(300))
-    harm.delete("punctual:schedule:noop")
-    change(engine, later.id, "execute_at = execute_at - interval '3599.9 s'")
-    passed_s[0] += 30
-    deadline = time.monotonic() + 10
-    while schedule.sizes(["noop"]) == (0, 0) and time.monotonic() < deadline:
-        feeding.step()
-        passed_s[0] += 30
+    change(engine, later.id, "execute_at = clock_timestamp() + interval '3600 s'")  # it enters the window now
+    passed_s[0] += FEED_EVERY_S
+    assert not feeding.step()
     assert harm.zrange("punctual:schedule:noop", 0, -1) == [str(later.id).encode()]
 
 

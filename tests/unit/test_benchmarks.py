@@ -23,7 +23,7 @@ from benchmarks.graphs.drain import drain_chart
 from benchmarks.graphs.lag import lag_chart
 from benchmarks.kept import Kept
 from benchmarks.limits.bare import command_of
-from benchmarks.limits.parts import limit_parts
+from benchmarks.limits.limits import limit_parts
 from benchmarks.limits.table import arguments
 from benchmarks.machine import Machine
 from benchmarks.measuring import Measuring

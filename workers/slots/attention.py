@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workers.slots.slot import Slot
 
-GATHER_S = 0.004
+GATHER_S = 0.004  # of a stream of short tasks: one look for all that ended meanwhile
 
 
 class Attention:

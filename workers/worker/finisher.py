@@ -31,7 +31,7 @@ T = TypeVar("T")
 MOST_AT_ONCE = 1000
 MOST_BYTES = 8 << 20  # within the statement timeout of a slow server, too
 PUBLISH_EVERY_S = 0.25
-GATHER_S = 0.003
+GATHER_S = 0.003  # in a stream of outcomes: one statement for all that come meanwhile
 
 
 class Finisher:

@@ -1,4 +1,4 @@
-"""Who gives slots claims, and remembers what came of them."""
+"""Claims to give to slots, and a listener that remembers what came of them."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def test_whatever_it_does_it_is_killed_at_its_timeout(slots: Slots, heard: Heard
     assert all(outcomes[each.id].error is None for each in short)
 
 
-def test_a_child_that_stands_still_between_two_tasks_loses_the_rest_and_is_killed(
+def test_what_waits_behind_a_child_that_stands_still_is_run_by_another(
     slots: Slots, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.slots.slots.START_LIMIT_S", 3.0)

@@ -1,4 +1,4 @@
-"""Slots: handlers run, and cost their neighbours nothing."""
+"""Slots: claims are spread, run, withdrawn or handed back, and cost their neighbours nothing."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ def test_children_end_themselves_when_the_lease_of_a_frozen_worker_is_over(
     task = claim("witness", file=str(file), seconds=60, timeout_s=60)
     slots.run([task])
     wait_until(file.exists, PATIENCE_S, "it runs")
-    slots.permit.renew(permit_clock())
+    slots.permit.renew(permit_clock())  # until now, and no longer
     assert error(heard.wait_for(1)[task.id]) == "crashed"
 
 
@@ -42,7 +42,7 @@ def test_a_child_that_was_frozen_until_the_lease_was_over_ends_before_it_goes_on
     (child,) = [each.process.pid for each in slots._busy if isinstance(each, ProcessSlot)]
     assert child
     os.kill(child, signal.SIGSTOP)
-    slots.permit.renew(permit_clock())
+    slots.permit.renew(permit_clock())  # until now, and no longer
     sleep_past = time.monotonic() + 1.5
     wait_until(lambda: time.monotonic() > sleep_past, PATIENCE_S, "its sleep would be over")
     os.kill(child, signal.SIGCONT)
