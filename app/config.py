@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
+Window = Annotated[float, msgspec.Meta(gt=0, le=1e9)]  # thirty years
 Count = Annotated[int, msgspec.Meta(ge=1)]
 SHORTEST_SECRET = 32
 
@@ -37,7 +38,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     external_task_types: str = ""
     bar_url: str = "https://www.whattimeisitrightnow.com/"
 
-    schedule_window_s: Positive = 3600.0
+    schedule_window_s: Window = 3600.0
     queue: str = "default"
     slots: Count = 16
     shutdown_grace_s: Positive = 25.0

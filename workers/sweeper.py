@@ -16,7 +16,7 @@ from app.ledger import repairs
 from app.ledger.counters import Counter
 from app.logs import configure_logs
 from app.schedule.mending import mend
-from app.schedule.schedule import Schedule
+from app.schedule.schedule import Schedule, ScheduleAway
 from app.tally import Tally
 from app.task import Due
 from app.task_types import TaskTypes, load_task_types
@@ -24,7 +24,7 @@ from workers.feeding import Feeding
 from workers.loop import repeat, stop_on_signals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from datetime import datetime
 
     from redis import Redis
@@ -55,7 +55,7 @@ class Sweeper:
         self._clock = clock
         self._dead_after_s = settings.worker_dead_after_s
         self.feeding = Feeding(
-            engine, self._schedule, self._deliverable, window_s=settings.schedule_window_s, clock=clock
+            engine, self._schedule, self._is_deliverable, window_s=settings.schedule_window_s, clock=clock
         )
         self._looked_to: dict[str, Due] = {}
         self._sweep_at = float("-inf")
@@ -70,8 +70,10 @@ class Sweeper:
         now_s = self._clock()
         try:
             return self._sweep(now_s)
-        except ResponseError:
-            mend(self._redis, types=self._types.names, queues={each.queue for each in self._types.delivered})
+        except ScheduleAway as trouble:
+            self.feeding.doubt()
+            if isinstance(trouble, ResponseError):
+                mend(self._redis, types=self._types.names, queues={each.queue for each in self._types.delivered})
             raise
 
     def _sweep(self, now_s: float) -> bool:
@@ -80,12 +82,11 @@ class Sweeper:
             self._sweep_at = now_s + SWEEP_EVERY_S
         more_to_rescue = is_time and self.rescue()
         more_to_feed = self.feeding.step()
-        if is_time:
-            self.restore()
-        if more_to_rescue:
+        more_to_restore = is_time and self.restore() >= PAGE
+        if more_to_rescue or more_to_restore:
             self._sweep_at = now_s
         self.pause_s = self.feeding.rest_s if more_to_feed else LOOK_EVERY_S
-        return more_to_rescue or self.pause_s == 0.0
+        return more_to_rescue or more_to_restore or self.pause_s == 0.0
 
     def rescue(self) -> bool:
         """Settle what dead workers held; those with attempts left go back on the schedule."""
@@ -94,14 +95,13 @@ class Sweeper:
             log.warning("task_rescued", task_id=each.id, worker_id=each.worker_id, again_at=str(each.again_at))
         self._tally.count(Counter.RESCUED, len(rescued))
         again = [Due(each.id, each.type, each.again_at) for each in rescued if each.again_at]
-        deliverable = set(self._deliverable({each.type for each in again}))
-        self._schedule.add(each for each in again if each.type in deliverable)
+        self._schedule.add(each for each in again if self._is_deliverable(each.type))
         return len(rescued) == RESCUE_AT_ONCE
 
     def restore(self) -> int:
         """Put back what is overdue and Redis does not know; how many."""
         until = repairs.clock(self._engine) - timedelta(seconds=OVERDUE_AFTER_S)
-        types = self._deliverable(repairs.types_due(self._engine, until=until))
+        types = filter(self._is_deliverable, repairs.types_due(self._engine, until=until))
         restored = sum(self._restore_type(each, until) for each in types)
         if restored:
             log.warning("tasks_restored", count=restored)
@@ -125,9 +125,9 @@ class Sweeper:
         self._schedule.add(unknown)
         return page, len(unknown)
 
-    def _deliverable(self, task_types: Iterable[str]) -> list[str]:
-        """Without what outside workers run, and types that only a newer release knows."""
-        return [each for each in task_types if each in self._types and not self._types[each].external]
+    def _is_deliverable(self, task_type: str) -> bool:
+        """Not what outside workers run, nor a type that only a newer release knows."""
+        return task_type in self._types and not self._types[task_type].external
 
 
 def main() -> None:

@@ -43,9 +43,9 @@ def due_between(engine: Engine, *, after: Due, until: datetime, limit: int) -> l
     return [Due(*row) for row in fetch(engine, "due_between", page)]
 
 
-def types_due(engine: Engine, *, until: datetime) -> list[str]:
-    """The types of which something is scheduled and due before `until`, the earliest first."""
-    return [row[0] for row in fetch(engine, "types_due", {"until": until})]
+def types_due(engine: Engine, *, until: datetime) -> dict[str, datetime]:
+    """The types of which something is scheduled and due before `until`, and when its first is; the earliest first."""
+    return dict(fetch(engine, "types_due", {"until": until}))
 
 
 def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sys
 import threading
-import time
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -15,14 +14,12 @@ from app.config import read_settings
 from app.connections import connect_redis
 from app.errors import TaskNotFound
 from app.ledger import claims, retention, statistics, tasks, workers
-from app.operations import FEED_EVERY_S
 from app.schedule.schedule import ScheduleAway
 from app.task import Outcome, TaskState
 from tests.making import ahead, change, ids, make
 from workers import delivery, housekeeping
-from workers.feeding import Feeding
 from workers.scheduler import CHORE_BY_ID, Housekeeper
-from workers.sweeper import LOOK_EVERY_S, Sweeper
+from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +32,9 @@ if TYPE_CHECKING:
     from app.schedule.schedule import Schedule
     from app.task import Claim, Task
     from app.task_types import TaskTypes
+
+
+NOWHERE = {"DATABASE_URL": "postgresql://x/y", "REDIS_URL": "redis://127.0.0.1:9"}
 
 
 @pytest.fixture
@@ -58,82 +58,15 @@ def test_overdue_tasks_that_redis_does_not_know_are_restored(
     assert schedule.sizes(["noop", "outside"]) == (30, 0)
 
 
-def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
+def test_many_lost_tasks_are_restored_without_a_pause(
     sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.feeding.PAGE", 10)
-    monkeypatch.setattr("workers.feeding.BITE", 10)
-    make(operations, 15)
-    make(operations, 10, at=ahead(600))
-    make(operations, 3, at=ahead(7200))
-    while sweeper.feeding.step():
-        pass
-    harm.flushall()
-    assert sweeper.feeding.step()
-    assert schedule.sizes(["noop"]) == (10, 0)
-    assert schedule.redis.zcount("punctual:schedule:noop", "-inf", time.time()) == 10
-    while sweeper.feeding.step():
-        pass
-    assert schedule.sizes(["noop"]) == (25, 0)
-
-
-def test_what_is_due_soon_is_fed_in_pages_and_what_is_due_later_in_bites_with_rests(
-    sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workers.sweeper.SWEEP_EVERY_S", 600)
-    monkeypatch.setattr("workers.feeding.PAGE", 10)
-    monkeypatch.setattr("workers.feeding.BITE", 4)
-    make(operations, 15)
-    make(operations, 10, at=ahead(600))
-    sweeper.step()  # and sweeps no more
-    harm.flushall()
-    fed, rested = [], []
-    for goes_on_at_once in (True, True, False, False):
-        assert sweeper.step() == goes_on_at_once
-        fed.append(schedule.sizes(["noop"])[0])
-        rested.append(sweeper.pause_s == sweeper.feeding.rest_s > 0)
-    assert fed == [10, 20, 24, 25]  # the second page begins with what is late
-    assert rested == [False, False, True, False]
-    assert sweeper.pause_s == LOOK_EVERY_S
-
-
-def test_a_type_that_is_late_does_not_wait_while_another_rests(
-    sweeper: Sweeper, operations: Operations, harm: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workers.feeding.PAGE", 4)
-    monkeypatch.setattr("workers.feeding.BITE", 4)
-    make(operations, 12)
-    make(operations, 12, task_type="whoami", at=ahead(600))
-    harm.flushall()
-    steps = [sweeper.step() for _ in range(5)]
-    assert steps == [True] * 5  # three pages of the late one, two of the other in between
-
-
-def test_a_round_feeds_what_has_come_within_the_window_since_the_one_before(
-    engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
-) -> None:
-    """What was created within it was announced: to say it again would deliver twice what is on its way."""
-    passed_s = [0.0]
-    feeding = Feeding(engine, schedule, list, window_s=3600, clock=lambda: passed_s[0])
-    make(operations, 5, at=ahead(600))
-    (later,) = make(operations, 1, at=ahead(7200))
-    assert not feeding.step()
-    make(operations, 3, at=ahead(900))
+    monkeypatch.setattr("workers.sweeper.PAGE", 10)
+    sweeper.feeding.step()
+    make(operations, 35)
     harm.delete("punctual:schedule:noop")
-    change(engine, later.id, "execute_at = clock_timestamp() + interval '3600 s'")  # it enters the window now
-    passed_s[0] += FEED_EVERY_S
-    assert not feeding.step()
-    assert harm.zrange("punctual:schedule:noop", 0, -1) == [str(later.id).encode()]
-
-
-def test_feeding_twice_or_by_two_is_harmless(  # noqa: PLR0917  # fixtures
-    sweeper: Sweeper, engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations,
-    schedule: Schedule,
-) -> None:  # fmt: skip
-    make(operations, 7, at=ahead(60))
-    for each in (sweeper, sweeper, Sweeper(engine, redis, types, settings)):
-        each.step()
-    assert schedule.sizes(["noop"]) == (7, 0)
+    assert [sweeper.step() for _ in range(3)] == [True, True, False]
+    assert schedule.sizes(["noop"]) == (35, 0)
 
 
 def test_what_a_dead_worker_held_fails_by_name(sweeper: Sweeper, engine: Engine, operations: Operations) -> None:
@@ -152,7 +85,7 @@ def test_what_a_dead_worker_held_is_settled_while_redis_is_away(
 ) -> None:
     (task,) = made = make(operations)
     begin(engine, made)
-    nowhere = connect_redis(read_settings({"DATABASE_URL": "postgresql://x/y", "REDIS_URL": "redis://127.0.0.1:9"}))
+    nowhere = connect_redis(read_settings(NOWHERE))
     with pytest.raises(ScheduleAway):
         Sweeper(engine, nowhere, types, settings).step()
     assert tasks.get(engine, task.id).state is TaskState.FAILED

@@ -45,7 +45,7 @@ def check_late(engine: Engine, contents: Contents, types: TaskTypes, settings: S
     now = repairs.clock(engine)
     until = now - timedelta(seconds=LATE_S)
     oldest: list[Due] = []
-    for task_type in repairs.types_due(engine, until=until)[:MOST_TOLD]:
+    for task_type in list(repairs.types_due(engine, until=until))[:MOST_TOLD]:
         oldest += repairs.due_between(engine, after=repairs.beginning(task_type), until=until, limit=1)
     for late in oldest:
         reason, remedy = why(_surroundings(engine, contents, types, settings, late))
