@@ -5,7 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 TOOLS := var/tools
-TESTERS ?= 2
+# Side by side; much of the time they wait.
+TESTERS ?= 3
 ARGS ?=
 
 .DEFAULT_GOAL := help

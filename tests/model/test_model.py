@@ -26,7 +26,7 @@ def in_the_suite(examples: int) -> hypothesis_settings:
     )
 
 
-MACHINES = {Everything: in_the_suite(120), Deliveries: in_the_suite(150)}
+MACHINES = {Everything: in_the_suite(100), Deliveries: in_the_suite(110)}
 
 
 @pytest.mark.timeout(3600)

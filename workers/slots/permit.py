@@ -51,6 +51,8 @@ class Permit:
             os.killpg(os.getpid(), signal.SIGKILL)
 
     def _watch(self) -> None:
+        # Or this thread may be the one that is told to go on, and the main thread goes on before it has looked.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
         while True:
             self.end_if_over()
             time.sleep(LOOK_EVERY_S)
