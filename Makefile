@@ -35,7 +35,7 @@ check: $(INSTALLED) ## format, lint, types, directions of imports
 chaos: $(INSTALLED) ## kills, freezes and cuts off processes while tasks run, then counts (ARGS=)
 	@$(BIN)/python -m tests.faults $(ARGS)
 
-bench: $(INSTALLED) ## throughput and punctuality beside limits and nine other schedulers, in about 12 minutes (ARGS=--no-peers)
+bench: $(INSTALLED) ## throughput and punctuality beside limits and nine other schedulers, in about 14 minutes (ARGS=--no-peers)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: ## newest versions of all requirements, with hashes

@@ -46,7 +46,7 @@ class Extent:
 
 
 WHOLE = Extent()
-QUICK = Extent(waiting=0, create_s=0.3)
+QUICK = Extent(waiting=0, create_s=0.3, repeated_s=8.0)
 """For `make bench`, beside the rest."""
 SMALL = Extent(lag_s=3, waiting=2_000, create_s=0.2, bulk=500, drain=500, repeated_s=0.0)
 """To see that all of it works."""

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 ANSWER_S = 5.0
 VARIABLES = {"redis": "REDIS_URL", "postgres": "DATABASE_URL"}
 HANDLERS = "workers.handlers,tests.handlers,tests.faults.handlers"
-CATCH_UP_S = 30.0
+CATCH_UP_S = 120.0
 RECOVERED_AFTER_S = 1.0
 CALM_SHARE = 0.05
 LOOK_EVERY_S = 0.2
