@@ -36,8 +36,15 @@ class Stopped(BaseException):
 
 def main() -> int:
     """Run until stopped; the exit code."""
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, _raise_stopped)
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, _raise_stopped)
+        return _run_alone()
+    except Stopped:
+        return 0
+
+
+def _run_alone() -> int:
     VAR.mkdir(exist_ok=True)
     try:
         lock = hold(VAR / "run.lock")
@@ -50,8 +57,6 @@ def main() -> int:
         except RunError as problem:
             output.say(f"Punctual does not run: {problem}")
             return 1
-        except Stopped:
-            pass
     return 0
 
 
