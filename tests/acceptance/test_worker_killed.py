@@ -22,7 +22,7 @@ def test_what_a_killed_worker_ran_is_settled_and_the_rest_runs_elsewhere(
     new_service: NewService, witness: Witness
 ) -> None:
     service = new_service(QUICK)
-    payload = witness.payload(seconds=3)
+    payload = witness.payload(seconds=8)  # longer than all that is done until the kill
     running = service.client.create_many(
         [new_task("witness", payload, max_attempts=1 + 2 * (n % 2), timeout_s=30) for n in range(SLOTS)]
     )
@@ -37,7 +37,7 @@ def test_what_a_killed_worker_ran_is_settled_and_the_rest_runs_elsewhere(
     victim.kill()
     killed_at = time.time()
     wait_until(lambda: not any(map(is_alive, children)), 3, "nothing of the killed worker lives")
-    done = service.client.wait_final([each["id"] for each in [*running, *waiting]], timeout=30)
+    done = service.client.wait_final([each["id"] for each in [*running, *waiting]], timeout=60)
 
     for each in held:
         after = done[each["id"]]
