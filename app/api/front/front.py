@@ -115,6 +115,6 @@ def _whole(body: bytes | Exception, size: int) -> bytes | Exception:
 
 
 def open_front() -> Front:
-    """The web process: `granian --interface rsgi --factory app.api.front:open_front`."""
+    """The web process: what `app.web_server` loads by `--factory app.api.front:open_front`."""
     application = serve()
     return Front(application, application.extensions[KEY].stopping, creation=Creation(application))

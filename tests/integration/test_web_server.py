@@ -1,0 +1,70 @@
+"""The web process ends when it is told to, whatever else happens to it at that moment."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from local.address import free_port
+from tests.acceptance.conditions import sleep_until, wait_until
+from tests.acceptance.processes import ROOT, descendants
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TIMES, PATIENCE_S = 6, 20.0
+APPLICATION = """
+class Application:
+    async def __rsgi__(self, scope, protocol):
+        protocol.response_str(200, [], "here")
+"""
+# Where a thread that waited for an event has its lock again, it keeps it for 20 ms instead of a few microseconds.
+SLOW_LOCKS = """
+import threading, time
+
+def acquire_slowly(self, _state):
+    self._lock.acquire()
+    time.sleep(0.02)
+
+threading.Condition._acquire_restore = acquire_slowly
+"""
+
+
+def test_a_stop_that_comes_as_a_worker_process_dies_is_heard(tmp_path: Path) -> None:
+    """With granian's own handlers a third of these never end."""
+    (tmp_path / "application.py").write_text(APPLICATION)
+    (tmp_path / "sitecustomize.py").write_text(SLOW_LOCKS)
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    for _ in range(TIMES):
+        port = free_port()
+        options = f"--interface rsgi --factory application:Application --port {port} --respawn-failed-workers"
+        command = [sys.executable, "-m", "app.web_server", *options.split(), "--workers-kill-timeout", "8"]
+        with subprocess.Popen(
+            command, env=environment, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as web:  # fmt: skip
+            try:
+                wait_until(lambda: _answers(port), PATIENCE_S, "it answers")  # noqa: B023  # called at once
+                for worker in descendants(web.pid):
+                    os.kill(worker, signal.SIGKILL)
+                sleep_until(time.time() + random.uniform(0, 0.03))
+                web.send_signal(signal.SIGTERM)
+                assert web.wait(PATIENCE_S) in {0, 1}
+            finally:
+                with suppress(ProcessLookupError):
+                    os.killpg(web.pid, signal.SIGKILL)
+
+
+def _answers(port: int) -> bool:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=2) as answer:
+            return bool(answer.read() == b"here")
+    except OSError:
+        return False
