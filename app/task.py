@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime  # noqa: TC003  # msgspec reads the annotations of Claim when it decodes one
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
-from uuid import UUID  # noqa: TC003  # as above
+from uuid import UUID  # noqa: TC003  # msgspec reads the annotations of Claim when it decodes one
 
 import msgspec
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+"""No task is due before it."""
 
 
 class TaskState(StrEnum):

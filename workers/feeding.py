@@ -11,6 +11,7 @@ import structlog
 from app.ledger import repairs
 from app.operations import FEED_EVERY_S
 from app.schedule.generation import current_generation
+from app.task import EPOCH
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class Feeding:
         self._every_s = min(FEED_EVERY_S, window_s / 2)
         self._clock = clock
         self._generation = ""
-        self._since = self._until = repairs.EPOCH
+        self._since = self._until = EPOCH
         self._line: list[Due] = []  # where each type goes on that has more in this round, the earliest first
         self._next_round_at_s = self._look_through_at_s = float("-inf")
         self.rest_s = 0.0
@@ -84,7 +85,7 @@ class Feeding:
         generation = current_generation(self._schedule.redis)
         if generation != self._generation:
             log.info("feeding_the_window", generation=generation)
-            self._generation, self._since, self._line, self._next_round_at_s = generation, repairs.EPOCH, [], began_s
+            self._generation, self._since, self._line, self._next_round_at_s = generation, EPOCH, [], began_s
 
     def _begin_round(self, began_s: float, now: datetime) -> None:
         if began_s >= self._look_through_at_s:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from app.ledger.statements import fetch
-from app.task import Due
+from app.task import EPOCH, Due
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from sqlalchemy import Engine
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 FORGOTTEN_AFTER_S = 60.0  # beyond its timeout: more than a living worker needs to say how a task ended
 
 

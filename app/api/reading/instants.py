@@ -6,6 +6,8 @@ import re
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+from app.task import EPOCH
+
 # ASCII digits only: \d would take those of every script.
 RFC_3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})"
@@ -21,7 +23,6 @@ INSTANT_PATTERN = (
     r"^(19[7-9]\d|[2-8]\d{3}|9[0-8]\d{2}|99[0-8]\d|999[0-8])-\d\d-\d\d[Tt]\d\d:\d\d:[0-5]\d"
     r"(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)$"
 )
-EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = datetime(9999, 12, 31, tzinfo=UTC)
 MICROSECOND_DIGITS = 6
 EXAMPLE = "2030-01-31T09:30:00.250000+01:00"
@@ -36,7 +37,7 @@ def read_instant(text: str) -> datetime:
     if USUAL.fullmatch(text):
         with suppress(ValueError, OverflowError):  # said below
             at = datetime.fromisoformat(text).astimezone(UTC)
-            if EARLIEST <= at < LATEST:
+            if EPOCH <= at < LATEST:
                 return at
     found = RFC_3339.fullmatch(text)
     if not found:
@@ -73,6 +74,6 @@ def _within_bounds(wall: datetime, offset: timedelta) -> datetime:
         at = wall - offset
     except OverflowError:
         at = LATEST
-    if not EARLIEST <= at < LATEST:
+    if not EPOCH <= at < LATEST:
         raise ValueError("Must be from 1970-01-01T00:00:00Z to before 9999-12-31T00:00:00Z.")
     return at
