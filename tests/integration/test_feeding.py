@@ -33,6 +33,20 @@ def sweeper(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) 
     return Sweeper(engine, redis, types, settings)
 
 
+@pytest.fixture
+def passed_s() -> list[float]:
+    """The time of `feeding`, to be set."""
+    return [0.0]
+
+
+@pytest.fixture
+def feeding(engine: Engine, schedule: Schedule, passed_s: list[float]) -> Feeding:
+    """One that by now has fed what there is: nothing."""
+    one = Feeding(engine, schedule, lambda _: True, window_s=3600, clock=lambda: passed_s[0])
+    assert not one.step()
+    return one
+
+
 def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
     sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,11 +103,8 @@ def test_what_is_due_first_is_fed_first_whatever_its_type(
 
 
 def test_what_redis_may_not_have_heard_is_said_again_by_the_next_round_unless_it_is_on_its_way(
-    engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
+    feeding: Feeding, passed_s: list[float], operations: Operations, schedule: Schedule, harm: Redis
 ) -> None:
-    passed_s = [0.0]
-    feeding = Feeding(engine, schedule, lambda _: True, window_s=3600, clock=lambda: passed_s[0])
-    assert not feeding.step()
     make(operations, 5, at=ahead(600))
     make(operations, 2, at=ahead(5))
     harm.delete("punctual:schedule:noop")
@@ -125,13 +136,12 @@ def test_the_sweeper_doubts_a_redis_that_was_away(
 
 
 def test_a_round_feeds_what_has_come_within_the_window_since_the_one_before(
-    engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
+    engine: Engine, feeding: Feeding, passed_s: list[float], operations: Operations, harm: Redis
 ) -> None:
     """What was created within it was announced: to say it again would deliver twice what is on its way."""
-    passed_s = [0.0]
-    feeding = Feeding(engine, schedule, lambda _: True, window_s=3600, clock=lambda: passed_s[0])
     make(operations, 5, at=ahead(600))
     (later,) = make(operations, 1, at=ahead(7200))
+    passed_s[0] += FEED_EVERY_S
     assert not feeding.step()
     make(operations, 3, at=ahead(900))
     harm.delete("punctual:schedule:noop")

@@ -18,16 +18,14 @@ from workers.slots.slot import ProcessSlot
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from app.task import Claim
     from workers.slots.slots import Slots
 
 
 def test_children_end_themselves_when_the_lease_of_a_frozen_worker_is_over(
     slots: Slots, heard: Heard, tmp_path: Path
 ) -> None:
-    file = tmp_path / "witness"
-    task = claim("witness", file=str(file), seconds=60, timeout_s=60)
-    slots.run([task])
-    wait_until(file.exists, PATIENCE_S, "it runs")
+    task = running(slots, tmp_path / "witness", seconds=60)
     slots.permit.renew(permit_clock())  # until now, and no longer
     assert error(heard.wait_for(1)[task.id]) == "crashed"
 
@@ -36,9 +34,7 @@ def test_a_child_that_was_frozen_until_the_lease_was_over_ends_before_it_goes_on
     slots: Slots, heard: Heard, tmp_path: Path
 ) -> None:
     file = tmp_path / "witness"
-    task = claim("witness", file=str(file), seconds=1, timeout_s=60)
-    slots.run([task])
-    wait_until(file.exists, PATIENCE_S, "it runs")
+    task = running(slots, file, seconds=1)
     (child,) = [each.process.pid for each in slots._busy if isinstance(each, ProcessSlot)]
     assert child
     os.kill(child, signal.SIGSTOP)
@@ -71,3 +67,11 @@ def test_a_watch_that_stands_still_is_noticed(slots: Slots) -> None:
     assert not slots.are_watched(0.1)
     hangs.set()
     assert slots.are_watched(PATIENCE_S)
+
+
+def running(slots: Slots, file: Path, *, seconds: float) -> Claim:
+    """A task that has begun."""
+    task = claim("witness", file=str(file), seconds=seconds, timeout_s=60)
+    slots.run([task])
+    wait_until(file.exists, PATIENCE_S, "it runs")
+    return task

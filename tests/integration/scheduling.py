@@ -1,0 +1,32 @@
+"""Tasks that are due around one instant, and promoting them, in few words."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+from uuid import NAMESPACE_OID, uuid5
+
+from app.schedule.schedule import Lane
+from app.task import Due
+
+if TYPE_CHECKING:
+    from app.schedule.schedule import Schedule
+
+NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
+NOOP = Lane("noop", "default", envelope=10)
+
+
+def id_of(name: str) -> str:
+    return str(uuid5(NAMESPACE_OID, name))
+
+
+NAMES = {id_of(name): name for name in "abc"}
+
+
+def due(name: str, seconds: float, task_type: str = "noop") -> Due:
+    return Due(id_of(name), task_type, NOW + timedelta(seconds=seconds))
+
+
+def promote(schedule: Schedule, *lanes: Lane, at: float = 0) -> tuple[dict[str, list[str]], float]:
+    made = schedule.promote(lanes or [NOOP], now=NOW.timestamp() + at)
+    return {each.type: [NAMES.get(task_id, task_id) for task_id in each.ids] for each in made.taken}, made.next_at
