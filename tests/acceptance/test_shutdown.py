@@ -140,13 +140,15 @@ def test_what_a_claim_won_whose_answer_was_lost_is_handed_back_before_the_worker
     new_service: NewService, witness: Witness
 ) -> None:
     """It is known only after a while, which a worker that is stopped waits for."""
-    service = new_service({"DATABASE_TIMEOUT_S": "3", "HEARTBEAT_S": "5", "DATABASE_PREPARE": "false"}, worker=0)
+    service = new_service({"DATABASE_TIMEOUT_S": "5", "HEARTBEAT_S": "5", "DATABASE_PREPARE": "false"}, worker=0)
     with Network({ROUTE: as_role(service.database_url)}) as network:
         service.environment_of["worker"] = {"DATABASE_URL": network.url(ROUTE)}
         (worker,) = service.start(worker=1).living("worker")
-        service.client.wait_final([service.client.create("noop")["id"]], timeout=15)  # it has a connection now
-        task = service.client.create("witness", witness.payload(), delay_s=1)["id"]
-        network.become(ROUTE, "mute")
+        task = service.client.create("witness", witness.payload(), delay_s=2)["id"]
+        with psycopg.connect(service.database_url) as other:
+            other.execute("SELECT 1 FROM tasks WHERE id = %s FOR UPDATE", [task])
+            wait_until(lambda: claim_waits(service), 15, "the claim waits for the row")
+            network.become(ROUTE, "mute")
         wait_until(lambda: service.client.get(task)["state"] == "running", 15, "the claim is committed")
         network.become(ROUTE, "open")  # what was lost stays lost: the connection is torn
         wait_until(lambda: service.logged("claim_unanswered", "worker"), 15, "the worker knows that it does not know")
