@@ -14,6 +14,7 @@ from app.errors import ClaimLost, InvalidInput, LedgerAway, StatementRefused
 from app.ledger import leases, tasks
 from app.ledger.counters import Counter
 from app.schedule.schedule import ScheduleAway
+from app.schedule.window import ANNOUNCE_MARGIN_S
 from app.tally import Tally
 from app.task import Due, NewTask, Outcome, Task, TaskState
 
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from app.task_types import TaskTypes
 
 log = structlog.get_logger()
-
-# A round of feeding ends at a fixed end of the window, and the next begins there. What is due beyond it and not
-# announced is in Postgres long before a round comes to it: the margin is more than a commit takes and clocks differ.
-FEED_EVERY_S = 30.0
-ANNOUNCE_MARGIN_S = 3 * FEED_EVERY_S
 
 
 class Operations:
@@ -119,7 +115,7 @@ class Operations:
     def announce(self, entries: Sequence[Due]) -> None:
         """Tell Redis what is due soon. Its failure changes nothing that was promised."""
         horizon = datetime.fromtimestamp(self._clock(), UTC) + self.announce_within
-        soon = [each for each in entries if each.at < horizon and self._is_delivered(each.type)]
+        soon = [each for each in entries if each.at < horizon and self.types.delivers(each.type)]
         try:
             if soon:
                 self.schedule.add(soon)
@@ -135,9 +131,6 @@ class Operations:
         if len(instants) < len(new):
             instants |= tasks.kept(self.creating, [each.id for each in new])
         return instants
-
-    def _is_delivered(self, task_type: str) -> bool:
-        return task_type in self.types and not self.types[task_type].external
 
 
 def _scheduled(new: NewTask, execute_at: datetime, created_at: datetime) -> Task:

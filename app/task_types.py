@@ -102,6 +102,10 @@ class TaskTypes:
         """The types that go through Redis to our own workers."""
         return [each for each in self if not each.external]
 
+    def delivers(self, name: str) -> bool:
+        """Whether a type goes through Redis: not what outside workers run, nor what only a newer release knows."""
+        return name in self and not self[name].external
+
     @property
     def external(self) -> list[TaskType]:
         """The types that only outside workers run, over HTTP."""

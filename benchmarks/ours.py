@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 TYPE = "bench"
 RUNS = 3
-MANY, CREATED_PER_S = 50_000, 15_000
+DRAIN, CREATED_PER_S = 50_000, 15_000
 LAG_S, PER_SECOND = 10, 100
 SINGLES, TOGETHER, BATCHES = 400, 1000, 5
 FAR_S = 86_400.0
@@ -48,8 +48,8 @@ def _lag(service: Service) -> Lag:
 
 
 def _drain(service: Service) -> Drain:
-    at = float(int(time.time() + 2 + MANY / CREATED_PER_S))
-    create(service, TYPE, [at] * MANY)
+    at = float(int(time.time() + 2 + DRAIN / CREATED_PER_S))
+    create(service, TYPE, [at] * DRAIN)
     due_ns = _due_ns(service, at, at + 0.001)
     starts = starts_of(read_records(service.records), due_ns)
     return Drain.of(starts, numbers=due_ns, due_ns=round(at) * 1_000_000_000)

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from app.operations import Operations
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
+NOWHERE = {"DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none", "REDIS_URL": "redis://127.0.0.1:9"}
+"""Servers that do not answer."""
 
 
 def ahead(seconds: float) -> datetime:

@@ -36,6 +36,7 @@ LOOK_EVERY_S = 0.5
 SWEEP_EVERY_S = 2.0
 OVERDUE_AFTER_S = 1.0
 PAGE = 5000
+MANY_LOST = 5000  # there is probably more: look on at once
 RESCUE_AT_ONCE = 500
 NICE = 5  # what repairs and feeds lets go first what runs tasks
 
@@ -54,9 +55,7 @@ class Sweeper:
         self._types = types
         self._clock = clock
         self._dead_after_s = settings.worker_dead_after_s
-        self.feeding = Feeding(
-            engine, self._schedule, self._is_deliverable, window_s=settings.schedule_window_s, clock=clock
-        )
+        self.feeding = Feeding(engine, self._schedule, types.delivers, window_s=settings.schedule_window_s, clock=clock)
         self._looked_to: dict[str, Due] = {}
         self._sweep_at = float("-inf")
         self.pause_s = LOOK_EVERY_S
@@ -81,12 +80,12 @@ class Sweeper:
         if is_time:
             self._sweep_at = now_s + SWEEP_EVERY_S
         more_to_rescue = is_time and self.rescue()
-        more_to_feed = self.feeding.step()
-        more_to_restore = is_time and self.restore() >= PAGE
+        rest_s = self.feeding.step()
+        more_to_restore = is_time and self.restore() >= MANY_LOST
         if more_to_rescue or more_to_restore:
             self._sweep_at = now_s
-        self.pause_s = self.feeding.rest_s if more_to_feed else LOOK_EVERY_S
-        return more_to_rescue or more_to_restore or self.pause_s == 0.0
+        self.pause_s = LOOK_EVERY_S if rest_s is None else rest_s
+        return more_to_rescue or more_to_restore or rest_s == 0
 
     def rescue(self) -> bool:
         """Settle what dead workers held; those with attempts left go back on the schedule."""
@@ -95,13 +94,13 @@ class Sweeper:
             log.warning("task_rescued", task_id=each.id, worker_id=each.worker_id, again_at=str(each.again_at))
         self._tally.count(Counter.RESCUED, len(rescued))
         again = [Due(each.id, each.type, each.again_at) for each in rescued if each.again_at]
-        self._schedule.add(each for each in again if self._is_deliverable(each.type))
+        self._schedule.add(each for each in again if self._types.delivers(each.type))
         return len(rescued) == RESCUE_AT_ONCE
 
     def restore(self) -> int:
         """Put back what is overdue and Redis does not know; how many."""
         until = repairs.clock(self._engine) - timedelta(seconds=OVERDUE_AFTER_S)
-        types = filter(self._is_deliverable, repairs.types_due(self._engine, until=until))
+        types = filter(self._types.delivers, repairs.types_due(self._engine, until=until))
         restored = sum(self._restore_type(each, until) for each in types)
         if restored:
             log.warning("tasks_restored", count=restored)
@@ -124,10 +123,6 @@ class Sweeper:
         unknown = self._schedule.unknown(page, now=until)
         self._schedule.add(unknown)
         return page, len(unknown)
-
-    def _is_deliverable(self, task_type: str) -> bool:
-        """Not what outside workers run, nor a type that only a newer release knows."""
-        return task_type in self._types and not self._types[task_type].external
 
 
 def main() -> None:

@@ -11,6 +11,7 @@ import structlog
 
 from app.api import create_app
 from app.api.services import KEY
+from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -81,3 +82,9 @@ def client(web: Flask, engine: Engine, redis: Redis) -> Iterator[FlaskClient]:
 def heard(web: Flask) -> None:
     """Redis has heard what this application announced."""
     assert web.extensions[KEY].operations.schedule.flush(10)
+
+
+@pytest.fixture
+def sweeper(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> Sweeper:
+    """One that has done nothing yet."""
+    return Sweeper(engine, redis, types, settings)

@@ -9,9 +9,9 @@ import pytest
 
 from app.config import read_settings
 from app.connections import connect_redis
-from app.operations import FEED_EVERY_S
 from app.schedule.schedule import ScheduleAway
-from tests.making import ahead, change, make
+from app.schedule.window import FEED_EVERY_S
+from tests.making import NOWHERE, ahead, change, make
 from workers.feeding import LOOK_THROUGH_EVERY_S, Feeding
 from workers.sweeper import LOOK_EVERY_S, Sweeper
 
@@ -25,17 +25,9 @@ if TYPE_CHECKING:
     from app.task_types import TaskTypes
 
 
-NOWHERE = {"DATABASE_URL": "postgresql://x/y", "REDIS_URL": "redis://127.0.0.1:9"}
-
-
-@pytest.fixture
-def sweeper(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> Sweeper:
-    return Sweeper(engine, redis, types, settings)
-
-
 @pytest.fixture
 def passed_s() -> list[float]:
-    """The time of `feeding`, to be set."""
+    """What a clock says; to be set."""
     return [0.0]
 
 
@@ -43,63 +35,79 @@ def passed_s() -> list[float]:
 def feeding(engine: Engine, schedule: Schedule, passed_s: list[float]) -> Feeding:
     """One that by now has fed what there is: nothing."""
     one = Feeding(engine, schedule, lambda _: True, window_s=3600, clock=lambda: passed_s[0])
-    assert not one.step()
+    feed_all(one)
     return one
+
+
+def feed_all(feeding: Feeding) -> None:
+    while feeding.step() is not None:
+        pass
 
 
 def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
     sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.feeding.PAGE", 10)
     monkeypatch.setattr("workers.feeding.BITE", 10)
     make(operations, 15)
     make(operations, 10, at=ahead(600))
     make(operations, 3, at=ahead(7200))
-    while sweeper.feeding.step():
-        pass
+    feed_all(sweeper.feeding)
     harm.flushall()
-    assert sweeper.feeding.step()
+    assert sweeper.feeding.step() == 0
     assert schedule.sizes(["noop"]) == (10, 0)
     assert schedule.redis.zcount("punctual:schedule:noop", "-inf", time.time()) == 10
-    while sweeper.feeding.step():
-        pass
+    feed_all(sweeper.feeding)
     assert schedule.sizes(["noop"]) == (25, 0)
 
 
-def test_what_is_due_soon_is_fed_in_pages_and_what_is_due_later_in_bites_with_rests(
+def test_what_is_due_soon_is_fed_without_rests_and_what_is_due_later_with_them(
     sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.sweeper.SWEEP_EVERY_S", 600)
-    monkeypatch.setattr("workers.feeding.PAGE", 10)
     monkeypatch.setattr("workers.feeding.BITE", 4)
-    make(operations, 15)
+    make(operations, 6)
     make(operations, 10, at=ahead(600))
     sweeper.step()  # and sweeps no more
     harm.flushall()
     fed, rested = [], []
-    for goes_on_at_once in (True, True, False, False):
+    for goes_on_at_once in (True, True, False, False, False):
         assert sweeper.step() == goes_on_at_once
         fed.append(schedule.sizes(["noop"])[0])
-        rested.append(sweeper.pause_s == sweeper.feeding.rest_s > 0)
-    assert fed == [10, 20, 24, 25]  # the second page begins with what is late
-    assert rested == [False, False, True, False]
+        rested.append(0 < sweeper.pause_s < LOOK_EVERY_S)
+    assert fed == [4, 8, 12, 16, 16]  # the second bite begins with what is late
+    assert rested == [False, False, True, True, False]
     assert sweeper.pause_s == LOOK_EVERY_S
 
 
 def test_what_is_due_first_is_fed_first_whatever_its_type(
     sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.feeding.PAGE", 4)
     monkeypatch.setattr("workers.feeding.BITE", 4)
     make(operations, 12, task_type="whoami", at=ahead(600))
     make(operations, 12, at=ahead(30))
     harm.flushall()
-    assert [sweeper.feeding.step() for _ in range(3)] == [True] * 3
+    assert [sweeper.feeding.step() for _ in range(3)] == [0, 0, 0]
     assert schedule.sizes(["noop"]) == (12, 0)
     assert schedule.sizes(["whoami"]) == (0, 0)
-    while sweeper.feeding.step():
-        pass
+    feed_all(sweeper.feeding)
     assert schedule.sizes(["whoami"]) == (12, 0)
+
+
+def test_what_comes_within_a_short_window_is_fed_before_it_is_due(
+    engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
+) -> None:
+    passed_s = [0.0]
+    feeding = Feeding(engine, schedule, lambda _: True, window_s=10, clock=lambda: passed_s[0])
+    feed_all(feeding)
+    (task,) = make(operations, at=ahead(12))
+    harm.delete("punctual:schedule:noop")
+    change(engine, task.id, "execute_at = clock_timestamp() + interval '10 s'")  # it enters the window now
+    passed_s[0] += 3
+    feed_all(feeding)
+    assert schedule.sizes(["noop"]) == (0, 0)
+    passed_s[0] += 2  # half the window after the round before
+    feed_all(feeding)
+    assert schedule.sizes(["noop"]) == (1, 0)
 
 
 def test_what_redis_may_not_have_heard_is_said_again_by_the_next_round_unless_it_is_on_its_way(
@@ -112,17 +120,19 @@ def test_what_redis_may_not_have_heard_is_said_again_by_the_next_round_unless_it
         if doubted:
             feeding.doubt()
         passed_s[0] += FEED_EVERY_S
-        assert not feeding.step()
+        feed_all(feeding)
         assert schedule.sizes(["noop"]) == (known, 0)
     harm.delete("punctual:schedule:noop")
     passed_s[0] += LOOK_THROUGH_EVERY_S
-    assert not feeding.step()
+    feed_all(feeding)
     assert schedule.sizes(["noop"]) == (5, 0)
 
 
-def test_the_sweeper_doubts_a_redis_that_was_away(
-    sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sweeper_doubts_a_redis_that_was_away(  # noqa: PLR0917  # fixtures
+    engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations, schedule: Schedule,
+    harm: Redis, passed_s: list[float], monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    sweeper = Sweeper(engine, redis, types, settings, clock=lambda: passed_s[0])
     sweeper.step()
     make(operations, 3, at=ahead(600))
     harm.delete("punctual:schedule:noop")
@@ -130,7 +140,7 @@ def test_the_sweeper_doubts_a_redis_that_was_away(
         away.setattr(sweeper.feeding._schedule, "redis", connect_redis(read_settings(NOWHERE)))
         with pytest.raises(ScheduleAway):
             sweeper.step()
-    sweeper.feeding._next_round_at_s = 0.0
+    passed_s[0] += FEED_EVERY_S
     sweeper.step()
     assert schedule.sizes(["noop"]) == (3, 0)
 
@@ -142,20 +152,20 @@ def test_a_round_feeds_what_has_come_within_the_window_since_the_one_before(
     make(operations, 5, at=ahead(600))
     (later,) = make(operations, 1, at=ahead(7200))
     passed_s[0] += FEED_EVERY_S
-    assert not feeding.step()
+    feed_all(feeding)
     make(operations, 3, at=ahead(900))
     harm.delete("punctual:schedule:noop")
     change(engine, later.id, "execute_at = clock_timestamp() + interval '3600 s'")  # it enters the window now
     passed_s[0] += FEED_EVERY_S
-    assert not feeding.step()
+    feed_all(feeding)
     assert harm.zrange("punctual:schedule:noop", 0, -1) == [str(later.id).encode()]
 
 
-def test_feeding_twice_or_by_two_is_harmless(  # noqa: PLR0917  # fixtures
-    sweeper: Sweeper, engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations,
-    schedule: Schedule,
-) -> None:  # fmt: skip
+def test_feeding_by_some_that_know_nothing_of_each_other_is_harmless(
+    engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
+) -> None:
     make(operations, 7, at=ahead(60))
-    for each in (sweeper, sweeper, Sweeper(engine, redis, types, settings)):
-        each.step()
-    assert schedule.sizes(["noop"]) == (7, 0)
+    harm.flushall()
+    for _ in range(3):
+        feed_all(Feeding(engine, schedule, lambda _: True, window_s=3600))
+        assert schedule.sizes(["noop"]) == (7, 0)

@@ -11,14 +11,13 @@ from app.config import Settings, read_settings
 from app.connections import connect_postgres
 from app.ledger import workers
 from tests.acceptance.conditions import wait_until
+from tests.making import NOWHERE
 from workers.worker.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     import pytest
     from sqlalchemy import Engine
 
-
-NOBODY = {"DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none", "REDIS_URL": "redis://127.0.0.1:9"}
 PATIENCE_S = 10.0
 
 
@@ -50,7 +49,7 @@ def test_a_worker_that_cannot_renew_in_time_stops_its_tasks_and_claims_no_more(
     )
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
-    away = connect_postgres(read_settings(NOBODY), name="away")
+    away = connect_postgres(read_settings(NOWHERE), name="away")
     heart._engine = away
     assert fenced.wait(PATIENCE_S)
     assert not heart.may_claim.is_set()

@@ -16,23 +16,22 @@ from app.connections import connect_postgres, connect_redis
 from app.errors import InvalidInput, LedgerAway, TaskNotFound
 from app.group_commit import GroupCommit
 from app.ledger import tasks
-from app.operations import ANNOUNCE_MARGIN_S, Operations
+from app.operations import Operations
 from app.schedule.schedule import Schedule
+from app.schedule.window import ANNOUNCE_MARGIN_S
 from app.task import Task
-from tests.making import ahead, counted, make, new_task
+from tests.making import NOWHERE, ahead, counted, make, new_task
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app.task_types import TaskTypes
 
-NOBODY = {"DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none", "REDIS_URL": "redis://127.0.0.1:9"}
-
 
 @pytest.fixture
 def without_redis(engine: Engine, types: TaskTypes) -> Operations:
     """Redis is away."""
-    return Operations(engine, Schedule(connect_redis(read_settings(NOBODY))), types, window_s=3600)
+    return Operations(engine, Schedule(connect_redis(read_settings(NOWHERE))), types, window_s=3600)
 
 
 def test_a_kept_task_is_read_as_it_was_answered(engine: Engine, operations: Operations) -> None:
@@ -77,7 +76,7 @@ def test_creating_and_deleting_need_no_redis(without_redis: Operations, engine: 
 
 
 def test_a_postgres_that_is_away_keeps_nothing(schedule: Schedule, types: TaskTypes) -> None:
-    away = connect_postgres(read_settings(NOBODY), name="nowhere")
+    away = connect_postgres(read_settings(NOWHERE), name="nowhere")
     with pytest.raises(LedgerAway):
         Operations(away, schedule, types, window_s=3600).create([new_task()])
     assert schedule.sizes(["noop"]) == (0, 0)
@@ -100,7 +99,7 @@ def test_each_request_hears_of_its_own_refusal(operations: Operations) -> None:
 
 
 def test_every_request_hears_that_postgres_is_away(schedule: Schedule, types: TaskTypes, settings: Settings) -> None:
-    away = connect_postgres(read_settings(NOBODY), name="nowhere")
+    away = connect_postgres(read_settings(NOWHERE), name="nowhere")
     together = GroupCommit(Operations(away, schedule, types, window_s=settings.schedule_window_s))
     with pytest.raises(LedgerAway):
         together.create(new_task())

@@ -16,7 +16,7 @@ from app.errors import TaskNotFound
 from app.ledger import claims, retention, statistics, tasks, workers
 from app.schedule.schedule import ScheduleAway
 from app.task import Outcome, TaskState
-from tests.making import ahead, change, ids, make
+from tests.making import NOWHERE, ahead, change, ids, make
 from workers import delivery, housekeeping
 from workers.scheduler import CHORE_BY_ID, Housekeeper
 from workers.sweeper import Sweeper
@@ -32,14 +32,6 @@ if TYPE_CHECKING:
     from app.schedule.schedule import Schedule
     from app.task import Claim, Task
     from app.task_types import TaskTypes
-
-
-NOWHERE = {"DATABASE_URL": "postgresql://x/y", "REDIS_URL": "redis://127.0.0.1:9"}
-
-
-@pytest.fixture
-def sweeper(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> Sweeper:
-    return Sweeper(engine, redis, types, settings)
 
 
 def begin(engine: Engine, made: list[Task], worker_id: str = "w") -> list[Claim]:
@@ -62,6 +54,7 @@ def test_many_lost_tasks_are_restored_without_a_pause(
     sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.sweeper.PAGE", 10)
+    monkeypatch.setattr("workers.sweeper.MANY_LOST", 10)
     sweeper.feeding.step()
     make(operations, 35)
     harm.delete("punctual:schedule:noop")

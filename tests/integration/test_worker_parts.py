@@ -16,7 +16,8 @@ from app.ledger.counters import Counter
 from app.schedule.schedule import Lane, Schedule
 from app.tally import Tally
 from app.task import Claim, Outcome, TaskState
-from tests.making import ahead, counted, ids, make
+from tests.acceptance.conditions import wait_until
+from tests.making import NOWHERE, ahead, counted, ids, make
 from workers.slots.room import Room
 from workers.worker.claimer import Claimer
 from workers.worker.finisher import Finisher
@@ -24,7 +25,7 @@ from workers.worker.intake import PATIENCE_S as WAITS_S, Intake
 from workers.worker.lost_answers import LostAnswers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     from redis import Redis
     from sqlalchemy import Engine
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
     from app.operations import Operations
     from app.task_types import TaskTypes
 
-NOBODY = {"DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none", "REDIS_URL": "redis://127.0.0.1:9"}
 PATIENCE_S = 10.0
 
 
@@ -95,13 +95,6 @@ def finisher(engine: Engine, schedule: Schedule, tally: Tally) -> Iterator[Finis
     finisher.start()
     yield finisher
     finisher.finish_and_stop(PATIENCE_S)
-
-
-def until(condition: Callable[[], Any]) -> None:
-    deadline = time.monotonic() + PATIENCE_S
-    while not condition():
-        assert time.monotonic() < deadline
-        threading.Event().wait(0.01)
 
 
 def begin(engine: Engine, wanted: list[str]) -> list[Claim]:
@@ -188,7 +181,7 @@ def test_an_unanswered_claim_is_neither_run_nor_repeated_but_handed_back(
 def test_a_redis_that_is_away_does_not_keep_claimed_tasks_from_running(
     engine: Engine, types: TaskTypes, operations: Operations
 ) -> None:
-    parts = Parts(engine, Schedule(connect_redis(read_settings(NOBODY))), types)
+    parts = Parts(engine, Schedule(connect_redis(read_settings(NOWHERE))), types)
     made = make(operations, 2)
     parts.receive("noop", ids(made))
     assert len(parts.slots.ran) == 2
@@ -201,7 +194,7 @@ def test_outcomes_are_written_and_a_bad_one_does_not_hold_up_its_neighbours(
     held = begin(engine, ids(made))
     for number, each in enumerate(held):
         finisher.ended([Outcome(each.id, each.token, result='"\\u0000"' if number == 1 else "1")])
-    until(lambda: counted(engine) == {("noop", "succeeded"): 2, ("noop", "failed"): 1})
+    wait_until(lambda: counted(engine) == {("noop", "succeeded"): 2, ("noop", "failed"): 1}, PATIENCE_S, "all are over")
     refused = tasks.get(engine, made[[each.id for each in held].index(held[1].id)].id)
     assert refused.state in {TaskState.SUCCEEDED, TaskState.FAILED}
 
@@ -213,7 +206,7 @@ def test_a_failed_attempt_goes_back_on_the_schedule(
     (held,) = begin(engine, ids(made))
     harm.flushall()
     finisher.ended([Outcome(held.id, held.token, error={"type": "timeout", "message": "late"})])
-    until(lambda: schedule.sizes(["whoami"]) == (1, 0))
+    wait_until(lambda: schedule.sizes(["whoami"]) == (1, 0), PATIENCE_S, "it is scheduled")
 
 
 def test_claims_that_were_not_used_are_released_and_scheduled(
@@ -223,7 +216,7 @@ def test_claims_that_were_not_used_are_released_and_scheduled(
     held = begin(engine, ids(made))
     harm.flushall()
     finisher.unused(held)
-    until(lambda: schedule.sizes(["noop"]) == (3, 0))
+    wait_until(lambda: schedule.sizes(["noop"]) == (3, 0), PATIENCE_S, "they are scheduled")
     assert finisher._tally.kept() == {Counter.HANDED_BACK: 3}
     assert all(tasks.get(engine, each.id) == each for each in made)
 
@@ -234,14 +227,14 @@ def test_a_fenced_outcome_is_counted_and_changes_nothing(
     (task,) = made = make(operations)
     (held,) = begin(engine, ids(made))
     finisher.ended([Outcome(held.id, claims.new_token(), result="1")])
-    until(lambda: tally.kept() == {Counter.FENCED: 1})
+    wait_until(lambda: tally.kept() == {Counter.FENCED: 1}, PATIENCE_S, "it is counted")
     assert tasks.get(engine, task.id).state is TaskState.RUNNING
 
 
 def test_an_outcome_waits_until_postgres_is_back(schedule: Schedule, engine: Engine, operations: Operations) -> None:
     made = make(operations)
     (held,) = begin(engine, ids(made))
-    away = connect_postgres(read_settings(NOBODY), name="away")
+    away = connect_postgres(read_settings(NOWHERE), name="away")
     finisher = Finisher(away, schedule, Tally(away))
     finisher.start()
     finisher.ended([Outcome(held.id, held.token, result="1")])

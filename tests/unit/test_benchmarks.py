@@ -150,7 +150,7 @@ def test_a_task_writes_a_record_as_those_of_the_peers(tmp_path: Path, monkeypatc
     assert [number for number, _ in read_records(tmp_path)] == [records.number_of(each) for each in ids]
 
 
-def test_a_curve_begins_with_the_smallest_value_and_ends_with_the_largest() -> None:
+def test_a_distribution_begins_with_the_smallest_value_and_ends_with_the_largest() -> None:
     drawn = distribution(float(value) for value in reversed(range(1001)))
     assert (len(drawn), drawn[0], drawn[STEPS // 2], drawn[-1]) == (STEPS + 1, 0.0, 500.0, 1000.0)
     assert distribution([]) == ()

@@ -51,7 +51,7 @@ class Permit:
             os.killpg(os.getpid(), signal.SIGKILL)
 
     def _watch(self) -> None:
-        # Or this thread may be the one that is told to go on, and the main thread goes on before it has looked.
+        # For the main thread, whose handler looks at the permit first: were this one told, that one would run already.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
         while True:
             self.end_if_over()

@@ -12,6 +12,7 @@ from app.ledger.claims import waiting
 from app.ledger.repairs import beginning, clock, due_between
 from app.schedule.contents import Contents
 from app.schedule.generation import began_at
+from app.schedule.window import feed_every_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +55,9 @@ def check_drift(
         )
     elif ahead:
         said = f"{len(ahead)} tasks due within {lag(window_s * 1000)} are unknown to Redis; {sizes}"
-        yield warn("drift", said, "They begin some seconds late, when the sweeper restores them. Was Redis away?")
+        yield warn(
+            "drift", said, "Was Redis away? The sweeper says them again within ten minutes, or when they are due."
+        )
     else:
         yield ok("drift", f"Redis knows every task due within {lag(window_s * 1000)}; {sizes}")
     yield _generation(schedule)
@@ -63,8 +66,8 @@ def check_drift(
 def _lost_and_ahead(
     engine: Engine, schedule: Schedule, types: TaskTypes, *, now: datetime, window_s: float
 ) -> tuple[set[str], set[str]]:
-    """Ids that Redis does not know: due for longer than a sweep takes, and due within the window."""
-    end = now + timedelta(seconds=window_s)
+    """Ids that Redis does not know: due for longer than a sweep takes, and due within the window a round ago."""
+    end = now + timedelta(seconds=window_s - feed_every_s(window_s))
     found: list[Due] = []
     for each in types.delivered:
         found += due_between(engine, after=beginning(each.name), until=end, limit=LOOKED_AT)

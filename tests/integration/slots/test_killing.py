@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import os
-import time
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.acceptance.conditions import wait_until
+from tests.acceptance.processes import is_alive
 from tests.integration.slots.listening import PATIENCE_S, Heard, claim, error
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from app.task import Outcome
     from workers.slots.slots import Slots
 
@@ -55,9 +56,7 @@ def test_what_it_started_is_killed_with_it(slots: Slots, heard: Heard, tmp_path:
     slots.run([claim("parent", timeout_s=0.7, file=str(tmp_path / "pid"))])
     heard.wait_for(1)
     pid = int((tmp_path / "pid").read_text())
-    deadline = time.monotonic() + PATIENCE_S
-    while _runs(pid):
-        assert time.monotonic() < deadline
+    wait_until(lambda: not is_alive(pid), PATIENCE_S, "it is killed")
 
 
 def test_a_handler_that_takes_its_process_down_costs_only_its_own_task(slots: Slots, heard: Heard) -> None:
@@ -107,14 +106,6 @@ def test_killed_again_and_again_no_outcome_is_lost_or_doubled(slots: Slots, hear
     assert all((wanted[each.id] == "die") == (each.error is not None) for each in outcomes.values())
     assert slots.room.wait_until_all_free(PATIENCE_S)
     assert heard.nothing_more()
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return Path(f"/proc/{pid}/stat").read_text().split()[2] != "Z"
 
 
 def test_mates_that_were_withdrawn_are_not_begun_again_when_the_slow_one_is_killed(slots: Slots, heard: Heard) -> None:
