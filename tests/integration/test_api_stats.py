@@ -138,11 +138,11 @@ def test_without_redis_it_still_answers_and_says_so(another: Callable[..., Flask
 def test_a_redis_that_is_no_use_does_not_hold_it_up(client: FlaskClient, harm: Redis) -> None:
     harm.set("punctual:schedule:baz", "x")
     assert told(client)["redis"] == "away"
-    harm.client_pause(3000)
+    harm.client_pause(5000)
     try:
         began = time.monotonic()
         assert told(client)["redis"] == "away"
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4
     finally:
         harm.client_unpause()
 

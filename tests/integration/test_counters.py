@@ -63,7 +63,7 @@ def test_whoever_counts_waits_for_nobody(engine: Engine, owner: Engine, monkeypa
         began = time.monotonic()
         for _ in range(1000):
             tally.count(Counter.FENCED)
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 4
     wait_until(lambda: counters.totals(engine)[Counter.FENCED] == 1001, 10, "all are added")
     tally.close()
 

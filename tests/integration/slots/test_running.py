@@ -41,18 +41,18 @@ def test_children_are_kept_and_used_again(slots: Slots, heard: Heard) -> None:
 
 def test_tasks_of_a_type_that_never_ran_are_spread_over_all_slots(slots: Slots, heard: Heard) -> None:
     began = time.monotonic()
-    slots.run([claim("nap", seconds=0.5) for _ in range(4)])
+    slots.run([claim("nap", seconds=1.5) for _ in range(4)])
     heard.wait_for(4)
-    assert time.monotonic() - began < 4 * 0.5
+    assert time.monotonic() - began < 4 * 1.5
 
 
 def test_a_slow_task_does_not_hold_its_chunk_mates(slots: Slots, heard: Heard) -> None:
     slots.pace.means_ms["nap"] = 0.01  # it was fast until now
-    slow, mates = claim("nap", seconds=3), [claim("nap", seconds=0) for _ in range(3)]
+    slow, mates = claim("nap", seconds=4.5), [claim("nap", seconds=0) for _ in range(3)]
     began = time.monotonic()
     slots.run([slow, *mates])
     first = heard.wait_for(3)
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 4
     assert set(first) == {each.id for each in mates}
     assert set(heard.wait_for(1)) == {slow.id}
 
@@ -94,9 +94,9 @@ def test_a_child_that_died_idle_is_replaced(slots: Slots, heard: Heard) -> None:
 
 def test_thread_slots_run_beside_each_other_in_this_process(slots: Slots, heard: Heard) -> None:
     began = time.monotonic()
-    slots.run([claim("thread-nap", seconds=0.4) for _ in range(4)])
+    slots.run([claim("thread-nap", seconds=1.0) for _ in range(4)])
     outcomes = heard.wait_for(4)
-    assert time.monotonic() - began < 4 * 0.4
+    assert time.monotonic() - began < 4 * 1.0
     assert all(each.result == '"slot"' for each in outcomes.values())
 
 
@@ -118,7 +118,7 @@ def test_a_chunk_larger_than_a_pipe_arrives_whole(slots: Slots, heard: Heard) ->
 def test_a_stopped_child_holds_up_its_own_chunk_only(
     slots: Slots, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.slots.slots.START_LIMIT_S", 2)
+    monkeypatch.setattr("workers.slots.slots.START_LIMIT_S", 6)
     slots.pace.means_ms["noop"] = 0.01
     slots.run([claim("whoami")])
     (first,) = heard.wait_for(1).values()
@@ -129,7 +129,7 @@ def test_a_stopped_child_holds_up_its_own_chunk_only(
     began = time.monotonic()
     slots.run([claim("whoami")])
     heard.wait_for(1)
-    assert time.monotonic() - began < 1.5
+    assert time.monotonic() - began < 5
     heard.wait_for(10)
 
 
