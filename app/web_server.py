@@ -26,6 +26,7 @@ class WebServer(MPServer):
     def __init__(self, *options: Any, **named: Any) -> None:
         super().__init__(*options, **named)
         self._heard: SimpleQueue[None] = SimpleQueue()
+        self._main = os.getpid()
 
     def startup(self, *what: Any) -> None:
         """Begin to listen for signals, and start the workers."""
@@ -33,7 +34,12 @@ class WebServer(MPServer):
         super().startup(*what)  # type: ignore[no-untyped-call]
 
     def signal_handler_interrupt(self, *_: object, **__: object) -> None:
-        """Have the thread hear of it: `SimpleQueue.put` is made for handlers."""
+        """Have the thread hear of it: `SimpleQueue.put` is made for handlers.
+
+        A worker process that is starting still has this handler, and no request: it ends.
+        """
+        if os.getpid() != self._main:
+            os._exit(0)
         self._heard.put(None)
 
     def _listen(self) -> None:

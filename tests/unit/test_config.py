@@ -35,7 +35,7 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
         ("REDIS_URL", "http://secret", "must begin with redis://"),
         ("SLOTS", "many", "SLOTS"),
         ("SLOTS", "0", "SLOTS"),
-        ("SCHEDULE_WINDOW_S", "-1", "SCHEDULE_WINDOW_S"),
+        ("SCHEDULE_WINDOW_S", "0.5", "SCHEDULE_WINDOW_S"),
         ("SCHEDULE_WINDOW_S", "1e10", "SCHEDULE_WINDOW_S"),
         ("APP_ENV", "staging", "APP_ENV"),
         ("WORKER_DEAD_AFTER_S", "5", "three times"),
