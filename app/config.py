@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-Window = Annotated[float, msgspec.Meta(ge=1, le=1e9)]  # an instant and a window make an instant that can be written
+# The sweeper looks twice a second; an instant and a window make an instant that can be written.
+Window = Annotated[float, msgspec.Meta(ge=1, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 SHORTEST_SECRET = 32
 

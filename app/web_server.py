@@ -1,21 +1,21 @@
 """The `web` process: granian's command, but a thread hears SIGINT and SIGTERM, and who is woken waits for its turn.
 
-granian's own handlers set an event, and an event's lock may be held by the thread that they interrupt: where a signal
-comes as a worker process ends, as when both are told to stop, the main thread would wait for itself for ever.
+granian's own handlers set an event in the main thread, which may hold the event's lock: where a signal comes as a
+worker process ends, as when both are told to stop, it would wait for itself for ever.
 """
 
 from __future__ import annotations
 
 import os
 import sys
-import threading
 import time
 from contextlib import suppress
-from queue import SimpleQueue
 from typing import Any
 
 from granian import cli
 from granian.server.mp import MPServer
+
+from app.signals import heard_by_a_thread
 
 AGAIN_S = 0.25
 
@@ -25,25 +25,16 @@ class WebServer(MPServer):
 
     def __init__(self, *options: Any, **named: Any) -> None:
         super().__init__(*options, **named)
-        self._heard: SimpleQueue[None] = SimpleQueue()
         self._main = os.getpid()
-
-    def startup(self, *what: Any) -> None:
-        """Begin to listen for signals, and start the workers."""
-        threading.Thread(target=self._listen, name="signals", daemon=True).start()
-        super().startup(*what)  # type: ignore[no-untyped-call]
+        self._hear = heard_by_a_thread(self._stop)
 
     def signal_handler_interrupt(self, *_: object, **__: object) -> None:
-        """Have the thread hear of it: `SimpleQueue.put` is made for handlers.
-
-        A worker process that is starting still has this handler, and no request: it ends.
-        """
+        """Have the thread hear of it. A worker process that still starts has this handler, and no request: it ends."""
         if os.getpid() != self._main:
             os._exit(0)
-        self._heard.put(None)
+        self._hear()
 
-    def _listen(self) -> None:
-        self._heard.get()
+    def _stop(self) -> None:
         while True:  # again, for granian clears the event when it has replaced a worker
             super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
             time.sleep(AGAIN_S)

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import atexit
 import random
 import signal
 import threading
-from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 import structlog
 
 from app.errors import LedgerAway
 from app.schedule.schedule import ScheduleAway
+from app.signals import STOP_SIGNALS, heard_by_a_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,33 +20,15 @@ log = structlog.get_logger()
 
 LONGEST_BACKOFF_S = 2.0
 SHORTEST_BACKOFF_S = 0.1
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM or SIGINT sets; a second signal changes nothing.
-
-    A thread sets it: a handler interrupts the main thread anywhere, and would wait for ever for the event's lock where
-    that thread holds it, in `wait` or in the handler of the signal before. `SimpleQueue.put` is made for handlers.
-    """
+    """An event that SIGTERM or SIGINT sets; a second signal changes nothing."""
     stop = threading.Event()
-    heard: SimpleQueue[int] = SimpleQueue()
-
-    def listen() -> None:
-        heard.get()
-        stop.set()
-
-    threading.Thread(target=listen, name="signals", daemon=True).start()
+    handler = heard_by_a_thread(stop.set)
     for each in STOP_SIGNALS:
-        signal.signal(each, lambda number, _: heard.put(number))
-    atexit.register(_ignore_signals)
+        signal.signal(each, handler)
     return stop
-
-
-def _ignore_signals() -> None:
-    """An interpreter that ends gives handlers up, and a late signal would kill a process that has done its work."""
-    for number in STOP_SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
 
 
 class Backoff:
