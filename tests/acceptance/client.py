@@ -63,6 +63,12 @@ class Client:
         with ThreadPoolExecutor(THREADS) as pool:
             return list(pool.map(self._post, wanted))
 
+    def create_batch(self, wanted: Sequence[Json]) -> list[str]:
+        """Tasks by the same bodies, by one request; their ids in this order."""
+        answer = self.request("POST", "/tasks/batch", json={"tasks": list(wanted)})
+        assert answer.status_code == 201, answer.text
+        return list(answer.json()["ids"])
+
     def get(self, task_id: str, *, wait_s: float | None = None) -> Json:
         """The task as it is now, or once it is final."""
         answer = self.request("GET", f"/tasks/{task_id}", params={} if wait_s is None else {"wait_s": wait_s})

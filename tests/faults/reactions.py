@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from tests.acceptance.client import new_task
 from tests.acceptance.conditions import sleep_until, wait_until
-from tests.acceptance.load import REHEARSAL, create_spread
+from tests.acceptance.load import create_spread
 from tests.acceptance.service import Service
 from tests.acceptance.stores import Stores
 from tests.acceptance.witness import Witness
@@ -21,6 +21,7 @@ from tests.faults.trail import Trail
 if TYPE_CHECKING:
     from tests.acceptance.processes import ServiceProcess
 
+REHEARSAL = 100
 LONG = 12
 LONG_S = 60.0
 BRIEF = 800
@@ -122,8 +123,7 @@ def _kill_one_of_two_promoters(service: Service) -> float:
 def _rehearse(service: Service, witness: Witness) -> None:
     """Types are measured and children started before anything counts."""
     task = new_task("witness", witness.payload())
-    ids = [each["id"] for each in service.client.create_many([task] * REHEARSAL)]
-    service.client.wait_final(ids, timeout=SETTLED_S)
+    service.client.wait_final(service.client.create_batch([task] * REHEARSAL), timeout=SETTLED_S)
 
 
 def _busiest(service: Service, trail: Trail, held: set[str]) -> ServiceProcess:
