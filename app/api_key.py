@@ -6,9 +6,10 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
     from uuid import UUID
 
@@ -37,6 +38,11 @@ class ApiKey:
     created_at: datetime
     expires_at: datetime | None
     revoked_at: datetime | None
+
+    @classmethod
+    def from_row(cls, *, scopes: Iterable[str], **columns: Any) -> ApiKey:
+        """Make a key from the columns of its row, by name."""
+        return cls(scopes=frozenset(map(Scope, scopes)), **columns)
 
     def allows(self, scope: Scope) -> bool:
         """Whether it may do that."""

@@ -33,6 +33,10 @@ class TaskNotDeletable(Refusal):
     """Only a scheduled task whose code has never begun can be deleted."""
 
 
+class TaskNotCancellable(Refusal):
+    """This task is over: there is nothing left to cancel."""
+
+
 class TaskNotClaimable(Refusal):
     """This task cannot be claimed now."""
 

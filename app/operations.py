@@ -5,26 +5,29 @@ from __future__ import annotations
 import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
-from uuid import UUID
 
-import msgspec
 import structlog
 
+from app import outcome
 from app.errors import ClaimLost, InvalidInput, LedgerAway, StatementRefused
-from app.ledger import leases, tasks
+from app.ledger import claims, tasks
 from app.ledger.counters import Counter
 from app.schedule.schedule import ScheduleAway
 from app.schedule.window import ANNOUNCE_MARGIN_S
 from app.tally import Tally
-from app.task import Due, NewTask, Outcome, Task, TaskState
+from app.task import Due, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from uuid import UUID
 
     from sqlalchemy import Engine
 
+    from app.ledger.tasks import Stored
+    from app.outcome import Outcome
     from app.schedule.announcer import Announcer
     from app.schedule.schedule import Schedule
+    from app.task import Lease, NewTask, Task
     from app.task_types import TaskTypes
 
 log = structlog.get_logger()
@@ -57,12 +60,12 @@ class Operations:
             LedgerAway: nothing is known to be kept.
         """
         try:
-            instants = self._insert(new)
+            stored = self._insert(new)
         except StatementRefused:
             if len(new) > 1:
                 return [self.create([each])[0] for each in new]
             return [InvalidInput("Postgres cannot keep these values.")]
-        kept = [_scheduled(each, *instants[each.id]) for each in new]
+        kept = [each.scheduled(stored[each.id].execute_at, stored[each.id].created_at) for each in new]
         self.announce([Due(str(task.id), task.type, task.execute_at) for task in kept])
         return list(kept)
 
@@ -73,17 +76,12 @@ class Operations:
             InvalidInput: Postgres refused a value.
             LedgerAway: it is unknown whether they are kept.
         """
+        delayed = [each.id for each in new if each.execute_at is None]
         try:
-            try:
-                instants = tasks.insert_together(self.creating, new)
-            except LedgerAway:
-                instants = tasks.insert_together(self.creating, new)  # ids are ours: what was kept is not kept twice
+            stored = self._insert(new, answered=delayed)
         except StatementRefused:
             raise InvalidInput("Postgres cannot keep these values.") from None
-        unknown = [each.id for each in new if each.execute_at is None and each.id not in instants]
-        if unknown:  # they were kept the first time
-            instants |= {task_id: at for task_id, (at, _) in tasks.kept(self.creating, unknown).items()}
-        self.announce([Due(each.id, each.type, each.execute_at or instants[each.id]) for each in new])
+        self.announce([Due(each.id, each.type, each.execute_at or stored[each.id].execute_at) for each in new])
 
     def delete(self, task_id: UUID) -> Task:
         """Delete a task that never began: it never will. An id left in Redis is refused by the claim.
@@ -92,25 +90,85 @@ class Operations:
             TaskNotFound, TaskNotDeletable, LedgerAway.
         """
         task = tasks.delete(self.engine, task_id)
-        try:
-            self.schedule.remove(task.type, [str(task.id)])
-        except ScheduleAway as trouble:
-            log.warning("schedule_away", doing="delete", trouble=type(trouble).__name__)
+        self._forget(task)
         return task
 
-    def finish_lease(self, task_id: UUID, outcome: Outcome) -> Task:
-        """Write how an outside worker's attempt ended; announce the next attempt, if there is one.
+    def cancel(self, task_id: UUID) -> Task:
+        """Cancel a task that has not begun; ask the worker of a running one to stop it, and not to try it again.
+
+        An id left in Redis is refused by the claim. A worker learns of the request with its next heartbeat.
+
+        Raises:
+            TaskNotFound, TaskNotCancellable, LedgerAway.
+        """
+        task = tasks.cancel(self.engine, task_id)
+        if task.state is TaskState.CANCELLED:
+            self._forget(task)
+        return task
+
+    def claim_due(self, *, worker_id: str, types: Sequence[str], limit: int) -> list[Lease]:
+        """Claim for an outside worker up to `limit` due tasks of these types, the one due earliest first.
+
+        Raises:
+            LedgerAway.
+        """
+        return claims.lease_due(self.engine, worker_id=worker_id, types=types, limit=limit)
+
+    def claim_one(self, task_id: UUID, *, worker_id: str) -> Lease:
+        """Claim this task for an outside worker.
+
+        Raises:
+            TaskNotFound, TaskDeleted, TaskNotClaimable, LedgerAway.
+        """
+        types = [each.name for each in self.types.external]
+        return claims.lease_one(self.engine, task_id, worker_id=worker_id, types=types)
+
+    def extend_lease(self, task_id: UUID, token: UUID) -> tuple[Lease, bool]:
+        """Renew the lease of an outside worker; whether its task is to be cancelled.
 
         Raises:
             TaskNotFound, ClaimLost, LedgerAway.
         """
+        return claims.extend_lease(self.engine, task_id, token)
+
+    def complete(self, task_id: UUID, token: UUID, result: str) -> Task:
+        """Write the result (JSON text) of an outside worker's attempt.
+
+        Raises:
+            TaskNotFound, ClaimLost, LedgerAway.
+        """
+        return self._finish(outcome.succeeded(str(task_id), str(token), result))
+
+    def fail(self, task_id: UUID, token: UUID, *, error_type: str, message: str) -> Task:
+        """Write that an outside worker's attempt failed; add the next attempt to the due set, if there is one.
+
+        Raises:
+            TaskNotFound, ClaimLost, LedgerAway.
+        """
+        return self._finish(claims.failed_attempt(self.engine, str(task_id), str(token), error_type, message))
+
+    def release(self, task_id: UUID, token: UUID) -> Task:
+        """Hand back an outside worker's claim; the attempt is not counted.
+
+        Raises:
+            TaskNotFound, ClaimLost, LedgerAway.
+        """
+        return claims.release_lease(self.engine, task_id, token)
+
+    def _finish(self, ended: Outcome) -> Task:
         try:
-            task, again = leases.finish_lease(self.engine, task_id, outcome)
+            task, again = claims.finish_lease(self.engine, ended)
         except ClaimLost:
             self.tally.count(Counter.FENCED)
             raise
         self.announce(again)
         return task
+
+    def _forget(self, task: Task) -> None:
+        try:
+            self.schedule.remove(task.type, [str(task.id)])
+        except ScheduleAway as trouble:
+            log.warning("schedule_away", doing="delete", trouble=type(trouble).__name__)
 
     def announce(self, entries: Sequence[Due]) -> None:
         """Tell Redis what is due soon. Its failure changes nothing that was promised."""
@@ -122,34 +180,13 @@ class Operations:
         except ScheduleAway as trouble:
             log.warning("schedule_away", doing="announce", tasks=len(soon), trouble=type(trouble).__name__)
 
-    def _insert(self, new: Sequence[NewTask]) -> dict[str, tuple[datetime, datetime]]:
-        """Insert, once more if the connection broke: ids are ours, so the second time changes nothing kept."""
+    def _insert(self, new: Sequence[NewTask], *, answered: Sequence[str] | None = None) -> dict[str, Stored]:
+        """Insert, a second time if the connection broke: the ids are ours, so nothing is stored twice."""
         try:
-            instants = tasks.insert(self.creating, new)
+            stored = tasks.insert(self.creating, new, answered=answered)
         except LedgerAway:
-            instants = tasks.insert(self.creating, new)
-        if len(instants) < len(new):
-            instants |= tasks.kept(self.creating, [each.id for each in new])
-        return instants
-
-
-def _scheduled(new: NewTask, execute_at: datetime, created_at: datetime) -> Task:
-    return Task(
-        id=UUID(new.id),
-        type=new.type,
-        state=TaskState.SCHEDULED,
-        execute_at=execute_at,
-        payload=msgspec.json.decode(new.payload),
-        timeout_s=new.timeout_s,
-        attempt=0,
-        max_attempts=new.max_attempts,
-        next_attempt_at=None,
-        created_at=created_at,
-        started_at=None,
-        finished_at=None,
-        deleted_at=None,
-        lag_ms=None,
-        worker_id=None,
-        result=None,
-        error=None,
-    )
+            stored = tasks.insert(self.creating, new, answered=answered)
+        wanted = [each.id for each in new] if answered is None else answered
+        if unknown := [each for each in wanted if each not in stored]:  # the first insert stored them
+            stored |= tasks.stored(self.creating, unknown)
+        return stored

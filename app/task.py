@@ -5,13 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any
-from uuid import UUID  # noqa: TC003  # msgspec reads the annotations of Claim when it decodes one
+from typing import Annotated, Any
+from uuid import UUID
 
 import msgspec
+from msgspec import Meta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 """No task is due before it."""
+
+ERROR_TYPES = (
+    "`handler_error` it raised; `timeout` it was killed; `worker_lost` its worker died; `crashed` its process died by "
+    "itself; `result_too_large`; or what an outside worker called it."
+)
 
 
 class TaskState(StrEnum):
@@ -28,35 +34,49 @@ class TaskState(StrEnum):
 FINAL_STATES = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.DELETED})
 
 
-class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """One row of the ledger, as the API shows it. Instants are aware and UTC."""
+class TaskError(msgspec.Struct, frozen=True):
+    """How the last attempt failed."""
 
-    id: UUID
+    type: Annotated[str, Meta(description=ERROR_TYPES)]
+    message: str
+    attempt: int
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A task. Instants are UTC with `Z`."""
+
+    # The columns of a task stand here alone: `{task}` in a statement selects these fields, in this order.
+    id: Annotated[UUID, Meta(description="UUIDv7, made by the server.")]
     type: str
     state: TaskState
-    execute_at: datetime
+    execute_at: Annotated[datetime, Meta(description="The earliest start; never rewritten by the system.")]
     payload: dict[str, Any]
     timeout_s: float
-    attempt: int
+    attempt: Annotated[int, Meta(description="Starts so far.")]
     max_attempts: int
-    next_attempt_at: datetime | None
+    next_attempt_at: Annotated[datetime | None, Meta(description="When a failed attempt is tried again.")]
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
     deleted_at: datetime | None
-    lag_ms: float | None
+    lag_ms: Annotated[float | None, Meta(description="How late the first start was.")]
     worker_id: str | None
-    result: Any
-    error: dict[str, Any] | None
+    result: Annotated[Any, Meta(description="What the handler returned.")]
+    error: TaskError | None
+
+    @classmethod
+    def from_row(cls, *, state: str, error: dict[str, Any] | None, **columns: Any) -> Task:
+        """Make a task from the columns of its row, by name."""
+        return cls(state=TaskState(state), error=TaskError(**error) if error else None, **columns)
 
     @property
     def is_final(self) -> bool:
-        """True when nothing but a person can change this task again."""
+        """True when only a retry by hand can change this task again."""
         return self.state in FINAL_STATES
 
 
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
-    """What a request asks for, validated; not yet in the ledger.
+    """A task that a request asks for, validated; not yet in the ledger.
 
     `id` is a UUIDv7 as text. Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set.
     `payload` is JSON as text, `created_by` the API key.
@@ -71,27 +91,54 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
     created_by: UUID | None = None
 
+    def scheduled(self, execute_at: datetime, created_at: datetime) -> Task:
+        """The task as Postgres has stored it: the columns that were asked for, the others null."""
+        known = UNSET_COLUMNS | {name: getattr(self, name) for name in ASKED_COLUMNS}
+        known |= {"id": UUID(self.id), "payload": msgspec.json.decode(self.payload)}
+        return Task(**known | {"execute_at": execute_at, "created_at": created_at})
+
+
+UNSET_COLUMNS: dict[str, Any] = dict.fromkeys(Task.__struct_fields__) | {"state": TaskState.SCHEDULED, "attempt": 0}
+ASKED_COLUMNS = [name for name in NewTask.__struct_fields__ if name in Task.__struct_fields__]
+
 
 class Due(msgspec.Struct, frozen=True):
-    """A hint for the schedule: this task of this type may start at this instant."""
+    """An entry of the due set: this task of this type may start at this instant."""
 
     id: str
     type: str
     at: datetime
 
 
-class Claim(msgspec.Struct, frozen=True, array_like=True):
-    """The right to run one attempt of one task, won by one conditional update."""
+class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+    """One attempt of one task, and the token that proves its claim."""
 
     id: str
-    type: str
-    payload: bytes
+    token: str
     attempt: int
     max_attempts: int
+
+
+class Claim(Attempt, frozen=True, array_like=True, kw_only=True):
+    """The right to run one attempt of one task, won by one conditional update."""
+
+    type: str
+    payload: bytes
     timeout_s: float
     execute_at: datetime
-    token: str
     asked_at: float  # seconds by the clock of the worker that asked, read before it asked
+
+    @classmethod
+    def from_row(cls, *, payload: str, **columns: Any) -> Claim:
+        """Make a claim from the columns of its row, by name."""
+        return cls(payload=payload.encode(), **columns)
+
+
+class LostAttempt(Attempt, frozen=True, kw_only=True):
+    """An attempt that nothing runs any more: its worker is dead, or its lease has expired."""
+
+    type: str
+    worker_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +149,7 @@ class Lease:
     claim_token: UUID
     lease_expires_at: datetime
 
-
-class Outcome(msgspec.Struct, frozen=True):
-    """How one attempt ended: `result` (JSON text) or `error` (type and message), never both."""
-
-    id: str
-    token: str
-    result: str | None = None
-    error: dict[str, str] | None = None
+    @classmethod
+    def from_row(cls, *, claim_token: UUID, lease_expires_at: datetime, **columns: Any) -> Lease:
+        """Make a lease from the columns of its task and of the claim, by name."""
+        return cls(Task.from_row(**columns), claim_token, lease_expires_at)

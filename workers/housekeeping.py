@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.config import read_settings
 from app.connections import connect_postgres
-from app.ledger import retention, workers
+from app.ledger import repairs, workers
 from workers.purging import Purging
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def purge_final_tasks() -> int:
     if any(each.is_alive() for each in _purging):
         return 0
     engine, older_than_s = _engine(), read_settings().retention_s
-    purge = partial(retention.purge_final, engine, older_than_s=older_than_s, limit=TASKS_AT_ONCE)
+    purge = partial(repairs.purge_final, engine, older_than_s=older_than_s, limit=TASKS_AT_ONCE)
     _purging[:] = [Purging(purge, full=TASKS_AT_ONCE).begin()]
     return 1
 

@@ -48,11 +48,6 @@ def lease_fields(lease: Lease) -> dict[str, Any]:
     return msgspec.structs.asdict(lease.task) | proof
 
 
-def heartbeat_fields(lease: Lease) -> dict[str, Any]:
-    """A renewed lease. Nobody can ask a running task to stop yet, so nobody did."""
-    return {**lease_fields(lease), "cancel_requested": False}
-
-
 def nothing(headers: dict[str, str] | None = None) -> Response:
     """204."""
     response = Response(status=204, headers=headers)

@@ -44,6 +44,7 @@ REFUSALS: dict[type[errors.Refusal], Problem] = {
         (errors.TaskDeleted, 404, "task-deleted", "Task deleted"),
         (errors.BodyTooSlow, 408, "body-too-slow", "Body too slow"),
         (errors.TaskNotDeletable, 409, "task-not-deletable", "Task not deletable"),
+        (errors.TaskNotCancellable, 409, "task-not-cancellable", "Task not cancellable"),
         (errors.TaskNotClaimable, 409, "task-not-claimable", "Task not claimable"),
         (errors.ClaimLost, 409, "claim-lost", "Claim lost"),
         (errors.UnsupportedMedia, 415, "unsupported-media-type", "Unsupported media type"),

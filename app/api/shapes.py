@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from app.api.reading.instants import INSTANT_PATTERN
-from app.task import TaskState
+from app.task import Task, TaskState
 from app.task_types import LONGEST_TIMEOUT_S, MOST_ATTEMPTS
 
 LONGEST_DELAY_S = 10 * 365.25 * 86400
@@ -16,10 +16,6 @@ LONGEST_WAIT_S = 30
 MOST_CLAIMS = 1000
 MOST_TOGETHER = 10_000
 
-ERROR_TYPES = (
-    "`handler_error` it raised; `timeout` it was killed; `worker_lost` its worker died; `crashed` its process died by "
-    "itself; `result_too_large`; or what an outside worker called it."
-)
 InstantText = Annotated[
     str,
     Meta(
@@ -105,37 +101,7 @@ class Failure(Held, forbid_unknown_fields=True):
     error: Annotated[str, Meta(max_length=10_000)] | Reason
 
 
-class TaskError(Struct):
-    """How the last attempt failed."""
-
-    type: Annotated[str, Meta(description=ERROR_TYPES)]
-    message: str
-    attempt: int
-
-
-class Task(Struct, kw_only=True):
-    """A task. Instants are UTC with `Z`."""
-
-    id: Annotated[UUID, Meta(description="UUIDv7, made by the server.")]
-    type: str
-    state: TaskState
-    execute_at: Annotated[datetime, Meta(description="The earliest start; never rewritten by the system.")]
-    payload: dict[str, Any]
-    timeout_s: float
-    attempt: Annotated[int, Meta(description="Starts so far.")]
-    max_attempts: int
-    next_attempt_at: Annotated[datetime | None, Meta(description="When a failed attempt is tried again.")]
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    deleted_at: datetime | None
-    lag_ms: Annotated[float | None, Meta(description="How late the first start was.")]
-    worker_id: str | None
-    result: Annotated[Any, Meta(description="What the handler returned.")]
-    error: TaskError | None
-
-
-class CreatedTask(Task, kw_only=True):
+class CreatedTask(Task, frozen=True, kw_only=True):
     """A task that was just created: its id is there under a second name."""
 
     task_id: UUID
@@ -149,7 +115,7 @@ class TaskPage(Struct):
     next_cursor: str | None
 
 
-class Lease(Task, kw_only=True):
+class Lease(Task, frozen=True, kw_only=True):
     """A claimed task, the proof of the claim, and how long it holds without a heartbeat."""
 
     claim_token: UUID
@@ -162,7 +128,7 @@ class Leases(Struct):
     tasks: list[Lease]
 
 
-class Heartbeat(Lease, kw_only=True):
+class Heartbeat(Lease, frozen=True, kw_only=True):
     """The renewed lease, and whether the task should be given up."""
 
     cancel_requested: bool

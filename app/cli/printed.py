@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from dataclasses import dataclass, field
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations of LogLine
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import msgspec

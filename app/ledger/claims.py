@@ -1,19 +1,29 @@
-"""The right to run, for our own workers: claim, finish, hand back."""
+"""The right to run: claim, finish, hand back; and the same with a lease, for outside workers over HTTP."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from app.ledger.arrays import array
-from app.ledger.statements import fetch
-from app.task import Claim, Due, Outcome, TaskState
+import msgspec
+
+from app import outcome
+from app.errors import ClaimLost, TaskNotClaimable
+from app.ledger import tasks
+from app.ledger.statements import array, rows
+from app.task import Attempt, Claim, Due, Lease, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
+    from uuid import UUID
 
     from sqlalchemy import Engine
+
+    from app.outcome import Outcome
+    from app.task import Task
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +36,29 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of outcomes: those whose task is to be tried again, those fenced off; the others are final."""
+    """What became of outcomes: tasks to be tried again, ids whose claim was lost; the others are final."""
 
     again: list[Due]
     fenced: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class _Written:
+    """An outcome that its row holds: `at` is when the task is tried again, None where it is final."""
+
+    id: str
+    type: str
+    at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Again:
+    """How many outcomes were written, and one of those whose task is tried again (nulls where none is)."""
+
+    written: int
+    id: str | None
+    type: str | None
+    at: datetime | None
 
 
 def new_token() -> str:
@@ -42,13 +71,13 @@ def claim(
 ) -> Claimed:
     """Claim those of `ids` that are scheduled, due by Postgres' clock, and of a type in `types`.
 
-    `asked_at` is the worker's own clock, read before the call: a claim older than a silence of the worker is void.
+    `asked_at` is the worker's own clock, read before the call: a claim older than a lost run lease is void.
 
     Raises:
         LedgerAway: whether anything was claimed is unknown; `claimed_by` tells, with the same token.
     """
     asked = {"ids": array(ids), "worker_id": worker_id, "types": list(types), "token": token}
-    mine = [_claim(row, token, asked_at) for row in fetch(engine, "claim", asked)]
+    mine = rows(engine, "claim", asked, make=partial(Claim.from_row, token=token, asked_at=asked_at))
     if len(mine) == len(ids):
         return Claimed(mine, [])
     won = {each.id for each in mine}
@@ -56,55 +85,137 @@ def claim(
 
 
 def claimed_by(engine: Engine, ids: Sequence[str], token: str) -> list[Claim]:
-    """What a claim with this token won, for when its answer was lost: to be handed back, never to be run."""
-    rows = fetch(engine, "claimed_by", {"ids": array(ids), "token": token})
-    return [_claim(row, token, float("-inf")) for row in rows]
+    """What a claim with this token won, when its answer was lost: to be handed back, never to be run."""
+    make = partial(Claim.from_row, token=token, asked_at=float("-inf"))
+    return rows(engine, "claimed_by", {"ids": array(ids), "token": token}, make=make)
 
 
 def waiting(engine: Engine, ids: Sequence[str]) -> list[Due]:
     """Those of `ids` that are still scheduled."""
-    return [Due(*row) for row in fetch(engine, "waiting", {"ids": array(ids)})]
+    return rows(engine, "waiting", {"ids": array(ids)}, make=Due)
 
 
 def finish(engine: Engine, outcomes: Sequence[Outcome]) -> Finished:
     """Write outcomes, each only if its claim still holds.
 
-    Repeating it is harmless: an outcome that stands already, by the same token, counts as written.
+    Repeating it is harmless: an outcome that the row holds already, by the same token, counts as written.
 
     Raises:
         LedgerAway: whether they were written is unknown; call it again.
     """
-    held = {"ids": array([each.id for each in outcomes]), "tokens": array([each.token for each in outcomes])}
-    values = {
-        "results": array([each.result for each in outcomes]),
-        "error_types": array([each.error["type"] if each.error else None for each in outcomes]),
-        "error_messages": array([each.error["message"] if each.error else None for each in outcomes]),
-    }
-    rows = fetch(engine, "finish", held | values)
-    again = [Due(*row[1:]) for row in rows if row[1]]
-    if rows[0][0] == len(outcomes):
+    held = outcome_arrays(outcomes)
+    answered = rows(engine, "finish", held, make=_Again)
+    again = _due(answered)
+    if answered[0].written == len(outcomes):
         return Finished(again, fenced=[])
-    standing = fetch(engine, "finished_by", held)
-    written = {each.id for each in again} | {row[0] for row in standing}
-    again += [Due(row[0], row[1], row[3]) for row in standing if row[2] == TaskState.SCHEDULED and row[3]]
-    return Finished(list(dict.fromkeys(again)), fenced=[each.id for each in outcomes if each.id not in written])
+    stored = rows(engine, "finished_by", held, make=_Written)
+    written = {each.id for each in again} | {each.id for each in stored}
+    again = list(dict.fromkeys(again + _due(stored)))
+    return Finished(again, fenced=[each.id for each in outcomes if each.id not in written])
+
+
+def outcome_arrays(outcomes: Sequence[Outcome]) -> dict[str, str]:
+    """The parameters of a statement that writes outcomes: an array for each field, all in the same order."""
+    errors = [msgspec.json.encode(each.error).decode() if each.error else None for each in outcomes]
+    return {
+        "ids": array([each.id for each in outcomes]),
+        "tokens": array([each.token for each in outcomes]),
+        "states": array([each.state for each in outcomes]),
+        "results": array([each.result for each in outcomes]),
+        "errors": array(errors),
+        "retries_in_s": array([None if each.retry_in_s is None else str(each.retry_in_s) for each in outcomes]),
+    }
+
+
+def failed_attempt(engine: Engine, task_id: str, token: str, error_type: str, message: str) -> Outcome:
+    """The outcome of a failure that only its task's id and token tell of.
+
+    Raises:
+        TaskNotFound: no such id.
+    """
+    task = tasks.get(engine, task_id)
+    attempt = Attempt(id=task_id, token=token, attempt=task.attempt, max_attempts=task.max_attempts)
+    return outcome.failed(attempt, error_type, message)
 
 
 def release(engine: Engine, claims: Sequence[tuple[str, str]]) -> list[Due]:
     """Hand back claims, as (id, token), whose code has not begun; those still held are scheduled again."""
     held = {"ids": array([task_id for task_id, _ in claims]), "tokens": array([token for _, token in claims])}
-    return [Due(*row) for row in fetch(engine, "release", held)]
+    return rows(engine, "release", held, make=Due)
 
 
-def _claim(row: Any, token: str, asked_at: float) -> Claim:
-    return Claim(
-        id=row[0],
-        type=row[1],
-        payload=row[2].encode(),
-        attempt=row[3],
-        max_attempts=row[4],
-        timeout_s=row[5],
-        execute_at=row[6],
-        token=token,
-        asked_at=asked_at,
-    )
+def lease_due(engine: Engine, *, worker_id: str, types: Sequence[str], limit: int) -> list[Lease]:
+    """Claim up to `limit` tasks of these types, the one due earliest first."""
+    asked = {"token": new_token(), "worker_id": worker_id, "types": list(types), "limit": limit}
+    return rows(engine, "lease_due", asked, make=Lease.from_row)
+
+
+def lease_one(engine: Engine, task_id: UUID, *, worker_id: str, types: Sequence[str]) -> Lease:
+    """Claim this task.
+
+    Raises:
+        TaskNotFound, TaskDeleted: there is none to claim.
+        TaskNotClaimable: not due, not scheduled, or of a type that our own workers run.
+    """
+    asked = {"token": new_token(), "worker_id": worker_id, "types": list(types), "id": task_id}
+    for lease in rows(engine, "lease_one", asked, make=Lease.from_row):
+        return lease
+    task = tasks.show(engine, task_id)
+    raise TaskNotClaimable(_why_not(task, types), state=task.state, execute_at=task.execute_at)
+
+
+def extend_lease(engine: Engine, task_id: UUID, token: UUID) -> tuple[Lease, bool]:
+    """Renew the lease of a claim that still holds; whether the task is to be cancelled.
+
+    Raises:
+        TaskNotFound: no such id.
+        ClaimLost: wrong or expired token.
+    """
+    for renewed in rows(engine, "extend_lease", {"id": task_id, "token": token}, make=_renewed):
+        return renewed
+    tasks.get(engine, task_id)
+    raise ClaimLost
+
+
+def finish_lease(engine: Engine, outcome: Outcome) -> tuple[Task, list[Due]]:
+    """Write how the attempt ended, while its lease holds; the task, and when it is tried again.
+
+    Repeated with the same token, for an answer that was lost, it answers the task as it stands.
+
+    Raises:
+        TaskNotFound, ClaimLost: as `extend_lease`.
+    """
+    finished = finish(engine, [outcome])
+    task = tasks.get(engine, outcome.id)
+    if finished.fenced:
+        raise ClaimLost
+    return task, finished.again
+
+
+def release_lease(engine: Engine, task_id: UUID, token: UUID) -> Task:
+    """Give the claim back unused; the attempt is not counted.
+
+    Raises:
+        TaskNotFound, ClaimLost: as `extend_lease`.
+    """
+    released = release(engine, [(str(task_id), str(token))])
+    task = tasks.get(engine, task_id)
+    if not released:
+        raise ClaimLost
+    return task
+
+
+def _due(stored: Sequence[_Again] | Sequence[_Written]) -> list[Due]:
+    return [Due(each.id, each.type, each.at) for each in stored if each.id and each.type and each.at]
+
+
+def _renewed(*, cancel_requested: bool, **columns: Any) -> tuple[Lease, bool]:
+    return Lease.from_row(**columns), cancel_requested
+
+
+def _why_not(task: Task, types: Sequence[str]) -> str:
+    if task.type not in types:
+        return f"Tasks of type {task.type} are run by the service's own workers."
+    if task.state is not TaskState.SCHEDULED:
+        return f"This task is {task.state}."
+    return "This task is not due yet."

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from app.ledger.statements import execute, fetch
+from app.ledger.statements import execute, rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,4 +45,8 @@ def totals(engine: Engine) -> dict[Counter, int]:
     """All totals; 0 for what never happened. What processes counted in the last second may be missing."""
     found = dict.fromkeys(Counter, 0)
     known = set(Counter)
-    return found | {Counter(name): value for name, value in fetch(engine, "counters") if name in known}
+    return found | {Counter(name): value for name, value in rows(engine, "counters", make=_total) if name in known}
+
+
+def _total(*, name: str, value: int) -> tuple[str, int]:
+    return name, value

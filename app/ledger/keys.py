@@ -9,7 +9,7 @@ from uuid_utils.compat import uuid7
 
 from app.api_key import ApiKey, Scope
 from app.errors import KeyNotFound, LedgerAway, StatementRefused, TooManyKeys
-from app.ledger.statements import fetch
+from app.ledger.statements import rows, scalars
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 MOST_VALID = 10_000  # what a web process keeps in memory
-VALID_NOW, SECRET_SHA256 = 7, 7  # the columns of keys_all.sql and keys_valid.sql beside those of a key
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +26,11 @@ class ListedKey:
 
     key: ApiKey
     valid: bool
+
+    @classmethod
+    def from_row(cls, *, valid: bool, **columns: Any) -> ListedKey:
+        """Make it from the columns of its row, by name."""
+        return cls(ApiKey.from_row(**columns), valid)
 
 
 def create(
@@ -53,7 +57,7 @@ def create(
         "expires_in_s": expires_in_s,
         "max_pending": max_pending,
     }
-    return _as_key(fetch(engine, "key_create", asked)[0])
+    return rows(engine, "key_create", asked, make=ApiKey.from_row)[0]
 
 
 def valid(engine: Engine) -> dict[bytes, ApiKey]:
@@ -63,15 +67,14 @@ def valid(engine: Engine) -> dict[bytes, ApiKey]:
         LedgerAway: Postgres does not answer, or has no table of keys yet.
     """
     try:
-        rows = fetch(engine, "keys_valid", {"limit": MOST_VALID})
+        return dict(rows(engine, "keys_valid", {"limit": MOST_VALID}, make=_by_hash))
     except StatementRefused as trouble:
         raise LedgerAway from trouble
-    return {bytes(row[SECRET_SHA256]): _as_key(row) for row in rows}
 
 
 def list_all(engine: Engine) -> list[ListedKey]:
     """Every key ever made, the oldest first."""
-    return [ListedKey(_as_key(row), row[VALID_NOW]) for row in fetch(engine, "keys_all")]
+    return rows(engine, "keys_all", make=ListedKey.from_row)
 
 
 def revoke(engine: Engine, key_id: UUID) -> ApiKey:
@@ -80,24 +83,15 @@ def revoke(engine: Engine, key_id: UUID) -> ApiKey:
     Raises:
         KeyNotFound: no such id.
     """
-    rows = fetch(engine, "key_revoke", {"id": key_id})
-    if not rows:
-        raise KeyNotFound
-    return _as_key(rows[0])
+    for revoked in rows(engine, "key_revoke", {"id": key_id}, make=ApiKey.from_row):
+        return revoked
+    raise KeyNotFound
 
 
 def pending(engine: Engine, key_id: UUID, at_most: int) -> int:
     """How many tasks of this key wait to run; not counted beyond `at_most`."""
-    return int(fetch(engine, "key_pending", {"id": key_id, "at_most": at_most})[0][0])
+    return int(scalars(engine, "key_pending", {"id": key_id, "at_most": at_most})[0])
 
 
-def _as_key(row: Any) -> ApiKey:
-    return ApiKey(
-        id=row[0],
-        name=row[1],
-        scopes=frozenset(map(Scope, row[2])),
-        max_pending=row[3],
-        created_at=row[4],
-        expires_at=row[5],
-        revoked_at=row[6],
-    )
+def _by_hash(*, secret_sha256: bytes, **columns: Any) -> tuple[bytes, ApiKey]:
+    return bytes(secret_sha256), ApiKey.from_row(**columns)

@@ -12,18 +12,15 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import column, func, literal_column, select, table, union_all
 
 from app.ledger.statements import statement
-from app.task import TaskState
+from app.task import Task, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from sqlalchemy import ColumnElement, Connection, Select
 
-COLUMNS = (
-    "id", "type", "state", "execute_at", "payload", "timeout_s", "attempt", "max_attempts", "next_attempt_at",
-    "created_at", "started_at", "finished_at", "deleted_at", "lag_ms", "worker_id", "result", "error",
-)  # fmt: skip
-TASKS: Any = table("tasks", *(column(name) for name in COLUMNS))
+TASKS: Any = table("tasks", *(column(name) for name in (*Task.__struct_fields__, "due_at")))
+TASK_COLUMNS: list[Any] = [TASKS.c[name] for name in Task.__struct_fields__]
 MOST_TOGETHER = 100  # planning takes longer for each
 
 
@@ -47,7 +44,7 @@ def groups(connection: Connection, states: Sequence[TaskState], types: Sequence[
                 yield Group(where, TASKS.c.execute_at)
             else:
                 # Those that never failed lie in the order in which they fall due, and that is execute_at.
-                yield Group([*where, TASKS.c.next_attempt_at.is_(None)], FALLS_DUE)
+                yield Group([*where, TASKS.c.next_attempt_at.is_(None)], TASKS.c.due_at)
                 yield Group([*where, TASKS.c.next_attempt_at.is_not(None)], TASKS.c.execute_at)
 
 
@@ -99,6 +96,3 @@ def types_in(connection: Connection, state: TaskState) -> list[str]:
     if state == TaskState.SCHEDULED:
         return list(connection.execute(select(column("type")).select_from(func.waiting_types())).scalars())
     return list(connection.exec_driver_sql(statement("types_in_state"), {"state": state.value}).scalars())
-
-
-FALLS_DUE: ColumnElement[Any] = func.coalesce(TASKS.c.next_attempt_at, TASKS.c.execute_at)

@@ -1,24 +1,28 @@
-"""What the sweeper asks: what is due, and what did dead workers hold."""
+"""What the sweeper and housekeeping ask: what is due, what did dead workers hold, what has been kept long enough."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.ledger.statements import fetch
-from app.task import EPOCH, Due
+from app import outcome
+from app.ledger.claims import outcome_arrays
+from app.ledger.statements import execute, rows, scalars
+from app.task import EPOCH, Due, LostAttempt, TaskState
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import Engine
 
-FORGOTTEN_AFTER_S = 60.0  # beyond its timeout: more than a living worker needs to say how a task ended
+FORGOTTEN_AFTER_S = 60.0  # beyond its timeout: more than a living worker needs to report how a task ended
+ENDED = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED)
+WORKER_LOST = ("worker_lost", "The worker that ran this task disappeared.")
 
 
 @dataclass(frozen=True, slots=True)
 class Rescued:
-    """A task taken from a dead worker; `again_at` is None when it failed for good."""
+    """A task taken from a dead worker; `again_at` is None when it is not tried again."""
 
     id: str
     type: str
@@ -27,8 +31,8 @@ class Rescued:
 
 
 def clock(engine: Engine) -> datetime:
-    """What time it is, by the only clock that decides."""
-    now: datetime = fetch(engine, "clock")[0][0]
+    """The time by Postgres' clock, the only one that decides."""
+    now: datetime = scalars(engine, "clock")[0]
     return now
 
 
@@ -40,16 +44,38 @@ def beginning(task_type: str, at: datetime = EPOCH) -> Due:
 def due_between(engine: Engine, *, after: Due, until: datetime, limit: int) -> list[Due]:
     """Scheduled tasks of the type of `after`, due later than that place and before `until`: one page in order."""
     page = {"type": after.type, "after": after.at, "after_id": after.id, "until": until, "limit": limit}
-    return [Due(*row) for row in fetch(engine, "due_between", page)]
+    return rows(engine, "due_between", page, make=Due)
 
 
 def types_due(engine: Engine, *, until: datetime) -> dict[str, datetime]:
     """The types of which something is scheduled and due before `until`, and when its first is; the earliest first."""
-    return dict(fetch(engine, "types_due", {"until": until}))
+    return dict(rows(engine, "types_due", {"until": until}, make=_first))
 
 
 def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:
-    """Settle up to `limit` running tasks whose worker is dead, or has forgotten them."""
+    """Settle up to `limit` running tasks whose worker is dead, or has forgotten them.
+
+    Each is one failed attempt. What another sweeper settled in between is left out.
+    """
     silence = {"dead_after_s": dead_after_s, "forgotten_after_s": FORGOTTEN_AFTER_S}
-    rows = fetch(engine, "rescue", {**silence, "limit": limit})
-    return [Rescued(id=row[0], type=row[1], again_at=row[3], worker_id=row[4]) for row in rows]
+    lost = rows(engine, "lost", {**silence, "limit": limit}, make=LostAttempt)
+    if not lost:
+        return []
+    outcomes = [outcome.failed(each, *WORKER_LOST) for each in lost]
+    return rows(engine, "rescue", silence | outcome_arrays(outcomes), make=Rescued)
+
+
+def purge_final(engine: Engine, *, older_than_s: float, limit: int) -> int:
+    """Remove up to `limit` tasks that became final so long ago; how many were removed."""
+    bounds = {"older_than_s": older_than_s}
+    removed = execute(engine, "purge_deleted", bounds | {"limit": limit})
+    for state in ENDED:
+        for task_type in scalars(engine, "types_in_state", {"state": state}):
+            if removed < limit:
+                of_one = {"state": state, "type": task_type, "limit": limit - removed}
+                removed += execute(engine, "purge_tasks", bounds | of_one)
+    return removed
+
+
+def _first(*, type: str, first_at: datetime) -> tuple[str, datetime]:  # noqa: A002  # the name of the column
+    return type, first_at

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.errors import StatementRefused
-from app.ledger.statements import fetch
+from app.ledger.statements import scalars
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -26,7 +26,7 @@ def present_version(engine: Engine) -> str | None:
         LedgerAway: Postgres did not answer in time.
     """
     try:
-        rows = fetch(engine, "schema_version")
+        versions = scalars(engine, "schema_version")
     except StatementRefused:
         return None
-    return str(rows[0][0]) if rows else None
+    return str(versions[0]) if versions else None

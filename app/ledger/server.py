@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.ledger.statements import fetch
+from app.ledger.statements import rows, scalars
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -26,9 +26,9 @@ def server(engine: Engine) -> Server:
     Raises:
         LedgerAway: it did not answer in time.
     """
-    return Server(*fetch(engine, "server")[0])
+    return rows(engine, "server", make=Server)[0]
 
 
 def missing_rights(engine: Engine) -> list[str]:
     """What the processes need and the role of this connection may not do, like `UPDATE on tasks`."""
-    return [row[0] for row in fetch(engine, "rights")]
+    return scalars(engine, "rights")

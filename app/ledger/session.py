@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from app.ledger.silence import connected
-from app.ledger.statements import fetch, refusing
+from app.ledger.statements import refusing, rows
 from app.pooler import is_shared
 
 if TYPE_CHECKING:
@@ -20,7 +20,11 @@ def in_force(engine: Engine, names: Iterable[str]) -> dict[str, str]:
     Raises:
         LedgerAway: Postgres did not answer in time.
     """
-    return {row[0]: row[1] for row in fetch(engine, "session", {"names": list(names)})}
+    return dict(rows(engine, "session", {"names": list(names)}, make=_setting))
+
+
+def _setting(*, name: str, setting: str) -> tuple[str, str]:
+    return name, setting
 
 
 def shared(engine: Engine) -> bool:

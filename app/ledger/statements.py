@@ -1,39 +1,57 @@
-"""Runs the `.sql` files: each read once, each one statement, committed by itself."""
+"""Runs the `.sql` files: each is read once, is one statement, and commits by itself. Rows are read by name."""
 
 from __future__ import annotations
 
+import re
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import psycopg
+from psycopg.rows import kwargs_row, scalar_row, tuple_row
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from app.errors import LedgerAway, StatementRefused
 from app.ledger.silence import connected
+from app.task import Task
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
+    from psycopg.rows import RowFactory
     from sqlalchemy import Connection, Engine
 
 Answer = TypeVar("Answer")
+Row = TypeVar("Row")
 SQL = Path(__file__).parent / "sql"
+PART = re.compile(r"\{([a-z_]+)\}")
+TASK_COLUMNS = ", ".join(Task.__struct_fields__)
 NO_SUCH_TABLE = "42P01"  # a database that was never migrated
 ABOUT_VALUES = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, too large or too deep
 TRIES_AFTER_DEADLOCK = 3
+ARRAY_SEPARATOR = "\0"  # no text in Postgres contains one
 
 
 @cache
 def statement(name: str) -> str:
-    """The text of `sql/<name>.sql`."""
-    return (SQL / f"{name}.sql").read_text(encoding="utf-8")
+    """The text of `sql/<name>.sql`. `{task}` becomes the columns of a task, `{x}` the text of `sql/parts/x.sql`."""
+    return PART.sub(lambda found: _part(found[1]), _read(SQL / f"{name}.sql"))
+
+
+def _part(name: str) -> str:
+    if name == "task":
+        return TASK_COLUMNS
+    return PART.sub(lambda found: _part(found[1]), _read(SQL / "parts" / f"{name}.sql")).strip()
+
+
+def _read(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
 
 
 @contextmanager
 def refusing() -> Iterator[None]:
-    """Call by its name what went wrong between us and Postgres.
+    """Translate errors of Postgres and of the connection into our own.
 
     Raises:
         LedgerAway: Postgres did not answer, or not in time; whether it acted is unknown.
@@ -51,38 +69,72 @@ def refusing() -> Iterator[None]:
         raise LedgerAway from trouble  # read-only after a failover, shutting down, out of memory, ...
 
 
-def fetch(engine: Engine, name: str, parameters: Mapping[str, Any] | None = None) -> Sequence[Any]:
-    """Run one statement and fetch its rows. Raises as `refusing`."""
-    return _run(engine, name, parameters, lambda done: done.fetchall())
+def rows(
+    engine: Engine, name: str, parameters: Mapping[str, Any] | None = None, *, make: Callable[..., Row]
+) -> list[Row]:
+    """Run one statement; each row becomes `make(**columns)`. Raises as `refusing`."""
+    return _run(engine, name, parameters, kwargs_row(make), lambda cursor: cursor.fetchall())
+
+
+def scalars(engine: Engine, name: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
+    """Run one statement; the first column of each row. Raises as `refusing`."""
+    return _run(engine, name, parameters, scalar_row, lambda cursor: cursor.fetchall())
 
 
 def execute(engine: Engine, name: str, parameters: Mapping[str, Any] | None = None) -> int:
-    """Run one statement that answers no rows; how many rows it changed. Raises as `refusing`."""
-    return _run(engine, name, parameters, lambda done: done.rowcount)
+    """Run one statement that returns no rows; the number of rows that it changed. Raises as `refusing`."""
+    return _run(engine, name, parameters, tuple_row, lambda cursor: cursor.rowcount)
+
+
+def array(values: Sequence[str | None]) -> str:
+    """An array of texts and nulls as Postgres reads it: psycopg takes a microsecond for each element.
+
+    The syntax: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
+
+    Raises:
+        ValueError: there is a NUL in a text.
+    """
+    if None in values:
+        return "{" + ",".join(["NULL" if each is None else _quoted([each]) for each in values]) + "}"
+    return "{" + _quoted(values) + "}" if values else "{}"  # type: ignore[arg-type]  # there is no None in it
+
+
+def _quoted(texts: Sequence[str]) -> str:
+    """Each in quotes, with commas; escaped all at once."""
+    together = ARRAY_SEPARATOR.join(texts)
+    if together.count(ARRAY_SEPARATOR) >= len(texts):
+        raise ValueError("a NUL in a text")
+    return '"' + together.replace("\\", "\\\\").replace('"', '\\"').replace(ARRAY_SEPARATOR, '","') + '"'
 
 
 def _run(
-    engine: Engine, name: str, parameters: Mapping[str, Any] | None, answer: Callable[[psycopg.Cursor[Any]], Answer]
+    engine: Engine,
+    name: str,
+    parameters: Mapping[str, Any] | None,
+    row_factory: RowFactory[Row],
+    answer: Callable[[psycopg.Cursor[Row]], Answer],
 ) -> Answer:
     """A deadlock is tried again: of the two, this statement did nothing."""
     for last_try in range(TRIES_AFTER_DEADLOCK, -1, -1):
         with refusing():
             try:
                 with connected(engine) as connection:
-                    return answer(_execute(connection, name, parameters or {}))
+                    return answer(_execute(connection, name, parameters or {}, row_factory))
             except psycopg.errors.DeadlockDetected:
                 if not last_try:
                     raise
     raise LedgerAway
 
 
-def _execute(connection: Connection, name: str, parameters: Mapping[str, Any]) -> psycopg.Cursor[Any]:
-    """By psycopg itself, on a connection of SQLAlchemy's pool: through SQLAlchemy it takes nearly twice as long."""
+def _execute(
+    connection: Connection, name: str, parameters: Mapping[str, Any], row_factory: RowFactory[Row]
+) -> psycopg.Cursor[Row]:
+    """Run it with psycopg itself, on a connection of SQLAlchemy's pool: SQLAlchemy takes nearly twice as long."""
     driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
     try:
-        return driver.execute(statement(name), parameters)
+        return driver.cursor(row_factory=row_factory).execute(statement(name), parameters)
     except psycopg.Error:
         if driver.closed:
             with suppress(DBAPIError):
-                connection.exec_driver_sql("")  # so SQLAlchemy hears of it, and opens all connections anew
+                connection.exec_driver_sql("")  # SQLAlchemy notices that it is closed, and replaces all connections
         raise

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import array
 
 from app.ledger.merged import TASKS, groups, merged
 from app.ledger.silence import connected
-from app.ledger.statements import fetch, refusing
+from app.ledger.statements import refusing, rows, scalars
 from app.task import TaskState
 
 if TYPE_CHECKING:
@@ -70,20 +70,29 @@ class Overdue:
     oldest_s: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Count:
+    """How many tasks of one type (None: of all) are in one state."""
+
+    state: str
+    type: str | None
+    number: int
+
+
 def count(engine: Engine, types: Sequence[str]) -> Counts:
     """Count by state, and for each of these types by state; what is not there is left out."""
     found: defaultdict[str | None, ByState] = defaultdict(dict)
-    for state, task_type, number in fetch(engine, "task_counts", {"types": list(types), "most": COUNTED_UP_TO}):
-        if number:
-            found[task_type][TaskState(state)] = number
+    for each in rows(engine, "task_counts", {"types": list(types), "most": COUNTED_UP_TO}, make=_Count):
+        if each.number:
+            found[each.type][TaskState(each.state)] = each.number
     return Counts(found[None], {name: found[name] for name in types if name in found})
 
 
 def punctuality(engine: Engine) -> Punctuality:
     """How late tasks began lately."""
     with refusing(), connected(engine) as connection:
-        rows = connection.execute(_lately(list(groups(connection, BEGUN, ())))).fetchall()
-    found = {row[0]: Lateness(row[1], row[2], *(row[3] or (None, None, None))) for row in rows}
+        answer = connection.execute(_lately(list(groups(connection, BEGUN, ())))).fetchall()
+    found = {row.type: Lateness(row.tasks, row.since, *(row.shares or (None, None, None))) for row in answer}
     return Punctuality(found.pop(None), found, early_total(engine))
 
 
@@ -94,20 +103,25 @@ def _lately(begun: Sequence[Group]) -> Select[Any]:
     """
     since = func.now() - timedelta(seconds=LATELY_S)
     columns = [TASKS.c.type, TASKS.c.execute_at, TASKS.c.id, TASKS.c.lag_ms]
-    rows = merged(
+    recent = merged(
         begun, columns, lambda place: [place.between(since, func.now())], limit=COUNTED_UP_TO, latest_first=True
     ).subquery()
-    late = func.percentile_cont(array(SHARES)).within_group(rows.c.lag_ms)
-    by_type = func.grouping_sets(tuple_(), tuple_(rows.c.type))
-    asked = select(rows.c.type, func.count(), func.min(rows.c.execute_at), late).where(rows.c.lag_ms.is_not(None))
+    late = func.percentile_cont(array(SHARES)).within_group(recent.c.lag_ms)
+    by_type = func.grouping_sets(tuple_(), tuple_(recent.c.type))
+    asked = select(
+        recent.c.type,
+        func.count().label("tasks"),
+        func.min(recent.c.execute_at).label("since"),
+        late.label("shares"),
+    ).where(recent.c.lag_ms.is_not(None))
     return asked.group_by(by_type)
 
 
 def early_total(engine: Engine) -> int:
     """Starts before their time, of all tasks that are kept; COUNTED_UP_TO: or more."""
-    return int(fetch(engine, "early_total", {"most": COUNTED_UP_TO})[0][0])
+    return int(scalars(engine, "early_total", {"most": COUNTED_UP_TO})[0])
 
 
 def overdue(engine: Engine) -> Overdue:
     """What should have begun."""
-    return Overdue(*fetch(engine, "overdue_count", {"most": COUNTED_UP_TO})[0])
+    return rows(engine, "overdue_count", {"most": COUNTED_UP_TO}, make=Overdue)[0]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound
-from app.ledger.arrays import array
-from app.ledger.statements import fetch
-from app.task import NewTask, Task, TaskState
+from app.errors import TaskDeleted, TaskNotCancellable, TaskNotDeletable, TaskNotFound
+from app.ledger.statements import array, rows
+from app.task import Task, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,37 +18,41 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from app.task import NewTask
+
 READS_BEFORE_GIVING_UP = 3
 
 
-def insert(engine: Engine, new: Sequence[NewTask]) -> dict[str, tuple[datetime, datetime]]:
-    """Keep new tasks, all or none; `(execute_at, created_at)` of each that was not kept before."""
-    rows = fetch(engine, "insert", {"tasks": msgspec.json.encode(new).decode()})
-    return {row[0]: (row[1], row[2]) for row in rows}
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A new task as Postgres has stored it: the instants that its clock decides."""
+
+    id: str
+    execute_at: datetime
+    created_at: datetime
 
 
-def insert_together(engine: Engine, new: Sequence[NewTask]) -> dict[str, datetime]:
-    """Keep new tasks, all or none; when those are due whose time is counted from Postgres' clock."""
-    delayed = [each.id for each in new if each.execute_at is None]
-    return dict(fetch(engine, "insert_together", {"tasks": msgspec.json.encode(new).decode(), "delayed": delayed}))
+def insert(engine: Engine, new: Sequence[NewTask], *, answered: Sequence[str] | None = None) -> dict[str, Stored]:
+    """Store new tasks, all or none; by id those that were not stored before, of `answered` alone if that is given."""
+    wanted = None if answered is None else array(answered)
+    asked = {"tasks": msgspec.json.encode(new).decode(), "answered": wanted}
+    return {each.id: each for each in rows(engine, "insert", asked, make=Stored)}
 
 
-def kept(engine: Engine, ids: Sequence[str]) -> dict[str, tuple[datetime, datetime]]:
-    """Which of these are in the ledger, with `(execute_at, created_at)`."""
-    rows = fetch(engine, "get_many", {"ids": array(ids)})
-    return {row[0]: (row[1], row[2]) for row in rows}
+def stored(engine: Engine, ids: Sequence[str]) -> dict[str, Stored]:
+    """Those of these ids that are in the ledger."""
+    return {each.id: each for each in rows(engine, "get_many", {"ids": array(ids)}, make=Stored)}
 
 
-def get(engine: Engine, task_id: UUID) -> Task:
+def get(engine: Engine, task_id: UUID | str) -> Task:
     """The task, whatever its state.
 
     Raises:
         TaskNotFound: no such id.
     """
-    rows = fetch(engine, "get", {"id": task_id})
-    if not rows:
-        raise TaskNotFound
-    return as_task(rows[0])
+    for task in rows(engine, "get", {"id": task_id}, make=Task.from_row):
+        return task
+    raise TaskNotFound
 
 
 def delete(engine: Engine, task_id: UUID) -> Task:
@@ -62,15 +66,26 @@ def delete(engine: Engine, task_id: UUID) -> Task:
         TaskNotDeletable: its code has begun.
     """
     for _ in range(READS_BEFORE_GIVING_UP):
-        rows = fetch(engine, "delete", {"id": task_id})
-        if rows:
-            return as_task(rows[0])
+        for deleted in rows(engine, "delete", {"id": task_id}, make=Task.from_row):
+            return deleted
         task = get(engine, task_id)
         if task.state is TaskState.DELETED:
             return task
         if task.state is not TaskState.SCHEDULED or task.attempt > 0:
             break
     raise TaskNotDeletable(state=task.state, attempt=task.attempt)
+
+
+def cancel(engine: Engine, task_id: UUID) -> Task:
+    """Cancel a task that has not begun, or ask the worker of a running one to stop it.
+
+    Raises:
+        TaskNotFound: no such id.
+        TaskNotCancellable: it is over.
+    """
+    for cancelled in rows(engine, "cancel", {"id": task_id}, make=Task.from_row):
+        return cancelled
+    raise TaskNotCancellable(state=get(engine, task_id).state)
 
 
 def show(engine: Engine, task_id: UUID) -> Task:
@@ -88,28 +103,5 @@ def show(engine: Engine, task_id: UUID) -> Task:
 
 def next_scheduled(engine: Engine, types: Sequence[str] | None) -> Task | None:
     """The earliest scheduled task of these types (None: of all), due or not."""
-    rows = fetch(engine, "next", {"types": None if types is None else list(types)})
-    return as_task(rows[0]) if rows else None
-
-
-def as_task(row: Any) -> Task:
-    """A row in the order of `sql/get.sql` as a Task."""
-    return Task(
-        id=row[0],
-        type=row[1],
-        state=TaskState(row[2]),
-        execute_at=row[3],
-        payload=row[4],
-        timeout_s=row[5],
-        attempt=row[6],
-        max_attempts=row[7],
-        next_attempt_at=row[8],
-        created_at=row[9],
-        started_at=row[10],
-        finished_at=row[11],
-        deleted_at=row[12],
-        lag_ms=row[13],
-        worker_id=row[14],
-        result=row[15],
-        error=row[16],
-    )
+    found = rows(engine, "next", {"types": None if types is None else list(types)}, make=Task.from_row)
+    return found[0] if found else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.ledger.statements import execute, fetch
+from app.ledger.statements import execute, rows, scalars
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -21,9 +21,9 @@ class WorkerRow:
     silent_s: float
 
 
-def heartbeat(engine: Engine, worker_id: str, *, queue: str, slots: int) -> None:
-    """Say that this worker lives."""
-    execute(engine, "heartbeat", {"id": worker_id, "queue": queue, "slots": slots})
+def heartbeat(engine: Engine, worker_id: str, *, queue: str, slots: int) -> list[str]:
+    """Report that this worker lives; the ids of the tasks it runs that are to be cancelled."""
+    return scalars(engine, "heartbeat", {"id": worker_id, "queue": queue, "slots": slots})
 
 
 def retire(engine: Engine, worker_id: str) -> None:
@@ -33,7 +33,7 @@ def retire(engine: Engine, worker_id: str) -> None:
 
 def known(engine: Engine) -> list[WorkerRow]:
     """All workers with a row, alive or not."""
-    return [WorkerRow(*row) for row in fetch(engine, "workers")]
+    return rows(engine, "workers", make=WorkerRow)
 
 
 def purge(engine: Engine, *, older_than_s: float) -> int:

@@ -13,9 +13,8 @@ from sqlalchemy import event
 from uuid_utils import uuid7
 
 from app.ledger import statistics
-from app.ledger.arrays import array
 from app.ledger.listing import Filter, list_tasks
-from app.ledger.statements import statement
+from app.ledger.statements import array, statement
 from app.task import TaskState
 
 if TYPE_CHECKING:
@@ -64,10 +63,11 @@ def _on_the_way(connection: Connection) -> Iterator[Question]:
     token, one = str(uuid4()), ids[2:38]
     who = {"token": token, "worker_id": "w", "types": [TYPE]}
     tokens, nothing = array([token] * TOGETHER), array([None] * TOGETHER)
-    ended = {"ids": ids, "tokens": tokens, "results": nothing, "error_types": nothing, "error_messages": nothing}
+    ended = {"ids": ids, "tokens": tokens, "states": array(["succeeded"] * TOGETHER)}
+    ended |= dict.fromkeys(("results", "errors", "retries_in_s"), nothing)
     due = (FALL_DUE, (ids,))
     claimed = (due, (statement("claim"), who | {"ids": ids}))
-    yield Question("insert", statement("insert"), {"tasks": json.dumps(new)})
+    yield Question("insert", statement("insert"), {"tasks": json.dumps(new), "answered": None})
     yield Question("waiting", statement("waiting"), {"ids": ids})
     yield Question("claim", statement("claim"), who | {"ids": ids}, (due,))
     yield Question("finish", statement("finish"), ended, claimed)
@@ -86,7 +86,7 @@ def _beside() -> Iterator[tuple[str, Mapping[str, Any]]]:
         "due_between",
         {"type": TYPE, "after": now - timedelta(days=1), "after_id": EARLIEST, "until": now, "limit": 5000},
     )
-    yield "rescue", {"dead_after_s": 5, "forgotten_after_s": 60, "limit": TOGETHER}
+    yield "lost", {"dead_after_s": 5, "forgotten_after_s": 60, "limit": TOGETHER}
     yield "overdue_count", {"most": statistics.COUNTED_UP_TO}
     yield "task_counts", {"types": [TYPE, "foo", "bar", "baz"], "most": statistics.COUNTED_UP_TO}
     yield "early_total", {"most": statistics.COUNTED_UP_TO}

@@ -6,15 +6,17 @@ from itertools import product
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from psycopg.rows import kwargs_row
+
 from app.ledger.listing import Filter, cursor_after
-from app.ledger.tasks import as_task
+from app.ledger.statements import TASK_COLUMNS
+from app.task import Task
 from benchmarks.load import get, send_all
 from benchmarks.result import percentile
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from app.task import Task
     from benchmarks.service import Service
 
 STATES = ("", "state=scheduled", "state=running", "state=succeeded", "state=failed", "state=cancelled", "state=deleted",
@@ -27,9 +29,8 @@ DIGITS = (8, 12, 32)
 AGAIN, SLOWEST = 3, 4
 MIDST_OF = {"succeeded": -14, "scheduled": 90}  # days from now
 # In the midst of what is over, and of what waits.
-MIDST = """
-SELECT id, type, state, execute_at, payload, timeout_s, attempt, max_attempts, next_attempt_at, created_at, started_at,
-       finished_at, deleted_at, lag_ms, worker_id, result, error
+MIDST = f"""
+SELECT {TASK_COLUMNS}
 FROM tasks
 WHERE state = %s AND type = 'bench' AND execute_at > now() + make_interval(days => %s)
   AND state <> 'running' AND (state <> 'scheduled' OR next_attempt_at IS NULL)
@@ -85,6 +86,4 @@ def _beginnings(found: Sequence[Task]) -> Iterator[str]:
 def _midst(service: Service) -> Iterator[Task]:
     with service.postgres() as connection:
         for state, days in MIDST_OF.items():
-            row = connection.execute(MIDST, [state, days]).fetchone()
-            if row is not None:
-                yield as_task(row)
+            yield from connection.cursor(row_factory=kwargs_row(Task.from_row)).execute(MIDST, [state, days])

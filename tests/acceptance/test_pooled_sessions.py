@@ -15,7 +15,7 @@ from app.config import read_settings
 from app.connections import connect_postgres, session_settings
 from app.ledger.schema import needed_version, present_version
 from app.ledger.session import in_force, shared
-from app.ledger.tasks import kept
+from app.ledger.tasks import stored
 from tests.acceptance.stores import release
 from tests.pgbouncer import leads_to
 from tests.restricted import as_role
@@ -79,7 +79,7 @@ def test_nothing_is_prepared_through_it(stores: Stores, bouncer: Server, connect
     url = stores.new_database()
     engine = connect(leads_to(bouncer, url) if pooled else url)
     for _ in range(5):
-        kept(engine, [])
+        stored(engine, [])
     with engine.connect() as connection:
         row = connection.exec_driver_sql(PREPARED).one()
     assert (shared(engine), row[0]) == (pooled, 0 if pooled else 1)

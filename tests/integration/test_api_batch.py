@@ -114,12 +114,13 @@ def test_json_is_read_as_strictly_as_elsewhere(client: FlaskClient, engine: Engi
 def test_what_postgres_refuses_keeps_all_of_them_out(
     client: FlaskClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sound = ledger.insert_together
+    sound = ledger.insert
 
-    def one_is_unsound(engine: Engine, new: list[NewTask]) -> Any:
-        return sound(engine, [msgspec.structs.replace(each, timeout_s=-each.timeout_s) for each in new[:1]] + new[1:])
+    def one_is_unsound(engine: Engine, new: list[NewTask], **options: Any) -> Any:
+        unsound = [msgspec.structs.replace(each, timeout_s=-each.timeout_s) for each in new[:1]]
+        return sound(engine, unsound + new[1:], **options)
 
-    monkeypatch.setattr(ledger, "insert_together", one_is_unsound)
+    monkeypatch.setattr(ledger, "insert", one_is_unsound)
     problem(post(client, FOO, {**FOO, "type": "buzz"}), 422, "invalid-input")
     assert count(engine) == 0
 
@@ -127,15 +128,15 @@ def test_what_postgres_refuses_keeps_all_of_them_out(
 def test_a_lost_answer_keeps_nothing_twice(
     client: FlaskClient, web: Flask, engine: Engine, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insert, answers = ledger.insert_together, iter([False])
+    insert, answers = ledger.insert, iter([False])
 
-    def lost_once(*arguments: Any) -> Any:
-        kept = insert(*arguments)
+    def lost_once(*arguments: Any, **options: Any) -> Any:
+        kept = insert(*arguments, **options)
         if next(answers, True):
             return kept
         raise LedgerAway from OperationalError("", {}, Exception())
 
-    monkeypatch.setattr(ledger, "insert_together", lost_once)
+    monkeypatch.setattr(ledger, "insert", lost_once)
     told = body(post(client, {"type": "foo", "delay_s": 20}, {"type": "foo", "delay_s": 10}))
     assert count(engine) == 2
     heard(web)

@@ -41,6 +41,9 @@ SELECT gen_random_uuid(), 'foo', now(), '{}', 5, 1, 'deleted', now() FROM genera
 """
 
 
+BEGUN = "state = 'running', attempt = 1, started_at = now(), worker_id = 'w', claim_token = gen_random_uuid()"
+
+
 def told(client: FlaskClient) -> dict[str, Any]:
     answer = client.get("/stats")
     assert answer.status_code == 200, answer.text
@@ -81,8 +84,8 @@ def test_what_should_have_begun_is_told(client: FlaskClient, engine: Engine) -> 
 def test_lateness_is_that_of_the_tasks_that_were_due_lately(client: FlaskClient, engine: Engine) -> None:
     for n, ago in enumerate(["1 min", "2 min", "10 min", "20 min"]):
         task = create(client, execute_at=FUTURE)
-        begun = f"execute_at = clock_timestamp() - interval '{ago}', state = 'succeeded', attempt = 1"
-        change(engine, task["id"], f"{begun}, finished_at = now(), lag_ms = {10 * n}")
+        change(engine, task["id"], f"{BEGUN}, execute_at = clock_timestamp() - interval '{ago}', lag_ms = {10 * n}")
+        change(engine, task["id"], "state = 'succeeded', finished_at = now()")
     lately = told(client)["punctuality"]
     assert (lately["tasks"], lately["p50_ms"], lately["p99_ms"]) == (3, 10, pytest.approx(19.8))
     assert lately["early_total"] == 0
@@ -91,15 +94,15 @@ def test_lateness_is_that_of_the_tasks_that_were_due_lately(client: FlaskClient,
 def test_lateness_is_told_of_each_type(client: FlaskClient, engine: Engine) -> None:
     for n, task_type in enumerate(["foo", "baz", "baz"]):
         task = create(client, type=task_type, execute_at=FUTURE)
-        begun = "execute_at = clock_timestamp() - interval '1 min', state = 'succeeded', attempt = 1"
-        change(engine, task["id"], f"{begun}, finished_at = now(), lag_ms = {10 * n}")
+        change(engine, task["id"], f"{BEGUN}, execute_at = clock_timestamp() - interval '1 min', lag_ms = {10 * n}")
+        change(engine, task["id"], "state = 'succeeded', finished_at = now()")
     by_type = told(client)["punctuality"]["by_type"]
     assert {name: (each["tasks"], each["p50_ms"]) for name, each in by_type.items()} == {"foo": (1, 0), "baz": (2, 15)}
 
 
 def test_a_start_before_its_time_is_told(client: FlaskClient, engine: Engine) -> None:
     task = create(client, execute_at=FUTURE)
-    change(engine, task["id"], "lag_ms = -0.001, state = 'failed', attempt = 1, finished_at = now()")
+    change(engine, task["id"], f"{BEGUN}, lag_ms = -0.001")
     assert told(client)["punctuality"]["early_total"] == 1
 
 

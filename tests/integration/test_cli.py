@@ -16,8 +16,9 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 import submit_task
 from app.cli import main
 from app.ledger import claims, workers
+from app.outcome import succeeded
 from app.schedule.generation import current_generation
-from app.task import Due, Outcome
+from app.task import Due
 from tests.making import change
 from tests.restricted import ROLE
 
@@ -79,7 +80,7 @@ def play_worker(engine: Engine, types: tuple[str, ...] = ("foo", "baz")) -> list
         ids = [str(row[0]) for row in connection.execute(text("SELECT id FROM tasks WHERE state = 'scheduled'"))]
     mine = claims.claim(engine, ids, worker_id="player", types=types, token=claims.new_token(), asked_at=0.0).mine
     lines = {each.id: f"Foo {each.id}" if each.type == "foo" else "Baz 17" for each in mine}
-    outcomes = [Outcome(each.id, each.token, result=json.dumps({"output": lines[each.id]})) for each in mine]
+    outcomes = [succeeded(each.id, each.token, json.dumps({"output": lines[each.id]})) for each in mine]
     claims.finish(engine, outcomes)
     return list(lines.values())
 

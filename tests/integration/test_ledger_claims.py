@@ -10,8 +10,9 @@ import pytest
 from sqlalchemy.exc import DBAPIError
 
 from app.errors import ClaimLost, TaskDeleted, TaskNotClaimable, TaskNotDeletable, TaskNotFound
-from app.ledger import claims, leases, tasks
-from app.task import Outcome, TaskState
+from app.ledger import claims, tasks
+from app.outcome import failed, succeeded
+from app.task import TaskError, TaskState
 from tests.making import ahead, change, ids, make
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ def test_outcomes_are_written_by_the_holder_of_the_claim_only(engine: Engine, op
     finished = claims.finish(
         engine,
         [
-            Outcome(str(first.id), held[str(first.id)].token, result='{"a": 1}'),
-            Outcome(str(second.id), claims.new_token(), result="2"),
+            succeeded(str(first.id), held[str(first.id)].token, '{"a": 1}'),
+            succeeded(str(second.id), claims.new_token(), "2"),
         ],
     )
     assert (finished.again, finished.fenced) == ([], [str(second.id)])
@@ -101,30 +102,29 @@ def test_outcomes_are_written_by_the_holder_of_the_claim_only(engine: Engine, op
 def test_writing_an_outcome_twice_is_no_fencing(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations)
     (mine,) = claim(engine, ids([task])).mine
-    outcome = Outcome(mine.id, mine.token, result="1")
+    outcome = succeeded(mine.id, mine.token, "1")
     assert claims.finish(engine, [outcome]) == claims.finish(engine, [outcome])
 
 
 def test_a_failure_with_attempts_left_waits_for_the_next_one(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, task_type="whoami", max_attempts=2)
     (mine,) = claim(engine, ids([task])).mine
-    error = {"type": "handler_error", "message": "no"}
-    finished = claims.finish(engine, [Outcome(mine.id, mine.token, error=error)])
+    finished = claims.finish(engine, [failed(mine, "handler_error", "no")])
     now = tasks.get(engine, task.id)
     assert now.state is TaskState.SCHEDULED
     assert now.next_attempt_at
     assert now.next_attempt_at > ahead(0.5)
     assert now.execute_at == task.execute_at
     assert [each.at for each in finished.again] == [now.next_attempt_at]
-    assert now.error == {**error, "attempt": 1}
+    assert now.error == TaskError("handler_error", "no", 1)
 
 
 def test_the_last_failure_is_final(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations)
     (mine,) = claim(engine, ids([task])).mine
-    claims.finish(engine, [Outcome(mine.id, mine.token, error={"type": "timeout", "message": "late"})])
+    claims.finish(engine, [failed(mine, "timeout", "late")])
     now = tasks.get(engine, task.id)
-    assert (now.state, now.error) == (TaskState.FAILED, {"type": "timeout", "message": "late", "attempt": 1})
+    assert (now.state, now.error) == (TaskState.FAILED, TaskError("timeout", "late", 1))
     assert now.finished_at
 
 
@@ -134,7 +134,7 @@ def test_a_hand_back_does_not_count_as_an_attempt(engine: Engine, operations: Op
     assert [each.id for each in claims.release(engine, [(mine.id, mine.token)])] == ids([task])
     assert tasks.get(engine, task.id) == task
     assert claims.release(engine, [(mine.id, mine.token)]) == []
-    assert claims.finish(engine, [Outcome(mine.id, mine.token, result="1")]).fenced == ids([task])
+    assert claims.finish(engine, [succeeded(mine.id, mine.token, "1")]).fenced == ids([task])
 
 
 def test_only_a_task_that_never_began_is_deleted(engine: Engine, operations: Operations) -> None:
@@ -143,7 +143,7 @@ def test_only_a_task_that_never_began_is_deleted(engine: Engine, operations: Ope
     with pytest.raises(TaskNotDeletable) as running:
         tasks.delete(engine, task.id)
     assert running.value.details == {"state": TaskState.RUNNING, "attempt": 1}
-    claims.finish(engine, [Outcome(mine.id, mine.token, result="1")])
+    claims.finish(engine, [succeeded(mine.id, mine.token, "1")])
     with pytest.raises(TaskNotDeletable):
         tasks.delete(engine, task.id)
 
@@ -151,7 +151,7 @@ def test_only_a_task_that_never_began_is_deleted(engine: Engine, operations: Ope
 def test_a_task_between_two_attempts_is_not_deletable_for_it_ran(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, task_type="whoami", max_attempts=2)
     (mine,) = claim(engine, ids([task])).mine
-    claims.finish(engine, [Outcome(mine.id, mine.token, error={"type": "handler_error", "message": "no"})])
+    claims.finish(engine, [failed(mine, "handler_error", "no")])
     with pytest.raises(TaskNotDeletable):
         tasks.delete(engine, task.id)
 
@@ -170,7 +170,7 @@ def test_no_statement_leaves_a_final_state(engine: Engine, operations: Operation
         tasks.delete(engine, task.id)
     else:
         (mine,) = claim(engine, ids([task])).mine
-        claims.finish(engine, [Outcome(mine.id, mine.token, result="1")])
+        claims.finish(engine, [succeeded(mine.id, mine.token, "1")])
     for assignments in ("state = 'scheduled'", "result = '2'", "state = state"):
         with pytest.raises(DBAPIError, match="final"):
             change(engine, task.id, assignments)
@@ -192,27 +192,27 @@ def test_no_statement_leaves_a_final_state(engine: Engine, operations: Operation
 )
 def test_a_row_that_makes_no_sense_is_refused(engine: Engine, operations: Operations, assignments: str) -> None:
     (task,) = make(operations)
-    with pytest.raises(DBAPIError, match=r"violates check constraint|invalid input value for enum"):
+    with pytest.raises(DBAPIError, match=r"violates check constraint|invalid input value for enum|cannot go from"):
         change(engine, task.id, assignments)
 
 
 def lease(engine: Engine, task_id: UUID) -> Lease:
-    return leases.lease_one(engine, task_id, worker_id="outside", types=["outside"])
+    return claims.lease_one(engine, task_id, worker_id="outside", types=["outside"])
 
 
 def test_outside_workers_get_what_is_due_earliest(engine: Engine, operations: Operations) -> None:
     late, early = make(operations, task_type="outside", at=ahead(-1))[0], make(operations, task_type="outside")[0]
     make(operations, task_type="noop")
-    found = leases.lease_due(engine, worker_id="outside", types=["outside"], limit=10)
+    found = claims.lease_due(engine, worker_id="outside", types=["outside"], limit=10)
     assert [each.task.id for each in found] == [early.id, late.id]
-    assert leases.lease_due(engine, worker_id="outside", types=["outside"], limit=10) == []
+    assert claims.lease_due(engine, worker_id="outside", types=["outside"], limit=10) == []
 
 
 def test_an_outcome_said_twice_for_a_lost_answer_stands_once(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, task_type="outside")
     held = lease(engine, task.id)
-    outcome = Outcome(str(task.id), str(held.claim_token), result="1")
-    assert leases.finish_lease(engine, task.id, outcome) == leases.finish_lease(engine, task.id, outcome)
+    outcome = succeeded(str(task.id), str(held.claim_token), "1")
+    assert claims.finish_lease(engine, outcome) == claims.finish_lease(engine, outcome)
 
 
 def test_among_leased_tasks_the_one_due_earliest_comes_first(engine: Engine, operations: Operations) -> None:
@@ -221,7 +221,7 @@ def test_among_leased_tasks_the_one_due_earliest_comes_first(engine: Engine, ope
         make(operations, task_type="outside", at=ahead(-60))[0],
     )
     change(engine, retried.id, "attempt = 1, next_attempt_at = clock_timestamp() - interval '1 s'")
-    found = leases.lease_due(engine, worker_id="outside", types=["outside"], limit=10)
+    found = claims.lease_due(engine, worker_id="outside", types=["outside"], limit=10)
     assert [each.task.id for each in found] == [fresh.id, retried.id]
 
 
@@ -229,7 +229,7 @@ def test_a_lease_lasts_twice_the_timeout_and_is_renewed(engine: Engine, operatio
     (task,) = make(operations, task_type="outside")
     held = lease(engine, task.id)
     assert ahead(8) < held.lease_expires_at < ahead(11)
-    renewed = leases.extend_lease(engine, task.id, held.claim_token)
+    renewed, _ = claims.extend_lease(engine, task.id, held.claim_token)
     assert renewed.lease_expires_at > held.lease_expires_at
 
 
@@ -237,19 +237,19 @@ def test_an_expired_lease_is_lost(engine: Engine, operations: Operations) -> Non
     (task,) = make(operations, task_type="outside")
     held = lease(engine, task.id)
     change(engine, task.id, "lease_expires_at = clock_timestamp() - interval '1 ms'")
-    outcome = Outcome(str(task.id), str(held.claim_token), result="1")
+    outcome = succeeded(str(task.id), str(held.claim_token), "1")
     with pytest.raises(ClaimLost):
-        leases.extend_lease(engine, task.id, held.claim_token)
+        claims.extend_lease(engine, task.id, held.claim_token)
     with pytest.raises(ClaimLost):
-        leases.finish_lease(engine, task.id, outcome)
+        claims.finish_lease(engine, outcome)
     with pytest.raises(ClaimLost):
-        leases.release_lease(engine, task.id, held.claim_token)
+        claims.release_lease(engine, task.id, held.claim_token)
 
 
 def test_a_lease_is_given_back_unused(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, task_type="outside")
     held = lease(engine, task.id)
-    assert leases.release_lease(engine, task.id, held.claim_token) == task
+    assert claims.release_lease(engine, task.id, held.claim_token) == task
 
 
 @pytest.mark.parametrize(("task_type", "seconds", "said"), [("outside", 60, "not due"), ("noop", -1, "own workers")])

@@ -11,7 +11,7 @@ from sqlalchemy import text
 from app.connections import connect_postgres
 from app.ledger import claims, repairs
 from app.ledger.statements import statement
-from app.task import Outcome
+from app.outcome import succeeded
 from tests.making import ahead, ids, make
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _live(engine: Engine, made: list[Task]) -> None:
     assert len(claims.release(engine, [(each.id, each.token) for each in handed_back])) == len(made)
     assert len(claims.waiting(engine, ids(made))) == len(made)
     mine = claim(ids(made), token=claims.new_token()).mine
-    outcomes = [Outcome(each.id, each.token, result="1") for each in mine]
+    outcomes = [succeeded(each.id, each.token, "1") for each in mine]
     for _ in range(2):
         assert claims.finish(engine, outcomes).fenced == []
 
@@ -77,9 +77,10 @@ def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine
     written: dict[str, object] = {
         "ids": ids(made),
         "tokens": [claims.new_token()] * 100,
+        "states": ["succeeded"] * 100,
         "results": ["1"] * 100,
     }
-    written |= {"error_types": [None] * 100, "error_messages": [None] * 100}
+    written |= {"errors": [None] * 100, "retries_in_s": [None] * 100}
     with owner.connect() as connection:
         connection.execute(text(FILLER))
         connection.execute(text("ANALYZE tasks"))

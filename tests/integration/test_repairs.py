@@ -13,9 +13,10 @@ import pytest
 from app.config import read_settings
 from app.connections import connect_redis
 from app.errors import TaskNotFound
-from app.ledger import claims, retention, statistics, tasks, workers
+from app.ledger import claims, repairs, statistics, tasks, workers
+from app.outcome import succeeded
 from app.schedule.schedule import ScheduleAway
-from app.task import Outcome, TaskState
+from app.task import TaskState
 from tests.making import NOWHERE, ahead, change, ids, make
 from workers import delivery, housekeeping
 from workers.scheduler import CHORE_BY_ID, Housekeeper
@@ -70,7 +71,7 @@ def test_what_a_dead_worker_held_fails_by_name(sweeper: Sweeper, engine: Engine,
         now = tasks.get(engine, task.id)
         assert now.state is TaskState.FAILED
         assert now.error
-        assert (now.error["type"], now.error["attempt"]) == ("worker_lost", 1)
+        assert (now.error.type, now.error.attempt) == ("worker_lost", 1)
 
 
 def test_what_a_dead_worker_held_is_settled_while_redis_is_away(
@@ -115,8 +116,10 @@ def test_a_rescued_task_with_attempts_left_is_scheduled_again_and_its_old_run_is
     sweeper.rescue()
     now = tasks.get(engine, task.id)
     assert (now.state, now.attempt) == (TaskState.SCHEDULED, 1)
+    assert now.next_attempt_at
+    assert ahead(0.5) < now.next_attempt_at < ahead(1.2), "a lost worker is a failed attempt, spaced like any other"
     assert schedule.sizes(["whoami"]) == (1, 0)
-    assert claims.finish(engine, [Outcome(held.id, held.token, result="1")]).fenced == ids(made)
+    assert claims.finish(engine, [succeeded(held.id, held.token, "1")]).fenced == ids(made)
 
 
 def test_an_outside_worker_is_dead_when_its_lease_is_over(
@@ -150,10 +153,10 @@ def test_the_oldest_overdue_task_says_how_late_it_is(engine: Engine, operations:
 def test_final_tasks_are_kept_for_the_retention_and_open_ones_for_ever(engine: Engine, operations: Operations) -> None:
     done, deleted, open_ = make(operations, 3)
     (held,) = begin(engine, [done])
-    claims.finish(engine, [Outcome(held.id, held.token, result="1")])
+    claims.finish(engine, [succeeded(held.id, held.token, "1")])
     tasks.delete(engine, deleted.id)
-    assert retention.purge_final(engine, older_than_s=60, limit=10) == 0
-    assert retention.purge_final(engine, older_than_s=0, limit=10) == 2
+    assert repairs.purge_final(engine, older_than_s=60, limit=10) == 0
+    assert repairs.purge_final(engine, older_than_s=0, limit=10) == 2
     assert tasks.get(engine, open_.id)
 
 
@@ -162,14 +165,14 @@ def test_a_task_deleted_long_before_its_time_goes_by_the_time_of_its_deletion(
 ) -> None:
     (task,) = make(operations, at=ahead(10**8))
     tasks.delete(engine, task.id)
-    assert retention.purge_final(engine, older_than_s=60, limit=10) == 0
-    assert retention.purge_final(engine, older_than_s=0, limit=10) == 1
+    assert repairs.purge_final(engine, older_than_s=60, limit=10) == 0
+    assert repairs.purge_final(engine, older_than_s=0, limit=10) == 1
 
 
 def test_retention_is_bounded(engine: Engine, operations: Operations) -> None:
     for task in make(operations, 5):
         tasks.delete(engine, task.id)
-    assert [retention.purge_final(engine, older_than_s=0, limit=2) for _ in range(4)] == [2, 2, 1, 0]
+    assert [repairs.purge_final(engine, older_than_s=0, limit=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
 def test_chores_do_what_they_say(

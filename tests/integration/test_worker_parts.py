@@ -13,9 +13,10 @@ from app.connections import connect_postgres, connect_redis
 from app.errors import LedgerAway
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
+from app.outcome import failed, succeeded
 from app.schedule.schedule import Lane, Schedule
 from app.tally import Tally
-from app.task import Claim, Outcome, TaskState
+from app.task import Claim, TaskState
 from tests.acceptance.conditions import wait_until
 from tests.making import NOWHERE, ahead, counted, ids, make
 from workers.slots.room import Room
@@ -193,7 +194,7 @@ def test_outcomes_are_written_and_a_bad_one_does_not_hold_up_its_neighbours(
     made = make(operations, 3)
     held = begin(engine, ids(made))
     for number, each in enumerate(held):
-        finisher.ended([Outcome(each.id, each.token, result='"\\u0000"' if number == 1 else "1")])
+        finisher.ended([succeeded(each.id, each.token, '"\\u0000"' if number == 1 else "1")])
     wait_until(lambda: counted(engine) == {("noop", "succeeded"): 2, ("noop", "failed"): 1}, PATIENCE_S, "all are over")
     refused = tasks.get(engine, made[[each.id for each in held].index(held[1].id)].id)
     assert refused.state in {TaskState.SUCCEEDED, TaskState.FAILED}
@@ -205,7 +206,7 @@ def test_a_failed_attempt_goes_back_on_the_schedule(
     made = make(operations, task_type="whoami", max_attempts=2)
     (held,) = begin(engine, ids(made))
     harm.flushall()
-    finisher.ended([Outcome(held.id, held.token, error={"type": "timeout", "message": "late"})])
+    finisher.ended([failed(held, "timeout", "late")])
     wait_until(lambda: schedule.sizes(["whoami"]) == (1, 0), PATIENCE_S, "it is scheduled")
 
 
@@ -226,7 +227,7 @@ def test_a_fenced_outcome_is_counted_and_changes_nothing(
 ) -> None:
     (task,) = made = make(operations)
     (held,) = begin(engine, ids(made))
-    finisher.ended([Outcome(held.id, claims.new_token(), result="1")])
+    finisher.ended([succeeded(held.id, claims.new_token(), "1")])
     wait_until(lambda: tally.kept() == {Counter.FENCED: 1}, PATIENCE_S, "it is counted")
     assert tasks.get(engine, task.id).state is TaskState.RUNNING
 
@@ -237,7 +238,7 @@ def test_an_outcome_waits_until_postgres_is_back(schedule: Schedule, engine: Eng
     away = connect_postgres(read_settings(NOWHERE), name="away")
     finisher = Finisher(away, schedule, Tally(away))
     finisher.start()
-    finisher.ended([Outcome(held.id, held.token, result="1")])
+    finisher.ended([succeeded(held.id, held.token, "1")])
     assert not finisher.finish_and_stop(0.5)
     finisher._engine = engine
     assert finisher.finish_and_stop(PATIENCE_S)

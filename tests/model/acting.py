@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tests.model.world import Servers
 
 DELIVERED, OUTSIDE = ("noop", "whoami"), "outside"
-FAILURE = {"type": "handler_error", "message": "ValueError: no"}
+FAILURE = {"error_type": "handler_error", "message": "ValueError: no"}
 WHICH = st.integers(0, 7)
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 STEPS = (
     "insert", "add", "delete", "get", "remove", "lease_due", "extend_lease", "finish", "clock", "take_back",
-    "promote", "push", "sent", "pop", "fetch or durations", "claim", "waiting", "heartbeat", "release", "rescue",
-    "generation", "due_between", "unknown",
+    "promote", "push", "sent", "pop", "fetch or durations", "claim", "waiting", "heartbeat", "release", "lost",
+    "rescue", "generation", "due_between", "unknown",
 )  # fmt: skip
 
 

@@ -25,7 +25,7 @@ UNTIL_IT_FAILS = hypothesis_settings(
     report_multiple_bugs=False,
     suppress_health_check=list(HealthCheck),
 )
-DUE = "AND coalesce(next_attempt_at, execute_at) <= clock_timestamp()"
+DUE = "AND due_at <= clock_timestamp()"
 BUGS = {
     "a claim of what is not due": ("claim", DUE, "", "early"),
     "a claim that does not count": ("claim", "attempt = attempt + 1", "attempt = 1", "twice"),

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from app.outcome import failed, succeeded
 from app.schedule.schedule import Schedule
 from app.tally import Tally
-from app.task import Outcome
 from workers import delivery
 from workers.loop import Backoff
 from workers.slots.permit import Permit
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.model.world import World
 
 SLOTS = 4
-TIMEOUT = {"type": "timeout", "message": "It ran longer than its time."}
+TIMEOUT = {"error_type": "timeout", "message": "It ran longer than its time."}
 
 
 class ModelSlots:
@@ -68,8 +68,8 @@ class ModelSlots:
     def end(self, which: int, error: dict[str, str] | None) -> None:
         """One of those that run ends, well or not."""
         _, claim = self.begun.pop(which % len(self.begun))
-        result = None if error else str(claim.attempt)
-        self._listener.ended([Outcome(claim.id, claim.token, result=result, error=error)])
+        ended = failed(claim, **error) if error else succeeded(claim.id, claim.token, str(claim.attempt))
+        self._listener.ended([ended])
 
     def watch(self) -> None:
         """Kill what is over its time; what did not begin for as long goes back."""
@@ -93,7 +93,7 @@ class ModelSlots:
         self.permit.lapse()
         self.withdraw()
         while self.begun:
-            self.end(0, {"type": OUT_OF_TOUCH[0], "message": OUT_OF_TOUCH[1]})
+            self.end(0, {"error_type": OUT_OF_TOUCH[0], "message": OUT_OF_TOUCH[1]})
 
 
 class Impatient(Backoff):

@@ -23,13 +23,13 @@ def test_every_problem_has_a_page_of_its_own() -> None:
 
 
 def test_the_answer_has_the_fields_of_a_task() -> None:
-    shown = [field.name for field in msgspec.structs.fields(shapes.Task)]
-    assert shown == list(task.Task.__struct_fields__)
+    for shape in (shapes.CreatedTask, shapes.Lease, shapes.Heartbeat):
+        assert shape.__struct_fields__[: len(task.Task.__struct_fields__)] == task.Task.__struct_fields__
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_fits_its_shape(name: str) -> None:
-    msgspec.convert(EXAMPLES[name], getattr(shapes, name))
+    msgspec.convert(EXAMPLES[name], task.Task if name == "Task" else getattr(shapes, name))
 
 
 def test_every_shape_has_an_example() -> None:

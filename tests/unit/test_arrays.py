@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.ledger.arrays import array
+from app.ledger.statements import array
 
 
 @pytest.mark.parametrize(

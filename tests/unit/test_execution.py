@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from msgspec.structs import replace as replace_fields
 
 from app.config import read_settings
 from app.task import Claim
@@ -26,7 +27,11 @@ NOWHERE = {
 }
 
 
-CLAIM = Claim("an-id", "noop", b"{}", 1, 3, 5.0, datetime(2026, 1, 1, tzinfo=UTC), "a-token", 0.0)
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+CLAIM = Claim(
+    id="an-id", token="a-token", attempt=1, max_attempts=3, type="noop", payload=b"{}", timeout_s=5.0, execute_at=NOW,
+    asked_at=0.0,
+)  # fmt: skip
 NOOP = load_task_types(read_settings(NOWHERE))["noop"]
 
 
@@ -41,8 +46,8 @@ def known() -> TaskTypes:
 
 
 def attempt(known: TaskTypes, task_type: str, payload: bytes = b"{}", number: int = 1) -> Ending:
-    now = datetime(2026, 1, 1, tzinfo=UTC)
-    return run(Claim("an-id", task_type, payload, number, 3, 5.0, now, "a-token", 0.0), known, may_begin=always)
+    claim = replace_fields(CLAIM, type=task_type, payload=payload, attempt=number)
+    return run(claim, known, may_begin=always)
 
 
 def test_what_the_handler_returns_is_the_result(known: TaskTypes) -> None:

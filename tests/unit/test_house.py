@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from app.config import read_settings
-from app.ledger.merged import COLUMNS
+from app.ledger.merged import TASK_COLUMNS
+from app.ledger.statements import statement
 from app.task import FINAL_STATES, Task, TaskState
 from app.task_types import load_task_types
 
@@ -56,10 +57,9 @@ def test_every_statement_stands_alone_and_is_used(path: Path) -> None:
 
 
 def test_a_listed_row_has_the_columns_of_a_task_in_their_order() -> None:
-    assert list(COLUMNS) == list(Task.__struct_fields__)
-    get = (ROOT / "app" / "ledger" / "sql" / "get.sql").read_text()
-    listed = re.findall(r"\w+", get.split("SELECT")[1].split("FROM")[0])
-    assert listed == list(COLUMNS)
+    listed = re.findall(r"\w+", statement("get").split("SELECT")[1].split("FROM")[0])
+    assert listed == list(Task.__struct_fields__)
+    assert [each.name for each in TASK_COLUMNS] == list(Task.__struct_fields__)
 
 
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda path: str(path.relative_to(ROOT)))

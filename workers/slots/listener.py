@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.task import Claim, Outcome
+    from app.outcome import Outcome
+    from app.task import Claim
 
 
 class Listener(Protocol):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING
 
-from app.task import Outcome
+from app import outcome
 from workers.slots.protocol import Ended
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from app.outcome import Outcome
+    from app.task import Claim
     from workers.slots.listener import Listener
     from workers.slots.pace import Pace
     from workers.slots.protocol import Event
@@ -36,8 +38,7 @@ class Reports:
                 continue
             claim = slot.chunk[event.index]
             took_ms += event.took_ms
-            error = {"type": event.error[0], "message": event.error[1]} if event.error else None
-            outcomes.append(Outcome(claim.id, claim.token, event.result, error))
+            outcomes.append(_outcome(claim, event))
         if outcomes:
             self._pace.observe(slot.chunk[0].type, took_ms / len(outcomes), len(outcomes))
             self._listener.ended(outcomes)
@@ -47,4 +48,10 @@ class Reports:
         index, since = running
         claim = slot.chunk[index]
         self._pace.observe(claim.type, (time.monotonic() - since) * 1000)
-        self._listener.ended([Outcome(claim.id, claim.token, error={"type": error[0], "message": error[1]})])
+        self._listener.ended([outcome.failed(claim, *error)])
+
+
+def _outcome(claim: Claim, event: Ended) -> Outcome:
+    if event.error:
+        return outcome.failed(claim, *event.error)
+    return outcome.succeeded(claim.id, claim.token, event.result or "null")

@@ -13,9 +13,10 @@ import structlog
 from app.errors import LedgerAway, StatementRefused
 from app.ledger import claims
 from app.ledger.counters import Counter
+from app.outcome import Outcome
 from app.schedule.durations import put_durations
 from app.schedule.schedule import Schedule, ScheduleAway
-from app.task import Claim, Due, Outcome
+from app.task import Claim, Due
 from workers.loop import Backoff
 
 if TYPE_CHECKING:
@@ -127,8 +128,9 @@ class Finisher:
             task_id=outcomes[0].id,
             trouble=type(refused.__cause__ or refused).__name__,
         )
-        error = {"type": "handler_error", "message": "Postgres cannot keep the result: is there a NUL in it?"}
-        return claims.finish(self._engine, [Outcome(outcomes[0].id, outcomes[0].token, error=error)]).again
+        message = "Postgres cannot keep the result: is there a NUL in it?"
+        ended = claims.failed_attempt(self._engine, outcomes[0].id, outcomes[0].token, "handler_error", message)
+        return claims.finish(self._engine, [ended]).again
 
     def _release(self, unused: Sequence[Claim]) -> list[Due]:
         log.info("claims_handed_back", count=len(unused))

@@ -9,7 +9,6 @@ from msgspec import UNSET
 from app.api.reading.requests import type_reader
 from app.api.services import services
 from app.api.waiting import look_until
-from app.ledger.leases import lease_due
 
 if TYPE_CHECKING:
     from app.api import shapes
@@ -30,7 +29,7 @@ def claim_next(asked: shapes.ClaimNext, types: list[str]) -> list[Lease]:
     """What was won, the one due earliest first; nothing when the wait was over before."""
     limit = 1 if asked.limit is UNSET else int(asked.limit)
     return look_until(
-        lambda: lease_due(services().engine, worker_id=asked.worker_id, types=types, limit=limit),
+        lambda: services().operations.claim_due(worker_id=asked.worker_id, types=types, limit=limit),
         bool,
         wait_s=asked.wait_s,
         pause=services().stopping.wait,

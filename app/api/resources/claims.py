@@ -8,7 +8,7 @@ import orjson
 from msgspec import UNSET
 
 from app.api import shapes
-from app.api.answers import heartbeat_fields, json_answer, lease_fields, nothing
+from app.api.answers import json_answer, lease_fields, nothing
 from app.api.every_request import name_task
 from app.api.openapi.operation import Operation, parameter
 from app.api.openapi.resource import TASK, Resource
@@ -19,13 +19,10 @@ from app.api.resources.claiming import claim_next, read_types
 from app.api.services import services
 from app.api_key import Scope
 from app.errors import ClaimLost, ResultTooLarge, TaskDeleted, TaskNotClaimable, TaskNotFound
-from app.ledger import leases
 from app.ledger.tasks import next_scheduled
-from app.task import Outcome
+from app.task import Task
 
 if TYPE_CHECKING:
-    from typing import Any
-
     from flask import Response
 
 claims = Resource("Claims", __name__, "For workers of your own, in any language: take tasks, hand in results.")
@@ -42,7 +39,7 @@ HOLDING = (TaskNotFound, ClaimLost)
         summary="Look at the next task",
         scope=Scope.WORKER,
         query={"type": TYPE},
-        answers={200: (shapes.Task,), 204: ()},
+        answers={200: (Task,), 204: ()},
     ),
 )
 def peek() -> Response:
@@ -93,8 +90,7 @@ def claim() -> Response:
 def claim_one(task_id: str) -> Response:
     """Only when it is due, and of a type that our own workers do not run."""
     found, asked = read_id(task_id), read_whole(shapes.ClaimOne)
-    kinds = [kind.name for kind in services().types.external]
-    return json_answer(lease_fields(leases.lease_one(services().engine, found, worker_id=asked.worker_id, types=kinds)))
+    return json_answer(lease_fields(services().operations.claim_one(found, worker_id=asked.worker_id)))
 
 
 @claims.operation(
@@ -111,7 +107,8 @@ def claim_one(task_id: str) -> Response:
 def heartbeat(task_id: str) -> Response:
     """A new lease of twice the task's timeout from now on."""
     found, held = read_id(task_id), read_whole(shapes.Held)
-    return json_answer(heartbeat_fields(leases.extend_lease(services().engine, found, held.claim_token)))
+    lease, cancel_requested = services().operations.extend_lease(found, held.claim_token)
+    return json_answer({**lease_fields(lease), "cancel_requested": cancel_requested})
 
 
 @claims.operation(
@@ -121,7 +118,7 @@ def heartbeat(task_id: str) -> Response:
         summary="Hand in a result",
         scope=Scope.WORKER,
         body=shapes.Completion,
-        answers={200: (shapes.Task,)},
+        answers={200: (Task,)},
         refusals=(*HOLDING, ResultTooLarge),
     ),
 )
@@ -131,8 +128,7 @@ def complete(task_id: str) -> Response:
     result = orjson.dumps(done.result)
     if len(result) > MOST_RESULT_BYTES:
         raise ResultTooLarge(bytes=len(result), limit=MOST_RESULT_BYTES)
-    outcome = Outcome(str(found), str(done.claim_token), result=result.decode())
-    return json_answer(services().operations.finish_lease(found, outcome))
+    return json_answer(services().operations.complete(found, done.claim_token, result.decode()))
 
 
 @claims.operation(
@@ -142,15 +138,17 @@ def complete(task_id: str) -> Response:
         summary="Say that it failed",
         scope=Scope.WORKER,
         body=shapes.Failure,
-        answers={200: (shapes.Task,)},
+        answers={200: (Task,)},
         refusals=HOLDING,
     ),
 )
 def fail(task_id: str) -> Response:
     """The task has failed, or is tried again when attempts are left."""
     found, failed = read_id(task_id), read_whole(shapes.Failure)
-    outcome = Outcome(str(found), str(failed.claim_token), error=_reason(failed.error))
-    return json_answer(services().operations.finish_lease(found, outcome))
+    reason = shapes.Reason(failed.error) if isinstance(failed.error, str) else failed.error
+    return json_answer(
+        services().operations.fail(found, failed.claim_token, error_type=reason.type, message=reason.message)
+    )
 
 
 @claims.operation(
@@ -160,16 +158,11 @@ def fail(task_id: str) -> Response:
         summary="Give a claim back",
         scope=Scope.WORKER,
         body=shapes.Held,
-        answers={200: (shapes.Task,)},
+        answers={200: (Task,)},
         refusals=HOLDING,
     ),
 )
 def release(task_id: str) -> Response:
     """The work has not begun, and the attempt is not counted."""
     found, held = read_id(task_id), read_whole(shapes.Held)
-    return json_answer(leases.release_lease(services().engine, found, held.claim_token))
-
-
-def _reason(error: str | shapes.Reason) -> dict[str, Any]:
-    reason = shapes.Reason(error) if isinstance(error, str) else error
-    return {"type": reason.type, "message": reason.message}
+    return json_answer(services().operations.release(found, held.claim_token))

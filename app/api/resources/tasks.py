@@ -25,6 +25,7 @@ from app.api.waiting import look_until
 from app.api_key import Scope
 from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooBusy, TooManyPending
 from app.ledger import tasks as ledger
+from app.task import Task
 
 if TYPE_CHECKING:
     from flask import Response
@@ -109,7 +110,7 @@ def list_() -> Response:
         summary="Show a task",
         scope=Scope.READ,
         query={"wait_s": WAIT_S},
-        answers={200: (shapes.Task,)},
+        answers={200: (Task,)},
         refusals=(TaskNotFound, TaskDeleted),
     ),
 )
@@ -134,7 +135,7 @@ def show(task_id: str) -> Response:
         summary="Delete a task",
         scope=Scope.WRITE,
         headers={"Prefer": PREFER},
-        answers={200: (shapes.Task,), 204: ()},
+        answers={200: (Task,), 204: ()},
         answer_headers={204: ("Preference-Applied",)},
         refusals=(TaskNotFound, TaskNotDeletable),
     ),

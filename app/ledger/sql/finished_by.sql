@@ -1,5 +1,5 @@
--- Which of these outcomes stand: asked when fewer were written than should have been, or the answer was lost on the way.
-SELECT task.id::text, task.type, task.state, task.next_attempt_at
+-- Which of these outcomes stand: asked when fewer were written than should have been, or the answer was lost.
+SELECT task.id::text, task.type, CASE WHEN task.state = 'scheduled' THEN task.next_attempt_at END AS at
 FROM tasks AS task, unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) AS outcome (id, token)
 WHERE task.id = ANY(%(ids)s::uuid[]) AND task.id = outcome.id AND task.claim_token = outcome.token
   AND (task.state::text <> 'running') = (outcome.token IS NOT NULL)  -- as in finish.sql

@@ -1,4 +1,9 @@
--- One row per worker process, renewed every few seconds.
-INSERT INTO workers (id, queue, slots)
-VALUES (%(id)s, %(queue)s, %(slots)s)
-ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp()
+-- One row per worker process, renewed every few seconds. Answers which of the tasks that it runs are to be cancelled.
+WITH beat AS (
+    INSERT INTO workers (id, queue, slots)
+    VALUES (%(id)s, %(queue)s, %(slots)s)
+    ON CONFLICT (id) DO UPDATE SET heartbeat_at = clock_timestamp()
+)
+SELECT id::text
+FROM tasks
+WHERE state = 'running' AND worker_id = %(id)s AND cancel_requested_at IS NOT NULL

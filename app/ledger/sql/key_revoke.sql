@@ -2,4 +2,4 @@
 UPDATE api_keys
 SET revoked_at = coalesce(revoked_at, clock_timestamp())
 WHERE id = %(id)s
-RETURNING id, name, scopes, max_pending, created_at, expires_at, revoked_at
+RETURNING {key}

@@ -4,35 +4,32 @@
 WITH earliest AS (
     SELECT due.type
     FROM unnest(%(types)s::text[]) AS wanted (type), LATERAL (
-        SELECT tasks.type, coalesce(next_attempt_at, execute_at) AS at, id
+        SELECT tasks.type, due_at, id
         FROM tasks
-        WHERE state = 'scheduled' AND tasks.type = wanted.type AND coalesce(next_attempt_at, execute_at) <= now()
-        ORDER BY coalesce(next_attempt_at, execute_at), id
+        WHERE state = 'scheduled' AND tasks.type = wanted.type AND due_at <= now()
+        ORDER BY due_at, id
         LIMIT %(limit)s
     ) AS due
-    ORDER BY due.at, due.id
+    ORDER BY due.due_at, due.id
     LIMIT %(limit)s
 ), taken AS MATERIALIZED (
-    SELECT due.id, due.at
+    SELECT due.id AS task_id, due.due_at AS at
     FROM (SELECT type, count(*) AS number FROM earliest GROUP BY type) AS share, LATERAL (
-        SELECT id, coalesce(next_attempt_at, execute_at) AS at
+        SELECT id, due_at
         FROM tasks
-        WHERE state = 'scheduled' AND tasks.type = share.type AND coalesce(next_attempt_at, execute_at) <= now()
-        ORDER BY coalesce(next_attempt_at, execute_at), id
+        WHERE state = 'scheduled' AND tasks.type = share.type AND due_at <= now()
+        ORDER BY due_at, id
         LIMIT share.number
         FOR UPDATE SKIP LOCKED
     ) AS due
+), leased AS (
+    UPDATE tasks
+    SET {begin},
+        lease_expires_at = clock_timestamp() + make_interval(secs => 2 * timeout_s)
+    FROM taken
+    WHERE tasks.id = taken.task_id
+    RETURNING {task}, claim_token, lease_expires_at, taken.at
 )
-UPDATE tasks
-SET state = 'running',
-    attempt = attempt + 1,
-    claim_token = %(token)s::uuid,
-    worker_id = %(worker_id)s,
-    started_at = clock_timestamp(),
-    lag_ms = coalesce(lag_ms, date_part('epoch', clock_timestamp() - execute_at) * 1000),
-    next_attempt_at = NULL,
-    lease_expires_at = clock_timestamp() + make_interval(secs => 2 * timeout_s)
-FROM taken
-WHERE tasks.id = taken.id
-RETURNING tasks.id, type, state, execute_at, payload, timeout_s, attempt, max_attempts, next_attempt_at, created_at,
-          started_at, finished_at, deleted_at, lag_ms, worker_id, result, error, claim_token, lease_expires_at, taken.at
+SELECT {task}, claim_token, lease_expires_at
+FROM leased
+ORDER BY at, id

@@ -1,6 +1,7 @@
--- Hand-back: claimed, code not begun. The attempt is not counted.
+-- Hand-back: claimed, code not begun. The attempt is not counted. A task that is to be cancelled does not wait again.
 UPDATE tasks AS task
-SET state = 'scheduled',
+SET state = CASE WHEN cancel_requested_at IS NULL THEN 'scheduled'::task_state ELSE 'cancelled' END,
+    finished_at = CASE WHEN cancel_requested_at IS NOT NULL THEN clock_timestamp() END,
     attempt = attempt - 1,
     started_at = NULL,
     lag_ms = CASE WHEN attempt > 1 THEN lag_ms END,
@@ -11,4 +12,4 @@ FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) AS held (id, token)
 WHERE task.id = ANY(%(ids)s::uuid[]) AND task.id = held.id AND task.claim_token = held.token
   AND (task.state::text = 'running' AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp()))
       = (held.token IS NOT NULL)  -- as in finish.sql
-RETURNING task.id::text, task.type, coalesce(task.next_attempt_at, task.execute_at)
+RETURNING {due}

@@ -1,28 +1,15 @@
--- What a dead worker held: failed with a name, or scheduled again when attempts are left. Dead is a worker of ours
--- whose heartbeat is too old or gone, and an outside worker whose lease is over. A task long over its time is lost, too,
--- though its worker lives: the worker killed it and said so, and a failover took back what it said.
-WITH lost AS (
-    SELECT id
-    FROM tasks
-    WHERE state = 'running'
-      AND CASE WHEN lease_expires_at IS NOT NULL THEN lease_expires_at < clock_timestamp()
-               ELSE started_at < clock_timestamp() - make_interval(secs => timeout_s + %(forgotten_after_s)s)
-                 OR NOT EXISTS (
-                   SELECT 1 FROM workers
-                   WHERE workers.id = tasks.worker_id
-                     AND heartbeat_at > clock_timestamp() - make_interval(secs => %(dead_after_s)s)) END
-    ORDER BY id
-    LIMIT %(limit)s
-    FOR UPDATE SKIP LOCKED
-)
+-- Settle lost attempts, each only while it is still lost: fenced by its token, which the next claim replaces.
 UPDATE tasks AS task
-SET state = CASE WHEN attempt < max_attempts THEN 'scheduled'::task_state ELSE 'failed' END,
-    finished_at = CASE WHEN attempt >= max_attempts THEN clock_timestamp() END,
-    next_attempt_at = CASE WHEN attempt < max_attempts THEN clock_timestamp() END,
-    error = jsonb_build_object('type', 'worker_lost', 'message', 'The worker that ran this task disappeared.',
-                               'attempt', attempt),
+SET state = CASE WHEN outcome.retry_in_s IS NOT NULL AND cancel_requested_at IS NOT NULL THEN 'cancelled'
+                 ELSE outcome.state END,
+    finished_at = CASE WHEN outcome.retry_in_s IS NULL OR cancel_requested_at IS NOT NULL THEN clock_timestamp() END,
+    next_attempt_at = CASE WHEN outcome.retry_in_s IS NOT NULL AND cancel_requested_at IS NULL
+                           THEN clock_timestamp() + make_interval(secs => outcome.retry_in_s) END,
+    error = outcome.error::jsonb,
     claim_token = NULL,
     lease_expires_at = NULL
-FROM lost
-WHERE task.id = lost.id
-RETURNING task.id::text, task.type, task.state, task.next_attempt_at, task.worker_id
+FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(states)s::task_state[], %(errors)s::text[],
+            %(retries_in_s)s::float8[]) AS outcome (id, token, state, error, retry_in_s)
+WHERE task.id = outcome.id AND task.claim_token = outcome.token
+  AND {lost}
+RETURNING task.id::text, task.type, task.worker_id, CASE WHEN task.state = 'scheduled' THEN task.next_attempt_at END AS again_at

@@ -1,4 +1,4 @@
 -- Which of these still wait, and until when.
-SELECT id::text, type, coalesce(next_attempt_at, execute_at)
-FROM tasks
+SELECT {due}
+FROM tasks AS task
 WHERE id = ANY(%(ids)s::uuid[]) AND state::text = 'scheduled'

@@ -12,7 +12,7 @@ WINDOW_S = 0.3
 CHOOSE = """
 SELECT id::text, attempt FROM tasks
 WHERE id = ANY(%(ids)s::uuid[]) AND state = 'scheduled' AND type = ANY(%(types)s::text[])
-  AND coalesce(next_attempt_at, execute_at) <= clock_timestamp()
+  AND due_at <= clock_timestamp()
 """
 
 
@@ -25,12 +25,12 @@ def seed() -> None:
     )
     put_in(choose=CHOOSE, take=take)
 
-    def fetch(engine: Any, name: str, parameters: Any = None) -> Any:
+    def rows(engine: Any, name: str, parameters: Any, *, make: Any) -> Any:
         if name != "claim":
-            return ours(engine, name, parameters)
-        chosen = ours(engine, "choose", parameters)
+            return ours(engine, name, parameters, make=make)
+        chosen = ours(engine, "choose", parameters, make=dict)
         time.sleep(WINDOW_S)
-        read = {"ids": [row[0] for row in chosen], "attempts": [row[1] for row in chosen]}
-        return ours(engine, "take", {**parameters, **read})
+        read = {"ids": [row["id"] for row in chosen], "attempts": [row["attempt"] for row in chosen]}
+        return ours(engine, "take", {**parameters, **read}, make=make)
 
-    ours = swap(claims, "fetch", fetch)
+    ours = swap(claims, "rows", rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.faults.mutants.seeding import put_in, text_without
 
-DUE = "  AND coalesce(next_attempt_at, execute_at) <= clock_timestamp()\n"
+DUE = "  AND due_at <= clock_timestamp()\n"
 
 
 def seed() -> None:

@@ -17,17 +17,17 @@ def seed() -> None:
     anyway = text_without("delete", " AND state::text = 'scheduled' AND attempt = 0").replace("SET", "SET attempt = 0,")
     put_in(anyway=anyway)
 
-    def fetch(engine: Any, name: str, parameters: Any = None) -> Any:
+    def rows(engine: Any, name: str, parameters: Any, *, make: Any) -> Any:
         if name != "delete":
-            return fetch_ours(engine, name, parameters)
-        read = fetch_ours(engine, "get", parameters)
-        if not read or tasks.as_task(read[0]).state != "scheduled":
+            return rows_ours(engine, name, parameters, make=make)
+        read = rows_ours(engine, "get", parameters, make=make)
+        if not read or read[0].state != "scheduled":
             return []
         time.sleep(WINDOW_S)
-        return fetch_ours(engine, "anyway", parameters)
+        return rows_ours(engine, "anyway", parameters, make=make)
 
     def finish(*given: Any) -> Any:
         time.sleep(FINISH_S)
         return finish_ours(*given)
 
-    fetch_ours, finish_ours = swap(tasks, "fetch", fetch), swap(claims, "finish", finish)
+    rows_ours, finish_ours = swap(tasks, "rows", rows), swap(claims, "finish", finish)

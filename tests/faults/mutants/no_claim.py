@@ -8,7 +8,7 @@ from app.ledger import claims
 from tests.faults.mutants.seeding import put_in, swap
 
 DELIVERED = """
-SELECT id::text, type, payload::text, greatest(attempt, 1), max_attempts, timeout_s, execute_at, %(token)s::text
+SELECT id::text, type, payload::text, greatest(attempt, 1) AS attempt, max_attempts, timeout_s, execute_at
 FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND type = ANY(%(types)s::text[])
 """
 
@@ -17,11 +17,11 @@ def seed() -> None:
     """Whatever the claim says."""
     put_in(delivered=DELIVERED)
 
-    def fetch(engine: Any, name: str, parameters: Any = None) -> Any:
-        rows = list(ours(engine, name, parameters))
+    def rows(engine: Any, name: str, parameters: Any, *, make: Any) -> Any:
+        found = ours(engine, name, parameters, make=make)
         if name == "claim":
-            won = {row[0] for row in rows}
-            rows += [row for row in ours(engine, "delivered", parameters) if row[0] not in won]
-        return rows
+            won = {claim.id for claim in found}
+            found += [claim for claim in ours(engine, "delivered", parameters, make=make) if claim.id not in won]
+        return found
 
-    ours = swap(claims, "fetch", fetch)
+    ours = swap(claims, "rows", rows)

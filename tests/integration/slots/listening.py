@@ -9,11 +9,13 @@ from uuid import uuid4
 
 import msgspec
 
-from app.task import Claim, Outcome
+from app.task import Claim
 from workers.slots.permit import now as permit_clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from app.outcome import Outcome
 
 
 PATIENCE_S = 20.0
@@ -54,10 +56,23 @@ class Heard:
 def claim(task_type: str, timeout_s: float = 5.0, **payload: Any) -> Claim:
     now = datetime.now(UTC)
     return Claim(
-        str(uuid4()), task_type, msgspec.json.encode(payload), 1, 1, timeout_s, now, str(uuid4()), permit_clock()
+        id=str(uuid4()),
+        token=str(uuid4()),
+        attempt=1,
+        max_attempts=1,
+        type=task_type,
+        payload=msgspec.json.encode(payload),
+        timeout_s=timeout_s,
+        execute_at=now,
+        asked_at=permit_clock(),
     )
 
 
 def error(outcome: Outcome) -> str:
     assert outcome.error
-    return outcome.error["type"]
+    return outcome.error.type
+
+
+def message(outcome: Outcome) -> str:
+    assert outcome.error
+    return outcome.error.message

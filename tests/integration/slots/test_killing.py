@@ -8,12 +8,12 @@ import pytest
 
 from tests.acceptance.conditions import wait_until
 from tests.acceptance.processes import is_alive
-from tests.integration.slots.listening import PATIENCE_S, Heard, claim, error
+from tests.integration.slots.listening import PATIENCE_S, Heard, claim, error, message
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from app.task import Outcome
+    from app.outcome import Outcome
     from workers.slots.slots import Slots
 
 
@@ -65,7 +65,7 @@ def test_a_handler_that_takes_its_process_down_costs_only_its_own_task(slots: Sl
     slots.run([*mates[:50], fatal, *mates[50:]])
     outcomes = heard.wait_for(101)
     assert error(outcomes[fatal.id]) == "crashed"
-    assert "SIGKILL" in (outcomes[fatal.id].error or {})["message"]
+    assert "SIGKILL" in message(outcomes[fatal.id])
     assert all(outcomes[each.id].error is None for each in mates)
 
 

@@ -1,0 +1,7 @@
+-- Before it began: cancelled. While it runs: the request, which its worker learns with the next heartbeat.
+UPDATE tasks
+SET state = CASE WHEN state = 'scheduled' THEN 'cancelled' ELSE state END,
+    finished_at = CASE WHEN state = 'scheduled' THEN clock_timestamp() END,
+    cancel_requested_at = coalesce(cancel_requested_at, clock_timestamp())
+WHERE id = %(id)s AND (state::text = 'scheduled' OR state::text = 'running')
+RETURNING {task}

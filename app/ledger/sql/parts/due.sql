@@ -1,0 +1,1 @@
+task.id::text, task.type, task.due_at AS at
