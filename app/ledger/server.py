@@ -1,14 +1,22 @@
-"""The Postgres server itself: its version, and how many connections it gives."""
+"""The Postgres server, its schema and its sessions, as `/health` and `doctor` report them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from app.ledger.statements import rows, scalars
+from app.errors import StatementRefused
+from app.ledger.silence import connected
+from app.ledger.statements import refusing, rows, scalars
+from app.pooler import is_shared
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sqlalchemy import Engine
+
+MIGRATIONS = Path(__file__).parents[2] / "migrations" / "versions"
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,14 +29,52 @@ class Server:
 
 
 def server(engine: Engine) -> Server:
-    """Ask it.
+    """Ask the server about itself.
 
     Raises:
-        LedgerAway: it did not answer in time.
+        LedgerAway: Postgres did not answer in time.
     """
     return rows(engine, "server", make=Server)[0]
 
 
 def missing_rights(engine: Engine) -> list[str]:
-    """What the processes need and the role of this connection may not do, like `UPDATE on tasks`."""
+    """List what the processes need and the role of this connection may not do, like `UPDATE on tasks`."""
     return scalars(engine, "rights")
+
+
+def needed_version() -> str:
+    """Return the newest migration that this release has, by the number that its file begins with."""
+    return max(file.name.partition("_")[0] for file in MIGRATIONS.glob("[0-9]*_*.py"))
+
+
+def present_version(engine: Engine) -> str | None:
+    """Return the newest migration that was run; None when there never was one.
+
+    Raises:
+        LedgerAway: Postgres did not answer in time.
+    """
+    try:
+        versions = scalars(engine, "schema_version")
+    except StatementRefused:
+        return None
+    return str(versions[0]) if versions else None
+
+
+def in_force(engine: Engine, names: Iterable[str]) -> dict[str, str]:
+    """Read the values of these settings on a connection.
+
+    Raises:
+        LedgerAway: Postgres did not answer in time.
+    """
+    return dict(rows(engine, "session", {"names": list(names)}, make=_setting))
+
+
+def shared(engine: Engine) -> bool:
+    """Whether a pooler shares the connections. Raises as `in_force`."""
+    with refusing(), connected(engine) as connection:
+        driver: Any = connection.connection.dbapi_connection
+        return is_shared(driver)
+
+
+def _setting(*, name: str, setting: str) -> tuple[str, str]:
+    return name, setting

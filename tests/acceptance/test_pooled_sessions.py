@@ -13,8 +13,7 @@ from app.cli.doctor.finding import Level
 from app.cli.doctor.session import check_session
 from app.config import read_settings
 from app.connections import connect_postgres, session_settings
-from app.ledger.schema import needed_version, present_version
-from app.ledger.session import in_force, shared
+from app.ledger.server import in_force, needed_version, present_version, shared
 from app.ledger.tasks import stored
 from tests.acceptance.stores import release
 from tests.pgbouncer import leads_to

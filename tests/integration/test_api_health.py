@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from app.api.resources.checks import SILENT, Check, ask_all
 from app.api.resources.health import ask_redis
-from app.ledger.schema import needed_version
+from app.ledger.server import needed_version
 from tests.integration.asking import FUTURE, PAST, body, create, problem
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from app.api.openapi.operation import Operation
 from app.api.openapi.resource import Resource
 from app.api.resources.checks import Check, ask_all
 from app.errors import LedgerAway, NotReady
-from app.ledger.schema import needed_version, present_version
+from app.ledger.server import needed_version, present_version
 
 if TYPE_CHECKING:
     from flask import Flask, Response

@@ -10,9 +10,7 @@ from app.cli.doctor.session import check_pooler, check_session
 from app.connections import session_settings
 from app.errors import LedgerAway
 from app.ledger.repairs import clock
-from app.ledger.schema import needed_version, present_version
-from app.ledger.server import Server, missing_rights, server
-from app.ledger.session import in_force, shared
+from app.ledger.server import Server, in_force, missing_rights, needed_version, present_version, server, shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
