@@ -1,22 +1,35 @@
-"""Connections to the two servers, each with time limits."""
+"""Connections to the two servers, each with time limits.
+
+A pooler in between, like PgBouncer in transaction mode, runs each transaction on any of its connections to Postgres.
+Settings and prepared statements of a session are lost there. psycopg numbers the prepared statements of each connection
+from zero, so that the names of different clients collide, and the wrong statement runs without an error. Therefore each
+new connection is examined, and nothing is prepared on a shared one.
+"""
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
+import psycopg
 import psycopg.types.json
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import create_engine, event
 
-from app.pooler import prepare_nothing_if_shared
-
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sqlalchemy import Engine
 
     from app.config import Settings
+
+POOLER_CHECK_TIMEOUT_S = 3.0
 
 # Planning takes a tenth of the time of a statement about 300 tasks, and a third of that of one about a single task. A
 # kept plan may date from when the table was small, or empty, so it is only for statements that name their tasks by id:
@@ -60,7 +73,7 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None, 
             "tcp_user_timeout": int(settings.database_timeout_s * 2000),
         },
     )
-    event.listen(engine, "connect", prepare_nothing_if_shared)
+    event.listen(engine, "connect", _prepare_nothing_if_shared)
     return engine
 
 
@@ -77,8 +90,8 @@ def session_settings(settings: Settings) -> dict[str, str]:
         "TimeZone": "UTC",
         # A plan kept from when the table was small walks all of it once it is large.
         "plan_cache_mode": "force_custom_plan",
-        # As for disks without heads. With the default of 4 a table of some ten thousand rows is read as a whole to
-        # finish some hundred tasks; compiling, too, costs more here than it ever saves.
+        # The cost for an SSD. With the default of 4, Postgres reads a table of ten thousand rows as a whole to finish a
+        # hundred tasks. JIT compilation costs more here than it ever saves.
         "random_page_cost": "1.1",
         "jit": "off",
     }
@@ -99,3 +112,38 @@ def connect_redis(settings: Settings, *, timeout_s: float | None = None, **optio
         driver_info=None,  # two round trips for CLIENT SETINFO, which old versions refuse, and a restricted user too
         **options,
     )
+
+
+def is_shared(driver: psycopg.Connection[Any]) -> bool:
+    """Whether a pooler shares this connection: another backend answers than the login named. Poolers invent a number.
+
+    Raises:
+        psycopg.Error: there was no reply within POOLER_CHECK_TIMEOUT_S; the connection is aborted.
+    """
+    with abort_after(driver, POOLER_CHECK_TIMEOUT_S):
+        answered = driver.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
+    return answered is None or answered[0] != driver.info.backend_pid
+
+
+def abort(driver: psycopg.Connection[Any]) -> None:
+    """Abort a blocked call by shutting down a duplicate of its socket. The blocked read returns the end of file."""
+    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(driver.fileno())) as channel:
+        channel.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def abort_after(driver: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
+    """Abort what the connection waits for in this block if it takes longer."""
+    timer = threading.Timer(seconds, abort, [driver])
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _prepare_nothing_if_shared(driver: psycopg.Connection[Any], *_: object) -> None:
+    """Run for each new connection: an address may lead to a pooler later."""
+    if driver.prepare_threshold is not None and is_shared(driver):
+        driver.prepare_threshold = None

@@ -15,8 +15,8 @@ from sqlalchemy import literal, or_, select, tuple_
 
 from app.errors import InvalidInput
 from app.ledger.merged import TASK_COLUMNS, TASKS, groups, in_order, merged, of_state, of_types, some_at_a_time
-from app.ledger.silence import connected
 from app.ledger.statements import refusing, statement
+from app.ledger.watchdog import connected
 from app.task import EPOCH, Task, TaskState
 
 if TYPE_CHECKING:

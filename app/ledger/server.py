@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from app.connections import is_shared
 from app.errors import StatementRefused
-from app.ledger.silence import connected
 from app.ledger.statements import refusing, rows, scalars
-from app.pooler import is_shared
+from app.ledger.watchdog import connected
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -13,7 +13,7 @@ from psycopg.rows import kwargs_row, scalar_row, tuple_row
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from app.errors import LedgerAway, StatementRefused
-from app.ledger.silence import connected
+from app.ledger.watchdog import connected
 from app.task import Task
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects.postgresql import array
 
 from app.ledger.merged import TASKS, groups, merged
-from app.ledger.silence import connected
 from app.ledger.statements import refusing, rows, scalars
+from app.ledger.watchdog import connected
 from app.task import TaskState
 
 if TYPE_CHECKING:

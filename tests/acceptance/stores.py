@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from itertools import count
@@ -15,7 +16,7 @@ import psycopg
 from local import postgres, valkey
 from local.procfile import RELEASE, read_procfile
 from tests import pgbouncer
-from tests.acceptance.processes import ROOT
+from tests.acceptance.processes import ROOT, descendants
 from tests.restricted import acl_line, restrict
 
 if TYPE_CHECKING:
@@ -70,6 +71,18 @@ class Stores:
     def _execute(self, statement: str) -> None:
         with psycopg.connect(self.postgres.url, autocommit=True) as connection:
             connection.execute(statement.encode())
+
+
+def freeze(server: Server) -> None:
+    """Stop a server like a machine that hangs: its connections stay, nothing replies."""
+    for pid in (server.pid, *descendants(server.pid)):
+        os.kill(pid, signal.SIGSTOP)
+
+
+def thaw(server: Server) -> None:
+    """Let a frozen server go on."""
+    for pid in (server.pid, *descendants(server.pid)):
+        os.kill(pid, signal.SIGCONT)
 
 
 def release(database_url: str) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import tempfile
 import time
 from pathlib import Path
@@ -14,14 +12,12 @@ import pytest
 from tests.acceptance.busy import busy_shares
 from tests.acceptance.client import new_task
 from tests.acceptance.conditions import sleep_until, wait_until
-from tests.acceptance.processes import descendants
 from tests.acceptance.service import Service
-from tests.acceptance.stores import Stores
+from tests.acceptance.stores import Stores, freeze, thaw
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local.server import Server
     from tests.acceptance.witness import Witness
 
 SOON_S = 30.0
@@ -61,7 +57,7 @@ def test_a_frozen_redis_holds_up_no_request(alone: Service, witness: Witness) ->
 def test_a_frozen_postgres_is_named_and_all_goes_on_when_it_is_back(alone: Service, witness: Witness) -> None:
     ids = [each["id"] for each in alone.client.create_many([new_task("witness", witness.payload(), delay_s=5)] * 50)]
     freeze(alone.postgres)
-    refused = [alone.client.request("GET", "/tasks")]  # waits until the silence is noticed
+    refused = [alone.client.request("GET", "/tasks")]  # waits until the circuit breaker opens
     began = time.monotonic()
     refused += [alone.client.request("POST", "/tasks", json=new_task("noop")) for _ in range(30)]
     refused += [alone.client.request("GET", f"/tasks/{ids[0]}") for _ in range(30)]
@@ -70,7 +66,7 @@ def test_a_frozen_postgres_is_named_and_all_goes_on_when_it_is_back(alone: Servi
     assert alone.client.request("GET", "/ready").json()["details"] == {"postgres": "does not answer"}
     assert alone.client.request("GET", "/health").status_code == 200
     thaw(alone.postgres)
-    wait_until(lambda: alone.client.is_ready(alone.url), SOON_S, "it is noticed that Postgres speaks again")
+    wait_until(lambda: alone.client.is_ready(alone.url), SOON_S, "the circuit breaker closes")
     alone.client.wait_final(ids, timeout=60)
     witness.assert_ran_once(ids)
 
@@ -94,18 +90,6 @@ def test_both_away_for_a_while_nothing_spins_and_all_goes_on_when_they_are_back(
     wait_until(lambda: alone.client.is_ready(alone.url), SOON_S, "it is noticed that both are back")
     alone.client.wait_final(ids, timeout=60)
     witness.assert_ran_once(ids)
-
-
-def freeze(server: Server) -> None:
-    """Its machine hangs: connections stay, nothing answers."""
-    for pid in (server.pid, *descendants(server.pid)):
-        os.kill(pid, signal.SIGSTOP)
-
-
-def thaw(server: Server) -> None:
-    """It goes on as if nothing had been."""
-    for pid in (server.pid, *descendants(server.pid)):
-        os.kill(pid, signal.SIGCONT)
 
 
 def answered(service: Service) -> list[tuple[float, str]]:

@@ -1,4 +1,4 @@
-"""A wait for Postgres has an end where nothing else ends it."""
+"""A blocked call to Postgres is aborted after its time limit."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from app.cutting import cut_after
+from app.connections import abort_after
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def ours() -> Iterator[socket.socket]:
-    """One end of a connection whose other end says nothing."""
+    """One end of a connection whose other end sends nothing."""
     ours, theirs = socket.socketpair()
     with ours, theirs:
         ours.settimeout(10)
@@ -28,13 +28,13 @@ def driver(end: socket.socket) -> psycopg.Connection[tuple[object, ...]]:
     return cast("psycopg.Connection[tuple[object, ...]]", end)
 
 
-def test_who_waits_for_too_long_hears_that_the_connection_is_gone(ours: socket.socket) -> None:
-    with cut_after(driver(ours), 0.05):
+def test_a_call_that_takes_too_long_finds_its_connection_closed(ours: socket.socket) -> None:
+    with abort_after(driver(ours), 0.05):
         assert ours.recv(1) == b""
 
 
-def test_who_is_answered_in_time_keeps_the_connection(ours: socket.socket) -> None:
-    with cut_after(driver(ours), 60):
+def test_a_call_that_is_answered_in_time_keeps_its_connection(ours: socket.socket) -> None:
+    with abort_after(driver(ours), 60):
         pass
     ours.setblocking(False)
     with pytest.raises(BlockingIOError):

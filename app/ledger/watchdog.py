@@ -1,0 +1,204 @@
+"""Circuit breaker for an unresponsive Postgres, and the watchdog thread that opens and closes it.
+
+A frozen server keeps its connections open, and its kernel acknowledges what is sent. Neither its own statement_timeout
+nor a limit of TCP ends a call then. Therefore a call that has been waiting for SUSPICION_S, while no other call was
+answered, makes the watchdog probe the server on a new connection. If there is no reply either, the breaker opens: the
+watchdog aborts the calls that wait, and new calls are refused until a probe is answered.
+
+A call has no deadline of its own, because a long call to a server that answers must not be aborted: a list runs several
+statements, and a commit that waits for a synchronous standby happens after all, when its outcome is already lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
+
+import psycopg
+import structlog
+from sqlalchemy import event
+
+from app.connections import abort
+from app.errors import LedgerAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from sqlalchemy import Connection, Engine
+
+log = structlog.get_logger()
+
+SUSPICION_S = 2.0
+PROBE_TIMEOUT_S = 2.0
+POLL_INTERVAL_S = 0.5
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call in progress. `driver` is None until it has a connection."""
+
+    began: float
+    driver: Any = None
+
+
+class CircuitBreaker:
+    """The calls to one server that are in progress, and whether new ones are refused."""
+
+    def __init__(self, url: str, *, probe: Callable[[str], bool], clock: Callable[[], float] = time.monotonic) -> None:
+        self.url = url
+        self._probe = probe
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._calls: set[Call] = set()
+        self._replied_at = self._probed_at = float("-inf")
+        self._is_open = False
+
+    @contextmanager
+    def connected(self, engine: Engine) -> Iterator[Connection]:
+        """Open a connection, which the watchdog may abort while it is used.
+
+        Raises:
+            LedgerAway: the breaker is open.
+        """
+        self.refuse_if_open()
+        call = Call(self._clock())
+        with self._lock:
+            self._calls.add(call)
+        try:
+            with engine.connect() as connection:
+                call.driver = connection.connection.dbapi_connection
+                try:
+                    yield connection
+                    self._replied_at = self._clock()
+                finally:
+                    self._forget(call)  # while the connection is still ours: an abort must not hit the next user
+        finally:
+            self._forget(call)
+
+    def refuse_if_open(self, *_: object) -> None:
+        """Refuse a call, or a new connection for one that was waiting for a place in the pool.
+
+        Raises:
+            LedgerAway: the breaker is open.
+        """
+        if self._is_open:
+            raise LedgerAway
+
+    def check(self) -> None:
+        """Probe the server if it is suspected or the breaker is open; then open or close the breaker."""
+        now = self._clock()
+        if not self._is_open and not self._is_suspect(now):
+            return
+        self._probed_at = now
+        was_open = self._is_open
+        self._is_open = not self._probe(self.url) and self._replied_at <= now
+        if self._is_open:
+            self._abort_calls(begun_before=self._clock() - SUSPICION_S)
+        if self._is_open and not was_open:
+            log.warning("postgres_unresponsive")
+        if was_open and not self._is_open:
+            log.info("postgres_responsive")
+
+    def _is_suspect(self, now: float) -> bool:
+        with self._lock:
+            oldest = min((each.began for each in self._calls), default=now)
+        return now - max(oldest, self._replied_at, self._probed_at) >= SUSPICION_S
+
+    def _abort_calls(self, *, begun_before: float) -> None:
+        with self._lock:
+            for each in self._calls:
+                if each.driver is not None and each.began <= begun_before:
+                    abort(each.driver)
+
+    def _forget(self, call: Call) -> None:
+        with self._lock:
+            self._calls.discard(call)
+
+
+def responds(url: str, *, within_s: float = PROBE_TIMEOUT_S) -> bool:
+    """Probe a server on a new connection. Any reply counts, even a refusal.
+
+    In a thread, because nothing limits the time that the resolver takes.
+    """
+    replied = threading.Event()
+    threading.Thread(target=_probe, args=(url, within_s, replied), name="watchdog-probe", daemon=True).start()
+    return replied.wait(within_s)
+
+
+def _probe(url: str, within_s: float, replied: threading.Event) -> None:
+    async def select() -> None:
+        async with await psycopg.AsyncConnection.connect(url, application_name="punctual watchdog") as connection:
+            await connection.execute("SELECT 1")
+
+    try:
+        asyncio.run(asyncio.wait_for(select(), within_s))
+    except (TimeoutError, psycopg.errors.ConnectionTimeout):
+        return
+    except (psycopg.Error, OSError):
+        pass
+    replied.set()
+
+
+class Watchdog:
+    """The breakers of this process, one for each server, and the thread that checks them."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._breakers: WeakKeyDictionary[Engine, CircuitBreaker] = WeakKeyDictionary()
+        self._thread: threading.Thread | None = None
+
+    def breaker(self, engine: Engine) -> CircuitBreaker:
+        """Return the breaker of the server that `engine` connects to. Engines with the same URL share it."""
+        return self._breakers.get(engine) or self._add(engine)
+
+    def step(self) -> bool:
+        """Check all breakers. There is never more to do at once."""
+        with self._lock:
+            breakers = set(self._breakers.values())
+        for each in breakers:
+            try:
+                each.check()
+            except Exception:
+                log.exception("watchdog_failed")
+        return False
+
+    def _add(self, engine: Engine) -> CircuitBreaker:
+        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+                self._thread.start()
+            shared = next((each for each in self._breakers.values() if each.url == url), None)
+            if engine not in self._breakers:
+                self._breakers[engine] = shared or CircuitBreaker(url, probe=responds)
+                event.listen(engine, "do_connect", self._breakers[engine].refuse_if_open)
+            return self._breakers[engine]
+
+    def _run(self) -> None:
+        while True:
+            time.sleep(POLL_INTERVAL_S)
+            self.step()
+
+
+_watchdog = Watchdog()
+
+
+def connected(engine: Engine) -> AbstractContextManager[Connection]:
+    """Open a connection as `CircuitBreaker.connected`, guarded by the watchdog of this process."""
+    return _watchdog.breaker(engine).connected(engine)
+
+
+def _start_anew() -> None:
+    """Threads do not survive a fork, and a lock may be held by one of them."""
+    global _watchdog  # noqa: PLW0603  # one for each process
+    _watchdog = Watchdog()
+
+
+os.register_at_fork(after_in_child=_start_anew)

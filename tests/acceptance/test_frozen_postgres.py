@@ -1,0 +1,119 @@
+"""The circuit breaker against a real Postgres: frozen by its machine, slow, or waiting for a standby."""
+
+from __future__ import annotations
+
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psycopg
+import pytest
+
+from app.config import read_settings
+from app.connections import connect_postgres
+from app.errors import LedgerAway
+from app.ledger.repairs import clock
+from app.ledger.watchdog import PROBE_TIMEOUT_S, SUSPICION_S, connected
+from local import postgres
+from tests.acceptance.conditions import wait_until
+from tests.acceptance.stores import freeze, thaw
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from sqlalchemy import Engine
+
+    from local.server import Server
+
+CALLS, CONNECTIONS = 20, 5
+TIMEOUT_S = 20  # of a statement: nothing but the watchdog ends a call in these tests
+BUSY_S = 3.0
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Server]:
+    """A Postgres that no other test uses."""
+    with tempfile.TemporaryDirectory(prefix="punctual-frozen-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        made = postgres.start(folder / "postgres", fast=True)
+        yield made
+        made.discard()
+
+
+@pytest.fixture
+def engine(server: Server) -> Iterator[Engine]:
+    """Connections as the processes have them."""
+    urls = {"DATABASE_URL": server.url, "REDIS_URL": "redis://nowhere", "DATABASE_TIMEOUT_S": str(TIMEOUT_S)}
+    made = connect_postgres(read_settings(urls), name="test", pool=CONNECTIONS)
+    yield made
+    made.dispose()
+
+
+def test_all_calls_to_a_frozen_server_end_and_the_breaker_closes_when_it_goes_on(
+    server: Server, engine: Engine
+) -> None:
+    for _ in range(2):
+        with ThreadPoolExecutor(CALLS) as pool:
+            list(pool.map(ask, [engine] * CALLS))  # so that connections are open
+            freeze(server)
+            try:
+                lasted = list(pool.map(refused_after_s, [engine] * CALLS))
+                at_once = [refused_after_s(engine) for _ in range(CALLS)]
+            finally:
+                thaw(server)
+        assert max(lasted) < SUSPICION_S + PROBE_TIMEOUT_S + BUSY_S, lasted
+        assert max(at_once) < 1, at_once
+        wait_until(lambda: answers(engine), SUSPICION_S + PROBE_TIMEOUT_S + BUSY_S, "the breaker closes")
+
+
+def test_a_slow_statement_of_a_server_that_responds_is_left_alone(engine: Engine) -> None:
+    with connected(engine) as connection:
+        waited_s = SUSPICION_S * 2 + PROBE_TIMEOUT_S
+        assert connection.exec_driver_sql(f"SELECT 1 FROM pg_sleep({waited_s})").scalar_one() == 1
+
+
+def test_a_commit_that_waits_for_a_standby_is_left_alone(server: Server, engine: Engine) -> None:
+    """No statement_timeout ends it, and it happens in any case: aborted, its outcome would be lost."""
+    configure(server, "ALTER SYSTEM SET synchronous_standby_names = 'none_is_there'")
+    standby = threading.Timer(SUSPICION_S * 2 + PROBE_TIMEOUT_S, configure, [server, "ALTER SYSTEM RESET ALL"])
+    standby.start()
+    began = time.monotonic()
+    try:
+        with connected(engine) as connection:
+            connection.exec_driver_sql("SET synchronous_commit = on")
+            connection.exec_driver_sql("CREATE TABLE committed ()")
+        assert time.monotonic() - began > SUSPICION_S + PROBE_TIMEOUT_S, "it waited"
+    finally:
+        standby.join()
+    with connected(engine) as connection:
+        assert connection.exec_driver_sql("SELECT count(*) FROM committed").scalar_one() == 0
+
+
+def ask(engine: Engine) -> None:
+    clock(engine)
+
+
+def answers(engine: Engine) -> bool:
+    try:
+        ask(engine)
+    except LedgerAway:
+        return False
+    return True
+
+
+def refused_after_s(engine: Engine) -> float:
+    began = time.monotonic()
+    with pytest.raises(LedgerAway):
+        ask(engine)
+    return time.monotonic() - began
+
+
+def configure(server: Server, statement: str) -> None:
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute("SET synchronous_commit = off")
+        connection.execute(statement.encode())
+        connection.execute("SELECT pg_reload_conf()")
