@@ -6,6 +6,7 @@ import tempfile
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,12 @@ import psycopg
 import pytest
 
 from app.config import read_settings
-from app.connections import connect_postgres
+from app.connections import POOLER_CHECK_TIMEOUT_S, connect_postgres
 from app.errors import LedgerAway
 from app.ledger.repairs import clock
 from app.ledger.watchdog import PROBE_TIMEOUT_S, SUSPICION_S, connected
 from local import postgres
+from tests import pgbouncer
 from tests.acceptance.conditions import wait_until
 from tests.acceptance.stores import freeze, thaw
 
@@ -47,7 +49,13 @@ def server() -> Iterator[Server]:
 @pytest.fixture
 def engine(server: Server) -> Iterator[Engine]:
     """Connections as the processes have them."""
-    urls = {"DATABASE_URL": server.url, "REDIS_URL": "redis://nowhere", "DATABASE_TIMEOUT_S": str(TIMEOUT_S)}
+    with connected_to(server.url) as made:
+        yield made
+
+
+@contextmanager
+def connected_to(url: str) -> Iterator[Engine]:
+    urls = {"DATABASE_URL": url, "REDIS_URL": "redis://nowhere", "DATABASE_TIMEOUT_S": str(TIMEOUT_S)}
     made = connect_postgres(read_settings(urls), name="test", pool=CONNECTIONS)
     yield made
     made.dispose()
@@ -57,17 +65,35 @@ def test_all_calls_to_a_frozen_server_end_and_the_breaker_closes_when_it_goes_on
     server: Server, engine: Engine
 ) -> None:
     for _ in range(2):
-        with ThreadPoolExecutor(CALLS) as pool:
-            list(pool.map(ask, [engine] * CALLS))  # so that connections are open
-            freeze(server)
-            try:
-                lasted = list(pool.map(refused_after_s, [engine] * CALLS))
-                at_once = [refused_after_s(engine) for _ in range(CALLS)]
-            finally:
-                thaw(server)
-        assert max(lasted) < SUSPICION_S + PROBE_TIMEOUT_S + BUSY_S, lasted
-        assert max(at_once) < 1, at_once
+        waiting, further = calls_during_a_freeze(server, engine)
+        assert max(waiting) < SUSPICION_S + PROBE_TIMEOUT_S + BUSY_S, waiting
+        assert max(further) < 1, further
         wait_until(lambda: answers(engine), SUSPICION_S + PROBE_TIMEOUT_S + BUSY_S, "the breaker closes")
+
+
+def test_calls_to_a_frozen_server_end_although_a_pooler_in_between_accepts_connections(
+    server: Server, tmp_path: Path
+) -> None:
+    bouncer = pgbouncer.start(tmp_path / "pgbouncer", server.url)
+    try:
+        with connected_to(pgbouncer.leads_to(bouncer, server.url)) as engine:
+            waiting, further = calls_during_a_freeze(server, engine)
+            limit_s = SUSPICION_S + PROBE_TIMEOUT_S + POOLER_CHECK_TIMEOUT_S + BUSY_S
+            assert max(waiting + further) < limit_s, (waiting, further)
+            wait_until(lambda: answers(engine), SUSPICION_S + PROBE_TIMEOUT_S + BUSY_S, "the breaker closes")
+    finally:
+        bouncer.discard()
+
+
+def calls_during_a_freeze(server: Server, engine: Engine) -> tuple[list[float], list[float]]:
+    """How long calls take that wait when the server freezes, and those after them; all are refused."""
+    with ThreadPoolExecutor(CALLS) as pool:
+        list(pool.map(ask, [engine] * CALLS))  # so that connections are open
+        freeze(server)
+        try:
+            return list(pool.map(refused_after_s, [engine] * CALLS)), [refused_after_s(engine) for _ in range(CALLS)]
+        finally:
+            thaw(server)
 
 
 def test_a_slow_statement_of_a_server_that_responds_is_left_alone(engine: Engine) -> None:
