@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING, Any
 
 import orjson
 import psycopg
-import psycopg.types.json
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -31,27 +30,24 @@ if TYPE_CHECKING:
 
 POOLER_CHECK_TIMEOUT_S = 3.0
 
-# Planning takes a tenth of the time of a statement about 300 tasks, and a third of that of one about a single task. A
-# kept plan may date from when the table was small, or empty, so it is only for statements that name their tasks by id:
-# without these two, Postgres would read a small table as a whole, and go on doing so when it is large.
+# For prepared statements that keep their plan. Planning takes a tenth of the time of a statement on 300 tasks, and a
+# third of one on a single task. Only for statements that find their tasks by id: without the last two settings, a plan
+# that was made while the table was small reads the whole table, and is kept when the table has grown.
 KEPT_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_nestloop": "off"}
 
 
 def read_json(stored: bytes | str) -> Any:
-    """What Postgres keeps as JSON; as text what it keeps and no other reader takes: one row must not spoil a list."""
+    """Parse JSON from Postgres. What only Postgres accepts is returned as text, so that one row cannot fail a list."""
     try:
         return orjson.loads(stored)
     except ValueError:
         return stored.decode() if isinstance(stored, bytes) else stored
 
 
-psycopg.types.json.set_json_loads(read_json)
-
-
 def connect_postgres(settings: Settings, *, name: str, pool: int | None = None, keeps_plans: bool = False) -> Engine:
-    """Make the engine; connections open when first used, each statement commits by itself.
+    """Make an engine. Connections are opened when they are first used, and each statement commits by itself.
 
-    `name` shows in pg_stat_activity. `keeps_plans` is for statements that find their tasks by id and no other way.
+    `name` is shown in pg_stat_activity. `keeps_plans` is for statements that find their tasks by id and no other way.
     Never share an engine across a fork.
     """
     asked = session_settings(settings) | (KEPT_PLANS if keeps_plans else {})
@@ -62,6 +58,7 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None, 
         max_overflow=0,
         pool_timeout=settings.database_timeout_s,
         hide_parameters=True,
+        json_deserializer=read_json,
         connect_args={
             "application_name": f"punctual {name}",
             "connect_timeout": 3,
@@ -78,9 +75,9 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None, 
 
 
 def session_settings(settings: Settings) -> dict[str, str]:
-    """What every session asks Postgres for, in its own units; KEPT_PLANS come on top of it for some.
+    """Return the settings that each session asks Postgres for, in Postgres' units. Some sessions add KEPT_PLANS.
 
-    A pooler may keep it to itself.
+    A pooler does not pass them on.
     """
     limit_ms = int(settings.database_timeout_s * 1000)
     return {
@@ -88,7 +85,7 @@ def session_settings(settings: Settings) -> dict[str, str]:
         "lock_timeout": str(limit_ms // 2),
         "idle_in_transaction_session_timeout": str(limit_ms * 2),
         "TimeZone": "UTC",
-        # A plan kept from when the table was small walks all of it once it is large.
+        # A plan that was made while the table was small reads all of it when it is large.
         "plan_cache_mode": "force_custom_plan",
         # The cost for an SSD. With the default of 4, Postgres reads a table of ten thousand rows as a whole to finish a
         # hundred tasks. JIT compilation costs more here than it ever saves.
@@ -98,7 +95,7 @@ def session_settings(settings: Settings) -> dict[str, str]:
 
 
 def connect_redis(settings: Settings, *, timeout_s: float | None = None, **options: Any) -> Redis:
-    """Make the client. `timeout_s` bounds each command (default: REDIS_TIMEOUT_S, for requests)."""
+    """Make a client. `timeout_s` limits the time of each command (default: REDIS_TIMEOUT_S, for requests)."""
     limit = timeout_s or settings.redis_timeout_s
     if settings.redis_url.startswith("rediss://") and settings.redis_tls_verify == "none":
         options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
@@ -109,13 +106,13 @@ def connect_redis(settings: Settings, *, timeout_s: float | None = None, **optio
         socket_keepalive=True,
         health_check_interval=15,
         retry=Retry(NoBackoff(), 1),
-        driver_info=None,  # two round trips for CLIENT SETINFO, which old versions refuse, and a restricted user too
+        driver_info=None,  # saves two CLIENT SETINFO, which old versions refuse, and restricted users may not run
         **options,
     )
 
 
 def is_shared(driver: psycopg.Connection[Any]) -> bool:
-    """Whether a pooler shares this connection: another backend answers than the login named. Poolers invent a number.
+    """Whether a pooler shares this connection: a backend other than the one that the login named answers.
 
     Raises:
         psycopg.Error: there was no reply within POOLER_CHECK_TIMEOUT_S; the connection is aborted.
