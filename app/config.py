@@ -19,6 +19,8 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 # The sweeper looks twice a second; an instant and a window make an instant that can be written.
 Window = Annotated[float, msgspec.Meta(ge=1, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+# Empty: the first schema of the role's search_path. No capitals, so that it needs no quotes anywhere.
+SchemaName = Annotated[str, msgspec.Meta(pattern=r"^([a-z_][a-z0-9_]{0,62})?\Z")]
 SHORTEST_SECRET = 32
 
 
@@ -50,6 +52,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
     database_pool: Annotated[int, msgspec.Meta(ge=2)] = 10
     database_timeout_s: Positive = 5.0
     database_prepare: bool = True
+    database_schema: SchemaName = ""
     redis_timeout_s: Positive = 0.25
     redis_tls_verify: Literal["required", "none"] = "required"
 

@@ -12,10 +12,12 @@ import os
 import socket
 import threading
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import psycopg
+import structlog
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app.config import Settings
+
+log = structlog.get_logger()
 
 POOLER_CHECK_TIMEOUT_S = 3.0
 
@@ -71,6 +75,8 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None, 
         },
     )
     event.listen(engine, "connect", _prepare_nothing_if_shared)
+    if settings.database_schema:
+        event.listen(engine, "connect", partial(_require_schema, settings.database_schema))
     return engine
 
 
@@ -80,7 +86,8 @@ def session_settings(settings: Settings) -> dict[str, str]:
     A pooler does not pass them on.
     """
     limit_ms = int(settings.database_timeout_s * 1000)
-    return {
+    schema = {"search_path": settings.database_schema} if settings.database_schema else {}
+    return schema | {
         "statement_timeout": str(limit_ms),
         "lock_timeout": str(limit_ms // 2),
         "idle_in_transaction_session_timeout": str(limit_ms * 2),
@@ -138,6 +145,19 @@ def abort_after(driver: psycopg.Connection[Any], seconds: float) -> Iterator[Non
         yield
     finally:
         timer.cancel()
+
+
+def _require_schema(schema: str, driver: psycopg.Connection[Any], *_: object) -> None:
+    """Refuse a connection that uses another schema: a pooler does not pass DATABASE_SCHEMA on, and would mix up two.
+
+    Raises:
+        psycopg.OperationalError: the remedy is in docs/operating.md, "Behind PgBouncer".
+    """
+    with abort_after(driver, POOLER_CHECK_TIMEOUT_S):
+        used = driver.execute("SELECT current_setting('search_path')", prepare=False).fetchone()
+    if used != (schema,):
+        log.error("schema_not_in_force", wanted=schema)
+        raise psycopg.OperationalError("this connection does not use DATABASE_SCHEMA")
 
 
 def _prepare_nothing_if_shared(driver: psycopg.Connection[Any], *_: object) -> None:

@@ -3,6 +3,8 @@
 --
 --   psql "$OWNER_URL" -v ON_ERROR_STOP=1 -f docs/postgres-role.sql
 --
+-- With DATABASE_SCHEMA=punctual, put PGOPTIONS='-c search_path=punctual' before both commands.
+--
 -- Once, give it a password:  psql "$OWNER_URL" -c '\password punctual_service' -c 'ALTER ROLE punctual_service LOGIN'
 -- Then `release` runs with the owner's DATABASE_URL, all others with DATABASE_URL=postgresql://punctual_service:...
 -- The tests run as this role. No default privileges: a new table is out of reach until it is named here.
@@ -14,7 +16,10 @@ EXCEPTION WHEN duplicate_object THEN
     NULL;
 END $$;
 
-GRANT USAGE ON SCHEMA public TO punctual_service;
+DO $$
+BEGIN
+    EXECUTE format('GRANT USAGE ON SCHEMA %I TO punctual_service', current_schema());
+END $$;
 GRANT SELECT ON alembic_version TO punctual_service;
 GRANT SELECT, INSERT, UPDATE, DELETE ON tasks, workers TO punctual_service;
 GRANT SELECT, INSERT, UPDATE ON counters, api_keys TO punctual_service;
@@ -29,3 +34,5 @@ ALTER ROLE punctual_service SET TimeZone = 'UTC';
 ALTER ROLE punctual_service SET plan_cache_mode = 'force_custom_plan';
 ALTER ROLE punctual_service SET random_page_cost = 1.1;
 ALTER ROLE punctual_service SET jit = off;
+-- With DATABASE_SCHEMA=punctual and a pooler, too:
+-- ALTER ROLE punctual_service SET search_path = punctual;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from alembic import context
-from sqlalchemy import create_engine, pool, text
+from sqlalchemy import Connection, create_engine, pool, text
 
 from app.config import read_settings
 
@@ -15,8 +15,9 @@ def migrate() -> None:
 
     So they run through a pooler, too. The role's own limits are for the service: building an index may take longer.
     """
+    settings = read_settings()
     engine = create_engine(
-        read_settings().database_url,
+        settings.database_url,
         poolclass=pool.NullPool,
         hide_parameters=True,
         connect_args={"prepare_threshold": None},
@@ -25,9 +26,18 @@ def migrate() -> None:
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_MIGRATION_AT_A_TIME})
-        context.configure(connection=connection)
+        if settings.database_schema:
+            _use_schema(connection, settings.database_schema)
+        context.configure(connection=connection, version_table_schema=settings.database_schema or None)
         with context.begin_transaction():
             context.run_migrations()
+
+
+def _use_schema(connection: Connection, name: str) -> None:
+    """Make the schema if there is none, which takes rights that its owner may lack, and put everything into it."""
+    if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": name}).scalar_one() is None:
+        connection.execute(text(f"CREATE SCHEMA {name}"))
+    connection.execute(text(f"SET LOCAL search_path = {name}"))
 
 
 migrate()
