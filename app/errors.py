@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from punctual.errors import BadTaskType as BadTaskType  # noqa: PLC0414  # raised by declarations, caught with the others
+
 
 class Refusal(Exception):
     """The request was refused."""
@@ -119,7 +121,3 @@ class KeyNotFound(Exception):
 
 class TooManyKeys(Exception):
     """There are as many valid API keys as a web process looks at: revoke some first."""
-
-
-class BadTaskType(Exception):
-    """A task type is declared wrongly, or twice."""

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from app.task_types import TaskContext, task_type
+from punctual import Context, task
 from tests.sight import write_sight
 
 
@@ -31,60 +31,60 @@ class Witness(Struct, forbid_unknown_fields=True):
     die: bool = False
 
 
-@task_type("noop")
-def noop(_context: TaskContext, payload: dict[str, Any]) -> dict[str, Any]:
+@task
+def noop(payload: dict[str, Any]) -> dict[str, Any]:
     """Answer the payload."""
     return payload
 
 
-@task_type("whoami", max_attempts=3)
-def whoami(context: TaskContext, _payload: dict[str, Any]) -> dict[str, Any]:
+@task(max_attempts=3)
+def whoami(context: Context) -> dict[str, Any]:
     """Answer who ran it, as which attempt."""
     return {"pid": os.getpid(), "id": context.id, "attempt": context.attempt}
 
 
-@task_type("nap", payload=Nap, timeout_s=60)
-def nap(_context: TaskContext, payload: Nap) -> str:
+@task(timeout_s=60)
+def nap(payload: Nap) -> str:
     """Sleep."""
     time.sleep(payload.seconds)
     return "rested"
 
 
-@task_type("thread-nap", payload=Nap, isolation="thread")
-def thread_nap(_context: TaskContext, payload: Nap) -> str:
+@task("thread-nap", isolation="thread")
+def thread_nap(payload: Nap) -> str:
     """Sleep in a thread, and tell which."""
     time.sleep(payload.seconds)
     return threading.current_thread().name
 
 
-@task_type("fail")
-def fail(_context: TaskContext, _payload: dict[str, Any]) -> None:
+@task
+def fail() -> None:
     """Raise."""
     raise ValueError("as \0 asked \ud800")
 
 
-@task_type("fail-twice", max_attempts=3)
-def fail_twice(context: TaskContext, _payload: dict[str, Any]) -> str:
+@task("fail-twice", max_attempts=3)
+def fail_twice(context: Context) -> str:
     """Raise in the first two attempts."""
     if context.attempt < 3:
         raise RuntimeError(f"attempt {context.attempt}")
     return "at last"
 
 
-@task_type("quit")
-def quit_python(_context: TaskContext, _payload: dict[str, Any]) -> None:
+@task("quit")
+def quit_python() -> None:
     """Raise SystemExit."""
     sys.exit(3)
 
 
-@task_type("die")
-def die(_context: TaskContext, _payload: dict[str, Any]) -> None:
+@task
+def die() -> None:
     """Take the process down."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@task_type("stubborn", timeout_s=1)
-def stubborn(_context: TaskContext, _payload: dict[str, Any]) -> None:
+@task(timeout_s=1)
+def stubborn() -> None:
     """Swallow every exception, for ever."""
     while True:
         try:
@@ -93,46 +93,46 @@ def stubborn(_context: TaskContext, _payload: dict[str, Any]) -> None:
             continue
 
 
-@task_type("spin", timeout_s=1)
-def spin(_context: TaskContext, _payload: dict[str, Any]) -> int:
+@task(timeout_s=1)
+def spin() -> int:
     """Loop in C, holding the interpreter."""
     return sum(range(10**13))
 
 
-@task_type("oversleep", timeout_s=1)
-def oversleep(_context: TaskContext, _payload: dict[str, Any]) -> None:
+@task(timeout_s=1)
+def oversleep() -> None:
     """Sleep past the timeout."""
     time.sleep(600)
 
 
-@task_type("parent", timeout_s=1)
-def parent(_context: TaskContext, payload: dict[str, Any]) -> None:
+@task(timeout_s=1)
+def parent(payload: dict[str, Any]) -> None:
     """Start a process that would outlive us, write its pid, and sleep past the timeout."""
     child = subprocess.Popen(["sleep", "600"])
     Path(payload["file"]).write_text(str(child.pid))
     time.sleep(600)
 
 
-@task_type("large")
-def large(_context: TaskContext, _payload: dict[str, Any]) -> str:
+@task
+def large() -> str:
     """Return more than may be kept."""
     return "x" * 300_000
 
 
-@task_type("nul")
-def nul(_context: TaskContext, _payload: dict[str, Any]) -> str:
+@task
+def nul() -> str:
     """Return what JSON may hold and Postgres may not."""
     return "a\0b"
 
 
-@task_type("unprintable")
-def unprintable(_context: TaskContext, _payload: dict[str, Any]) -> object:
+@task
+def unprintable() -> object:
     """Return what is not JSON."""
     return object()
 
 
-@task_type("witness", payload=Witness)
-def witness(context: TaskContext, payload: Witness) -> int:
+@task
+def witness(payload: Witness, context: Context) -> int:
     """Append a line when it begins, and one when it ends if it sleeps in between: seen outside the system."""
     write_sight(payload.file, "began", context.id, context.attempt)
     if payload.seconds:
@@ -143,29 +143,29 @@ def witness(context: TaskContext, payload: Witness) -> int:
     return context.attempt
 
 
-@task_type("return-twice")
-def return_twice(context: TaskContext, _payload: dict[str, Any]) -> str:
+@task("return-twice")
+def return_twice(context: Context) -> str:
     """Fork, and return in both processes."""
     os.fork()
     return context.id
 
 
-@task_type("leave-behind")
-def leave_behind(context: TaskContext, _payload: dict[str, Any]) -> str:
+@task("leave-behind")
+def leave_behind(context: Context) -> str:
     """Succeed, with a process and a thread that go on."""
     subprocess.Popen(["sleep", "600"])
     threading.Thread(target=time.sleep, args=(600,)).start()
     return context.id
 
 
-@task_type("close-files")
-def close_files(_context: TaskContext, _payload: dict[str, Any]) -> None:
+@task("close-files")
+def close_files() -> None:
     """Close the files of others."""
     os.closerange(3, 256)
 
 
-@task_type("halt")
-def halt(_context: TaskContext, payload: dict[str, Any]) -> None:
+@task
+def halt(payload: dict[str, Any]) -> None:
     """If asked to, freeze this process once the task is over, when it reaches for the next."""
     if not payload:
         return
@@ -179,6 +179,6 @@ def halt(_context: TaskContext, payload: dict[str, Any]) -> None:
     os.read = halting
 
 
-@task_type("thread-noop", isolation="thread")
-def thread_noop(_context: TaskContext, _payload: dict[str, Any]) -> None:
+@task("thread-noop", isolation="thread")
+def thread_noop() -> None:
     """Nothing, in a thread."""

@@ -9,7 +9,7 @@ from msgspec import UNSET, Meta, Struct, UnsetType
 
 from app.api.reading.instants import INSTANT_PATTERN
 from app.task import Task, TaskState
-from app.task_types import LONGEST_TIMEOUT_S, MOST_ATTEMPTS
+from punctual.types import MAX_ATTEMPTS, MAX_TIMEOUT_S
 
 LONGEST_DELAY_S = 10 * 365.25 * 86400
 LONGEST_WAIT_S = 30
@@ -23,12 +23,12 @@ InstantText = Annotated[
         extra_json_schema={"format": "date-time", "pattern": INSTANT_PATTERN},
     ),
 ]
-TimeoutS = Annotated[float, Meta(gt=0, le=LONGEST_TIMEOUT_S, description="Killed when it runs longer.")]
+TimeoutS = Annotated[float, Meta(gt=0, le=MAX_TIMEOUT_S, description="Killed when it runs longer.")]
 # 3.0 is an integer in JSON Schema, and what some clients write; msgspec's int does not take it.
 WHOLE = {"type": "integer"}
 MaxAttempts = Annotated[
     float,
-    Meta(ge=1, le=MOST_ATTEMPTS, multiple_of=1, description="How often it may start.", extra_json_schema=WHOLE),
+    Meta(ge=1, le=MAX_ATTEMPTS, multiple_of=1, description="How often it may start.", extra_json_schema=WHOLE),
 ]
 MostClaims = Annotated[
     float,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from app.task_types import TaskContext, task_type
+from punctual import Context, task
 from tests.sight import write_sight
 
 FOR_EVER_S = 600.0
@@ -26,7 +26,7 @@ class Seen(Struct, forbid_unknown_fields=True):
     seconds: float = 0.0
 
 
-def _run(context: TaskContext, payload: Seen) -> int:
+def _run(payload: Seen, context: Context) -> int:
     write_sight(payload.file, "began", context.id, context.attempt)
     if payload.seconds:
         time.sleep(payload.seconds)
@@ -34,26 +34,26 @@ def _run(context: TaskContext, payload: Seen) -> int:
     return context.attempt
 
 
-@task_type("brief", payload=Seen)
-def brief(context: TaskContext, payload: Seen) -> int:
+@task
+def brief(payload: Seen, context: Context) -> int:
     """Nothing else."""
-    return _run(context, payload)
+    return _run(payload, context)
 
 
-@task_type("long", payload=Seen, timeout_s=20)
-def long(context: TaskContext, payload: Seen) -> int:
+@task(timeout_s=20)
+def long(payload: Seen, context: Context) -> int:
     """Sleep."""
-    return _run(context, payload)
+    return _run(payload, context)
 
 
-@task_type("threaded", payload=Seen, isolation="thread", timeout_s=20)
-def threaded(context: TaskContext, payload: Seen) -> int:
+@task(isolation="thread", timeout_s=20)
+def threaded(payload: Seen, context: Context) -> int:
     """Sleep in a thread of the worker."""
-    return _run(context, payload)
+    return _run(payload, context)
 
 
-@task_type("stumble", payload=Seen, max_attempts=3)
-def stumble(context: TaskContext, payload: Seen) -> int:
+@task(max_attempts=3)
+def stumble(payload: Seen, context: Context) -> int:
     """Fail in every attempt but the last."""
     write_sight(payload.file, "began", context.id, context.attempt)
     if context.attempt < context.max_attempts:
@@ -62,22 +62,22 @@ def stumble(context: TaskContext, payload: Seen) -> int:
     return context.attempt
 
 
-@task_type("hang", payload=Seen, timeout_s=1)
-def hang(context: TaskContext, payload: Seen) -> None:
+@task(timeout_s=1)
+def hang(payload: Seen, context: Context) -> None:
     """Sleep far beyond the timeout, whatever is raised."""
     write_sight(payload.file, "began", context.id, context.attempt)
     time.sleep(FOR_EVER_S)
 
 
-@task_type("crash", payload=Seen)
-def crash(context: TaskContext, payload: Seen) -> None:
+@task
+def crash(payload: Seen, context: Context) -> None:
     """Take the process down."""
     write_sight(payload.file, "began", context.id, context.attempt)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-@task_type("glutton", payload=Seen)
-def glutton(context: TaskContext, payload: Seen) -> None:
+@task
+def glutton(payload: Seen, context: Context) -> None:
     """Eat memory up to a limit of its own, and die of it as if the kernel had run out."""
     write_sight(payload.file, "began", context.id, context.attempt)
     statm = Path("/proc/self/statm")

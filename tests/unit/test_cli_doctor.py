@@ -18,19 +18,21 @@ from app.ledger.counters import Counter
 from app.ledger.server import Server
 from app.ledger.workers import WorkerRow
 from app.task_types import TaskType, TaskTypes
+from punctual.handler import read_handler
 
 SETTINGS = read_settings({"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"})
 
 
-def handler(_context: object, _payload: object) -> None:
-    """Do nothing."""
+def do_nothing() -> None:
+    """Be a handler."""
 
 
+HANDLER = read_handler(do_nothing)
 TYPES = TaskTypes(
     [
-        TaskType(name="foo", handler=handler, payload=dict),
-        TaskType(name="print", handler=handler, payload=dict, queue="slow"),
-        TaskType(name="outside", handler=None, payload=dict, queue="elsewhere", external=True),
+        TaskType(name="foo", handler=HANDLER),
+        TaskType(name="print", handler=HANDLER, queue="slow"),
+        TaskType(name="outside", handler=None, queue="elsewhere", external=True),
     ]
 )
 

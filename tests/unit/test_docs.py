@@ -145,8 +145,8 @@ def test_the_task_type_in_the_readme_can_be_declared() -> None:
     (module,) = re.findall(r"```python\n(.*?)```", section(README, "Your own task type"), re.DOTALL)
     assert len(module.strip().splitlines()) <= 14
     check = (
-        "from app.task_types import _declared; declared = _declared['greet'];"
-        "print(declared.handler(type('Context', (), {'attempt': 1}), declared.read_payload({'name': 'you'})))"
+        "from punctual.types import declared; declared = declared()['greet'];"
+        "print(declared.handler.call(declared.read_payload({'name': 'you'}), type('Context', (), {'attempt': 1})))"
     )
     ran = subprocess.run(
         [sys.executable, "-c", f"{module}\n{check}"], capture_output=True, text=True, check=True, cwd=ROOT

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -13,10 +13,13 @@ from msgspec.structs import replace as replace_fields
 
 from app.config import read_settings
 from app.task import Claim
-from app.task_types import TaskTypes, load_task_types
+from app.task_types import TaskType, TaskTypes, load_task_types
 from workers.slots.execution import LONGEST_MESSAGE, message, run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from punctual import Context
     from workers.slots.execution import Ending
 
 NOWHERE = {
@@ -33,6 +36,12 @@ CLAIM = Claim(
     asked_at=0.0,
 )  # fmt: skip
 NOOP = load_task_types(read_settings(NOWHERE))["noop"]
+
+
+def noop_that(call: Callable[[Any, Context], Any]) -> TaskType:
+    """The type `noop` with something else to call."""
+    assert NOOP.handler
+    return replace(NOOP, handler=replace(NOOP.handler, call=call))
 
 
 def always() -> bool:
@@ -56,8 +65,7 @@ def test_what_the_handler_returns_is_the_result(known: TaskTypes) -> None:
 
 def test_what_was_frozen_for_too_long_before_its_first_line_does_not_begin() -> None:
     begun: list[object] = []
-    kind = replace(NOOP, handler=lambda *_: begun.append(1))
-    ending = run(CLAIM, TaskTypes([kind]), may_begin=lambda: False)
+    ending = run(CLAIM, TaskTypes([noop_that(lambda *_: begun.append(1))]), may_begin=lambda: False)
     assert (ending.error or ("", ""))[0] == "worker_lost"
     assert begun == []
 
@@ -109,14 +117,14 @@ def nested(depth: int) -> msgspec.Raw:
 @pytest.mark.parametrize("returned", [10**400, 2**70, -(2**63) - 1, {"a": [2**64]}, nested(1100), nested(5000)])
 def test_what_no_reader_would_read_as_it_was_is_no_result(returned: object) -> None:
     """It would spoil every list that its task is in."""
-    ending = run(CLAIM, TaskTypes([replace(NOOP, handler=lambda *_: returned)]), may_begin=always)
+    ending = run(CLAIM, TaskTypes([noop_that(lambda *_: returned)]), may_begin=always)
     assert ending.error is not None
     assert ending.error[0] == "handler_error"
 
 
 @pytest.mark.parametrize("returned", [2**63, -(2**63), 2**64 - 1, "9" * 30, 1e300, nested(100)])
 def test_what_every_reader_reads_as_it_was_is_a_result(returned: object) -> None:
-    assert run(CLAIM, TaskTypes([replace(NOOP, handler=lambda *_: returned)]), may_begin=always).result
+    assert run(CLAIM, TaskTypes([noop_that(lambda *_: returned)]), may_begin=always).result
 
 
 def test_an_exception_that_cannot_be_printed_has_a_name_all_the_same() -> None:

@@ -17,7 +17,7 @@ from app.task import FINAL_STATES, Task, TaskState
 from app.task_types import load_task_types
 
 ROOT = Path(__file__).parents[2]
-PYTHON_FILES = sorted(path for folder in ("app", "workers") for path in (ROOT / folder).rglob("*.py"))
+PYTHON_FILES = sorted(path for folder in ("punctual", "app", "workers") for path in (ROOT / folder).rglob("*.py"))
 SQL_FILES = sorted((ROOT / "app" / "ledger" / "sql").glob("*.sql"))
 MIGRATION = (ROOT / "migrations" / "versions" / "0001_tasks_and_workers.py").read_text()
 SEED_TYPES = {"foo", "bar", "baz", "fizz", "buzz", "fizzbuzz"}

@@ -2,43 +2,39 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
+import pydantic
 import pytest
 
+from app import task_types
+from app.api.reading.field_errors import message_of
 from app.config import read_settings
 from app.errors import BadTaskType
-from app.task_types import TaskContext, load_task_types, task_type
+from app.task_types import load_task_types, task_type
+from punctual import Context, task
+from tests.handlers import Nap
 
 NOWHERE = {"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere", "TASK_MODULES": "tests.handlers"}
+CONTEXT = Context("an-id", "before", 1, 3, 2.0, datetime(2026, 1, 1, tzinfo=UTC))
 
 
-def handler(_context: TaskContext, _payload: dict[str, Any]) -> None:
+class Order(pydantic.BaseModel):
+    """What a shop sends."""
+
+    lines: list[dict[str, int]]
+
+
+def handler(_payload: dict[str, Any], _context: Context) -> None:
     """Do nothing."""
-
-
-@pytest.mark.parametrize("name", ["Upper", "", "1st", "with space", "x" * 65, "semi;colon"])
-def test_a_name_that_cannot_be_one_is_refused(name: str) -> None:
-    with pytest.raises(BadTaskType):
-        task_type(name)(handler)
-
-
-@pytest.mark.parametrize("limits", [{"timeout_s": 0}, {"timeout_s": 86401}, {"max_attempts": 0}, {"max_attempts": 101}])
-def test_a_limit_out_of_bounds_is_refused(limits: dict[str, Any]) -> None:
-    with pytest.raises(BadTaskType):
-        task_type("bounded", **limits)(handler)
-
-
-def test_an_isolation_that_does_not_exist_is_refused() -> None:
-    with pytest.raises(BadTaskType, match="isolation"):
-        task_type("isolated", isolation="container")(handler)  # type: ignore[arg-type]
 
 
 def test_a_second_declaration_of_a_name_is_refused() -> None:
     load_task_types(read_settings(NOWHERE))
     with pytest.raises(BadTaskType, match="twice"):
-        task_type("noop")(handler)
+        task("noop")(handler)
 
 
 def test_a_module_that_does_not_exist_is_named() -> None:
@@ -58,3 +54,58 @@ def test_a_payload_is_checked_against_its_declaration() -> None:
     assert nap.payload_schema["$ref"]
     with pytest.raises(msgspec.ValidationError):
         nap.read_payload({"seconds": "long"})
+
+
+def test_a_request_learns_which_field_of_a_pydantic_model_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("punctual.types._declared", {})
+
+    @task
+    def order(payload: Order) -> None: ...
+
+    (kind,) = load_task_types(read_settings(NOWHERE | {"TASK_MODULES": "json"}))
+    with pytest.raises(msgspec.ValidationError) as wrong:
+        kind.read_payload({"lines": [{"a": 1}, {"a": "one"}]})
+    place, what = message_of(wrong.value)
+    assert place == "lines[1].a"
+    assert "integer" in what
+
+
+def test_the_decorator_of_earlier_releases_warns_and_works(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("punctual.types._declared", {})
+    with pytest.deprecated_call(match=r"from punctual import Context, task.*@task\('before'\)") as warned:
+        declare = task_type("before", payload=Nap, timeout_s=2, max_attempts=3, isolation="thread", queue="slow")
+    assert warned[0].filename == __file__, "the warning shows the user's line"
+
+    @declare
+    def before(context: Context, payload: Nap) -> list[object]:
+        return [context, payload.seconds]
+
+    assert before(CONTEXT, Nap(2.0)) == [CONTEXT, 2.0]
+    (kind,) = load_task_types(read_settings(NOWHERE | {"TASK_MODULES": "json"}))
+    assert (kind.timeout_s, kind.max_attempts, kind.isolation, kind.queue) == (2, 3, "thread", "slow")
+    assert kind.payload_schema["$ref"]
+    assert kind.handler
+    assert kind.handler.call(kind.handler.decode(b'{"seconds": 1}'), CONTEXT) == [CONTEXT, 1.0]
+    with pytest.raises(msgspec.ValidationError):
+        kind.handler.decode(b"{}")
+
+
+@pytest.mark.parametrize("name", ["Upper", "twice"])
+def test_the_decorator_of_earlier_releases_refuses_what_it_did(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("punctual.types._declared", {})
+    task("twice")(handler)
+    with pytest.deprecated_call():
+        declare = task_type(name)
+    with pytest.raises(BadTaskType, match=name):
+        declare(lambda _context, _payload: None)
+
+
+def test_the_context_class_of_earlier_releases_warns_and_is_the_same_class() -> None:
+    with pytest.deprecated_call(match="from punctual import Context"):
+        from app.task_types import TaskContext
+    assert TaskContext is Context
+
+
+def test_other_names_of_the_module_are_missing_as_usual() -> None:
+    with pytest.raises(AttributeError, match="no_such_name"):
+        getattr(task_types, "no_such_name")  # noqa: B009

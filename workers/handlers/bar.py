@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.config import read_settings
-from app.task_types import TaskContext, task_type
+from punctual import task
 from workers.handlers.output import say
 
 TIMEOUT_S = 4.0  # each of connecting and reading; the task's own limit ends the rest
@@ -14,8 +14,8 @@ LIKE_A_BROWSER = {
 }
 
 
-@task_type("bar")
-def bar(_context: TaskContext, _payload: dict[str, object]) -> dict[str, str]:
+@task
+def bar() -> dict[str, str]:
     """GET BAR_URL, print the status code, whatever it is. No answer is a failure."""
     import requests  # noqa: PLC0415  # here, so that declaring the type costs the other processes nothing
 

@@ -12,7 +12,7 @@ import msgspec
 import orjson
 import structlog
 
-from app.task_types import TaskContext
+from punctual import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,14 +45,13 @@ def run(claim: Claim, types: TaskTypes, *, may_begin: Callable[[], bool]) -> End
 
     `may_begin` is asked last of all: this process may have been frozen since it was asked before.
     """
-    context = TaskContext(claim.id, claim.type, claim.attempt, claim.max_attempts, claim.timeout_s, claim.execute_at)
+    context = Context(claim.id, claim.type, claim.attempt, claim.max_attempts, claim.timeout_s, claim.execute_at)
     try:
-        task_type = types[claim.type]
-        handler = task_type.handler
+        handler = types[claim.type].handler
         if handler is None:
             return Ending(error=("handler_error", f"Type {claim.type} has no handler here."))
-        payload = task_type.decode_payload(claim.payload)
-        return _ending(handler(context, payload)) if may_begin() else TOO_LATE
+        payload = handler.decode(claim.payload)
+        return _ending(handler.call(payload, context)) if may_begin() else TOO_LATE
     except BaseException as trouble:
         log.warning("task_failed", task_id=claim.id, type=claim.type, attempt=claim.attempt, exc_info=True)
         return Ending(error=("handler_error", message(trouble)))
