@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
@@ -24,7 +24,13 @@ SchemaName = Annotated[str, msgspec.Meta(pattern=r"^([a-z_][a-z0-9_]{0,62})?\Z")
 SHORTEST_SECRET = 32
 
 
-class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+class HandlerSettings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
+    """The settings of the built-in handlers; none of them is an address of the service's own servers."""
+
+    bar_url: str = "https://www.whattimeisitrightnow.com/"
+
+
+class Settings(HandlerSettings, frozen=True, kw_only=True, rename=str.upper):
     """Each field is the environment variable of the same name in capitals; `_s` is seconds."""
 
     database_url: str
@@ -39,7 +45,6 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
 
     task_modules: str = "workers.handlers"
     external_task_types: str = ""
-    bar_url: str = "https://www.whattimeisitrightnow.com/"
 
     schedule_window_s: Window = 3600.0
     queue: str = "default"
@@ -80,6 +85,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
         return frozenset(word.lower() for word in _words(self.external_task_types))
 
 
+Read = TypeVar("Read", bound=HandlerSettings)
+
+
 def read_settings(
     environment: Mapping[str, str] | None = None, *, otherwise: Mapping[str, str] | None = None
 ) -> Settings:
@@ -91,22 +99,27 @@ def read_settings(
     given = os.environ if environment is None else environment
     if otherwise:
         given = {**otherwise, **{name: value for name, value in given.items() if value}}
-    names = Settings.__struct_encode_fields__
-    known = {name: given[name] for name in names if given.get(name, "") != ""}
+    known = _known(given, Settings)
     for required in ("DATABASE_URL", "REDIS_URL"):
         if required not in known:
             raise BadSetting(f"{required} is not set. `make run` starts both servers and sets it.")
     known["DATABASE_URL"] = _database_url(known["DATABASE_URL"])
     known["REDIS_URL"] = _redis_url(known["REDIS_URL"])
-    try:
-        settings = msgspec.convert(known, Settings, strict=False)
-    except msgspec.ValidationError as refused:
-        raise BadSetting(_without_values(str(refused))) from None
+    settings = _checked(known, Settings)
     if settings.heartbeat_s * 3 > settings.worker_dead_after_s:
         raise BadSetting("WORKER_DEAD_AFTER_S must be at least three times HEARTBEAT_S.")
     if 0 < len(settings.secret_key) < SHORTEST_SECRET:
         raise BadSetting(f"SECRET_KEY must have at least {SHORTEST_SECRET} characters.")
     return settings
+
+
+def read_handler_settings(environment: Mapping[str, str] | None = None) -> HandlerSettings:
+    """Read what the built-in handlers need; no other variable has to be set.
+
+    Raises:
+        BadSetting: naming the variable and what it must be, never its value.
+    """
+    return _checked(_known(os.environ if environment is None else environment, HandlerSettings), HandlerSettings)
 
 
 def client_key(environment: Mapping[str, str] | None = None) -> str | None:
@@ -118,6 +131,18 @@ def client_key(environment: Mapping[str, str] | None = None) -> str | None:
 def worker_name(suffix: str) -> str:
     """Name this process in the ledger: host, pid, and `suffix`, new at every start."""
     return f"{socket.gethostname()[:80]}.{os.getpid()}.{suffix}"
+
+
+def _known(environment: Mapping[str, str], settings: type[HandlerSettings]) -> dict[str, str]:
+    """The variables that are settings; an empty one counts as not set."""
+    return {name: environment[name] for name in settings.__struct_encode_fields__ if environment.get(name, "") != ""}
+
+
+def _checked(known: Mapping[str, str], settings: type[Read]) -> Read:
+    try:
+        return msgspec.convert(known, settings, strict=False)
+    except msgspec.ValidationError as refused:
+        raise BadSetting(_without_values(str(refused))) from None
 
 
 def _database_url(url: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.config import read_settings
+from app.config import read_handler_settings, read_settings
 from app.errors import BadSetting
 
 GIVEN = {"DATABASE_URL": "postgres://user:secret@host/name", "REDIS_URL": "rediss://:secret@host:6380"}
@@ -45,3 +45,9 @@ def test_a_bad_value_is_refused_by_the_name_of_its_variable(variable: str, value
     with pytest.raises(BadSetting, match=said) as refused:
         read_settings(GIVEN | {variable: value})
     assert "secret" not in str(refused.value)
+
+
+def test_the_settings_of_handlers_need_no_address_of_a_server() -> None:
+    assert read_handler_settings({}).bar_url == "https://www.whattimeisitrightnow.com/"
+    assert read_handler_settings({"BAR_URL": "http://127.0.0.1/", "SLOTS": "many"}).bar_url == "http://127.0.0.1/"
+    assert read_settings(GIVEN | {"BAR_URL": "http://127.0.0.1/"}).bar_url == "http://127.0.0.1/"

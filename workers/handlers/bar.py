@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.config import read_settings
+from app.config import read_handler_settings
 from punctual import task
 from workers.handlers.output import say
 
@@ -20,7 +20,9 @@ def bar() -> dict[str, str]:
     import requests  # noqa: PLC0415  # here, so that declaring the type costs the other processes nothing
 
     try:
-        with requests.get(read_settings().bar_url, headers=LIKE_A_BROWSER, timeout=TIMEOUT_S, stream=True) as answer:
+        with requests.get(
+            read_handler_settings().bar_url, headers=LIKE_A_BROWSER, timeout=TIMEOUT_S, stream=True
+        ) as answer:
             return say(str(answer.status_code))
     except requests.RequestException as trouble:  # its text names hosts and ports, which the API must not show
         raise ConnectionError(f"No answer: {type(trouble).__name__}") from None
