@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app import outcome
+from app.broker.schedule import ScheduleAway
+from app.broker.window import ANNOUNCE_MARGIN_S
 from app.errors import ClaimLost, InvalidInput, LedgerAway, StatementRefused
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
-from app.schedule.schedule import ScheduleAway
-from app.schedule.window import ANNOUNCE_MARGIN_S
 from app.tally import Tally
 from app.task import Due, TaskState
 
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from app.broker.announcer import Announcer
+    from app.broker.schedule import Schedule
     from app.ledger.tasks import Stored
     from app.outcome import Outcome
-    from app.schedule.announcer import Announcer
-    from app.schedule.schedule import Schedule
     from app.task import Lease, NewTask, Task
     from app.task_types import TaskTypes
 

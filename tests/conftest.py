@@ -12,10 +12,10 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
+from app.broker.schedule import Schedule
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.operations import Operations
-from app.schedule.schedule import Schedule
 from app.task_types import TaskTypes, load_task_types
 from local import postgres, valkey
 from tests.restricted import acl_line, as_role, as_user, restrict

@@ -12,7 +12,7 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from app.schedule.jobs import are_task_ids, is_task_id, readable
+from app.broker.jobs import are_task_ids, is_task_id, readable
 from workers import housekeeping
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from app.broker.generation import current_generation
+from app.broker.window import feed_every_s
 from app.ledger import repairs
-from app.schedule.generation import current_generation
-from app.schedule.window import feed_every_s
 from app.task import EPOCH
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from app.schedule.schedule import Schedule
+    from app.broker.schedule import Schedule
     from app.task import Due
 
 log = structlog.get_logger()

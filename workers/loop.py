@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from app.broker.schedule import ScheduleAway
 from app.errors import LedgerAway
-from app.schedule.schedule import ScheduleAway
 from app.signals import STOP_SIGNALS, heard_by_a_thread
 
 if TYPE_CHECKING:

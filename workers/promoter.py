@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, TypeVar
 import structlog
 from redis.exceptions import ResponseError
 
+from app.broker.durations import get_durations
+from app.broker.mending import mend
+from app.broker.schedule import BEGIN_AHEAD_S, WAKE_CHANNEL, Lane, Promoted, Schedule
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.logs import configure_logs
-from app.schedule.durations import get_durations
-from app.schedule.mending import mend
-from app.schedule.schedule import BEGIN_AHEAD_S, WAKE_CHANNEL, Lane, Promoted, Schedule
 from app.task_types import TaskTypes, load_task_types
 from workers import delivery
 from workers.clock import PostgresClock

@@ -13,11 +13,11 @@ import structlog
 from redis.exceptions import ResponseError
 from rq_scheduler import Scheduler
 
+from app.broker.mending import mend
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.ledger.counters import Counter
 from app.logs import configure_logs
-from app.schedule.mending import mend
 from app.tally import Tally
 from workers import delivery
 from workers.housekeeping import CHORES

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 import structlog
 from redis.exceptions import ResponseError
 
+from app.broker.mending import mend
+from app.broker.schedule import Schedule, ScheduleAway
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.ledger import repairs
 from app.ledger.counters import Counter
 from app.logs import configure_logs
-from app.schedule.mending import mend
-from app.schedule.schedule import Schedule, ScheduleAway
 from app.tally import Tally
 from app.task import Due
 from app.task_types import TaskTypes, load_task_types

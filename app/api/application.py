@@ -21,13 +21,13 @@ from app.api.resources.stats import prepare_statistics, stats
 from app.api.resources.tasks import tasks
 from app.api.resources.types import types as task_types
 from app.api.services import KEY, Services
+from app.broker.announcer import Announcer
+from app.broker.schedule import Schedule
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.group_commit import GroupCommit
 from app.logs import configure_logs
 from app.operations import Operations
-from app.schedule.announcer import Announcer
-from app.schedule.schedule import Schedule
 from app.task_types import TaskTypes, load_task_types
 from app.web.deliveries import mount_rq_dashboard
 

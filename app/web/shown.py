@@ -9,7 +9,7 @@ from redis.exceptions import ResponseError
 from rq import Queue, Worker
 from rq.job import Job, JobStatus
 
-from app.schedule.jobs import readable
+from app.broker.jobs import readable
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

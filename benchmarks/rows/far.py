@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from redis import Redis
 
-from app.schedule.schedule import schedule_key
-from app.schedule.window import FEED_EVERY_S
+from app.broker.schedule import schedule_key
+from app.broker.window import FEED_EVERY_S
 from benchmarks.result import percentile
 from benchmarks.rows.growth import fill
 from benchmarks.tasks import create, lags_ms, until, wait_until_final, warm_up

@@ -6,7 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from app.schedule import durations
+from app.broker import durations
 from tests.acceptance.client import new_task
 from workers import delivery
 from workers.delivery import Envelope

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from app.broker.schedule import Schedule
     from app.config import Settings
     from app.operations import Operations
-    from app.schedule.schedule import Schedule
     from app.task import Claim, Task
     from app.task_types import TaskTypes
 

@@ -6,11 +6,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
-from app.schedule.schedule import Lane
+from app.broker.schedule import Lane
 from app.task import Due
 
 if TYPE_CHECKING:
-    from app.schedule.schedule import Schedule
+    from app.broker.schedule import Schedule
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NOOP = Lane("noop", "default", envelope=10)

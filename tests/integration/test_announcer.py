@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.broker import announcer as module
+from app.broker.announcer import Announcer
+from app.broker.schedule import Schedule, ScheduleAway, schedule_key
 from app.connections import connect_redis
-from app.schedule import announcer as module
-from app.schedule.announcer import Announcer
-from app.schedule.schedule import Schedule, ScheduleAway, schedule_key
 from app.task import Due
 from tests.making import ahead, new_task
 

@@ -11,9 +11,9 @@ from sqlalchemy.exc import OperationalError
 
 from app.api.resources.tasks import READING
 from app.api.shapes import MOST_TOGETHER
+from app.broker.schedule import schedule_key
 from app.errors import LedgerAway
 from app.ledger import tasks as ledger
-from app.schedule.schedule import schedule_key
 from tests.integration.asking import FUTURE, PAST, body, fields, problem, run
 from tests.integration.conftest import heard
 

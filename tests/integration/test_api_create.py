@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from app.schedule.schedule import schedule_key
+from app.broker.schedule import schedule_key
 from tests.integration.asking import FUTURE, PAST, body, create, fields, problem, run
 from tests.integration.conftest import heard
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.schedule.schedule import schedule_key
+from app.broker.schedule import schedule_key
 from tests.integration.asking import NOBODY, body, create, fields, lease, problem, run
 from tests.integration.conftest import heard
 

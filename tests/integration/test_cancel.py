@@ -18,8 +18,8 @@ from workers.sweeper import Sweeper
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
+    from app.broker.schedule import Schedule
     from app.operations import Operations
-    from app.schedule.schedule import Schedule
     from app.task import Claim, Task
 
 RACES = 40

@@ -14,10 +14,10 @@ from sqlalchemy import text
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import submit_task
+from app.broker.generation import current_generation
 from app.cli import main
 from app.ledger import claims, workers
 from app.outcome import succeeded
-from app.schedule.generation import current_generation
 from app.task import Due
 from tests.making import change
 from tests.restricted import ROLE
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
+    from app.broker.schedule import Schedule
     from app.config import Settings
-    from app.schedule.schedule import Schedule
 
 
 class Quiet(WSGIRequestHandler):

@@ -16,8 +16,8 @@ from hypothesis import HealthCheck, given, settings as trying, strategies as st
 from app.api.access.control import KEY as ACCESS
 from app.api.front.creation import Creation
 from app.api.front.front import Front
+from app.broker.schedule import schedule_key
 from app.errors import InvalidInput, LedgerAway
-from app.schedule.schedule import schedule_key
 from tests.integration.asking import FUTURE, run
 from tests.integration.conftest import heard
 from tests.integration.keys import PASSWORD, bearer, make_key

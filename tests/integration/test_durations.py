@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.schedule.durations import get_durations, put_durations
+from app.broker.durations import get_durations, put_durations
 
 if TYPE_CHECKING:
     from redis import Redis

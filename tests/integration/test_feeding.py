@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from app.broker.schedule import ScheduleAway
+from app.broker.window import FEED_EVERY_S
 from app.config import read_settings
 from app.connections import connect_redis
-from app.schedule.schedule import ScheduleAway
-from app.schedule.window import FEED_EVERY_S
 from tests.making import NOWHERE, ahead, change, make
 from workers.feeding import LOOK_THROUGH_EVERY_S, Feeding
 from workers.sweeper import LOOK_EVERY_S, Sweeper
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
+    from app.broker.schedule import Schedule
     from app.config import Settings
     from app.operations import Operations
-    from app.schedule.schedule import Schedule
     from app.task_types import TaskTypes
 
 

@@ -11,14 +11,14 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from app.broker.schedule import Schedule
+from app.broker.window import ANNOUNCE_MARGIN_S
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.errors import InvalidInput, LedgerAway, TaskNotFound
 from app.group_commit import GroupCommit
 from app.ledger import tasks
 from app.operations import Operations
-from app.schedule.schedule import Schedule
-from app.schedule.window import ANNOUNCE_MARGIN_S
 from app.task import Task
 from tests.making import NOWHERE, ahead, counted, make, new_task
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.schedule.durations import put_durations
-from app.schedule.schedule import Lane, delivered_key
+from app.broker.durations import put_durations
+from app.broker.schedule import Lane, delivered_key
 from tests.making import ahead, ids, make
 from workers import delivery
 from workers.delivery import LARGEST_ENVELOPE
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rq import Queue
     from sqlalchemy import Engine
 
+    from app.broker.schedule import Schedule
     from app.operations import Operations
-    from app.schedule.schedule import Schedule
     from app.task_types import TaskTypes
 
 PATIENCE_S = 10.0

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
+from app.broker.schedule import ScheduleAway
 from app.config import read_settings
 from app.connections import connect_redis
 from app.errors import TaskNotFound
 from app.ledger import claims, repairs, statistics, tasks, workers
 from app.outcome import succeeded
-from app.schedule.schedule import ScheduleAway
 from app.task import TaskState
 from tests.making import NOWHERE, ahead, change, ids, make
 from workers import delivery, housekeeping
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
+    from app.broker.schedule import Schedule
     from app.config import Settings
     from app.operations import Operations
-    from app.schedule.schedule import Schedule
     from app.task import Claim, Task
     from app.task_types import TaskTypes
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from app.schedule.schedule import (
+from app.broker.schedule import (
     BEGIN_AHEAD_S,
     LOOK_AHEAD_S,
     WAKE_CHANNEL,
@@ -20,7 +20,7 @@ from tests.integration.scheduling import NOOP, NOW, due, id_of, promote
 if TYPE_CHECKING:
     from redis import Redis
 
-    from app.schedule.schedule import Schedule
+    from app.broker.schedule import Schedule
 
 
 def test_what_is_due_is_taken_in_order_and_what_is_not_stays(schedule: Schedule) -> None:

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING
 import pytest
 from redis.exceptions import ResponseError
 
-from app.schedule.durations import put_durations
-from app.schedule.generation import current_generation
-from app.schedule.mending import mend
-from app.schedule.schedule import IN_HAND, IN_HAND_S, LOST_AFTER_S, Lane, delivered_key, schedule_key
+from app.broker.durations import put_durations
+from app.broker.generation import current_generation
+from app.broker.mending import mend
+from app.broker.schedule import IN_HAND, IN_HAND_S, LOST_AFTER_S, Lane, delivered_key, schedule_key
 from tests.integration.scheduling import NOOP, NOW, due, id_of, promote
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from app.schedule.schedule import Schedule
+    from app.broker.schedule import Schedule
 
 
 def test_a_delivery_that_nobody_claims_comes_back(schedule: Schedule) -> None:

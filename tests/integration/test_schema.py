@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from app.broker.schedule import Schedule
     from app.config import Settings
-    from app.schedule.schedule import Schedule
     from app.task_types import TaskTypes
 
 SCHEMA = "another_installation"

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.broker.schedule import Lane, Schedule
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.errors import LedgerAway
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
 from app.outcome import failed, succeeded
-from app.schedule.schedule import Lane, Schedule
 from app.tally import Tally
 from app.task import Claim, TaskState
 from tests.acceptance.conditions import wait_until

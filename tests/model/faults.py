@@ -12,9 +12,9 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from app.broker.schedule import LUA, ScheduleAway
 from app.errors import LedgerAway
 from app.ledger import statements
-from app.schedule.schedule import LUA, ScheduleAway
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

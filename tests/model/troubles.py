@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from app.schedule.durations import put_durations
+from app.broker.durations import put_durations
 from tests.model.acting import DELIVERED, WHICH, Acting
 from workers import delivery
 

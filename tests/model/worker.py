@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from app.broker.schedule import Schedule
 from app.outcome import failed, succeeded
-from app.schedule.schedule import Schedule
 from app.tally import Tally
 from workers import delivery
 from workers.loop import Backoff

@@ -10,8 +10,8 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import text
 
+from app.broker.schedule import Schedule
 from app.operations import Operations
-from app.schedule.schedule import Schedule
 from app.task import NewTask
 from tests.acceptance.skewed_promoter import SkewedPromoter
 from tests.model.history import History

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.schedule.jobs import UNREADABLE, are_task_ids, readable
+from app.broker.jobs import UNREADABLE, are_task_ids, readable
 
 DEEP = b'{"x":' * 300 + b"1" + b"}" * 300
 ID = str(uuid4())

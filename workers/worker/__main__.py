@@ -14,11 +14,11 @@ from uuid import uuid4
 
 import structlog
 
+from app.broker.mending import mend
 from app.config import Settings, read_settings, worker_name
 from app.connections import connect_redis
 from app.errors import LedgerAway
 from app.logs import configure_logs
-from app.schedule.mending import mend
 from workers import delivery
 from workers.loop import repeat, stop_on_signals
 from workers.worker.assembly import REDIS_TIMEOUT_S, Parts, assemble

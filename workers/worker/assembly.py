@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from app.broker.schedule import Schedule
 from app.connections import connect_postgres, connect_redis
-from app.schedule.schedule import Schedule
 from app.tally import Tally
 from app.task_types import load_task_types
 from workers.clock import PostgresClock

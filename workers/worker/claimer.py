@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from app.broker.schedule import Schedule, ScheduleAway
 from app.errors import LedgerAway
 from app.ledger import claims
 from app.ledger.counters import Counter
-from app.schedule.schedule import Schedule, ScheduleAway
 from app.task import Claim, Due
 from workers.slots.permit import now
 from workers.worker.intake import LONGEST_AHEAD_S

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
+from app.broker.durations import put_durations
+from app.broker.schedule import Schedule, ScheduleAway
 from app.errors import LedgerAway, StatementRefused
 from app.ledger import claims
 from app.ledger.counters import Counter
 from app.outcome import Outcome
-from app.schedule.durations import put_durations
-from app.schedule.schedule import Schedule, ScheduleAway
 from app.task import Claim, Due
 from workers.loop import Backoff
 

@@ -18,8 +18,8 @@ from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 from rq.worker import SimpleWorker
 
+from app.broker.mending import mend
 from app.ledger.counters import Counter
-from app.schedule.mending import mend
 from workers import delivery
 from workers.loop import Backoff
 

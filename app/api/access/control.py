@@ -14,8 +14,8 @@ from app.api.access.pending import Pending
 from app.api.access.request_rate import RequestRate
 from app.api.access.scopes import Scopes
 from app.api.access.sessions import keep_sessions
+from app.broker.minute_counts import MinuteCounts
 from app.ledger import keys as ledger
-from app.schedule.minute_counts import MinuteCounts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from flask import Response
 
     from app.api.access.scopes import Scopes
-    from app.schedule.minute_counts import Counted, MinuteCounts
+    from app.broker.minute_counts import Counted, MinuteCounts
 
 
 class RequestRate:

@@ -16,8 +16,8 @@ from app.api.openapi.resource import Resource
 from app.api.resources.checks import Check
 from app.api.services import services
 from app.api_key import Scope
+from app.broker.contents import Contents, Depths
 from app.ledger import counters, statistics, workers
-from app.schedule.contents import Contents, Depths
 
 if TYPE_CHECKING:
     from flask import Flask, Response

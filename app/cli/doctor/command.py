@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from app.broker.contents import Contents
+from app.broker.schedule import Schedule, ScheduleAway
 from app.cli.address import run_addresses
 from app.cli.doctor.drift import check_drift
 from app.cli.doctor.finding import Finding, Level, fail, ok
@@ -19,8 +21,6 @@ from app.cli.service import as_json as to_json
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.errors import BadSetting, BadTaskType, LedgerAway
-from app.schedule.contents import Contents
-from app.schedule.schedule import Schedule, ScheduleAway
 from app.task_types import TaskTypes, load_task_types
 
 if TYPE_CHECKING:

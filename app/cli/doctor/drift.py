@@ -6,20 +6,20 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
+from app.broker.contents import Contents
+from app.broker.generation import began_at
+from app.broker.window import feed_every_s
 from app.cli.doctor.finding import Finding, ok, warn
 from app.cli.tables import lag
 from app.ledger.claims import waiting
 from app.ledger.repairs import beginning, clock, due_between
-from app.schedule.contents import Contents
-from app.schedule.generation import began_at
-from app.schedule.window import feed_every_s
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from sqlalchemy import Engine
 
-    from app.schedule.schedule import Schedule
+    from app.broker.schedule import Schedule
     from app.task import Due
     from app.task_types import TaskTypes
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from app.broker.schedule import ScheduleAway
 from app.cli.doctor.finding import Finding, ok, warn
 from app.cli.tables import lag
 from app.ledger import repairs, statistics, workers
-from app.schedule.schedule import ScheduleAway
 from app.task import TaskState
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
+    from app.broker.contents import Contents
     from app.config import Settings
-    from app.schedule.contents import Contents
     from app.task import Due
     from app.task_types import TaskType, TaskTypes
 

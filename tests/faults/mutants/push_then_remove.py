@@ -6,14 +6,14 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from app.schedule.schedule import Pass, Promoted, Schedule, schedule_key
+from app.broker.schedule import Pass, Promoted, Schedule, schedule_key
 from tests.faults.mutants.seeding import swap
 from workers.promoter import Promoter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.schedule.schedule import Lane
+    from app.broker.schedule import Lane
 
 WINDOW_S = 0.02
 MOST = 500

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.schedule.schedule import Schedule, ScheduleAway
+from app.broker.schedule import Schedule, ScheduleAway
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

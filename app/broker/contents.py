@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from app.schedule.jobs import is_task_id
-from app.schedule.schedule import Schedule, delivered_key, rq_queue_key, schedule_key
+from app.broker.jobs import is_task_id
+from app.broker.schedule import Schedule, delivered_key, rq_queue_key, schedule_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.schedule import durations, generation
-from app.schedule.schedule import IN_HAND, delivered_key, schedule_key
+from app.broker import durations, generation
+from app.broker.schedule import IN_HAND, delivered_key, schedule_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import structlog
 from redis.exceptions import RedisError
 
-from app.schedule.jobs import are_task_ids, is_task_id
+from app.broker.jobs import are_task_ids, is_task_id
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
