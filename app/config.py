@@ -21,6 +21,8 @@ Window = Annotated[float, msgspec.Meta(ge=1, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 # Empty: the first schema of the role's search_path. No capitals, so that it needs no quotes anywhere.
 SchemaName = Annotated[str, msgspec.Meta(pattern=r"^([a-z_][a-z0-9_]{0,62})?\Z")]
+# Without a colon, so that no prefix is the beginning of a key under another one.
+Prefix = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,32}\Z")]
 SHORTEST_SECRET = 32
 
 
@@ -58,6 +60,7 @@ class Settings(HandlerSettings, frozen=True, kw_only=True, rename=str.upper):
     database_timeout_s: Positive = 5.0
     database_prepare: bool = True
     database_schema: SchemaName = ""
+    redis_prefix: Prefix = "punctual"
     redis_timeout_s: Positive = 0.25
     redis_tls_verify: Literal["required", "none"] = "required"
 

@@ -23,6 +23,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import create_engine, event
 
+from app.redis_prefix import PrefixingSerializer
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -102,7 +104,10 @@ def session_settings(settings: Settings) -> dict[str, str]:
 
 
 def connect_redis(settings: Settings, *, timeout_s: float | None = None, **options: Any) -> Redis:
-    """Make a client. `timeout_s` limits the time of each command (default: REDIS_TIMEOUT_S, for requests)."""
+    """Make a client; all its keys lie under REDIS_PREFIX.
+
+    `timeout_s` limits the time of each command (default: REDIS_TIMEOUT_S, for requests).
+    """
     limit = timeout_s or settings.redis_timeout_s
     if settings.redis_url.startswith("rediss://") and settings.redis_tls_verify == "none":
         options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
@@ -113,6 +118,7 @@ def connect_redis(settings: Settings, *, timeout_s: float | None = None, **optio
         socket_keepalive=True,
         health_check_interval=15,
         retry=Retry(NoBackoff(), 1),
+        command_packer=PrefixingSerializer(settings.redis_prefix),
         driver_info=None,  # saves two CLIENT SETINFO, which old versions refuse, and restricted users may not run
         **options,
     )

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app import outcome
-from app.broker.schedule import ScheduleAway
-from app.broker.window import ANNOUNCE_MARGIN_S
+from app.broker.due_set import ANNOUNCE_MARGIN_S, ScheduleAway
 from app.errors import ClaimLost, InvalidInput, LedgerAway, StatementRefused
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app.broker.announcer import Announcer
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
     from app.ledger.tasks import Stored
     from app.outcome import Outcome
     from app.task import Lease, NewTask, Task
@@ -40,7 +39,7 @@ class Operations:
     """
 
     def __init__(
-        self, engine: Engine, schedule: Schedule | Announcer, types: TaskTypes, *, window_s: float,
+        self, engine: Engine, schedule: DueSet | Announcer, types: TaskTypes, *, window_s: float,
         clock: Callable[[], float] = time.time, creating: Engine | None = None,
     ) -> None:  # fmt: skip
         self.engine = engine

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic import command
 from alembic.config import Config
+from redis import Redis
 from sqlalchemy import text
 
-from app.broker.schedule import Schedule
+from app.broker.due_set import DueSet
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.operations import Operations
@@ -23,7 +24,6 @@ from tests.restricted import acl_line, as_role, as_user, restrict
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from redis import Redis
     from sqlalchemy import Engine
 
 ROOT = Path(__file__).parents[1]
@@ -94,27 +94,27 @@ def engine(session_engine: Engine, owner: Engine) -> Engine:
 
 @pytest.fixture
 def harm(owners: dict[str, str]) -> Iterator[Redis]:
-    """Redis for somebody who may do anything there."""
-    with connect_redis(read_settings(owners), timeout_s=5) as client:
+    """Redis for somebody who may do anything there, with keys as they are: with the prefix."""
+    with Redis.from_url(owners["REDIS_URL"], socket_timeout=5) as client:
         yield client
 
 
 @pytest.fixture
 def redis(settings: Settings, harm: Redis) -> Iterator[Redis]:
-    """An empty Redis."""
+    """An empty Redis, as the service's processes see it: keys without the prefix."""
     harm.flushall()
     with connect_redis(settings, timeout_s=5) as client:
         yield client
 
 
 @pytest.fixture
-def schedule(redis: Redis) -> Schedule:
+def schedule(redis: Redis) -> DueSet:
     """The schedule in an empty Redis."""
-    return Schedule(redis)
+    return DueSet(redis)
 
 
 @pytest.fixture
-def operations(engine: Engine, schedule: Schedule, types: TaskTypes, settings: Settings) -> Operations:
+def operations(engine: Engine, schedule: DueSet, types: TaskTypes, settings: Settings) -> Operations:
     """Both stores, empty."""
     return Operations(engine, schedule, types, window_s=settings.schedule_window_s)
 

@@ -1,48 +1,140 @@
-"""Coarse chores, each an RQ job that rq-scheduler enqueues: bounded, idempotent, harmless when done twice."""
+"""The `scheduler` process: rq-scheduler enqueues each chore of housekeeping every 15 s. Never a user's task.
+
+rq-scheduler can lose a periodic job when it is killed between two of its steps. So every chore is asserted anew, under
+a fixed id, at each start and every few minutes. Two of these processes are harmless: every chore is idempotent.
+"""
 
 from __future__ import annotations
 
-from functools import cache, partial
+import time
 from typing import TYPE_CHECKING
 
+import structlog
+from redis.exceptions import ResponseError
+from rq_scheduler import Scheduler
+
+from app.broker.corrupt_keys import drop_corrupt_keys
+from app.broker.rq.deliveries import queue
+from app.broker.rq.jobs import NO_TIME_LIMIT, DeliveryJob
 from app.config import read_settings
-from app.connections import connect_postgres
-from app.ledger import repairs, workers
-from workers.purging import Purging
+from app.connections import connect_postgres, connect_redis
+from app.ledger.counters import Counter
+from app.logs import configure_logs
+from app.tally import Tally
+from workers.chores import CHORES
+from workers.loop import repeat, stop_on_signals
 
 if TYPE_CHECKING:
-    from threading import Thread
+    from collections.abc import Callable, Iterator
 
-    from sqlalchemy import Engine
+    from redis import Redis
+    from rq import Queue
+    from rq.job import Job
 
-TASKS_AT_ONCE = 1000
-FORGET_WORKERS_AFTER_S = 86400.0
+log = structlog.get_logger()
+
+POLL_INTERVAL_S = 5.0
+CHORE_INTERVAL_S = 15
+ASSERT_INTERVAL_S = 300.0
+CHORE_TTL_S = 300
 
 
-def purge_final_tasks() -> int:
-    """Begin to remove tasks that have been final for longer than RETENTION_S; 0 while this process does so already.
+def chore_id(chore: str) -> str:
+    """Return the id of a chore's RQ job."""
+    return f"chore-{chore}"
 
-    In a thread, because a worker takes no envelopes while it does a chore.
+
+CHORE_BY_ID = {chore_id(chore): chore for chore in CHORES}
+
+
+class ChoreScheduler(Scheduler):  # type: ignore[misc]  # rq-scheduler has no types
+    """rq-scheduler with our chores and no other job, each made anew before it is enqueued.
+
+    rq-scheduler itself takes the class of the queue from the job in Redis, and imports whatever that names.
     """
-    if any(each.is_alive() for each in _purging):
-        return 0
-    engine, older_than_s = _engine(), read_settings().retention_s
-    purge = partial(repairs.purge_final, engine, older_than_s=older_than_s, limit=TASKS_AT_ONCE)
-    _purging[:] = [Purging(purge, full=TASKS_AT_ONCE).begin()]
-    return 1
+
+    refused: Callable[[], None]
+
+    def get_jobs(self, until: float, **_: object) -> Iterator[Job]:
+        """Yield the chores that are due; remove any other entry of the list, which is under our prefix."""
+        listed = self.connection.zrangebyscore(self.scheduled_jobs_key, "-inf", until)
+        for job_id in listed:
+            chore = CHORE_BY_ID.get(job_id.decode(errors="replace"))
+            if chore is None:
+                self.connection.zrem(self.scheduled_jobs_key, job_id)
+                log.warning("job_refused", job_id=repr(job_id)[:100], why="it is no chore")
+                self.refused()
+            else:
+                yield self.make(chore)
+
+    def get_queue_for_job(self, job: Job) -> Queue:  # noqa: ARG002  # rq-scheduler's signature
+        """Return our queue, whatever the job names."""
+        ours: Queue = self._queue
+        return ours
+
+    def make(self, chore: str) -> Job:
+        """Make the RQ job of this chore, in place of its former one."""
+        made: Job = self._create_job(
+            chore, commit=False, id=chore_id(chore), timeout=NO_TIME_LIMIT, result_ttl=CHORE_TTL_S
+        )
+        made.meta["interval"] = CHORE_INTERVAL_S
+        self.connection.delete(made.key)
+        made.save()
+        return made
+
+    def assert_all(self) -> None:
+        """Make sure that every chore is on the list, once."""
+        now = int(time.time())  # rq-scheduler cuts to whole seconds, too
+        for job_id, chore in CHORE_BY_ID.items():
+            if self.connection.zadd(self.scheduled_jobs_key, {job_id: now}, nx=True):
+                log.info("chore_asserted", chore=chore)
+            self.connection.zadd(self.scheduled_jobs_key, {job_id: now + CHORE_INTERVAL_S}, lt=True)
 
 
-def purge_lost_workers() -> int:
-    """Forget worker processes that vanished a day ago."""
-    return workers.purge(_engine(), older_than_s=FORGET_WORKERS_AFTER_S)
+class Housekeeping:
+    """Enqueues chores when they are due."""
+
+    def __init__(self, redis: Redis, *, queue_name: str, refused: Callable[[], None] = lambda: None) -> None:
+        """`refused` is called for each entry on rq-scheduler's list that is no chore."""
+        self._redis = redis
+        self._queue_name = queue_name
+        self._scheduler = ChoreScheduler(
+            queue=queue(queue_name, redis), connection=redis, interval=POLL_INTERVAL_S, job_class=DeliveryJob
+        )
+        self._scheduler.refused = refused
+        self._asserted_at = float("-inf")
+
+    def step(self) -> bool:
+        """Enqueue the chores that are due. Always False: nothing more is due until the next look."""
+        try:
+            self._enqueue()
+        except ResponseError:
+            drop_corrupt_keys(self._redis, types=(), queues=[self._queue_name])
+            raise
+        return False
+
+    def _enqueue(self) -> None:
+        if time.monotonic() - self._asserted_at >= ASSERT_INTERVAL_S:
+            self._scheduler.assert_all()
+            self._asserted_at = time.monotonic()
+        self._scheduler.enqueue_jobs()  # without its lock, which has no owner: a chore may be done twice
 
 
-CHORES = (purge_final_tasks, purge_lost_workers)
+def main() -> None:
+    """Run until SIGTERM or SIGINT."""
+    settings = read_settings()
+    configure_logs(settings, process="scheduler")
+    stop = stop_on_signals()
+    tally = Tally(connect_postgres(settings, name="scheduler", pool=1))  # connects when there is something to count
+    housekeeping = Housekeeping(
+        connect_redis(settings, timeout_s=5),
+        queue_name=settings.queue,
+        refused=lambda: tally.count(Counter.REFUSED_JOBS),
+    )
+    log.info("scheduler_started")
+    repeat(housekeeping.step, wait=lambda: stop.wait(POLL_INTERVAL_S), stop=stop, name="scheduler")
+    log.info("scheduler_stopped")
 
 
-@cache
-def _engine() -> Engine:
-    return connect_postgres(read_settings(), name="housekeeping", pool=1)
-
-
-_purging: list[Thread] = []
+if __name__ == "__main__":
+    main()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.broker.schedule import ScheduleAway
+from app.broker.due_set import ScheduleAway
 from app.errors import LedgerAway
 from app.signals import STOP_SIGNALS, heard_by_a_thread
 

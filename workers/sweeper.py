@@ -1,4 +1,4 @@
-"""Repairs: restores what Redis lost, rescues what a dead worker held, feeds the near window; any number may run."""
+"""Restores what Redis lost, rescues what a dead worker held, feeds the window; any number may run."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import structlog
 from redis.exceptions import ResponseError
 
-from app.broker.mending import mend
-from app.broker.schedule import Schedule, ScheduleAway
+from app.broker.corrupt_keys import drop_corrupt_keys
+from app.broker.due_set import DueSet, ScheduleAway
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.ledger import repairs
@@ -32,17 +32,17 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-LOOK_EVERY_S = 0.5
-SWEEP_EVERY_S = 2.0
+POLL_INTERVAL_S = 0.5
+SWEEP_INTERVAL_S = 2.0
 OVERDUE_AFTER_S = 1.0
 PAGE = 5000
-MANY_LOST = 5000  # there is probably more: look on at once
-RESCUE_AT_ONCE = 500
-NICE = 5  # what repairs and feeds lets go first what runs tasks
+MANY_LOST = 5000  # there is probably more: continue at once
+RESCUE_BATCH = 500
+NICE = 5  # a lower CPU priority than the workers'
 
 
 class Sweeper:
-    """Everything it does may be done twice, or by two of them at once, without harm."""
+    """Restores, rescues and feeds. Each act may be done twice, or by two sweepers at once, without harm."""
 
     def __init__(
         self, engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, *,
@@ -51,18 +51,18 @@ class Sweeper:
         self._engine = engine
         self._tally = Tally(engine)
         self._redis = redis
-        self._schedule = Schedule(redis)
+        self._due_set = DueSet(redis)
         self._types = types
         self._clock = clock
         self._dead_after_s = settings.worker_dead_after_s
-        self.feeding = Feeding(engine, self._schedule, types.delivers, window_s=settings.schedule_window_s, clock=clock)
-        self._looked_to: dict[str, Due] = {}
+        self.feeding = Feeding(engine, self._due_set, types.delivers, window_s=settings.schedule_window_s, clock=clock)
+        self._looked_up_to: dict[str, Due] = {}
         self._sweep_at = float("-inf")
-        self.pause_s = LOOK_EVERY_S
-        """How long to wait until the next look."""
+        self.pause_s = POLL_INTERVAL_S
+        """How long to wait until the next step."""
 
     def step(self) -> bool:
-        """One look; True when there is more to do at once, otherwise `pause_s` lets time pass.
+        """Sweep once; return whether there is more to do at once, or else after `pause_s`.
 
         Rescue comes first: it needs no Redis.
         """
@@ -70,35 +70,39 @@ class Sweeper:
         try:
             return self._sweep(now_s)
         except ScheduleAway as trouble:
-            self.feeding.doubt()
+            self.feeding.resync()
             if isinstance(trouble, ResponseError):
-                mend(self._redis, types=self._types.names, queues={each.queue for each in self._types.delivered})
+                queues = {each.queue for each in self._types.delivered}
+                drop_corrupt_keys(self._redis, types=self._types.names, queues=queues)
             raise
 
     def _sweep(self, now_s: float) -> bool:
         is_time = now_s >= self._sweep_at
         if is_time:
-            self._sweep_at = now_s + SWEEP_EVERY_S
+            self._sweep_at = now_s + SWEEP_INTERVAL_S
         more_to_rescue = is_time and self.rescue()
-        rest_s = self.feeding.step()
+        more_to_feed = self.feeding.step()
         more_to_restore = is_time and self.restore() >= MANY_LOST
         if more_to_rescue or more_to_restore:
             self._sweep_at = now_s
-        self.pause_s = LOOK_EVERY_S if rest_s is None else rest_s
-        return more_to_rescue or more_to_restore or rest_s == 0
+        self.pause_s = self.feeding.rest_s if more_to_feed else POLL_INTERVAL_S
+        return more_to_rescue or more_to_restore or (more_to_feed and not self.pause_s)
 
     def rescue(self) -> bool:
-        """Settle what dead workers held; those with attempts left go back on the schedule."""
-        rescued = repairs.rescue(self._engine, dead_after_s=self._dead_after_s, limit=RESCUE_AT_ONCE)
+        """Take over a batch of what dead workers held; return whether there is more.
+
+        Tasks with attempts left are due again.
+        """
+        rescued = repairs.rescue(self._engine, dead_after_s=self._dead_after_s, limit=RESCUE_BATCH)
         for each in rescued:
             log.warning("task_rescued", task_id=each.id, worker_id=each.worker_id, again_at=str(each.again_at))
         self._tally.count(Counter.RESCUED, len(rescued))
         again = [Due(each.id, each.type, each.again_at) for each in rescued if each.again_at]
-        self._schedule.add(each for each in again if self._types.delivers(each.type))
-        return len(rescued) == RESCUE_AT_ONCE
+        self._due_set.add(each for each in again if self._types.delivers(each.type))
+        return len(rescued) == RESCUE_BATCH
 
     def restore(self) -> int:
-        """Put back what is overdue and Redis does not know; how many."""
+        """Add overdue tasks that Redis does not hold to the due set; return how many."""
         until = repairs.clock(self._engine) - timedelta(seconds=OVERDUE_AFTER_S)
         types = filter(self._types.delivers, repairs.types_due(self._engine, until=until))
         restored = sum(self._restore_type(each, until) for each in types)
@@ -108,25 +112,25 @@ class Sweeper:
         return restored
 
     def _restore_type(self, task_type: str, until: datetime) -> int:
-        """The first page, and one more from where the last sweep came to: a long backlog is looked through in turns."""
-        looked_to = self._looked_to.pop(task_type, None)
+        """Restore the first page, and the next one after the last sweep's, so that a long backlog is covered."""
+        looked_up_to = self._looked_up_to.pop(task_type, None)
         page, restored = self._restore_page(repairs.beginning(task_type), until)
         if len(page) == PAGE:
-            page, more = self._restore_page(looked_to or page[-1], until)
+            page, more = self._restore_page(looked_up_to or page[-1], until)
             restored += more
             if len(page) == PAGE:
-                self._looked_to[task_type] = page[-1]
+                self._looked_up_to[task_type] = page[-1]
         return restored
 
     def _restore_page(self, after: Due, until: datetime) -> tuple[Sequence[Due], int]:
         page = repairs.due_between(self._engine, after=after, until=until, limit=PAGE)
-        unknown = self._schedule.unknown(page, now=until)
-        self._schedule.add(unknown)
+        unknown = self._due_set.unknown(page, now=until)
+        self._due_set.add(unknown)
         return page, len(unknown)
 
 
 def main() -> None:
-    """The `sweeper` process."""
+    """Run until SIGTERM or SIGINT."""
     settings = read_settings()
     configure_logs(settings, process="sweeper")
     stop = stop_on_signals()

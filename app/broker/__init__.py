@@ -1,1 +1,1 @@
-"""When: the sorted sets of ids by time, in Redis. A hint, never the truth."""
+"""Delivery through Redis: the due set, and RQ's queues. All of it can be rebuilt from Postgres."""

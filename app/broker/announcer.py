@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.broker.schedule import Schedule, ScheduleAway
+from app.broker.due_set import DueSet, ScheduleAway
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -26,12 +26,12 @@ LAST_WORDS_S = 0.5
 
 
 class Announcer:
-    """Takes what a `Schedule` takes. What Redis did not hear is kept and said again; a crash leaves it to the sweeper.
+    """Takes what a `DueSet` takes. What Redis did not hear is kept and said again; a crash leaves it to the sweeper.
 
     The thread starts with the first announcement, so after any fork.
     """
 
-    def __init__(self, schedule: Schedule) -> None:
+    def __init__(self, schedule: DueSet) -> None:
         self._schedule = schedule
         self._inbox: SimpleQueue[Sequence[Due] | tuple[str, Sequence[str]] | threading.Event | None] = SimpleQueue()
         self._unsaid: dict[str, Due] = {}
@@ -42,11 +42,11 @@ class Announcer:
         self._speaker: threading.Thread | None = None
 
     def add(self, entries: Iterable[Due]) -> None:
-        """As `Schedule.add`, soon."""
+        """As `DueSet.add`, soon."""
         self._tell(list(entries))
 
     def remove(self, task_type: str, ids: Sequence[str]) -> None:
-        """As `Schedule.remove`, soon."""
+        """As `DueSet.remove`, soon."""
         self._tell((task_type, ids))
 
     def flush(self, timeout_s: float) -> bool:

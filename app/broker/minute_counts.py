@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-KEYS = "punctual:limits"
+KEYS = "limits"
 MINUTE_S = 60
 AGAIN_AFTER_S = 2.0
 

@@ -6,18 +6,18 @@ import secrets
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-import rq.serializers
 import structlog
 from flask import Response, current_app, jsonify, request
 from redis.exceptions import ConnectionError as RedisConnectionError, TimeoutError as RedisTimeout
-from rq.serializers import JSONSerializer
 from rq_dashboard import web as dashboard
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import IntegerConverter
 
+from app.broker.rq import JSONSerializer
+from app.broker.rq.keys import job_key
+from app.broker.rq.shown import ShownJob, ShownQueue, ShownWorker
 from app.connections import connect_redis
 from app.errors import ReadOnly
-from app.web.shown import ShownJob, ShownQueue, ShownWorker
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -113,7 +113,7 @@ def _is_number(value: str | int | None, most: int) -> bool:
 
 
 def _exists(job_id: str) -> bool:
-    return bool(current_app.redis_conn.exists(f"rq:job:{job_id}"))  # type: ignore[attr-defined]
+    return bool(current_app.redis_conn.exists(job_key(job_id)))  # type: ignore[attr-defined]
 
 
 def _protect(response: Response) -> Response:
@@ -132,9 +132,7 @@ def _protect(response: Response) -> Response:
 
 
 # Once for the process: the blueprint is a global of its module. Its own hook, which would open a connection without
-# limits to a URL from the configuration, goes. RQ falls back to this name wherever the dashboard passes no
-# serializer, and reading a pickle runs code.
-rq.serializers.PickleSerializer = JSONSerializer  # type: ignore[assignment]
+# limits to a URL from the configuration, goes.
 dashboard.config.serializer = JSONSerializer
 dashboard.Job = ShownJob
 dashboard.Queue = ShownQueue

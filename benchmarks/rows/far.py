@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 from redis import Redis
 
-from app.broker.schedule import schedule_key
-from app.broker.window import FEED_EVERY_S
+from app.broker.due_set import FEED_EVERY_S, due_key
 from benchmarks.result import percentile
 from benchmarks.rows.growth import fill
 from benchmarks.tasks import create, lags_ms, until, wait_until_final, warm_up
@@ -71,7 +70,7 @@ def _fed(service: Service, entered_at: float, patience_s: float) -> tuple[float,
     deadline, first = time.time() + patience_s, 0.0
     with Redis.from_url(service.redis_url) as redis:
         while time.time() < deadline:
-            fed = redis.zcount(schedule_key(TYPE), entered_at + WINDOW_S, "+inf")
+            fed = redis.zcount(f"punctual:{due_key(TYPE)}", entered_at + WINDOW_S, "+inf")
             first = first or (fed and time.time() - LOOK_S)
             if fed == ENTERING:
                 return first, time.time()

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from redis import Redis
 
+from app.redis_prefix import PrefixingSerializer
 from local.address import free_port
 from local.procfile import read_procfile
 from tests.acceptance.client import TIMEOUT_S, Client
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 START_S = 30.0
 STOP_S = 35.0
+PREFIX = "punctual"
 MARK = "PUNCTUAL_TEST_SERVICE"
 # Not from the Procfile: what tests run beside it.
 BESIDE = {"skewed_promoter": f"{sys.executable} -m tests.acceptance.skewed_promoter 3"}
@@ -147,6 +149,13 @@ class Service:
     def redis(self) -> Iterator[Redis]:
         """A client of its Valkey that may do anything, for harm: the processes are restricted."""
         with Redis.from_url(self.valkey.url, socket_timeout=5) as client:
+            yield client
+
+    @contextmanager
+    def broker(self) -> Iterator[Redis]:
+        """The same, with keys as the processes name them: without the prefix."""
+        packer = PrefixingSerializer(PREFIX)
+        with Redis.from_url(self.valkey.url, socket_timeout=5, command_packer=packer) as client:
             yield client
 
     def wait_until_nothing_is_left(self, seconds: float = 5.0) -> None:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.broker.rq.deliveries import Delivery, push, queue
 from tests.acceptance.client import new_task, seconds
 from tests.acceptance.conditions import wait_until
-from workers import delivery
-from workers.delivery import Envelope
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,11 +58,11 @@ def outside(service: Service) -> Iterator[Outside]:
 
 def test_a_task_for_outside_workers_is_never_run_by_ours(service: Service, outside: Outside) -> None:
     ids = [outside.create() for _ in range(5)]
-    with service.redis() as redis:
-        delivery.send(delivery.queue("default", redis), [Envelope(TYPE, ids), Envelope("noop", ids)])
+    with service.broker() as redis:
+        push(queue("default", redis), [Delivery(TYPE, ids), Delivery("noop", ids)])
         ours = service.client.create("noop")["id"]
         service.client.wait_final([ours], timeout=10, type="noop")
-        wait_until(lambda: delivery.queue("default", redis).is_empty(), 10, "the envelopes are taken")
+        wait_until(lambda: queue("default", redis).is_empty(), 10, "the envelopes are taken")
         ours = service.client.create("noop")["id"]
         service.client.wait_final([ours], timeout=10, type="noop")
     for each in ids:

@@ -8,12 +8,11 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from app.broker.rq.deliveries import Delivery, push, queue
 from tests.acceptance.busy import busy_shares
 from tests.acceptance.client import new_task
 from tests.acceptance.conditions import wait_until
 from tests.integration.foreign_jobs import FOREIGN, RAW, push_raw
-from workers import delivery
-from workers.delivery import Envelope
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -29,9 +28,10 @@ WATCHED_S = 4.0
 BUSY = 0.3
 MOST_LINES = 400
 WRONG_TYPES = (
-    "punctual:schedule:baz", "punctual:schedule:witness", "punctual:delivered:witness", "punctual:durations",
-    "rq:queue:default", "rq:queue:default:intermediate", "rq:wip:default", "rq:failed:default", "rq:workers",
-    "rq:workers:default", "rq:queues", "rq:clean_registries:default", "rq:scheduler:scheduled_jobs",
+    "punctual:due:baz", "punctual:due:witness", "punctual:delivered:witness", "punctual:durations",
+    "punctual:rq:queue:default", "punctual:rq:queue:default:intermediate", "punctual:rq:wip:default",
+    "punctual:rq:failed:default", "punctual:rq:workers", "punctual:rq:workers:default", "punctual:rq:queues",
+    "punctual:rq:clean_registries:default", "punctual:rq:scheduler:scheduled_jobs",
 )  # fmt: skip
 
 
@@ -47,10 +47,10 @@ def test_somebody_who_owns_redis_delays_tasks_and_nothing_else(
     ids = [each["id"] for each in service.client.create_many(wanted)]
     outside = service.client.create("outside", delay_s=0)["id"]
     canary = tmp_path / "sprung"
-    with service.redis() as redis:
+    with service.redis() as redis, service.broker() as broker:
         redis.config_set("rdbcompression", "no")  # so that a dump shows what a key holds
-        sow_jobs(redis, canary)
-        sow_envelopes(redis, ids, outside)
+        sow_jobs(broker, canary)
+        sow_envelopes(broker, ids, outside)
         sow_instants(redis, ids)
         assert seen_in(redis, SECRET) == []
         wait_until(lambda: refused(service) >= len(FOREIGN), 30, "what is foreign is refused")
@@ -75,9 +75,9 @@ def sow_jobs(redis: Redis, canary: Path) -> None:
     """RQ jobs of all kinds, on the queue and wherever RQ and rq-scheduler look for jobs."""
     for name in RAW:
         push_raw(redis, name, canary=canary)
-    queue = delivery.queue("default", redis)
+    default = queue("default", redis)
     for function, arguments in FOREIGN:
-        foreign = queue.enqueue(function, args=arguments)
+        foreign = default.enqueue(function, args=arguments)
         redis.zadd("rq:wip:default", {f"{foreign.id}:x": 1})
         redis.zadd("rq:scheduler:scheduled_jobs", {foreign.id: 1})
         redis.hset(foreign.key, "meta", json.dumps({"queue_class_name": "antigravity.Queue", "interval": 0}))
@@ -87,18 +87,14 @@ def sow_envelopes(redis: Redis, ids: list[str], outside: str) -> None:
     """The ids of real tasks: too early, many times, as another type, and one that only outside workers run."""
     for task_type in ("witness", "noop", "no-such-type", "outside"):
         for _ in range(3):
-            delivery.send(
-                delivery.queue("default", redis), [Envelope(task_type, random.sample([*ids, outside], len(ids)))]
-            )
+            push(queue("default", redis), [Delivery(task_type, random.sample([*ids, outside], len(ids)))])
 
 
 def sow_instants(redis: Redis, ids: list[str]) -> None:
     """A third at once, a third never, a third forgotten; and what is no id."""
-    redis.zadd(
-        "punctual:schedule:witness", dict.fromkeys(ids[::3], float("-inf")) | dict.fromkeys(ids[1::3], float("inf"))
-    )
-    redis.zrem("punctual:schedule:witness", *ids[2::3])
-    redis.zadd("punctual:schedule:noop", {b"\xff": 1, b"x" * 10_000: -1, b"": 0})
+    redis.zadd("punctual:due:witness", dict.fromkeys(ids[::3], float("-inf")) | dict.fromkeys(ids[1::3], float("inf")))
+    redis.zrem("punctual:due:witness", *ids[2::3])
+    redis.zadd("punctual:due:noop", {b"\xff": 1, b"x" * 10_000: -1, b"": 0})
     redis.zadd("punctual:delivered:foo", {b"y": float("inf"), b"\xfe": 0})
     redis.hset("punctual:durations", mapping={"witness": "nan", "noop": "-1", "foo": "x", "bar": "1e-300"})
 
@@ -117,7 +113,7 @@ def command_workers(redis: Redis, service: Service) -> None:
     workers = [each["worker_id"] for each in service.logged("worker_started", "worker")]
     for each in workers:
         for command in ("shutdown", "kill-horse"):
-            redis.publish(f"rq:pubsub:{each}.1", json.dumps({"command": command}))
+            redis.publish(f"punctual:rq:pubsub:{each}.1", json.dumps({"command": command}))
     for _ in range(200):
         redis.publish("punctual:wake", b"\xff")
 

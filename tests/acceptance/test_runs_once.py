@@ -6,10 +6,9 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from app.broker import durations
+from app.broker.contents import DURATIONS
+from app.broker.rq.deliveries import Delivery, push, queue
 from tests.acceptance.client import new_task
-from workers import delivery
-from workers.delivery import Envelope
 
 if TYPE_CHECKING:
     from tests.acceptance.service import Service
@@ -19,8 +18,8 @@ TASKS = 500
 
 
 def test_tasks_due_at_the_same_instant_run_once_each(service: Service, witness: Witness) -> None:
-    with service.redis() as redis:
-        redis.delete(durations.KEY)  # what is known to be short goes to one worker in one envelope
+    with service.broker() as redis:
+        redis.delete(DURATIONS)  # what is known to be short goes to one worker in one envelope
     at = time.time() + 8
     ids = create_due_at(service, witness, at)
     done = service.client.wait_final(ids, timeout=20, type="witness")
@@ -31,14 +30,14 @@ def test_tasks_due_at_the_same_instant_run_once_each(service: Service, witness: 
 
 def test_tasks_delivered_four_times_run_once_each(service: Service, witness: Witness) -> None:
     """Envelopes are pushed by hand just before, at and after the instant; two promoters, two webs."""
-    with service.beside(promoter=1, web=1), service.redis() as redis:
+    with service.beside(promoter=1, web=1), service.broker() as redis:
         at = time.time() + 8
         ids = create_due_at(service, witness, at)
-        queue = delivery.queue("default", redis)
+        default = queue("default", redis)
         for lead_s in (0.1, 0.0, -0.1):
             shuffled = random.sample(ids, len(ids))
             time.sleep(max(0.0, at - lead_s - time.time()))
-            delivery.send(queue, [Envelope("witness", shuffled[start : start + 50]) for start in range(0, TASKS, 50)])
+            push(default, [Delivery("witness", shuffled[start : start + 50]) for start in range(0, TASKS, 50)])
         done = service.client.wait_final(ids, timeout=20, type="witness")
         assert {(each["state"], each["attempt"]) for each in done.values()} == {("succeeded", 1)}
     witness.assert_ran_once(ids)
@@ -47,10 +46,8 @@ def test_tasks_delivered_four_times_run_once_each(service: Service, witness: Wit
 def test_an_envelope_of_what_is_final_is_harmless(service: Service, witness: Witness) -> None:
     ids = [each["id"] for each in service.client.create_many([new_task("witness", witness.payload())] * 20)]
     before = service.client.wait_final(ids, timeout=20, type="witness")
-    with service.redis() as redis:
-        delivery.send(
-            delivery.queue("default", redis), [Envelope(each, ids) for each in ("witness", "noop", "no-such-type")]
-        )
+    with service.broker() as redis:
+        push(queue("default", redis), [Delivery(each, ids) for each in ("witness", "noop", "no-such-type")])
     barrier = service.client.create("witness", witness.payload())["id"]
     service.client.wait_final([barrier], timeout=20, type="witness")
     assert service.client.wait_final(ids, timeout=1, type="witness") == before

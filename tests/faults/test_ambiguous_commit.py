@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
     from app.config import Settings
     from app.operations import Operations
     from app.task import Claim, Task
@@ -49,7 +49,7 @@ def remote(network: Network, settings: Settings) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def parts(remote: Engine, schedule: Schedule, types: TaskTypes) -> Parts:
+def parts(remote: Engine, schedule: DueSet, types: TaskTypes) -> Parts:
     """What receives envelopes, out there."""
     return Parts(remote, schedule, types)
 

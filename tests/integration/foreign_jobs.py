@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
     from redis import Redis
 
-DELIVER = "workers.delivery.deliver"
-CHORE = "workers.housekeeping.purge_final_tasks"
+DELIVER = "deliver"
+CHORE = "purge_final_tasks"
 ONE = "6f0c2c2e-4a57-4d0e-8d0f-0b8f5a0b9c1d"  # the same in all test processes: it stands in names of tests
 
 # A function and its arguments, pushed as RQ would.
@@ -23,7 +23,8 @@ FOREIGN: list[tuple[str, list[Any]]] = [
     ("os.system", ["touch /tmp/sprung"]),
     ("os.mkdir", ["/tmp/sprung"]),
     ("workers.worker.__main__.main", []),
-    ("workers.delivery.receive_with", []),
+    ("app.broker.rq.jobs.accepting", []),
+    ("workers.chores.purge_final_tasks", []),
     ("no.such", []),
     (DELIVER, []),
     (DELIVER, ["noop"]),

@@ -6,14 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import NAMESPACE_OID, uuid5
 
-from app.broker.schedule import Lane
+from app.broker.due_set import Route
 from app.task import Due
 
 if TYPE_CHECKING:
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
 
 NOW = datetime(2026, 6, 1, 12, tzinfo=UTC)
-NOOP = Lane("noop", "default", envelope=10)
+NOOP = Route("noop", "default", max_ids=10)
 
 
 def id_of(name: str) -> str:
@@ -27,6 +27,6 @@ def due(name: str, seconds: float, task_type: str = "noop") -> Due:
     return Due(id_of(name), task_type, NOW + timedelta(seconds=seconds))
 
 
-def promote(schedule: Schedule, *lanes: Lane, at: float = 0) -> tuple[dict[str, list[str]], float]:
+def promote(schedule: DueSet, *lanes: Route, at: float = 0) -> tuple[dict[str, list[str]], float]:
     made = schedule.promote(lanes or [NOOP], now=NOW.timestamp() + at)
     return {each.type: [NAMES.get(task_id, task_id) for task_id in each.ids] for each in made.taken}, made.next_at

@@ -9,7 +9,7 @@ import pytest
 
 from app.broker import announcer as module
 from app.broker.announcer import Announcer
-from app.broker.schedule import Schedule, ScheduleAway, schedule_key
+from app.broker.due_set import DueSet, ScheduleAway, due_key
 from app.connections import connect_redis
 from app.task import Due
 from tests.making import ahead, new_task
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SOON_S = 10.0
 
 
-class Moody(Schedule):
+class Moody(DueSet):
     """Redis is away while `moody`, and answers nothing until its gate is open."""
 
     moody = False
@@ -67,7 +67,7 @@ def due(task_type: str = "noop") -> Due:
 
 
 def on_schedule(redis: Redis) -> int:
-    count: Any = redis.zcard(schedule_key("noop"))
+    count: Any = redis.zcard(due_key("noop"))
     return int(count)
 
 
@@ -88,7 +88,7 @@ def test_what_is_removed_before_it_was_heard_never_arrives(announcer: Announcer,
     announcer.remove("noop", [gone.id])
     moody.moody = False
     assert announcer.flush(SOON_S)
-    assert redis.zrange(schedule_key("noop"), 0, -1) == [kept.id.encode()]
+    assert redis.zrange(due_key("noop"), 0, -1) == [kept.id.encode()]
 
 
 def test_what_a_redis_that_was_away_did_not_hear_it_is_told_when_it_is_back(
@@ -127,6 +127,6 @@ def test_there_is_an_end_to_what_is_kept_for_a_redis_that_stays_away(
 
 
 def test_one_that_was_told_nothing_has_nothing_to_say(settings: Settings) -> None:
-    silent = Announcer(Schedule(connect_redis(settings)))
+    silent = Announcer(DueSet(connect_redis(settings)))
     assert silent.flush(0)
     silent.close()

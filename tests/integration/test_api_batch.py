@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.api.resources.tasks import READING
 from app.api.shapes import MOST_TOGETHER
-from app.broker.schedule import schedule_key
+from app.broker.due_set import due_key
 from app.errors import LedgerAway
 from app.ledger import tasks as ledger
 from tests.integration.asking import FUTURE, PAST, body, fields, problem, run
@@ -140,14 +140,14 @@ def test_a_lost_answer_keeps_nothing_twice(
     told = body(post(client, {"type": "foo", "delay_s": 20}, {"type": "foo", "delay_s": 10}))
     assert count(engine) == 2
     heard(web)
-    assert redis.zrange(schedule_key("foo"), 0, -1) == [each.encode() for each in reversed(told["ids"])]
+    assert redis.zrange(due_key("foo"), 0, -1) == [each.encode() for each in reversed(told["ids"])]
 
 
 def test_what_is_due_soon_is_on_the_schedule(client: FlaskClient, web: Flask, redis: Redis) -> None:
     told = body(post(client, {"type": "foo", "delay_s": 10}, FOO, {"type": "outside", "delay_s": 1}))
     heard(web)
-    assert redis.zrange(schedule_key("foo"), 0, -1) == [told["ids"][0].encode()]
-    assert not redis.exists(schedule_key("outside"))
+    assert redis.zrange(due_key("foo"), 0, -1) == [told["ids"][0].encode()]
+    assert not redis.exists(due_key("outside"))
 
 
 def test_a_body_that_takes_seconds_to_read_is_not_read(client: FlaskClient) -> None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from app.broker.schedule import schedule_key
+from app.broker.due_set import due_key
 from tests.integration.asking import FUTURE, PAST, body, create, fields, problem, run
 from tests.integration.conftest import heard
 
@@ -57,7 +57,7 @@ def test_a_delay_counts_from_now(client: FlaskClient) -> None:
 def test_what_is_due_soon_is_on_the_schedule(client: FlaskClient, web: Flask, redis: Redis) -> None:
     soon, _later = create(client, delay_s=10), create(client)
     heard(web)
-    assert redis.zrange(schedule_key("foo"), 0, -1) == [soon["id"].encode()]
+    assert redis.zrange(due_key("foo"), 0, -1) == [soon["id"].encode()]
 
 
 def test_every_wrong_field_is_named_in_one_answer(client: FlaskClient) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.broker.schedule import schedule_key
+from app.broker.due_set import due_key
 from tests.integration.asking import NOBODY, body, create, fields, lease, problem, run
 from tests.integration.conftest import heard
 
@@ -28,10 +28,10 @@ def test_a_scheduled_task_is_deleted_and_a_second_time_answers_the_same(client: 
 def test_a_deleted_task_leaves_the_schedule(client: FlaskClient, web: Flask, redis: Redis) -> None:
     task = create(client, delay_s=60)
     heard(web)
-    assert redis.zcard(schedule_key("foo")) == 1
+    assert redis.zcard(due_key("foo")) == 1
     client.delete(f"/tasks/{task['id']}")
     heard(web)
-    assert redis.zcard(schedule_key("foo")) == 0
+    assert redis.zcard(due_key("foo")) == 0
 
 
 @pytest.mark.parametrize("prefer", ["return=minimal", "Return=Minimal", "respond-async, return=minimal"])

@@ -108,8 +108,8 @@ def test_a_start_before_its_time_is_told(client: FlaskClient, engine: Engine) ->
 
 def test_what_waits_in_redis_is_told(client: FlaskClient, redis: Redis) -> None:
     create(client, execute_at=FUTURE)
-    redis.zadd("punctual:schedule:baz", {"a": 1})
-    redis.zadd("punctual:delivered:foo", {"b": 1, "c": 1})
+    redis.zadd("due:baz", {"a": 1})
+    redis.zadd("delivered:foo", {"b": 1, "c": 1})
     redis.rpush("rq:queue:default", "x", "y", "z")
     backlog = told(client)["backlog"]
     assert (backlog["on_schedule"], backlog["delivered"], backlog["rq_queues"]) == (1, 2, {"default": 3})
@@ -139,7 +139,7 @@ def test_without_redis_it_still_answers_and_says_so(another: Callable[..., Flask
 
 
 def test_a_redis_that_is_no_use_does_not_hold_it_up(client: FlaskClient, harm: Redis) -> None:
-    harm.set("punctual:schedule:baz", "x")
+    harm.set("punctual:due:baz", "x")
     assert told(client)["redis"] == "away"
     harm.client_pause(5000)
     try:

@@ -18,7 +18,7 @@ from workers.sweeper import Sweeper
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
     from app.operations import Operations
     from app.task import Claim, Task
 
@@ -33,7 +33,7 @@ def begin(engine: Engine, made: list[Task], worker_id: str = "w") -> list[Claim]
 
 
 def test_before_it_began_a_task_is_cancelled_and_never_claimed(
-    engine: Engine, operations: Operations, schedule: Schedule
+    engine: Engine, operations: Operations, schedule: DueSet
 ) -> None:
     (task,) = made = make(operations)
     now = operations.cancel(task.id)

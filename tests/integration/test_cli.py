@@ -14,7 +14,7 @@ from sqlalchemy import text
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 import submit_task
-from app.broker.generation import current_generation
+from app.broker.contents import current_generation
 from app.cli import main
 from app.ledger import claims, workers
 from app.outcome import succeeded
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
     from app.config import Settings
 
 
@@ -223,7 +223,7 @@ def test_the_doctor_misses_a_worker(run: Any) -> None:
     assert findings(run)["workers"]["level"] == "fail"
 
 
-def test_the_doctor_sees_what_redis_does_not_know(run: Any, engine: Engine, schedule: Schedule) -> None:
+def test_the_doctor_sees_what_redis_does_not_know(run: Any, engine: Engine, schedule: DueSet) -> None:
     old = told(run("task", "create", "baz", "--at", "2020-01-01T00:00:00Z", "--json"))
     assert findings(run)["drift"]["level"] == "ok"
     assert findings(run)["overdue"]["level"] == "warn"
@@ -234,14 +234,14 @@ def test_the_doctor_sees_what_redis_does_not_know(run: Any, engine: Engine, sche
     assert findings(run)["drift"]["level"] == "ok"
 
 
-def test_the_doctor_sees_what_is_to_come_and_unknown_to_redis(run: Any, schedule: Schedule) -> None:
+def test_the_doctor_sees_what_is_to_come_and_unknown_to_redis(run: Any, schedule: DueSet) -> None:
     task = told(run("task", "create", "baz", "--in", "10m", "--json"))
     assert findings(run)["drift"]["level"] == "ok"
     schedule.remove("baz", [task["id"]])
     assert findings(run)["drift"]["said"].startswith("1 tasks due within 60.0 m are unknown to Redis")
 
 
-def test_the_doctor_counts_ids_of_tasks_that_do_not_wait(run: Any, schedule: Schedule) -> None:
+def test_the_doctor_counts_ids_of_tasks_that_do_not_wait(run: Any, schedule: DueSet) -> None:
     schedule.add([Due("01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11", "baz", datetime.now(UTC) + timedelta(hours=1))])
     assert findings(run)["drift"]["said"].endswith("1 on the schedule, 0 delivered, 1 of no task that waits")
 

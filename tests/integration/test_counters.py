@@ -90,7 +90,7 @@ def test_the_sweeper_counts_what_it_rescues_and_restores(
     sweeper = Sweeper(engine, redis, types, settings)
     lost, unknown = make(operations, 2)
     change(engine, lost.id, "state = 'running', claim_token = id, worker_id = 'gone', started_at = now(), attempt = 1")
-    redis.delete("punctual:schedule:noop")
+    redis.delete("due:noop")
     change(engine, unknown.id, "execute_at = now() - interval '1 min'")
     sweeper.rescue()
     sweeper.restore()

@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings as trying, strategies as st
 from app.api.access.control import KEY as ACCESS
 from app.api.front.creation import Creation
 from app.api.front.front import Front
-from app.broker.schedule import schedule_key
+from app.broker.due_set import due_key
 from app.errors import InvalidInput, LedgerAway
 from tests.integration.asking import FUTURE, run
 from tests.integration.conftest import heard
@@ -155,7 +155,7 @@ def test_it_is_kept_and_announced(ways: Ways, web: Flask, engine: Engine, redis:
     assert dict(headers)["location"] == f"/tasks/{made['id']}"
     assert run(engine, "SELECT state FROM tasks WHERE id = :id", id=made["id"]) == "scheduled"
     heard(web)
-    assert redis.zscore(schedule_key("foo"), made["id"])
+    assert redis.zscore(due_key("foo"), made["id"])
 
 
 NOT_PLAIN: list[tuple[bytes, dict[str, str]]] = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.broker.durations import get_durations, put_durations
+from app.broker.contents import get_durations, put_durations
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -18,5 +18,5 @@ def test_durations_are_kept_by_type(redis: Redis) -> None:
 def test_a_duration_that_cannot_be_one_is_ignored(redis: Redis) -> None:
     put_durations(redis, {"noop": 0.5})
     garbage: Any = {b"a": b"x", b"b": b"nan", b"c": b"inf", b"d": b"-1", b"e": b"\xff", b"\xff": b"1e999"}
-    redis.hset("punctual:durations", mapping=garbage)
+    redis.hset("durations", mapping=garbage)
     assert get_durations(redis) == {"noop": 0.5}

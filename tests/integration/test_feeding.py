@@ -7,19 +7,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.broker.schedule import ScheduleAway
-from app.broker.window import FEED_EVERY_S
+from app.broker.due_set import FEED_EVERY_S, ScheduleAway
 from app.config import read_settings
 from app.connections import connect_redis
 from tests.making import NOWHERE, ahead, change, make
-from workers.feeding import LOOK_THROUGH_EVERY_S, Feeding
-from workers.sweeper import LOOK_EVERY_S, Sweeper
+from workers.feeding import RESYNC_INTERVAL_S, Feeding
+from workers.sweeper import POLL_INTERVAL_S, Sweeper
 
 if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
     from app.config import Settings
     from app.operations import Operations
     from app.task_types import TaskTypes
@@ -32,7 +31,7 @@ def passed_s() -> list[float]:
 
 
 @pytest.fixture
-def feeding(engine: Engine, schedule: Schedule, passed_s: list[float]) -> Feeding:
+def feeding(engine: Engine, schedule: DueSet, passed_s: list[float]) -> Feeding:
     """One that by now has fed what there is: nothing."""
     one = Feeding(engine, schedule, lambda _: True, window_s=3600, clock=lambda: passed_s[0])
     feed_all(one)
@@ -40,31 +39,31 @@ def feeding(engine: Engine, schedule: Schedule, passed_s: list[float]) -> Feedin
 
 
 def feed_all(feeding: Feeding) -> None:
-    while feeding.step() is not None:
+    while feeding.step():
         pass
 
 
 def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
-    sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
+    sweeper: Sweeper, operations: Operations, schedule: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.feeding.BITE", 10)
+    monkeypatch.setattr("workers.feeding.BATCH", 10)
     make(operations, 15)
     make(operations, 10, at=ahead(600))
     make(operations, 3, at=ahead(7200))
     feed_all(sweeper.feeding)
     harm.flushall()
-    assert sweeper.feeding.step() == 0
+    assert (sweeper.feeding.step(), sweeper.feeding.rest_s) == (True, 0)
     assert schedule.sizes(["noop"]) == (10, 0)
-    assert schedule.redis.zcount("punctual:schedule:noop", "-inf", time.time()) == 10
+    assert schedule.redis.zcount("due:noop", "-inf", time.time()) == 10
     feed_all(sweeper.feeding)
     assert schedule.sizes(["noop"]) == (25, 0)
 
 
 def test_what_is_due_soon_is_fed_without_rests_and_what_is_due_later_with_them(
-    sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
+    sweeper: Sweeper, operations: Operations, schedule: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.sweeper.SWEEP_EVERY_S", 600)
-    monkeypatch.setattr("workers.feeding.BITE", 4)
+    monkeypatch.setattr("workers.sweeper.SWEEP_INTERVAL_S", 600)
+    monkeypatch.setattr("workers.feeding.BATCH", 4)
     make(operations, 6)
     make(operations, 10, at=ahead(600))
     sweeper.step()  # and sweeps no more
@@ -73,20 +72,20 @@ def test_what_is_due_soon_is_fed_without_rests_and_what_is_due_later_with_them(
     for goes_on_at_once in (True, True, False, False, False):
         assert sweeper.step() == goes_on_at_once
         fed.append(schedule.sizes(["noop"])[0])
-        rested.append(0 < sweeper.pause_s < LOOK_EVERY_S)
+        rested.append(0 < sweeper.pause_s < POLL_INTERVAL_S)
     assert fed == [4, 8, 12, 16, 16]  # the second bite begins with what is late
     assert rested == [False, False, True, True, False]
-    assert sweeper.pause_s == LOOK_EVERY_S
+    assert sweeper.pause_s == POLL_INTERVAL_S
 
 
 def test_what_is_due_first_is_fed_first_whatever_its_type(
-    sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
+    sweeper: Sweeper, operations: Operations, schedule: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.feeding.BITE", 4)
+    monkeypatch.setattr("workers.feeding.BATCH", 4)
     make(operations, 12, task_type="whoami", at=ahead(600))
     make(operations, 12, at=ahead(30))
     harm.flushall()
-    assert [sweeper.feeding.step() for _ in range(3)] == [0, 0, 0]
+    assert [(sweeper.feeding.step(), sweeper.feeding.rest_s) for _ in range(3)] == [(True, 0)] * 3
     assert schedule.sizes(["noop"]) == (12, 0)
     assert schedule.sizes(["whoami"]) == (0, 0)
     feed_all(sweeper.feeding)
@@ -94,13 +93,13 @@ def test_what_is_due_first_is_fed_first_whatever_its_type(
 
 
 def test_what_comes_within_a_short_window_is_fed_before_it_is_due(
-    engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
+    engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
 ) -> None:
     passed_s = [0.0]
     feeding = Feeding(engine, schedule, lambda _: True, window_s=10, clock=lambda: passed_s[0])
     feed_all(feeding)
     (task,) = make(operations, at=ahead(12))
-    harm.delete("punctual:schedule:noop")
+    harm.delete("punctual:due:noop")
     change(engine, task.id, "execute_at = clock_timestamp() + interval '10 s'")  # it enters the window now
     passed_s[0] += 3
     feed_all(feeding)
@@ -111,33 +110,33 @@ def test_what_comes_within_a_short_window_is_fed_before_it_is_due(
 
 
 def test_what_redis_may_not_have_heard_is_said_again_by_the_next_round_unless_it_is_on_its_way(
-    feeding: Feeding, passed_s: list[float], operations: Operations, schedule: Schedule, harm: Redis
+    feeding: Feeding, passed_s: list[float], operations: Operations, schedule: DueSet, harm: Redis
 ) -> None:
     make(operations, 5, at=ahead(600))
     make(operations, 2, at=ahead(5))
-    harm.delete("punctual:schedule:noop")
+    harm.delete("punctual:due:noop")
     for doubted, known in ((False, 0), (True, 5), (False, 5)):
         if doubted:
-            feeding.doubt()
+            feeding.resync()
         passed_s[0] += FEED_EVERY_S
         feed_all(feeding)
         assert schedule.sizes(["noop"]) == (known, 0)
-    harm.delete("punctual:schedule:noop")
-    passed_s[0] += LOOK_THROUGH_EVERY_S
+    harm.delete("punctual:due:noop")
+    passed_s[0] += RESYNC_INTERVAL_S
     feed_all(feeding)
     assert schedule.sizes(["noop"]) == (5, 0)
 
 
 def test_the_sweeper_doubts_a_redis_that_was_away(  # noqa: PLR0917  # fixtures
-    engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations, schedule: Schedule,
+    engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations, schedule: DueSet,
     harm: Redis, passed_s: list[float], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     sweeper = Sweeper(engine, redis, types, settings, clock=lambda: passed_s[0])
     sweeper.step()
     make(operations, 3, at=ahead(600))
-    harm.delete("punctual:schedule:noop")
+    harm.delete("punctual:due:noop")
     with monkeypatch.context() as away:
-        away.setattr(sweeper.feeding._schedule, "redis", connect_redis(read_settings(NOWHERE)))
+        away.setattr(sweeper.feeding._due_set, "redis", connect_redis(read_settings(NOWHERE)))
         with pytest.raises(ScheduleAway):
             sweeper.step()
     passed_s[0] += FEED_EVERY_S
@@ -154,15 +153,15 @@ def test_a_round_feeds_what_has_come_within_the_window_since_the_one_before(
     passed_s[0] += FEED_EVERY_S
     feed_all(feeding)
     make(operations, 3, at=ahead(900))
-    harm.delete("punctual:schedule:noop")
+    harm.delete("punctual:due:noop")
     change(engine, later.id, "execute_at = clock_timestamp() + interval '3600 s'")  # it enters the window now
     passed_s[0] += FEED_EVERY_S
     feed_all(feeding)
-    assert harm.zrange("punctual:schedule:noop", 0, -1) == [str(later.id).encode()]
+    assert harm.zrange("punctual:due:noop", 0, -1) == [str(later.id).encode()]
 
 
 def test_feeding_by_some_that_know_nothing_of_each_other_is_harmless(
-    engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
+    engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
 ) -> None:
     make(operations, 7, at=ahead(60))
     harm.flushall()

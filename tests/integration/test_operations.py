@@ -11,8 +11,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from app.broker.schedule import Schedule
-from app.broker.window import ANNOUNCE_MARGIN_S
+from app.broker.due_set import ANNOUNCE_MARGIN_S, DueSet
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.errors import InvalidInput, LedgerAway, TaskNotFound
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
 @pytest.fixture
 def without_redis(engine: Engine, types: TaskTypes) -> Operations:
     """Redis is away."""
-    return Operations(engine, Schedule(connect_redis(read_settings(NOWHERE))), types, window_s=3600)
+    return Operations(engine, DueSet(connect_redis(read_settings(NOWHERE))), types, window_s=3600)
 
 
 def test_a_kept_task_is_read_as_it_was_answered(engine: Engine, operations: Operations) -> None:
@@ -47,7 +46,7 @@ def test_a_delay_counts_from_the_clock_of_postgres(operations: Operations) -> No
     assert timedelta(seconds=90.4) < task.execute_at - task.created_at < timedelta(seconds=90.6)
 
 
-def test_only_what_is_due_within_the_window_goes_to_redis(operations: Operations, schedule: Schedule) -> None:
+def test_only_what_is_due_within_the_window_goes_to_redis(operations: Operations, schedule: DueSet) -> None:
     make(operations, at=ahead(3600))
     make(operations, at=ahead(3600 + ANNOUNCE_MARGIN_S + 60))
     make(operations, task_type="outside")
@@ -75,7 +74,7 @@ def test_creating_and_deleting_need_no_redis(without_redis: Operations, engine: 
     assert tasks.get(engine, task.id).deleted_at
 
 
-def test_a_postgres_that_is_away_keeps_nothing(schedule: Schedule, types: TaskTypes) -> None:
+def test_a_postgres_that_is_away_keeps_nothing(schedule: DueSet, types: TaskTypes) -> None:
     away = connect_postgres(read_settings(NOWHERE), name="nowhere")
     with pytest.raises(LedgerAway):
         Operations(away, schedule, types, window_s=3600).create([new_task()])
@@ -98,7 +97,7 @@ def test_each_request_hears_of_its_own_refusal(operations: Operations) -> None:
     assert together.create(new_task()).id
 
 
-def test_every_request_hears_that_postgres_is_away(schedule: Schedule, types: TaskTypes, settings: Settings) -> None:
+def test_every_request_hears_that_postgres_is_away(schedule: DueSet, types: TaskTypes, settings: Settings) -> None:
     away = connect_postgres(read_settings(NOWHERE), name="nowhere")
     together = GroupCommit(Operations(away, schedule, types, window_s=settings.schedule_window_s))
     with pytest.raises(LedgerAway):

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.broker.durations import put_durations
-from app.broker.schedule import Lane, delivered_key
+from app.broker.contents import put_durations
+from app.broker.due_set import Route, delivered_key
+from app.broker.rq import deliveries
+from app.broker.rq.jobs import MAX_IDS
 from tests.making import ahead, ids, make
-from workers import delivery
-from workers.delivery import LARGEST_ENVELOPE
-from workers.promoter import Promoter, envelope_size
+from workers.promoter import Promoter, delivery_size
 
 if TYPE_CHECKING:
     from redis import Redis
     from rq import Queue
     from sqlalchemy import Engine
 
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
     from app.operations import Operations
     from app.task_types import TaskTypes
 
@@ -33,7 +33,7 @@ def promoter(engine: Engine, redis: Redis, types: TaskTypes) -> Promoter:
 
 @pytest.fixture
 def queue(redis: Redis) -> Queue:
-    return delivery.queue("default", redis)
+    return deliveries.queue("default", redis)
 
 
 def envelopes(queue: Queue) -> list[tuple[str, list[str]]]:
@@ -42,10 +42,10 @@ def envelopes(queue: Queue) -> list[tuple[str, list[str]]]:
 
 @pytest.mark.parametrize(
     ("duration_ms", "size"),
-    [(None, 1), (3000, 8), (200, 8), (50, 32), (5, 64), (1, 64), (0.01, LARGEST_ENVELOPE), (0, LARGEST_ENVELOPE)],
+    [(None, 1), (3000, 8), (200, 8), (50, 32), (5, 64), (1, 64), (0.01, MAX_IDS), (0, MAX_IDS)],
 )
 def test_an_envelope_holds_about_50_ms_of_work_and_a_few_slow_tasks(duration_ms: float | None, size: int) -> None:
-    assert envelope_size(duration_ms) == size
+    assert delivery_size(duration_ms) == size
 
 
 def test_what_is_due_is_delivered_and_what_is_not_stays(
@@ -98,10 +98,10 @@ def test_no_envelope_holds_more_than_a_fair_share_of_the_backlog(
 
 
 def test_what_another_promoter_had_in_hand_when_it_died_is_delivered_by_the_next(
-    promoter: Promoter, operations: Operations, queue: Queue, schedule: Schedule
+    promoter: Promoter, operations: Operations, queue: Queue, schedule: DueSet
 ) -> None:
     (due,) = make(operations)
-    schedule.promote([Lane("noop", "default", 1)], now=time.time())  # and dies
+    schedule.promote([Route("noop", "default", 1)], now=time.time())  # and dies
     deadline = time.monotonic() + PATIENCE_S
     while not queue.count and time.monotonic() < deadline:
         promoter.step()
@@ -147,7 +147,7 @@ def test_it_wakes_for_a_task_that_comes_first_now(promoter: Promoter, operations
 
 
 def test_two_promoters_deliver_each_task_once(
-    engine: Engine, schedule: Schedule, types: TaskTypes, operations: Operations, queue: Queue
+    engine: Engine, schedule: DueSet, types: TaskTypes, operations: Operations, queue: Queue
 ) -> None:
     redis = schedule.redis
     put_durations(redis, {"noop": 0.1})
@@ -160,7 +160,7 @@ def test_two_promoters_deliver_each_task_once(
         some = [task_id for _, those in envelopes(queue) for task_id in those]
         schedule.remove("noop", some or ["none"])
         delivered += some
-        queue.empty()
+        redis.delete(queue.key)
     assert sorted(delivered) == sorted(ids(made))
 
 
@@ -169,7 +169,7 @@ def test_deliveries_that_nobody_claims_are_delivered_again(
 ) -> None:
     (task,) = make(operations)
     promoter.step()
-    queue.empty()
+    redis.delete(queue.key)
     redis.zadd(delivered_key(task.type), {str(task.id): 0})
     later = Promoter(engine, redis, promoter._types)
     later.step()

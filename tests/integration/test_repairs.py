@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from app.broker.schedule import ScheduleAway
+from app.broker.due_set import ScheduleAway
+from app.broker.rq.jobs import DeliveryJob, accepting
 from app.config import read_settings
 from app.connections import connect_redis
 from app.errors import TaskNotFound
@@ -18,8 +19,8 @@ from app.ledger import claims, repairs, statistics, tasks, workers
 from app.outcome import succeeded
 from app.task import TaskState
 from tests.making import NOWHERE, ahead, change, ids, make
-from workers import delivery, housekeeping
-from workers.scheduler import CHORE_BY_ID, Housekeeper
+from workers import chores
+from workers.housekeeping import CHORE_BY_ID, Housekeeping
 from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
     from app.config import Settings
     from app.operations import Operations
     from app.task import Claim, Task
@@ -41,7 +42,7 @@ def begin(engine: Engine, made: list[Task], worker_id: str = "w") -> list[Claim]
 
 
 def test_overdue_tasks_that_redis_does_not_know_are_restored(
-    sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis
+    sweeper: Sweeper, operations: Operations, schedule: DueSet, harm: Redis
 ) -> None:
     make(operations, 30)
     make(operations, 5, task_type="outside")
@@ -52,13 +53,13 @@ def test_overdue_tasks_that_redis_does_not_know_are_restored(
 
 
 def test_many_lost_tasks_are_restored_without_a_pause(
-    sweeper: Sweeper, operations: Operations, schedule: Schedule, harm: Redis, monkeypatch: pytest.MonkeyPatch
+    sweeper: Sweeper, operations: Operations, schedule: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.sweeper.PAGE", 10)
     monkeypatch.setattr("workers.sweeper.MANY_LOST", 10)
     sweeper.feeding.step()
     make(operations, 35)
-    harm.delete("punctual:schedule:noop")
+    harm.delete("punctual:due:noop")
     assert [sweeper.step() for _ in range(3)] == [True, True, False]
     assert schedule.sizes(["noop"]) == (35, 0)
 
@@ -108,7 +109,7 @@ def test_what_a_living_worker_holds_is_left_alone(sweeper: Sweeper, engine: Engi
 
 
 def test_a_rescued_task_with_attempts_left_is_scheduled_again_and_its_old_run_is_fenced(
-    sweeper: Sweeper, engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
+    sweeper: Sweeper, engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
 ) -> None:
     (task,) = made = make(operations, task_type="whoami", max_attempts=2)
     (held,) = begin(engine, made)
@@ -138,7 +139,7 @@ def test_an_outside_worker_is_dead_when_its_lease_is_over(
 def test_many_lost_tasks_are_rescued_in_bounded_steps(
     sweeper: Sweeper, engine: Engine, operations: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.sweeper.RESCUE_AT_ONCE", 10)
+    monkeypatch.setattr("workers.sweeper.RESCUE_BATCH", 10)
     begin(engine, make(operations, 25))
     assert [sweeper.rescue() for _ in range(3)] == [True, True, False]
 
@@ -178,15 +179,15 @@ def test_retention_is_bounded(engine: Engine, operations: Operations) -> None:
 def test_chores_do_what_they_say(
     engine: Engine, operations: Operations, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(housekeeping, "read_settings", lambda: msgspec.structs.replace(settings, retention_s=1e-6))
-    monkeypatch.setattr(housekeeping, "_engine", lambda: engine)
-    monkeypatch.setattr(housekeeping, "FORGET_WORKERS_AFTER_S", -1.0)
+    monkeypatch.setattr(chores, "read_settings", lambda: msgspec.structs.replace(settings, retention_s=1e-6))
+    monkeypatch.setattr(chores, "_engine", lambda: engine)
+    monkeypatch.setattr(chores, "FORGET_WORKERS_AFTER_S", -1.0)
     (task,) = make(operations)
     tasks.delete(engine, task.id)
     workers.heartbeat(engine, "w", queue="default", slots=1)
-    assert housekeeping.purge_final_tasks() == 1
-    assert housekeeping.purge_lost_workers() == 1
-    for each in housekeeping._purging:
+    assert chores.purge_final_tasks() == 1
+    assert chores.purge_lost_workers() == 1
+    for each in chores._purging:
         each.join()
     with pytest.raises(TaskNotFound):
         tasks.get(engine, task.id)
@@ -197,26 +198,26 @@ def test_a_worker_purges_once_at_a_time(engine: Engine, monkeypatch: pytest.Monk
     going_on = threading.Event()
     thread = threading.Thread(target=going_on.wait)
     thread.start()
-    monkeypatch.setattr(housekeeping, "_purging", [thread])
-    monkeypatch.setattr(housekeeping, "_engine", lambda: engine)
+    monkeypatch.setattr(chores, "_purging", [thread])
+    monkeypatch.setattr(chores, "_engine", lambda: engine)
     try:
-        assert housekeeping.purge_final_tasks() == 0
+        assert chores.purge_final_tasks() == 0
     finally:
         going_on.set()
         thread.join()
-    assert housekeeping.purge_final_tasks() == 1
-    for each in housekeeping._purging:
+    assert chores.purge_final_tasks() == 1
+    for each in chores._purging:
         each.join()
 
 
 def test_the_scheduler_enqueues_every_chore_and_heals_what_was_lost(redis: Redis) -> None:
-    housekeeper = Housekeeper(redis, queue_name="default")
-    housekeeper.step()
-    assert redis.llen("rq:queue:default") == len(housekeeping.CHORES)
+    housekeeping = Housekeeping(redis, queue_name="default")
+    housekeeping.step()
+    assert redis.llen("rq:queue:default") == len(chores.CHORES)
     redis.delete("rq:scheduler:scheduled_jobs")
-    housekeeper._chores.assert_all()
-    housekeeper._chores.assert_all()
-    assert redis.zcard("rq:scheduler:scheduled_jobs") == len(housekeeping.CHORES)
+    housekeeping._scheduler.assert_all()
+    housekeeping._scheduler.assert_all()
+    assert redis.zcard("rq:scheduler:scheduled_jobs") == len(chores.CHORES)
 
 
 def test_the_scheduler_enqueues_nothing_but_chores_whatever_is_on_its_list(redis: Redis, tmp_path: Path) -> None:
@@ -224,7 +225,7 @@ def test_the_scheduler_enqueues_nothing_but_chores_whatever_is_on_its_list(redis
     (tmp_path / "sprung.py").write_text("raise SystemExit('imported')")
     sys.path.insert(0, str(tmp_path))
     refused: list[int] = []
-    housekeeper = Housekeeper(redis, queue_name="default", refused=lambda: refused.append(1))
+    housekeeping = Housekeeping(redis, queue_name="default", refused=lambda: refused.append(1))
     try:
         for job_id in ("evil", "chore-purge_final_tasks"):
             meta = json.dumps({"queue_class_name": "sprung.Queue", "interval": 0})
@@ -234,7 +235,7 @@ def test_the_scheduler_enqueues_nothing_but_chores_whatever_is_on_its_list(redis
             redis.zadd("rq:scheduler:scheduled_jobs", {job_id: 1})
         redis.zadd("rq:scheduler:scheduled_jobs", {b"\xff": float("-inf")})
         redis.lpush("rq:job:chore-purge_lost_workers", "no hash")
-        housekeeper.step()
+        housekeeping.step()
     finally:
         sys.path.remove(str(tmp_path))
     assert sorted(redis.lrange("rq:queue:default", 0, -1)) == [
@@ -243,5 +244,5 @@ def test_the_scheduler_enqueues_nothing_but_chores_whatever_is_on_its_list(redis
     ]
     assert redis.llen("rq:queue:elsewhere") == 0
     assert len(refused) == 2
-    jobs = [delivery.DeliveryJob.fetch(job_id, redis) for job_id in CHORE_BY_ID]
-    assert [each.refused_because() for each in jobs if isinstance(each, delivery.DeliveryJob)] == [None, None]
+    jobs = [accepting(chores.CHORES).fetch(job_id, redis) for job_id in CHORE_BY_ID]
+    assert [each.refused_because() for each in jobs if isinstance(each, DeliveryJob)] == [None, None]

@@ -191,8 +191,8 @@ def test_every_page_is_shown_where_a_key_is_of_the_wrong_type(
     push_raw(redis, "bad fields", canary=tmp_path / "sprung")
     redis.sadd("rq:workers", "rq:worker:theirs", "theirs", b"\xff")
     redis.sadd("rq:queues", "default", b"rq:queue:\xff", "rq:queue:", "rq:queue:a/b?c")
-    harm.delete(key)
-    harm.set(key, "x")
+    harm.delete(f"punctual:{key}")
+    harm.set(f"punctual:{key}", "x")
     for path in PAGES:
         assert client.get(path, follow_redirects=True, buffered=True).status_code == 200, path
     assert client.get("/rq/0/data/jobs/default/queued/8/asc/1.json").status_code == 200

@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from app.broker.schedule import (
+from app.broker.due_set import (
     BEGIN_AHEAD_S,
     LOOK_AHEAD_S,
     WAKE_CHANNEL,
-    Lane,
-    Pass,
+    Promotion,
+    Route,
     delivered_key,
-    schedule_key,
+    due_key,
     score,
 )
 from tests.integration.scheduling import NOOP, NOW, due, id_of, promote
@@ -20,16 +20,16 @@ from tests.integration.scheduling import NOOP, NOW, due, id_of, promote
 if TYPE_CHECKING:
     from redis import Redis
 
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
 
 
-def test_what_is_due_is_taken_in_order_and_what_is_not_stays(schedule: Schedule) -> None:
+def test_what_is_due_is_taken_in_order_and_what_is_not_stays(schedule: DueSet) -> None:
     schedule.add([due("c", 1), due("b", -1), due("a", -2)])
     assert promote(schedule) == ({"noop": ["a", "b"]}, NOW.timestamp() + 1)
     assert promote(schedule) == ({"noop": []}, NOW.timestamp() + 1)
 
 
-def test_what_is_due_in_a_moment_comes_along_with_its_instant(schedule: Schedule) -> None:
+def test_what_is_due_in_a_moment_comes_along_with_its_instant(schedule: DueSet) -> None:
     schedule.add([due("a", BEGIN_AHEAD_S), due("b", LOOK_AHEAD_S), due("c", LOOK_AHEAD_S + 0.01)])
     assert schedule.promote([NOOP], now=NOW.timestamp() - 0.01).taken[0].ahead == []
     made = schedule.promote([NOOP], now=NOW.timestamp() + 0.001)
@@ -41,29 +41,29 @@ def test_what_is_due_in_a_moment_comes_along_with_its_instant(schedule: Schedule
     assert schedule.sizes(["noop"]) == (1, 2)
 
 
-def test_an_instant_is_kept_to_the_microsecond(schedule: Schedule) -> None:
+def test_an_instant_is_kept_to_the_microsecond(schedule: DueSet) -> None:
     schedule.add([due("a", 0.000002)])
     assert promote(schedule)[0] == {"noop": []}
     assert score(NOW + timedelta(microseconds=1)) == NOW.timestamp() + 0.000001
 
 
-def test_types_have_lanes_of_their_own(schedule: Schedule) -> None:
+def test_types_have_lanes_of_their_own(schedule: DueSet) -> None:
     schedule.add([due("a", -2), due("b", -1, "foo")])
-    assert promote(schedule, NOOP, Lane("foo", "default", 1))[0] == {"noop": ["a"], "foo": ["b"]}
+    assert promote(schedule, NOOP, Route("foo", "default", 1))[0] == {"noop": ["a"], "foo": ["b"]}
 
 
-def test_only_so_many_of_a_type_are_on_their_way_and_others_do_not_mind(schedule: Schedule) -> None:
+def test_only_so_many_of_a_type_are_on_their_way_and_others_do_not_mind(schedule: DueSet) -> None:
     schedule.add([due(f"{n:03}", -1) for n in range(50)])
     first = schedule.promote([NOOP], now=NOW.timestamp()).taken[0]
     assert (len(first.ids), first.left) == (30, 20)
     schedule.add([due("a", -1, "foo")])
-    again, other = schedule.promote([NOOP, Lane("foo", "default", 1)], now=NOW.timestamp()).taken
+    again, other = schedule.promote([NOOP, Route("foo", "default", 1)], now=NOW.timestamp()).taken
     assert (again.ids, again.left, len(other.ids)) == ([], 20, 1)
     schedule.remove("noop", first.ids[:5])
     assert len(schedule.promote([NOOP], now=NOW.timestamp()).taken[0].ids) == 5
 
 
-def test_while_envelopes_wait_none_follows_that_is_not_full(schedule: Schedule, redis: Redis) -> None:
+def test_while_envelopes_wait_none_follows_that_is_not_full(schedule: DueSet, redis: Redis) -> None:
     schedule.add([due(f"{n:03}", -1) for n in range(50)])
     first = schedule.promote([NOOP], now=NOW.timestamp()).taken[0]
     redis.rpush("rq:queue:default", "envelope")
@@ -74,30 +74,30 @@ def test_while_envelopes_wait_none_follows_that_is_not_full(schedule: Schedule, 
     assert len(schedule.promote([NOOP], now=NOW.timestamp()).taken[0].ids) == 10
 
 
-def test_a_full_queue_leaves_ids_on_the_schedule(schedule: Schedule, redis: Redis) -> None:
+def test_a_full_queue_leaves_ids_on_the_schedule(schedule: DueSet, redis: Redis) -> None:
     schedule.add([due("a", -1)])
     redis.rpush("rq:queue:default", *["envelope"] * 8)
     taken = schedule.promote([NOOP], now=NOW.timestamp()).taken
     assert (taken[0].ids, taken[0].left) == ([], 1)
 
 
-def test_two_passes_never_take_the_same_id(schedule: Schedule) -> None:
+def test_two_passes_never_take_the_same_id(schedule: DueSet) -> None:
     schedule.add([due(f"{n}", -1) for n in range(5000)])
     taken: list[str] = []
-    while some := schedule.promote([Lane("noop", "default", 500)], now=NOW.timestamp()).taken[0].ids:
+    while some := schedule.promote([Route("noop", "default", 500)], now=NOW.timestamp()).taken[0].ids:
         taken += some
         schedule.remove("noop", some)
     assert len(taken) == len(set(taken)) == 5000
 
 
-def test_what_is_settled_is_forgotten_wherever_it_is(schedule: Schedule, redis: Redis) -> None:
+def test_what_is_settled_is_forgotten_wherever_it_is(schedule: DueSet, redis: Redis) -> None:
     schedule.add([due("a", -1), due("b", 5)])
     promote(schedule)
     schedule.remove("noop", [id_of("a"), id_of("b"), id_of("unknown")])
-    assert not redis.exists(schedule_key("noop"), delivered_key("noop"))
+    assert not redis.exists(due_key("noop"), delivered_key("noop"))
 
 
-def test_only_a_new_head_wakes_the_promoters(schedule: Schedule, redis: Redis) -> None:
+def test_only_a_new_head_wakes_the_promoters(schedule: DueSet, redis: Redis) -> None:
     listener = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
     listener.subscribe(WAKE_CHANNEL)
     listener.get_message(timeout=1)
@@ -110,19 +110,19 @@ def test_only_a_new_head_wakes_the_promoters(schedule: Schedule, redis: Redis) -
     listener.close()
 
 
-def test_adding_again_moves_an_id(schedule: Schedule) -> None:
+def test_adding_again_moves_an_id(schedule: DueSet) -> None:
     schedule.add([due("a", 10)])
     schedule.add([due("a", -1)])
     assert promote(schedule)[0] == {"noop": ["a"]}
 
 
-def test_more_ids_than_one_call_takes(schedule: Schedule) -> None:
+def test_more_ids_than_one_call_takes(schedule: DueSet) -> None:
     schedule.add([due(f"{n}", 5) for n in range(12_345)])
     assert schedule.sizes(["noop"]) == (12_345, 0)
 
 
-def test_nothing_is_nothing(schedule: Schedule) -> None:
+def test_nothing_is_nothing(schedule: DueSet) -> None:
     schedule.add([])
-    assert schedule.promote([], now=0) == Pass([])
+    assert schedule.promote([], now=0) == Promotion([])
     assert schedule.take_back([], now=0) == 0
     assert schedule.unknown([], now=NOW) == []

@@ -7,87 +7,90 @@ from typing import TYPE_CHECKING
 import pytest
 from redis.exceptions import ResponseError
 
-from app.broker.durations import put_durations
-from app.broker.generation import current_generation
-from app.broker.mending import mend
-from app.broker.schedule import IN_HAND, IN_HAND_S, LOST_AFTER_S, Lane, delivered_key, schedule_key
+from app.broker.contents import current_generation, put_durations
+from app.broker.corrupt_keys import drop_corrupt_keys
+from app.broker.due_set import IN_FLIGHT, LOST_AFTER_S, MAX_IN_FLIGHT_S, Route, delivered_key, due_key
 from tests.integration.scheduling import NOOP, NOW, due, id_of, promote
 
 if TYPE_CHECKING:
     from redis import Redis
 
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
 
 
-def test_a_delivery_that_nobody_claims_comes_back(schedule: Schedule) -> None:
+def test_a_delivery_that_nobody_claims_comes_back(schedule: DueSet) -> None:
     schedule.add([due("a", -1)])
-    schedule.sent(schedule.promote([NOOP], now=NOW.timestamp()))
+    schedule.confirm(schedule.promote([NOOP], now=NOW.timestamp()))
     assert schedule.take_back(["noop"], now=NOW.timestamp() + LOST_AFTER_S - 0.1) == 0
     assert schedule.take_back(["noop"], now=NOW.timestamp() + LOST_AFTER_S) == 1
     assert promote(schedule, at=LOST_AFTER_S)[0] == {"noop": ["a"]}
 
 
-def test_what_was_taken_and_never_sent_comes_back_at_once(schedule: Schedule) -> None:
+def test_what_was_taken_and_never_sent_comes_back_at_once(schedule: DueSet) -> None:
     schedule.add([due("a", -1)])
     lost_at = schedule.promote([NOOP], now=NOW.timestamp()).lost_at
-    assert lost_at == pytest.approx(NOW.timestamp() + IN_HAND_S, abs=0.002)
+    assert lost_at == pytest.approx(NOW.timestamp() + MAX_IN_FLIGHT_S, abs=0.002)
     assert schedule.take_back(["noop"], now=lost_at - 0.01) == 0
     assert schedule.take_back(["noop"], now=lost_at) == 1
 
 
-def test_a_large_pass_that_was_never_sent_comes_back_whole_and_no_other_pass_with_it(schedule: Schedule) -> None:
-    lanes, now = [Lane("noop", "default", 500)], NOW.timestamp()
+def test_a_large_pass_that_was_never_sent_comes_back_whole_and_no_other_pass_with_it(schedule: DueSet) -> None:
+    lanes, now = [Route("noop", "default", 500)], NOW.timestamp()
     schedule.add([due("a", -2)])
-    schedule.sent(schedule.promote(lanes, now=now - 1))
+    schedule.confirm(schedule.promote(lanes, now=now - 1))
     schedule.add([due(f"{n}", -1) for n in range(1300)])
     assert len(schedule.promote(lanes, now=now).taken[0].ids) == 1300
-    assert schedule.take_back(["noop"], now=now + IN_HAND_S) + schedule.take_back(["noop"], now=now + IN_HAND_S) == 1300
+    assert (
+        schedule.take_back(["noop"], now=now + MAX_IN_FLIGHT_S)
+        + schedule.take_back(["noop"], now=now + MAX_IN_FLIGHT_S)
+        == 1300
+    )
     assert schedule.sizes(["noop"]) == (1300, 1)
 
 
-def test_a_pass_that_was_carried_out_twice_is_two(schedule: Schedule) -> None:
+def test_a_pass_that_was_carried_out_twice_is_two(schedule: DueSet) -> None:
     """As when its answer is lost, and redis-py sends it again."""
-    lanes, now = [Lane("noop", "default", 500)], NOW.timestamp()
+    lanes, now = [Route("noop", "default", 500)], NOW.timestamp()
     schedule.add([due("a", -1)])
     schedule.promote(lanes, now=now)
     schedule.add([due("b", -1)])
-    schedule.sent(schedule.promote(lanes, now=now))
-    assert schedule.take_back(["noop"], now=now + IN_HAND_S) == 1
-    assert promote(schedule, at=IN_HAND_S)[0] == {"noop": ["a"]}
+    schedule.confirm(schedule.promote(lanes, now=now))
+    assert schedule.take_back(["noop"], now=now + MAX_IN_FLIGHT_S) == 1
+    assert promote(schedule, at=MAX_IN_FLIGHT_S)[0] == {"noop": ["a"]}
 
 
-def test_what_was_taken_before_a_script_failed_comes_back_at_once(schedule: Schedule, redis: Redis) -> None:
+def test_what_was_taken_before_a_script_failed_comes_back_at_once(schedule: DueSet, redis: Redis) -> None:
     schedule.add([due("a", -1)])
     redis.set("rq:workers:other", "of the wrong type")
     schedule.add([due("b", -1, "foo")])
     with pytest.raises(ResponseError):
-        schedule.promote([NOOP, Lane("foo", "other", 1)], now=NOW.timestamp())
-    assert schedule.take_back(["noop"], now=NOW.timestamp() + IN_HAND_S) == 1
+        schedule.promote([NOOP, Route("foo", "other", 1)], now=NOW.timestamp())
+    assert schedule.take_back(["noop"], now=NOW.timestamp() + MAX_IN_FLIGHT_S) == 1
 
 
 @pytest.mark.parametrize("strange", [b"", b"nan", b"-inf", b"1e3", b"(1", b"\xff", b"x" * 10_000])
-def test_what_is_no_name_of_a_pass_is_forgotten(schedule: Schedule, redis: Redis, strange: bytes) -> None:
-    redis.zadd(IN_HAND, {strange: 0})
+def test_what_is_no_name_of_a_pass_is_forgotten(schedule: DueSet, redis: Redis, strange: bytes) -> None:
+    redis.zadd(IN_FLIGHT, {strange: 0})
     assert schedule.take_back(["noop"], now=NOW.timestamp()) == 0
-    assert not redis.exists(IN_HAND)
+    assert not redis.exists(IN_FLIGHT)
 
 
-def test_what_was_claimed_before_it_was_said_to_be_sent_stays_forgotten(schedule: Schedule, redis: Redis) -> None:
+def test_what_was_claimed_before_it_was_said_to_be_sent_stays_forgotten(schedule: DueSet, redis: Redis) -> None:
     schedule.add([due("a", -1)])
     made = schedule.promote([NOOP], now=NOW.timestamp())
     schedule.remove("noop", made.taken[0].ids)
-    schedule.sent(made)
+    schedule.confirm(made)
     assert not redis.exists(delivered_key("noop"))
 
 
-def test_a_delivery_comes_back_though_the_clock_was_set_back_an_hour(schedule: Schedule) -> None:
+def test_a_delivery_comes_back_though_the_clock_was_set_back_an_hour(schedule: DueSet) -> None:
     schedule.add([due("a", -1)])
     promote(schedule)
     assert schedule.take_back(["noop"], now=NOW.timestamp() - LOST_AFTER_S + 0.1) == 0
     assert schedule.take_back(["noop"], now=NOW.timestamp() - 3600) == 1
 
 
-def test_unknown_are_those_neither_scheduled_nor_delivered(schedule: Schedule) -> None:
+def test_unknown_are_those_neither_scheduled_nor_delivered(schedule: DueSet) -> None:
     schedule.add([due("delivered", -1), due("scheduled", 5)])
     promote(schedule)
     lost = due("lost", -1)
@@ -95,17 +98,17 @@ def test_unknown_are_those_neither_scheduled_nor_delivered(schedule: Schedule) -
     assert schedule.sizes(["noop"]) == (1, 1)
 
 
-@pytest.mark.parametrize("key", [schedule_key("noop"), delivered_key("noop")])
+@pytest.mark.parametrize("key", [due_key("noop"), delivered_key("noop")])
 @pytest.mark.parametrize("score_of_another", [float("inf"), NOW.timestamp() + 3600])
 def test_a_due_task_that_somebody_put_far_ahead_is_as_good_as_unknown(
-    schedule: Schedule, redis: Redis, key: str, score_of_another: float
+    schedule: DueSet, redis: Redis, key: str, score_of_another: float
 ) -> None:
     task = due("a", -1)
     redis.zadd(key, {task.id: score_of_another})
     assert schedule.unknown([task], now=NOW) == [task]
 
 
-def test_whatever_is_no_id_is_dropped_and_its_neighbours_go_on(schedule: Schedule, redis: Redis) -> None:
+def test_whatever_is_no_id_is_dropped_and_its_neighbours_go_on(schedule: DueSet, redis: Redis) -> None:
     schedule.add([due("a", -1)])
     for strange in (
         b"",
@@ -115,7 +118,7 @@ def test_whatever_is_no_id_is_dropped_and_its_neighbours_go_on(schedule: Schedul
         id_of("b").upper().encode(),
         id_of("b").encode() + b"\n",
     ):
-        redis.zadd(schedule_key("noop"), {strange: NOW.timestamp() - 60})
+        redis.zadd(due_key("noop"), {strange: NOW.timestamp() - 60})
         redis.zadd(delivered_key("noop"), {strange + b"2": 1})
     assert promote(schedule)[0] == {"noop": ["a"]}
     assert schedule.sizes(["noop"]) == (0, 7)
@@ -125,11 +128,11 @@ def test_whatever_is_no_id_is_dropped_and_its_neighbours_go_on(schedule: Schedul
 
 
 @pytest.mark.parametrize("instant", ["-inf", -1e300, -1, 0, 1e-300])
-def test_an_instant_of_another_world_is_only_a_hint(schedule: Schedule, redis: Redis, instant: float | str) -> None:
-    redis.execute_command("ZADD", schedule_key("noop"), instant, id_of("a"))
+def test_an_instant_of_another_world_is_only_a_hint(schedule: DueSet, redis: Redis, instant: float | str) -> None:
+    redis.execute_command("ZADD", due_key("noop"), instant, id_of("a"))
     schedule.add([due("b", -1)])
     assert promote(schedule)[0] == {"noop": ["a", "b"]}
-    redis.execute_command("ZADD", schedule_key("noop"), "+inf", id_of("a"))
+    redis.execute_command("ZADD", due_key("noop"), "+inf", id_of("a"))
     assert promote(schedule) == ({"noop": []}, float("inf"))
     schedule.add([due("c", 5)])
     assert promote(schedule)[1] == NOW.timestamp() + 5
@@ -143,13 +146,13 @@ def test_a_wiped_redis_has_another_generation(redis: Redis, harm: Redis) -> None
 
 
 def test_keys_of_a_wrong_type_are_removed_and_all_others_left(redis: Redis, harm: Redis) -> None:
-    harm.set("punctual:schedule:noop", "x")
-    harm.hset("rq:queue:default", "x", "y")
+    harm.set("punctual:due:noop", "x")
+    harm.hset("punctual:rq:queue:default", "x", "y")
     harm.lpush("punctual:generation", "x")
     harm.set("somebody:else", "x")
     put_durations(redis, {"noop": 0.5})
     redis.rpush("rq:queue:other", "x")
-    wrong = mend(redis, types=["noop", "foo"], queues=["default", "other"])
-    assert sorted(wrong) == ["punctual:generation", "punctual:schedule:noop", "rq:queue:default"]
-    assert sorted(harm.keys()) == [b"punctual:durations", b"rq:queue:other", b"somebody:else"]
-    assert mend(redis, types=["noop"], queues=["default"]) == []
+    wrong = drop_corrupt_keys(redis, types=["noop", "foo"], queues=["default", "other"])
+    assert sorted(wrong) == ["due:noop", "generation", "rq:queue:default"]
+    assert sorted(harm.keys()) == [b"punctual:durations", b"punctual:rq:queue:other", b"somebody:else"]
+    assert drop_corrupt_keys(redis, types=["noop"], queues=["default"]) == []

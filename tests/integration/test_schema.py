@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
     from app.config import Settings
     from app.task_types import TaskTypes
 
@@ -46,7 +46,7 @@ def elsewhere(owners: dict[str, str], owner: Engine, monkeypatch: pytest.MonkeyP
 
 
 def test_an_installation_in_a_schema_lives_there_alone(
-    elsewhere: Settings, engine: Engine, operations: Operations, schedule: Schedule, types: TaskTypes
+    elsewhere: Settings, engine: Engine, operations: Operations, schedule: DueSet, types: TaskTypes
 ) -> None:
     theirs = connect_postgres(elsewhere, name="elsewhere", pool=2)
     other = Operations(theirs, schedule, types, window_s=3600)

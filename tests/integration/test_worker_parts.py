@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.broker.schedule import Lane, Schedule
+from app.broker.due_set import DueSet, Route
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.errors import LedgerAway
@@ -61,7 +61,7 @@ class RecordingSlots:
 class Parts:
     """A claimer and what it works with."""
 
-    def __init__(self, engine: Engine, schedule: Schedule, types: TaskTypes, room: int = 2) -> None:
+    def __init__(self, engine: Engine, schedule: DueSet, types: TaskTypes, room: int = 2) -> None:
         self.slots = RecordingSlots(room)
         self.may_claim = threading.Event()
         self.may_claim.set()
@@ -81,7 +81,7 @@ class Parts:
 
 
 @pytest.fixture
-def parts(engine: Engine, schedule: Schedule, types: TaskTypes) -> Parts:
+def parts(engine: Engine, schedule: DueSet, types: TaskTypes) -> Parts:
     return Parts(engine, schedule, types)
 
 
@@ -91,7 +91,7 @@ def tally(engine: Engine) -> Tally:
 
 
 @pytest.fixture
-def finisher(engine: Engine, schedule: Schedule, tally: Tally) -> Iterator[Finisher]:
+def finisher(engine: Engine, schedule: DueSet, tally: Tally) -> Iterator[Finisher]:
     finisher = Finisher(engine, schedule, tally)
     finisher.start()
     yield finisher
@@ -110,12 +110,12 @@ def test_an_envelope_is_claimed_slot_by_slot_until_it_is_empty(parts: Parts, ope
 
 
 def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
-    parts: Parts, operations: Operations, schedule: Schedule
+    parts: Parts, operations: Operations, schedule: DueSet
 ) -> None:
     due, early = make(operations)[0], make(operations, at=ahead(60))[0]
     deleted = operations.delete(make(operations)[0].id)
-    schedule.redis.delete("punctual:schedule:noop")
-    schedule.redis.zadd("punctual:delivered:noop", dict.fromkeys(ids([due, early, deleted]), 1))
+    schedule.redis.delete("due:noop")
+    schedule.redis.zadd("delivered:noop", dict.fromkeys(ids([due, early, deleted]), 1))
     parts.receive("noop", ids([due, early, deleted]))
     assert [each.id for each in parts.slots.ran] == ids([due])
     assert schedule.sizes(["noop"]) == (1, 0)
@@ -124,7 +124,7 @@ def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
 
 @pytest.mark.parametrize("why", ["stop", "no room", "fenced"])
 def test_what_cannot_begin_here_goes_back_on_the_schedule(
-    parts: Parts, operations: Operations, schedule: Schedule, why: str, harm: Redis
+    parts: Parts, operations: Operations, schedule: DueSet, why: str, harm: Redis
 ) -> None:
     made = make(operations, 3)
     harm.flushall()
@@ -145,7 +145,7 @@ def test_what_cannot_begin_here_goes_back_on_the_schedule(
 
 
 def test_a_type_only_a_newer_release_knows_is_not_tried_in_a_circle(
-    engine: Engine, schedule: Schedule, operations: Operations, harm: Redis
+    engine: Engine, schedule: DueSet, operations: Operations, harm: Redis
 ) -> None:
     old_release = Parts(
         engine, schedule, type(operations.types)(each for each in operations.types if each.name == "foo")
@@ -153,7 +153,7 @@ def test_a_type_only_a_newer_release_knows_is_not_tried_in_a_circle(
     made = make(operations)
     harm.flushall()
     old_release.receive("noop", ids(made))
-    assert schedule.promote([Lane("noop", "default", 1)], now=time.time()).taken[0].ids == []
+    assert schedule.promote([Route("noop", "default", 1)], now=time.time()).taken[0].ids == []
     assert schedule.sizes(["noop"]) == (1, 0)
 
 
@@ -182,7 +182,7 @@ def test_an_unanswered_claim_is_neither_run_nor_repeated_but_handed_back(
 def test_a_redis_that_is_away_does_not_keep_claimed_tasks_from_running(
     engine: Engine, types: TaskTypes, operations: Operations
 ) -> None:
-    parts = Parts(engine, Schedule(connect_redis(read_settings(NOWHERE))), types)
+    parts = Parts(engine, DueSet(connect_redis(read_settings(NOWHERE))), types)
     made = make(operations, 2)
     parts.receive("noop", ids(made))
     assert len(parts.slots.ran) == 2
@@ -201,7 +201,7 @@ def test_outcomes_are_written_and_a_bad_one_does_not_hold_up_its_neighbours(
 
 
 def test_a_failed_attempt_goes_back_on_the_schedule(
-    finisher: Finisher, engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
+    finisher: Finisher, engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
 ) -> None:
     made = make(operations, task_type="whoami", max_attempts=2)
     (held,) = begin(engine, ids(made))
@@ -211,7 +211,7 @@ def test_a_failed_attempt_goes_back_on_the_schedule(
 
 
 def test_claims_that_were_not_used_are_released_and_scheduled(
-    finisher: Finisher, engine: Engine, operations: Operations, schedule: Schedule, harm: Redis
+    finisher: Finisher, engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
 ) -> None:
     made = make(operations, 3)
     held = begin(engine, ids(made))
@@ -232,7 +232,7 @@ def test_a_fenced_outcome_is_counted_and_changes_nothing(
     assert tasks.get(engine, task.id).state is TaskState.RUNNING
 
 
-def test_an_outcome_waits_until_postgres_is_back(schedule: Schedule, engine: Engine, operations: Operations) -> None:
+def test_an_outcome_waits_until_postgres_is_back(schedule: DueSet, engine: Engine, operations: Operations) -> None:
     made = make(operations)
     (held,) = begin(engine, ids(made))
     away = connect_postgres(read_settings(NOWHERE), name="away")

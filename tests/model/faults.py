@@ -12,7 +12,7 @@ from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from app.broker.schedule import LUA, ScheduleAway
+from app.broker.due_set import LUA, ScheduleAway
 from app.errors import LedgerAway
 from app.ledger import statements
 

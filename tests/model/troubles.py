@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from app.broker.durations import put_durations
+from app.broker.contents import put_durations
+from app.broker.rq.deliveries import Delivery, push, queue
 from tests.model.acting import DELIVERED, WHICH, Acting
-from workers import delivery
 
 if TYPE_CHECKING:
     from tests.model.worker import ModelWorker
 
 EVERYTHING = "everything"
-LOSSES = st.sampled_from([EVERYTHING, "punctual:schedule:noop", "punctual:delivered:noop", "rq:queue:default"])
+LOSSES = st.sampled_from([EVERYTHING, "due:noop", "delivered:noop", "rq:queue:default"])
 TROUBLES = st.sampled_from(["kill", "freeze", "thaw", "thaw, late outcomes first", "cut off", "reconnect"])
 DURATIONS_MS = st.sampled_from([0.1, 10.0, 3000.0])
 
@@ -44,14 +44,14 @@ class Troubles(Acting):
         """RQ repeats what it likes, whatever became of it; or Redis loses something. Envelopes change their size."""
         if picks:
             self.world.tried.acts["deliver again"] += 1
-            envelope = delivery.Envelope("noop", [str(self.some_id(each)) for each in picks])
-            delivery.send(delivery.queue("default", self.world.redis), [envelope])
+            delivery = Delivery("noop", [str(self.some_id(each)) for each in picks])
+            push(queue("default", self.world.redis), [delivery])
         elif lost == EVERYTHING:
             self.world.tried.acts["wipe Redis"] += 1
             self.world.harm.flushall()
         else:
             self.world.tried.acts["lose a key of Redis"] += 1
-            self.world.harm.delete(lost)
+            self.world.redis.delete(lost)
         put_durations(self.world.redis, dict.fromkeys(DELIVERED, duration_ms))
 
 

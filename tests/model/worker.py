@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from app.broker.schedule import Schedule
+from app.broker.due_set import DueSet
+from app.broker.rq.deliveries import queue
+from app.broker.rq.jobs import DeliveryJob
 from app.outcome import failed, succeeded
 from app.tally import Tally
-from workers import delivery
 from workers.loop import Backoff
 from workers.slots.permit import Permit
 from workers.slots.room import Room
@@ -110,9 +111,9 @@ class ModelWorker:
     def __init__(self, world: World, name: str) -> None:
         self.frozen = False
         self.cut_off = False
-        engine, schedule, clock = world.engine, Schedule(world.redis), world.clock.seconds
+        engine, schedule, clock = world.engine, DueSet(world.redis), world.clock.seconds
         tally = Tally(engine)
-        self._queue = delivery.queue("default", world.redis)
+        self._queue = queue("default", world.redis)
         self.finisher = Finisher(engine, schedule, tally)
         self.finisher._backoff = Impatient("finisher")
         self.slots = ModelSlots(self.finisher, clock)
@@ -141,7 +142,7 @@ class ModelWorker:
             [self._queue],
             None,
             self._queue.connection,
-            job_class=delivery.DeliveryJob,
+            job_class=DeliveryJob,
             serializer=self._queue.serializer,
         )
         if taken:

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 from sqlalchemy import text
 
-from app.broker.schedule import Schedule
+from app.broker.due_set import DueSet
 from app.operations import Operations
 from app.task import NewTask
 from tests.acceptance.skewed_promoter import SkewedPromoter
@@ -61,7 +61,7 @@ class World:
         self.clock = servers.clock
         self.clock.reset()
         self.history = History(self.engine, self.clock)
-        self.schedule = Schedule(self.redis)
+        self.schedule = DueSet(self.redis)
         self.operations = Operations(
             self.engine,
             self.schedule,

@@ -39,6 +39,12 @@ def test_an_empty_variable_is_one_that_is_not_set() -> None:
         ("SCHEDULE_WINDOW_S", "1e10", "SCHEDULE_WINDOW_S"),
         ("APP_ENV", "staging", "APP_ENV"),
         ("WORKER_DEAD_AFTER_S", "5", "three times"),
+        ("REDIS_PREFIX", "a b", "REDIS_PREFIX"),
+        ("REDIS_PREFIX", "{a}", "REDIS_PREFIX"),
+        ("REDIS_PREFIX", "a:b", "REDIS_PREFIX"),
+        ("REDIS_PREFIX", "a*", "REDIS_PREFIX"),
+        ("REDIS_PREFIX", "a\n", "REDIS_PREFIX"),
+        ("REDIS_PREFIX", "a" * 33, "REDIS_PREFIX"),
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(variable: str, value: str, said: str) -> None:

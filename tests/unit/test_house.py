@@ -92,7 +92,7 @@ def test_sql_is_written_in_the_ledger_only(path: Path) -> None:
 
 def test_importing_a_worker_imports_no_web_framework() -> None:
     program = (
-        "import sys, workers.promoter, workers.sweeper, workers.scheduler, workers.worker.__main__;"
+        "import sys, workers.promoter, workers.sweeper, workers.housekeeping, workers.worker.__main__;"
         "sys.exit(bool({'flask', 'werkzeug', 'app.api'} & set(sys.modules)))"
     )
     assert subprocess.run([sys.executable, "-c", program], cwd=ROOT, timeout=60, check=False).returncode == 0

@@ -7,14 +7,15 @@ from uuid import uuid4
 
 import pytest
 
-from app.broker.jobs import UNREADABLE, are_task_ids, readable
+from app.broker.rq.jobs import UNREADABLE, readable
+from app.broker.task_ids import are_task_ids
 
 DEEP = b'{"x":' * 300 + b"1" + b"}" * 300
 ID = str(uuid4())
 
 
 def test_a_call_is_plain_json_again() -> None:
-    call: list[object] = ["workers.delivery.deliver", None, ["noop", [ID], []], {}]
+    call: list[object] = ["deliver", None, ["noop", [ID], []], {}]
     assert json.loads(readable({b"data": json.dumps(call).encode()})[b"data"]) == call
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.errors import LedgerAway
-from workers.purging import REST, Purging
+from workers.chores import REST, Purging
 
 FULL = 10
 
@@ -50,7 +50,7 @@ def test_it_rests_in_proportion_to_what_a_batch_took() -> None:
     table = Table(1000, batch_s=0.25)
     purging = table.purging()
     assert purging.step() is False
-    assert purging._rest_s == REST * 0.25
+    assert purging.rest_s == REST * 0.25
 
 
 def test_it_goes_on_when_the_server_is_back() -> None:

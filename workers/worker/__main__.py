@@ -14,15 +14,15 @@ from uuid import uuid4
 
 import structlog
 
-from app.broker.mending import mend
+from app.broker.corrupt_keys import drop_corrupt_keys
 from app.config import Settings, read_settings, worker_name
 from app.connections import connect_redis
 from app.errors import LedgerAway
 from app.logs import configure_logs
-from workers import delivery
+from workers.chores import CHORES
 from workers.loop import repeat, stop_on_signals
 from workers.worker.assembly import REDIS_TIMEOUT_S, Parts, assemble
-from workers.worker.rq_worker import DeliveryWorker
+from workers.worker.receiver import Receiver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,7 +45,6 @@ def main() -> None:
     threading.excepthook = _end_without(ESSENTIAL)
     stop = stop_on_signals()
     parts = assemble(settings, worker_id=worker_id)
-    delivery.receive_with(parts.intake.put)
     parts.slots.prepare()
     parts.finisher.start()
     parts.heartbeat.start()
@@ -61,7 +60,7 @@ def main() -> None:
     claiming.start()
     # In a thread, because RQ may wait for a Redis that is frozen for longer than the grace.
     deliveries = threading.Thread(
-        target=_carry, args=(settings, worker_id, parts, stop), name="deliveries", daemon=True
+        target=_receive, args=(settings, worker_id, parts, stop), name="deliveries", daemon=True
     )
     deliveries.start()
     while not stop.wait(LOOK_EVERY_S):
@@ -76,27 +75,28 @@ def main() -> None:
     log.info("worker_stopped")
 
 
-def _carry(settings: Settings, worker_id: str, parts: Parts, stop: threading.Event) -> None:
-    """Work for RQ until `stop`. RQ's own loop gives up on some errors; then a new one begins under a new name."""
+def _receive(settings: Settings, worker_id: str, parts: Parts, stop: threading.Event) -> None:
+    """Receive deliveries until `stop`. RQ's loop gives up on some errors; then a new receiver starts."""
     starts = 0
     while not stop.is_set():
         starts += 1
         redis = connect_redis(settings, timeout_s=REDIS_TIMEOUT_S)
         may_claim, name = parts.heartbeat.may_claim, f"{worker_id}.{starts}"
         try:
-            mend(redis, types=(), queues=[settings.queue])
-            rq = DeliveryWorker(
+            drop_corrupt_keys(redis, types=(), queues=[settings.queue])
+            receiver = Receiver(
                 settings.queue,
                 redis,
                 name=name,
                 intake=parts.intake,
+                chores=CHORES,
                 stop=stop,
                 may_claim=may_claim,
                 tally=parts.tally,
             )
-            rq.work(logging_level="WARNING")
+            receiver.work(logging_level="WARNING")
         except Exception as trouble:  # noqa: BLE001  # whatever it was, deliveries must go on
-            log.warning("rq_worker_ended", trouble=repr(trouble)[:300])
+            log.warning("receiver_ended", trouble=repr(trouble)[:300])
         finally:
             redis.close()
         if not stop.is_set():

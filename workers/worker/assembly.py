@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from app.broker.schedule import Schedule
+from app.broker.due_set import DueSet
 from app.connections import connect_postgres, connect_redis
 from app.tally import Tally
 from app.task_types import load_task_types
@@ -46,7 +46,7 @@ def assemble(settings: Settings, *, worker_id: str) -> Parts:
     prepare_children(settings.modules)
     engine = connect_postgres(settings, name="worker", pool=POSTGRES_CONNECTIONS, keeps_plans=True)
     tally = Tally(engine)
-    finisher = Finisher(engine, Schedule(connect_redis(settings)), tally)
+    finisher = Finisher(engine, DueSet(connect_redis(settings)), tally)
     slots = Slots(types, count=settings.slots, listener=finisher)
     finisher.durations = lambda: dict(slots.pace.means_ms)
     lost_answers = LostAnswers(engine, settle_s=2 * settings.database_timeout_s, unused=finisher.unused)
@@ -63,7 +63,7 @@ def assemble(settings: Settings, *, worker_id: str) -> Parts:
     )
     claimer = Claimer(
         engine,
-        Schedule(connect_redis(settings)),
+        DueSet(connect_redis(settings)),
         intake,
         slots,
         types,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.broker.schedule import Schedule, ScheduleAway
+from app.broker.due_set import DueSet, ScheduleAway
 from app.errors import LedgerAway
 from app.ledger import claims
 from app.ledger.counters import Counter
@@ -40,7 +40,7 @@ class Claimer:
     """One step after another: a batch of one type is claimed and begun; what waited for too long goes back."""
 
     def __init__(
-        self, engine: Engine, schedule: Schedule, intake: Intake, slots: Slots, types: TaskTypes, *, worker_id: str,
+        self, engine: Engine, schedule: DueSet, intake: Intake, slots: Slots, types: TaskTypes, *, worker_id: str,
         lost_answers: LostAnswers, may_claim: threading.Event, tally: Tally, clock: Callable[[], float] = now,
         before_step: Callable[[], None] = lambda: None, pause: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip

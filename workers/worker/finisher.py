@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from app.broker.durations import put_durations
-from app.broker.schedule import Schedule, ScheduleAway
+from app.broker.contents import put_durations
+from app.broker.due_set import DueSet, ScheduleAway
 from app.errors import LedgerAway, StatementRefused
 from app.ledger import claims
 from app.ledger.counters import Counter
@@ -38,7 +38,7 @@ GATHER_S = 0.003  # in a stream of outcomes: one statement for all that come mea
 class Finisher:
     """A thread that writes what its worker's slots tell, until Postgres has it: an outcome is never dropped."""
 
-    def __init__(self, engine: Engine, schedule: Schedule, tally: Tally) -> None:
+    def __init__(self, engine: Engine, schedule: DueSet, tally: Tally) -> None:
         self._engine = engine
         self._schedule = schedule
         self._tally = tally

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from app.broker.contents import Contents
-from app.broker.schedule import Schedule, ScheduleAway
+from app.broker.due_set import DueSet, ScheduleAway
 from app.cli.address import run_addresses
 from app.cli.doctor.drift import check_drift
 from app.cli.doctor.finding import Finding, Level, fail, ok
@@ -94,7 +94,7 @@ def _can_be_asked(postgres: list[Finding]) -> bool:
 
 def _drift(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
     try:
-        yield from check_drift(engine, Schedule(redis), types, window_s=settings.schedule_window_s)
+        yield from check_drift(engine, DueSet(redis), types, window_s=settings.schedule_window_s)
     except ScheduleAway:
         yield fail("redis", "left while it was looked at", "Try again.")
 

@@ -6,9 +6,8 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from app.broker.contents import Contents
-from app.broker.generation import began_at
-from app.broker.window import feed_every_s
+from app.broker.contents import Contents, began_at
+from app.broker.due_set import feed_every_s
 from app.cli.doctor.finding import Finding, ok, warn
 from app.cli.tables import lag
 from app.ledger.claims import waiting
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from app.broker.schedule import Schedule
+    from app.broker.due_set import DueSet
     from app.task import Due
     from app.task_types import TaskTypes
 
@@ -30,7 +29,7 @@ LOOK_AGAIN_S = 1.0
 
 def check_drift(
     engine: Engine,
-    schedule: Schedule,
+    schedule: DueSet,
     types: TaskTypes,
     *,
     window_s: float,
@@ -64,7 +63,7 @@ def check_drift(
 
 
 def _lost_and_ahead(
-    engine: Engine, schedule: Schedule, types: TaskTypes, *, now: datetime, window_s: float
+    engine: Engine, schedule: DueSet, types: TaskTypes, *, now: datetime, window_s: float
 ) -> tuple[set[str], set[str]]:
     """Ids that Redis does not know: due for longer than a sweep takes, and due within the window a round ago."""
     end = now + timedelta(seconds=window_s - feed_every_s(window_s))
@@ -76,13 +75,13 @@ def _lost_and_ahead(
     return _ids(schedule.unknown(late, now=now)), _ids(schedule.unknown(ahead, now=end))
 
 
-def _ghosts(engine: Engine, schedule: Schedule, types: TaskTypes) -> set[str]:
+def _ghosts(engine: Engine, schedule: DueSet, types: TaskTypes) -> set[str]:
     """Ids in Redis of tasks that do not wait: deleted, running or over. The claim refuses them."""
     held = Contents(schedule.redis).members(types.names, limit=LOOKED_AT)
     return set(held) - _ids(waiting(engine, held))
 
 
-def _generation(schedule: Schedule) -> Finding:
+def _generation(schedule: DueSet) -> Finding:
     began = began_at(schedule.redis)
     if began is None:
         return warn(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from app.broker.schedule import ScheduleAway
+from app.broker.due_set import ScheduleAway
 from app.cli.doctor.finding import Finding, ok, warn
 from app.cli.tables import lag
 from app.ledger import repairs, statistics, workers

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
+from app.broker.rq.deliveries import Delivery, push, queue
 from tests.faults.scene import Hit, NobodyThere, Scene
-from workers import delivery
 
 if TYPE_CHECKING:
     from tests.faults.revival import Platform
@@ -27,10 +27,8 @@ def duplicate(scene: Scene, _platform: Platform) -> Hit:
         by_type.setdefault(task_type, []).append(task_id)
     by_type["brief"] = by_type.get("brief", []) + [task_id for _, task_id in chosen[:5]]  # under a wrong name, too
     try:
-        with scene.service.redis() as redis:
-            delivery.send(
-                delivery.queue("default", redis), [delivery.Envelope(*each) for each in by_type.items()] * TIMES
-            )
+        with scene.service.broker() as redis:
+            push(queue("default", redis), [Delivery(*each) for each in by_type.items()] * TIMES)
     except RedisError as away:
         raise NobodyThere("Redis") from away
     return Hit()

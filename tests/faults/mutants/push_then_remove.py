@@ -6,14 +6,14 @@ import math
 import time
 from typing import TYPE_CHECKING, Any
 
-from app.broker.schedule import Pass, Promoted, Schedule, schedule_key
+from app.broker.due_set import DueSet, Promoted, Promotion, due_key
 from tests.faults.mutants.seeding import swap
 from workers.promoter import Promoter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from app.broker.schedule import Lane
+    from app.broker.due_set import Route
 
 WINDOW_S = 0.02
 MOST = 500
@@ -22,23 +22,23 @@ MOST = 500
 def seed() -> None:
     """Two steps instead of one script."""
 
-    def promote(self: Schedule, lanes: Sequence[Lane], *, now: float) -> Pass:
+    def promote(self: DueSet, lanes: Sequence[Route], *, now: float) -> Promotion:
         taken, upcoming = [], []
         for lane in lanes:
-            key = schedule_key(lane.type)
+            key = due_key(lane.type)
             due: Any = self.redis.zrangebyscore(key, "-inf", now, start=0, num=MOST)
             taken.append(Promoted(lane.type, [each.decode() for each in due], [], 0, 1))
             first: Any = self.redis.zrangebyscore(key, f"({now}", "+inf", start=0, num=1, withscores=True)
             upcoming += [score for _, score in first]
-        return Pass(taken, next_at=min(upcoming, default=math.inf))
+        return Promotion(taken, next_at=min(upcoming, default=math.inf))
 
-    def send(self: Promoter, taken: list[Promoted]) -> bool:
-        sent: bool = send_ours(self, taken)
+    def push(self: Promoter, taken: list[Promoted]) -> bool:
+        pushed: bool = push_ours(self, taken)
         time.sleep(WINDOW_S)
         for each in taken:
             if each.ids:
-                self._redis.zrem(schedule_key(each.type), *each.ids)
-        return sent
+                self._redis.zrem(due_key(each.type), *each.ids)
+        return pushed
 
-    swap(Schedule, "promote", promote)
-    send_ours = swap(Promoter, "_send", send)
+    swap(DueSet, "promote", promote)
+    push_ours = swap(Promoter, "_push", push)

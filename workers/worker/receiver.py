@@ -1,4 +1,4 @@
-"""RQ's worker, made to carry envelopes: it takes one when there is room, and stops between two."""
+"""RQ's worker, reduced to receiving deliveries: it takes one when there is room, and stops between two."""
 
 from __future__ import annotations
 
@@ -18,13 +18,15 @@ from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 from rq.worker import SimpleWorker
 
-from app.broker.mending import mend
+from app.broker.corrupt_keys import drop_corrupt_keys
+from app.broker.rq.deliveries import queue
+from app.broker.rq.jobs import DELIVER, RESULT_TTL_S, accepting
 from app.ledger.counters import Counter
-from workers import delivery
 from workers.loop import Backoff
 
 if TYPE_CHECKING:
     import threading
+    from collections.abc import Callable, Mapping
 
     from redis import Redis
     from redis.client import Pipeline
@@ -37,42 +39,46 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 TTL_S = 60
-MAINTENANCE_EVERY_S = 60
-LOOK_EVERY_S = 1
-BEAT_EVERY_S = 10
+MAINTENANCE_INTERVAL_S = 60
+POLL_INTERVAL_S = 1
+HEARTBEAT_INTERVAL_S = 10
 SOCKET_TIMEOUT_S = 5
-PAUSE_AFTER_UNREADABLE_S = 0.02
+UNREADABLE_PAUSE_S = 0.02
 
 
 def _no_death_penalty(*_: object, **__: object) -> AbstractContextManager[None]:
-    """Envelopes have no time limit: our function returns soon, and tasks have limits of their own."""
+    """Set no time limit: receiving a delivery takes no time, and tasks have limits of their own."""
     return nullcontext()
 
 
-class DeliveryWorker(SimpleWorker):
-    """One queue (so RQ's pop leaves a copy), JSON only, our job class only, no time limit on envelopes."""
+class Receiver(SimpleWorker):
+    """Takes deliveries from one RQ queue into the inbox, and runs chores.
+
+    One queue, because RQ then pops with a copy; JSON only; our job class only; no time limit.
+    """
 
     death_penalty_class = _no_death_penalty  # type: ignore[assignment]
 
     def __init__(
-        self, queue_name: str, redis: Redis, *, name: str, intake: Intake, stop: threading.Event,
-        may_claim: threading.Event, tally: Tally,
+        self, queue_name: str, redis: Redis, *, name: str, intake: Intake, chores: Mapping[str, Callable[[], object]],
+        stop: threading.Event, may_claim: threading.Event, tally: Tally,
     ) -> None:  # fmt: skip
         self._intake = intake
         self._stop = stop
         self._may_claim = may_claim
         self._tally = tally
         self._backoff = Backoff("worker")
+        job_class = accepting({DELIVER: intake.put, **chores})
         super().__init__(
-            [delivery.queue(queue_name, redis)],
+            [queue(queue_name, redis, job_class=job_class)],
             name=name,
             connection=redis,
-            job_class=delivery.DeliveryJob,
+            job_class=job_class,
             serializer=JSONSerializer,
             worker_ttl=TTL_S,
-            maintenance_interval=MAINTENANCE_EVERY_S,
+            maintenance_interval=MAINTENANCE_INTERVAL_S,
             log_job_description=False,
-            default_result_ttl=delivery.RESULT_TTL_S,
+            default_result_ttl=RESULT_TTL_S,
         )
 
     @property
@@ -81,21 +87,21 @@ class DeliveryWorker(SimpleWorker):
         return SOCKET_TIMEOUT_S
 
     def _install_signal_handlers(self) -> None:
-        """None: the process has its own, which set `stop`; RQ's would kill what runs at the second signal."""
+        """Install none: the process has its own, which set `stop`; RQ's kill what runs at the second signal."""
 
     def subscribe(self) -> None:
-        """Nothing: RQ's channel of commands would let whoever can publish stop this worker."""
+        """Do nothing: RQ's channel of commands would let anybody who can publish stop this worker."""
 
     def unsubscribe(self) -> None:
-        """Nothing, as above."""
+        """Do nothing, as above."""
 
     def check_for_suspension(self, burst: bool) -> None:  # noqa: FBT001  # RQ's signature
-        """Nothing: one key in Redis would stop all deliveries for good."""
+        """Do nothing: one key in Redis would stop all deliveries for good."""
 
     def run_maintenance_tasks(self) -> None:
-        """Clean RQ's registries, as far as they can be read; what cannot is tried again after the usual time.
+        """Clean RQ's registries, as far as they can be read; the next try is after the usual interval.
 
-        What a killed worker left between two lists is dropped: the schedule knows it, and delivers it again.
+        What a killed worker left on the intermediate list is dropped: it is recorded as delivered, so it is taken back.
         """
         self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ's hint is None only
         try:
@@ -104,36 +110,36 @@ class DeliveryWorker(SimpleWorker):
             self.clean_registries()  # type: ignore[no-untyped-call]
         except (RedisConnectionError, RedisTimeout):
             raise
-        except Exception as trouble:  # noqa: BLE001  # whatever it is, envelopes must go on
+        except Exception as trouble:  # noqa: BLE001  # whatever it is, deliveries must go on
             log.warning("maintenance_failed", trouble=repr(trouble)[:300])
-            self._mend()
+            self._drop_corrupt_keys()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Hand over one envelope, or do a chore as RQ does it.
+        """Receive one delivery, or run a chore as RQ does it.
 
-        Where RQ's own keys are in the way, they go; what was not carried is delivered again.
+        Keys of RQ's that are of the wrong type are removed; what was not received is delivered again.
         """
         try:
-            if job.func_name == delivery.ENVELOPE:
+            if job.func_name == DELIVER:
                 job.func(*job.args)
-                self._book(job, queue)
+                self._finish(job, queue)
             else:
                 super().execute_job(job, queue)
         except (RedisConnectionError, RedisTimeout):
             raise
         except RedisError as wrong:
-            log.warning("envelope_not_carried", job_id=job.id, trouble=repr(wrong)[:300])
-            self._mend()
+            log.warning("delivery_not_received", job_id=job.id, trouble=repr(wrong)[:300])
+            self._drop_corrupt_keys()
 
-    def _book(self, job: Job, queue: Queue) -> None:
-        """What RQ's dashboard shows of a job that is over, in one round trip; RQ itself takes eighteen for it."""
+    def _finish(self, job: Job, queue: Queue) -> None:
+        """Write what RQ's dashboard shows of a finished job, in one round trip; RQ itself takes eighteen."""
         job.ended_at = now()
         with self.connection.pipeline(transaction=False) as pipe:
             pipe.lrem(queue.intermediate_queue_key, 1, job.id)
             pipe.hset(job.key, mapping={"ended_at": utcformat(job.ended_at), "worker_name": self.name})
             job.set_status(JobStatus.FINISHED, pipeline=pipe)
-            job.cleanup(delivery.RESULT_TTL_S, pipeline=pipe, remove_from_queue=False)
-            queue.finished_job_registry.add(job, delivery.RESULT_TTL_S, pipeline=pipe)
+            job.cleanup(RESULT_TTL_S, pipeline=pipe, remove_from_queue=False)
+            queue.finished_job_registry.add(job, RESULT_TTL_S, pipeline=pipe)
             self.increment_successful_job_count(pipeline=pipe)
             pipe.execute()
 
@@ -142,16 +148,16 @@ class DeliveryWorker(SimpleWorker):
         timeout: int | None,  # noqa: ARG002  # RQ's signature; our waits are our own
         max_idle_time: int | None = None,  # noqa: ARG002
     ) -> tuple[Job, Queue] | None:
-        """The next envelope, once there is room for it; None when the process is to stop.
+        """Return the next delivery, once there is room for it; None when the process is to stop.
 
-        While all slots are busy, envelopes stay on the queue: other workers may take them.
+        While all slots are busy, deliveries stay on the queue, where other workers may take them.
         """
         while not self._stop.is_set():
             try:
                 if self.should_run_maintenance_tasks:
                     self.run_maintenance_tasks()
                 self.heartbeat()
-                if self._intake.has_room(LOOK_EVERY_S) and self._may_claim.wait(LOOK_EVERY_S):
+                if self._intake.has_room(POLL_INTERVAL_S) and self._may_claim.wait(POLL_INTERVAL_S):
                     taken = self._take()
                     self._backoff.succeeded()
                     if taken:
@@ -162,21 +168,21 @@ class DeliveryWorker(SimpleWorker):
                 self._stop.wait(self._backoff.failed(away))
             except RedisError as wrong:
                 self._stop.wait(self._backoff.failed(wrong))
-                self._mend()
+                self._drop_corrupt_keys()
         return None
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Seldom: RQ beats twice for each envelope, and its record of a worker holds for a minute."""
+        """Beat every ten seconds: RQ beats twice for each job, and its record of a worker holds for a minute."""
         beat_at = self.last_heartbeat
-        if pipeline is not None or beat_at is None or (now() - beat_at).total_seconds() > BEAT_EVERY_S:
+        if pipeline is not None or beat_at is None or (now() - beat_at).total_seconds() > HEARTBEAT_INTERVAL_S:
             super().heartbeat(timeout, pipeline)
 
     def _take(self) -> tuple[Job, Queue] | None:
-        """What lies first on the queue; None when it was refused."""
+        """Take the first job of the queue; None when it was refused."""
         try:
             taken: Any = self.queue_class.dequeue_any(
                 self.queues,
-                LOOK_EVERY_S,
+                POLL_INTERVAL_S,
                 connection=self.connection,
                 job_class=self.job_class,
                 serializer=self.serializer,
@@ -184,32 +190,32 @@ class DeliveryWorker(SimpleWorker):
         except (DequeueTimeout, RedisError):
             raise
         except Exception as unreadable:  # noqa: BLE001  # an id that is no text, for one; it is off the queue
-            self._refused(repr(unreadable)[:100], "it cannot be read")
-            self._stop.wait(PAUSE_AFTER_UNREADABLE_S)
+            self._count_refused(repr(unreadable)[:100], "it cannot be read")
+            self._stop.wait(UNREADABLE_PAUSE_S)
             return None
         job, queue = taken
         job.origin = queue.name
         if because := job.refused_because():
-            self._refused(job.id[:100], because)
-            self._bury(job, queue)
+            self._count_refused(job.id[:100], because)
+            self._fail(job, queue)
             return None
         job.redis_server_version = self.get_redis_server_version()  # type: ignore[no-untyped-call]
         return job, queue
 
-    def _refused(self, job_id: str, because: str) -> None:
+    def _count_refused(self, job_id: str, because: str) -> None:
         log.warning("job_refused", job_id=job_id, why=because)
         self._tally.count(Counter.REFUSED_JOBS)
 
-    def _bury(self, job: Job, queue: Queue) -> None:
-        """Put a refused job with the failed ones, for people to look at; or away, if it is no job at all."""
+    def _fail(self, job: Job, queue: Queue) -> None:
+        """Put a refused job with the failed ones, where `/rq` shows it; delete it if its key is no hash."""
         self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
         try:
             self.handle_job_failure(job, queue, exc_string="This is no envelope of ours; it was not run.")
         except ResponseError:
             self.connection.delete(job.key)
 
-    def _mend(self) -> None:
+    def _drop_corrupt_keys(self) -> None:
         try:
-            mend(self.connection, types=(), queues=self.queue_names())
+            drop_corrupt_keys(self.connection, types=(), queues=self.queue_names())
         except RedisError as away:
-            log.warning("schedule_away", doing="mend", tasks=0, trouble=type(away).__name__)
+            log.warning("schedule_away", doing="drop_corrupt_keys", tasks=0, trouble=type(away).__name__)

@@ -1,7 +1,7 @@
--- Put ids of one type on the schedule; wake the promoters when the next instant is now earlier.
--- KEYS[1]  schedule of the type (sorted set: id -> instant, seconds)
+-- Put ids of one type into its due set; wake the promoters when the earliest instant became earlier.
+-- KEYS[1]  due set of the type (sorted set: id -> instant, seconds)
 -- KEYS[2]  wake-up channel
--- ARGV     score, id, score, id ... a few hundred pairs at most: Redis does nothing else meanwhile
+-- ARGV     score, id, score, id ... A few hundred pairs at most: a script blocks Redis while it runs.
 -- returns  how many ids are new
 local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 local added = redis.call('ZADD', KEYS[1], unpack(ARGV))

@@ -1,4 +1,4 @@
-"""RQ's jobs, queues and workers as the RQ dashboard shows them, whatever somebody wrote into Redis."""
+"""RQ's jobs, queues and workers as the RQ dashboard shows them, whatever is in Redis."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ from redis.exceptions import ResponseError
 from rq import Queue, Worker
 from rq.job import Job, JobStatus
 
-from app.broker.jobs import readable
+from app.broker.rq.jobs import readable
+from app.broker.rq.keys import results_key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from rq.results import Result
 
-LONGEST_RESULT = 1 << 16  # packed; unpacked a thousand times that
+MAX_PACKED_RESULT_BYTES = 1 << 16  # unpacked up to a thousand times that
 
 
 class ShownJob(Job):
@@ -27,18 +28,18 @@ class ShownJob(Job):
         super().restore(readable(raw_data))
 
     def get_status(self, refresh: bool = True) -> JobStatus:  # noqa: ARG002, FBT001, FBT002  # RQ's signature
-        """As it was read: what stands in Redis may be no status at all."""
+        """Return the status as it was read: what is in Redis now may be no status at all."""
         return super().get_status(refresh=False)
 
     def get_meta(self, refresh: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002  # RQ's signature
-        """None of ours has any."""
+        """Return nothing: our jobs have no meta data."""
         return {}
 
     def latest_result(self, timeout: int = 0) -> Result | None:  # noqa: ARG002  # RQ's signature
-        """The latest one, if it can be read and is not too large."""
+        """Return the latest result, if it can be read and is not too large."""
         try:
-            found: Any = self.connection.xrevrange(f"rq:results:{self.id}", count=1)
-            if any(len(value) > LONGEST_RESULT for _, fields in found for value in fields.values()):
+            found: Any = self.connection.xrevrange(results_key(self.id), count=1)
+            if any(len(value) > MAX_PACKED_RESULT_BYTES for _, fields in found for value in fields.values()):
                 return None
             return super().latest_result()
         except (ResponseError, ValueError, TypeError, KeyError, zlib.error):

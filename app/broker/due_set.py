@@ -1,0 +1,244 @@
+"""The due set: which ids are due when, and which are delivered and not yet claimed."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import structlog
+from redis.exceptions import RedisError
+
+from app.broker.rq.keys import queue_key, workers_key
+from app.broker.task_ids import are_task_ids, is_task_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from datetime import datetime
+
+    from redis import Redis
+
+    from app.task import Due
+
+log = structlog.get_logger()
+
+LUA = Path(__file__).parent / "lua"
+WAKE_CHANNEL = "wake"
+IN_FLIGHT = "in_flight"
+IDS_PER_CALL = 200  # a script blocks Redis: a thousand ids take some milliseconds
+MAX_IN_FLIGHT_S = 0.2
+LOST_AFTER_S = 5.0
+FAR_AHEAD_S = 60.0
+BEGIN_AHEAD_S, LOOK_AHEAD_S = 0.05, 0.1
+MAX_FULL_JOBS, MAX_QUEUED_JOBS = 3, 8  # per worker: of one type, and of all types together
+FEED_EVERY_S = 30.0
+ANNOUNCE_MARGIN_S = 90.0
+"""What is due that long after the window is not announced: it is committed well before feeding reaches it.
+
+More than a commit takes, and more than clocks differ.
+"""
+
+ScheduleAway = RedisError
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """How one type is delivered: to which RQ queue, and how many ids in one RQ job at most."""
+
+    type: str
+    queue: str
+    max_ids: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promoted:
+    """What one promotion took of one type; `workers` serve its queue, and `left` due ids had no room.
+
+    `ahead` are not due yet: each with its instant, in seconds.
+    """
+
+    type: str
+    ids: list[str]
+    ahead: list[tuple[str, float]]
+    left: int
+    workers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """What was taken by type, when the next id is due, and when to look for lost deliveries (in seconds).
+
+    Unless it is confirmed, its ids return to the due set after MAX_IN_FLIGHT_S. `name` identifies it in Redis.
+    """
+
+    taken: list[Promoted]
+    name: str = ""
+    next_at: float = math.inf
+    lost_at: float = math.inf
+
+
+class DueSet:
+    """For each type a sorted set of due ids and one of deliveries; one of promotions in flight. Scores are seconds."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self._add = redis.register_script((LUA / "add.lua").read_text())
+        self._promote = redis.register_script((LUA / "promote.lua").read_text())
+        self._take_back = redis.register_script((LUA / "take_back.lua").read_text())
+
+    def add(self, entries: Iterable[Due]) -> None:
+        """Add ids, or move them to another instant."""
+        for task_type, of_type in _by_type(entries).items():
+            for some in (of_type[i : i + IDS_PER_CALL] for i in range(0, len(of_type), IDS_PER_CALL)):
+                pairs: list[float | str] = [value for each in some for value in (score(each.at), each.id)]
+                self._add(keys=[due_key(task_type), WAKE_CHANNEL], args=pairs)
+
+    def remove(self, task_type: str, ids: Sequence[str]) -> None:
+        """Remove ids that will never run, delivered ones too."""
+        with self.redis.pipeline(transaction=False) as pipe:
+            pipe.zrem(due_key(task_type), *ids)
+            pipe.zrem(delivered_key(task_type), *ids)
+            pipe.execute()
+
+    def settle(self, task_type: str, ids: Sequence[str]) -> None:
+        """Remove deliveries that are over. An id in the due set stays: it may be the next attempt already."""
+        if ids:
+            with self.redis.pipeline(transaction=False) as pipe:
+                pipe.zrem(delivered_key(task_type), *ids)
+                pipe.execute()
+
+    def promote(self, routes: Sequence[Route], *, now: float) -> Promotion:
+        """Take what is due, and when there is something, what will be within LOOK_AHEAD_S.
+
+        Where workers have enough waiting already, ids stay in the due set: in order, and deletable.
+        """
+        if not routes:
+            return Promotion([])
+        name, in_flight, answer = self._promote(**_call(routes, now))
+        taken = [
+            Promoted(route.type, self._of_tasks(route.type, due), self._with_instants(route.type, ahead), left, workers)
+            for route, (due, ahead, left, _, workers, _) in zip(routes, answer, strict=True)
+        ]
+        upcoming = (float(first) for *_, first, _, _ in answer if first)
+        lost = (float(record) for record in (in_flight, *(each[-1] for each in answer)) if record)
+        return Promotion(taken, _as_text(name), min(upcoming, default=math.inf), min(lost, default=math.inf))
+
+    def confirm(self, promotion: Promotion) -> None:
+        """Record that its ids are on RQ queues now: until a worker claims them, LOST_AFTER_S counts."""
+        self.redis.zrem(IN_FLIGHT, promotion.name)
+
+    def take_back(self, task_types: Iterable[str], *, now: float) -> int:
+        """Return lost deliveries to the due set; how many."""
+        keys = chain.from_iterable((delivered_key(each), due_key(each)) for each in task_types)
+        limits = [f"{now:.6f}", f"{now + 2 * LOST_AFTER_S:.6f}"]
+        return int(self._take_back(keys=[IN_FLIGHT, *keys], args=limits))
+
+    def unknown(self, entries: Sequence[Due], *, now: datetime) -> list[Due]:
+        """Return those of these due tasks that Redis does not hold, or holds for a time far after `now`."""
+        far = now.timestamp() + FAR_AHEAD_S
+        missing: list[Due] = []
+        for task_type, of_type in _by_type(entries).items():
+            ids = [each.id for each in of_type]
+            with self.redis.pipeline(transaction=False) as pipe:
+                pipe.zmscore(due_key(task_type), ids)
+                pipe.zmscore(delivered_key(task_type), ids)
+                waiting, delivered = pipe.execute()
+            found = zip(of_type, waiting, delivered, strict=True)
+            missing += [each for each, here, there in found if not _soon(here, far) and not _soon(there, far)]
+        return missing
+
+    def sizes(self, task_types: Iterable[str]) -> tuple[int, int]:
+        """Count the ids in the due sets, and those that are delivered and not yet claimed."""
+        names = list(task_types)
+        with self.redis.pipeline(transaction=False) as pipe:
+            for name in names:
+                pipe.zcard(due_key(name))
+                pipe.zcard(delivered_key(name))
+            counts = pipe.execute()
+        return sum(counts[::2]), sum(counts[1::2])
+
+    def _with_instants(self, task_type: str, members: Sequence[bytes | str]) -> list[tuple[str, float]]:
+        """Pair ids and instants, given as id, instant, id, instant ..."""
+        instants = dict(zip(members[::2], map(float, members[1::2]), strict=True))
+        ids = set(self._of_tasks(task_type, members[::2]))
+        return [(known, at) for each, at in instants.items() if (known := _as_text(each)) in ids]
+
+    def _of_tasks(self, task_type: str, members: Sequence[bytes | str]) -> list[str]:
+        """Return those that are ids of tasks, and remove the others."""
+        ids = [_as_text(each) for each in members]
+        if are_task_ids(ids):
+            return ids
+        strange = [each for each in members if not is_task_id(each)]
+        self.redis.zrem(delivered_key(task_type), *strange)
+        log.warning("strange_ids_dropped", type=task_type, count=len(strange))
+        return [each for each in ids if is_task_id(each)]
+
+
+def feed_every_s(window_s: float) -> float:
+    """Return how often the sweeper looks for what has come within a window, so that none of it is due before."""
+    return min(FEED_EVERY_S, window_s / 2)
+
+
+def score(at: datetime) -> float:
+    """Return an instant as seconds since 1970, to the microsecond."""
+    return at.timestamp()
+
+
+def due_key(task_type: str) -> str:
+    """Name the due set of one type (sorted set: id -> instant)."""
+    return f"due:{task_type}"
+
+
+def delivered_key(task_type: str) -> str:
+    """Name the set of one type's unclaimed deliveries (sorted set: id -> when the delivery counts as lost)."""
+    return f"delivered:{task_type}"
+
+
+def _call(routes: Sequence[Route], now: float) -> dict[str, Any]:
+    """Return the keys and the argument of promote.lua."""
+    positions = {IN_FLIGHT: 1}
+
+    def position(key: str) -> int:
+        return positions.setdefault(key, len(positions) + 1)
+
+    call = {
+        "now": f"{now:.6f}",
+        "lost_at": f"{now + LOST_AFTER_S:.6f}",
+        "in_flight_until": now + MAX_IN_FLIGHT_S,
+        "look_ahead_s": LOOK_AHEAD_S,
+        "begin_ahead_s": BEGIN_AHEAD_S,
+        "max_full_jobs": MAX_FULL_JOBS,
+        "max_queued_jobs": MAX_QUEUED_JOBS,
+        "routes": [
+            {
+                "max_ids": route.max_ids,
+                "keys": {
+                    "due": position(due_key(route.type)),
+                    "delivered": position(delivered_key(route.type)),
+                    "queue": position(queue_key(route.queue)),
+                    "workers": position(workers_key(route.queue)),
+                },
+            }
+            for route in routes
+        ],
+    }
+    return {"keys": list(positions), "args": [orjson.dumps(call)]}
+
+
+def _by_type(entries: Iterable[Due]) -> Mapping[str, list[Due]]:
+    groups: defaultdict[str, list[Due]] = defaultdict(list)
+    for each in entries:
+        groups[each.type].append(each)
+    return groups
+
+
+def _as_text(member: bytes | str) -> str:
+    return member.decode(errors="replace") if isinstance(member, bytes) else member
+
+
+def _soon(instant: float | None, far: float) -> bool:
+    return instant is not None and instant < far

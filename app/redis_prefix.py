@@ -1,0 +1,72 @@
+"""Puts every key and channel of a Redis connection under one prefix.
+
+The prefix is added where redis-py turns a command into bytes, so it also holds for pipelines, scripts, WATCH and
+SUBSCRIBE, and for the packages that share a connection (RQ, rq-scheduler, rq-dashboard, limits). Code above names keys
+without the prefix. A script must take its keys from KEYS.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from redis.connection import HiredisRespSerializer
+
+NO_KEY = frozenset({
+    "AUTH", "CLIENT", "DISCARD", "EXEC", "HELLO", "INFO", "MULTI", "PING", "SCRIPT", "SELECT", "UNWATCH",
+})  # fmt: skip
+FIRST_IS_KEY = frozenset({
+    "EXPIRE", "GET", "HDEL", "HEXISTS", "HGET", "HGETALL", "HINCRBY", "HINCRBYFLOAT", "HSET", "INCRBY", "LLEN", "LPOP",
+    "LPUSH", "LRANGE", "LREM", "PERSIST", "PUBLISH", "RPUSH", "SADD", "SCARD", "SET", "SMEMBERS", "SREM", "TYPE",
+    "XADD", "XLEN", "XREVRANGE", "ZADD", "ZCARD", "ZCOUNT", "ZMSCORE", "ZRANGE", "ZRANGEBYSCORE", "ZREM",
+    "ZREMRANGEBYRANK", "ZREMRANGEBYSCORE", "ZREVRANGE", "ZSCORE",
+})  # fmt: skip
+FIRST_TWO_ARE_KEYS = frozenset({"BLMOVE", "LMOVE"})
+ALL_ARE_KEYS = frozenset({"DEL", "EXISTS", "SUBSCRIBE", "UNSUBSCRIBE", "WATCH"})
+SCRIPTS = frozenset({"EVALSHA"})
+
+
+class UnknownCommand(Exception):
+    """A connection with a prefix cannot tell which arguments of this command are keys; it was not sent."""
+
+
+class PrefixingSerializer(HiredisRespSerializer):
+    """The serializer of a connection: prefixes keys and channels, refuses commands that the tables do not name.
+
+    Replies are not changed, so commands that answer with keys (KEYS, SCAN, BLPOP, XREAD) are left out of the tables.
+    """
+
+    def __init__(self, prefix: str) -> None:
+        self._text, self._bytes = f"{prefix}:", f"{prefix}:".encode()
+
+    def pack(self, *command: Any) -> list[bytes]:
+        """Serialize one command.
+
+        Raises:
+            UnknownCommand: the command is in none of the tables.
+        """
+        first, last = _keys(command)
+        if last > first:
+            keys = map(self._prefixed, command[first:last])
+            command = (*command[:first], *keys, *command[last:])
+        packed: list[bytes] = super().pack(*command)
+        return packed
+
+    def _prefixed(self, key: str | bytes) -> str | bytes:
+        return self._bytes + key if isinstance(key, bytes) else self._text + key
+
+
+def _keys(command: tuple[Any, ...]) -> tuple[int, int]:
+    """Return the range of the arguments that are keys; an empty one when there are none."""
+    name = command[0].decode() if isinstance(command[0], bytes) else str(command[0])
+    name = name.upper()
+    if name in FIRST_IS_KEY:
+        return 1, 2
+    if name in SCRIPTS:
+        return 3, 3 + int(command[2])
+    if name in FIRST_TWO_ARE_KEYS:
+        return 1, 3
+    if name in ALL_ARE_KEYS:
+        return 1, len(command)
+    if name.partition(" ")[0] in NO_KEY:
+        return 1, 1
+    raise UnknownCommand(name)

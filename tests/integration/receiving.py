@@ -1,0 +1,53 @@
+"""A receiver that works until its queue is empty, and notes what it received."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from workers.chores import CHORES
+from workers.worker.receiver import Receiver
+
+if TYPE_CHECKING:
+    from redis import Redis
+
+    from app.tally import Tally
+
+Received = list[tuple[str, list[Any]]]
+
+
+class Open:
+    """An intake that always has room, until the queue is empty: then the worker is told to stop."""
+
+    def __init__(self, redis: Redis, stop: threading.Event, received: Received) -> None:
+        self.redis, self.stop, self.received = redis, stop, received
+
+    def put(self, task_type: str, ids: list[str], ahead: list[Any]) -> None:
+        self.received.append((task_type, [*ids, *ahead]))
+
+    def has_room(self, _timeout_s: float) -> bool:
+        try:
+            if self.redis.llen("rq:queue:default"):
+                return True
+        except RedisError:
+            return True
+        self.stop.set()
+        return False
+
+
+def receiver(redis: Redis, tally: Tally, received: Received) -> Receiver:
+    stop, may_claim = threading.Event(), threading.Event()
+    may_claim.set()
+    intake: Any = Open(redis, stop, received)
+    return Receiver(
+        "default", redis, name="test", intake=intake, chores=CHORES, stop=stop, may_claim=may_claim, tally=tally
+    )
+
+
+def work(redis: Redis, tally: Tally, received: Received) -> Receiver:
+    worker = receiver(redis, tally, received)
+    worker.work(logging_level="CRITICAL")
+    assert worker._stop.is_set(), "RQ's loop gave up"
+    return worker

@@ -1,0 +1,102 @@
+"""Chores of housekeeping, each an RQ job that a worker runs: bounded, idempotent, harmless when done twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import cache, partial
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.config import read_settings
+from app.connections import connect_postgres
+from app.ledger import repairs, workers
+from workers.loop import repeat
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from sqlalchemy import Engine
+
+log = structlog.get_logger()
+
+TASKS_PER_BATCH = 1000
+PURGE_FOR_S = 12.0  # less than the time to the next chore
+REST = 2.0  # times as long as the batch before took: at most a third of the time is spent in Postgres
+FORGET_WORKERS_AFTER_S = 86400.0
+
+
+def purge_final_tasks() -> int:
+    """Start to remove tasks that have been final for longer than RETENTION_S; 0 while this process does so already.
+
+    In a thread, because a worker takes no deliveries while it runs a chore.
+    """
+    if any(each.is_alive() for each in _purging):
+        return 0
+    engine, older_than_s = _engine(), read_settings().retention_s
+    purge = partial(repairs.purge_final, engine, older_than_s=older_than_s, limit=TASKS_PER_BATCH)
+    _purging[:] = [Purging(purge, full=TASKS_PER_BATCH).begin()]
+    return 1
+
+
+def purge_lost_workers() -> int:
+    """Remove worker processes that vanished a day ago."""
+    return workers.purge(_engine(), older_than_s=FORGET_WORKERS_AFTER_S)
+
+
+CHORES: Mapping[str, Callable[[], int]] = {
+    "purge_final_tasks": purge_final_tasks,
+    "purge_lost_workers": purge_lost_workers,
+}
+"""By the names that RQ jobs use."""
+
+
+class Purging:
+    """Removes batch after batch in a thread, with rests between, until one is not full or the time is over.
+
+    `purge` removes a batch and returns how many; fewer than `full` means that nothing is left. Killed at any point, it
+    leaves whole batches, and the next run continues.
+    """
+
+    def __init__(
+        self, purge: Callable[[], int], *, full: int, lasts_s: float = PURGE_FOR_S,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._purge, self._full, self._clock = purge, full, clock
+        self._until = clock() + lasts_s
+        self._stop = threading.Event()
+        self.rest_s = 0.0
+        """How long to wait until the next batch."""
+        self._removed = 0
+
+    def begin(self) -> threading.Thread:
+        """Run in a daemon thread."""
+        thread = threading.Thread(target=self.run, name="purging", daemon=True)
+        thread.start()
+        return thread
+
+    def run(self) -> int:
+        """Remove batches until the end; return how many rows."""
+        repeat(self.step, wait=lambda: self._stop.wait(self.rest_s), stop=self._stop, name="purging")
+        if self._removed:
+            log.info("final_tasks_purged", count=self._removed)
+        return self._removed
+
+    def step(self) -> bool:
+        """Remove one batch. Always False: after each batch there is a rest."""
+        began = self._clock()
+        batch = self._purge() if began < self._until else 0
+        self._removed += batch
+        self.rest_s = REST * (self._clock() - began)
+        if batch < self._full:
+            self._stop.set()
+        return False
+
+
+@cache
+def _engine() -> Engine:
+    return connect_postgres(read_settings(), name="housekeeping", pool=1)
+
+
+_purging: list[threading.Thread] = []
