@@ -1,4 +1,4 @@
-"""The RQ dashboard at /rq: deliveries, only to look at."""
+"""The RQ dashboard at /rq: deliveries, read only."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = structlog.get_logger()
 
 TIMEOUT_S = 2.0
 REGISTRIES = {"queued", "failed", "deferred", "started", "finished", "scheduled", "canceled"}
-MOST_PER_PAGE, LAST_PAGE = 1000, 1_000_000
+MAX_PER_PAGE, MAX_PAGE = 1000, 1_000_000
 BANNER = (
     b'<p role="note" style="margin:0;padding:.4em 1em;background:#fff3cd;color:#533f03">'
     b"These are deliveries; the truth is in Postgres. %s</p>"
@@ -44,8 +44,8 @@ NOTHING: dict[str, Any] = {
     "queues": [], "workers": [], "jobs": [], "not_readable": True,
     "pagination": {"current_page": 1, "num_pages": 0, "pages_in_window": []},
 }  # fmt: skip
-# Its templates need eval, and come with one inline script, which gets a nonce: whatever else somebody writes
-# into Redis and so into these pages does not run.
+# Its templates need eval, and contain one inline script, which gets a nonce. Any other script, written into Redis and
+# so into these pages, does not run.
 POLICY = (
     "default-src 'none'; script-src 'self' 'nonce-{nonce}' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "img-src 'self' data:; font-src 'self'; connect-src 'self'; base-uri 'none'; form-action 'none'; "
@@ -54,13 +54,13 @@ POLICY = (
 
 
 class ShortInteger(IntegerConverter):
-    """Werkzeug's own converter fails on thousands of digits."""
+    """An integer of at most nine digits: Werkzeug's own converter fails on thousands."""
 
     regex = r"[0-9]{1,9}"
 
 
 def mount_rq_dashboard(app: Flask, settings: Settings) -> None:
-    """Serve the dashboard with our Redis client; it is never told the URL, which it would show."""
+    """Serve the dashboard with our Redis client, and without the URL of Redis, which it would show."""
     app.config["RQ_DASHBOARD_REDIS_URL"] = ("Redis",)
     app.config["RQ_DASHBOARD_DISABLE_DELETE"] = True
     app.config["RQ_DASHBOARD_BANNER"] = BANNER % (SIGN_OUT if settings.demands_keys else b"")
@@ -69,11 +69,11 @@ def mount_rq_dashboard(app: Flask, settings: Settings) -> None:
     app.register_blueprint(dashboard.blueprint, url_prefix="/rq")
     for endpoint, view in app.view_functions.items():
         if endpoint.startswith(f"{dashboard.blueprint.name}."):
-            app.view_functions[endpoint] = _whatever_is_there(view)
+            app.view_functions[endpoint] = _tolerant(view)
 
 
-def _whatever_is_there(view: Callable[..., Any]) -> Callable[..., Any]:
-    """A view that says so when RQ or its dashboard stumbles over what somebody else wrote into Redis."""
+def _tolerant(view: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap a view so that it shows a page when RQ or its dashboard fails on what is in Redis."""
 
     @wraps(view)
     def shown(**arguments: Any) -> Any:
@@ -90,8 +90,8 @@ def _whatever_is_there(view: Callable[..., Any]) -> Callable[..., Any]:
     return shown
 
 
-def _only_look() -> None:
-    """Refuse what changes something, /requeue/ by GET included; and values that the dashboard would trip over."""
+def _refuse_changes() -> None:
+    """Refuse what changes something, /requeue/ by GET included, and values on which the dashboard fails."""
     if request.method not in {"GET", "HEAD"} or "/requeue/" in request.path:
         raise ReadOnly
     given = request.view_args or {}
@@ -99,17 +99,17 @@ def _only_look() -> None:
         given.get("instance_number", 0) == 0,
         given.get("registry_name") in {None, *REGISTRIES},
         given.get("order", "asc") in {"asc", "dsc"},
-        _is_number(given.get("per_page"), MOST_PER_PAGE),
-        _is_number(given.get("page"), LAST_PAGE),
+        _is_number(given.get("per_page"), MAX_PER_PAGE),
+        _is_number(given.get("page"), MAX_PAGE),
         "job_id" not in given or _exists(given["job_id"]),
     )
     if not all(known):
         raise NotFound
 
 
-def _is_number(value: str | int | None, most: int) -> bool:
+def _is_number(value: str | int | None, highest: int) -> bool:
     text = "1" if value is None else str(value)
-    return text.isascii() and text.isdigit() and len(text) <= len(str(most)) and 1 <= int(text) <= most
+    return text.isascii() and text.isdigit() and len(text) <= len(str(highest)) and 1 <= int(text) <= highest
 
 
 def _exists(job_id: str) -> bool:
@@ -117,6 +117,7 @@ def _exists(job_id: str) -> bool:
 
 
 def _protect(response: Response) -> Response:
+    """Add the banner, the nonce and the policy to a page."""
     if response.mimetype != "text/html":
         return response
     nonce = secrets.token_urlsafe(16)
@@ -131,11 +132,11 @@ def _protect(response: Response) -> Response:
     return response
 
 
-# Once for the process: the blueprint is a global of its module. Its own hook, which would open a connection without
-# limits to a URL from the configuration, goes.
+# Once for the process: the blueprint is a global of its module. Its own hook, which opens a connection without time
+# limits to a URL from the configuration, is replaced.
 dashboard.config.serializer = JSONSerializer
 dashboard.Job = ShownJob
 dashboard.Queue = ShownQueue
 dashboard.Worker = ShownWorker
-dashboard.blueprint.before_request_funcs[None] = [_only_look]
+dashboard.blueprint.before_request_funcs[None] = [_refuse_changes]
 dashboard.blueprint.after_request(_protect)
