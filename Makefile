@@ -27,7 +27,7 @@ test: $(INSTALLED) ## all tests and their coverage, child processes included (AR
 
 check: $(INSTALLED) ## format, lint, types, directions of imports
 	@failed=; \
-	for tool in "ruff format --check ." "ruff check ." "mypy --strict punctual app workers local migrations tests benchmarks" "lint-imports --no-logo"; do \
+	for tool in "ruff format --check ." "ruff check ." "mypy --strict punctual app workers local migrations tests benchmarks tools" "lint-imports --no-logo"; do \
 		echo "== $$tool"; $(BIN)/$$tool || failed="$$failed [$$tool]"; \
 	done; \
 	test -z "$$failed" || { echo "failed:$$failed" >&2; exit 1; }

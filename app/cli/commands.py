@@ -1,18 +1,43 @@
-"""All commands under one name, and what their exit codes mean."""
+"""The command group: all commands under one name, and what their exit codes mean."""
 
 from __future__ import annotations
+
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 import click
 
 from app.cli.doctor.command import doctor
 from app.cli.keys import keys
 from app.cli.stats import stats
-from app.cli.submit import submit
 from app.cli.task import task
-from app.cli.verify import verify
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+# Load and verification scripts are not part of the product: they are imported when called, so that `app` runs without.
+TOOLS = {"submit": "tools.submit", "verify": "tools.verify"}
+FOLDER = Path(__file__).parents[2] / "tools"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+class Commands(click.Group):
+    """The commands of `app.cli`, and those of `tools` where that folder is present."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names of all commands, sorted."""
+        return sorted([*super().list_commands(ctx), *(TOOLS if FOLDER.is_dir() else ())])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command by its name; None if there is none."""
+        found = super().get_command(ctx, cmd_name)
+        if found is None and cmd_name in TOOLS and FOLDER.is_dir():
+            module: ModuleType = import_module(TOOLS[cmd_name])
+            return cast("click.Command", getattr(module, cmd_name))
+        return found
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
     """Punctual: create tasks, look at them, delete them; check a run; make API keys; check an installation.
 
@@ -28,5 +53,5 @@ def main() -> None:
     """  # noqa: D301 - click reads the \b: keep these lines as they are
 
 
-for command in (task, submit, verify, stats, keys, doctor):
+for command in (task, stats, keys, doctor):
     main.add_command(command)

@@ -1,4 +1,4 @@
-"""`keys`: make API keys, list them, revoke one; directly in Postgres, so that the first one can be made."""
+"""`keys`: create, list and revoke API keys, directly in Postgres, so that the first one can be created."""
 
 from __future__ import annotations
 
@@ -9,12 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.api_key import Scope, digest, new_secret
-from app.cli.address import run_addresses
-from app.cli.options import console, json_option
-from app.cli.record import instant
-from app.cli.service import ServiceAway, as_json as to_json
-from app.cli.tables import key_list
-from app.cli.values import DURATION
+from app.cli.options import DURATION, json_option, run_addresses
+from app.cli.output import as_json as to_json, console, instant, key_list
+from app.cli.service import ServiceUnavailable
 from app.config import read_settings
 from app.connections import connect_postgres
 from app.errors import BadSetting, KeyNotFound, LedgerAway, TooManyKeys
@@ -96,7 +93,7 @@ def revoke(*, as_json: bool, key_id: UUID) -> None:
 
 @contextmanager
 def _ledger() -> Iterator[Engine]:
-    """Postgres, and the exit codes of what can go wrong with it."""
+    """Connect to Postgres; turn its errors into exit codes."""
     try:
         engine = connect_postgres(read_settings(otherwise=run_addresses()), name="keys", pool=1)
         try:
@@ -108,7 +105,7 @@ def _ledger() -> Iterator[Engine]:
     except (KeyNotFound, TooManyKeys) as refused:
         raise click.ClickException(type(refused).__doc__ or "") from None
     except LedgerAway:
-        raise ServiceAway("Postgres does not answer, or `alembic upgrade head` was never run.") from None
+        raise ServiceUnavailable("Postgres does not answer, or `alembic upgrade head` was never run.") from None
 
 
 def _fields(key: ApiKey) -> dict[str, Any]:

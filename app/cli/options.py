@@ -1,17 +1,18 @@
-"""The options that several commands share."""
+"""What several commands share: their options, the types of their values, and where the service is."""
 
 from __future__ import annotations
 
+import json
 import re
 import sys
 from functools import wraps
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 import click
-from rich.console import Console
 
-from app.cli.address import service_url
-from app.cli.service import Refused, Service, as_json
+from app.cli.output import as_json as to_json
+from app.cli.service import Refused, Service
 from app.config import client_key
 
 if TYPE_CHECKING:
@@ -19,8 +20,71 @@ if TYPE_CHECKING:
 
 P = ParamSpec("P")
 R = TypeVar("R")
-WIDTH_WITHOUT_TERMINAL = 200
+RUN_FILE = Path("var/run.env")
+DEFAULT_URL = "http://127.0.0.1:8000"
+UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+PART = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")
+WHOLE = re.compile(rf"(?:{PART.pattern})+")
 
+
+def run_addresses(file: Path | None = None) -> dict[str, str]:
+    """Read the `KEY=value` lines that a running `make run` keeps in var/run.env; empty when none runs."""
+    try:
+        lines = (file or RUN_FILE).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return {}
+    return dict(line.split("=", 1) for line in lines if "=" in line)
+
+
+def service_url(given: str | None) -> str:
+    """Return the address that was given, else that of a running `make run`, else the default."""
+    return (given or run_addresses().get("BASE_URL") or DEFAULT_URL).rstrip("/")
+
+
+def read_duration(text: str) -> float:
+    """Return seconds from `90s`, `5m`, `2h`, `1h30m`, `250ms`; a number alone is seconds.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if re.fullmatch(r"\d+(?:\.\d+)?", text):
+        return float(text)
+    if not WHOLE.fullmatch(text):
+        raise ValueError(f"{text!r} is not a duration: write 90s, 5m, 2h or 1h30m.")
+    return sum(float(number) * UNITS_S[unit] for number, unit in PART.findall(text))
+
+
+class Duration(click.ParamType[float]):
+    """A duration; seconds in the code."""
+
+    name = "duration"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Return seconds, or fail with wrong usage."""
+        try:
+            return float(value) if isinstance(value, (int, float)) else read_duration(value)
+        except ValueError as wrong:
+            self.fail(str(wrong), param, ctx)
+
+
+class JsonObject(click.ParamType[dict[str, Any]]):
+    """A JSON object as text."""
+
+    name = "json"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
+        """Return the object, or fail with wrong usage."""
+        try:
+            read = value if isinstance(value, dict) else json.loads(value)
+        except ValueError as wrong:
+            self.fail(f"not JSON: {wrong}", param, ctx)
+        if not isinstance(read, dict):
+            self.fail("must be a JSON object, like '{\"a\": 1}'", param, ctx)
+        return read
+
+
+DURATION = Duration()
+JSON_OBJECT = JsonObject()
 json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for scripts.")
 url_option = click.option(
     "--url",
@@ -29,8 +93,6 @@ url_option = click.option(
     callback=lambda _context, _option, given: service_url(given),
     help="Where the service is. [default: a running `make run`, else http://127.0.0.1:8000]",
 )
-
-
 key_option = click.option(
     "--key-file",
     type=click.File(encoding="utf-8"),
@@ -41,7 +103,7 @@ key_option = click.option(
 def over_http(command: Callable[P, R]) -> Callable[..., R]:
     """Give a command `--url`, `--key-file` and `--json`; it is called with `service` instead of the first two.
 
-    With --json a refusal is the service's own problem document, on stderr.
+    With --json, a refusal is printed on stderr as the service's problem document.
     """
 
     @url_option
@@ -55,25 +117,15 @@ def over_http(command: Callable[P, R]) -> Callable[..., R]:
             except Refused as refused:
                 if not as_json:
                     raise
-                click.echo(_problem(refused), err=True)
+                click.echo(to_json(refused.problem), err=True)
                 sys.exit(refused.exit_code)
 
     return asked
 
 
-def console(*, stderr: bool = False) -> Console:
-    """Where tables go: as wide as the terminal; without one wide enough not to cut ids."""
-    found = Console(stderr=stderr, highlight=False)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH_WITHOUT_TERMINAL)
-
-
 def _key(file: IO[str] | None) -> str | None:
-    """The key to send; what cannot stand in a header is not repeated in a message."""
+    """Return the key to send. A value that cannot stand in a header is not repeated in the message."""
     key = file.read().strip() if file else client_key()
     if key is not None and not re.fullmatch(r"[!-~]+", key):
         raise click.UsageError(f"{'The key file' if file else 'PUNCTUAL_API_KEY'} does not hold an API key.")
     return key
-
-
-def _problem(refused: Refused) -> str:
-    return as_json(refused.problem)

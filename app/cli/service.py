@@ -1,8 +1,7 @@
-"""Talks to the service over HTTP, with time limits; its refusals and its silence have exit codes."""
+"""HTTP client of the commands, with timeouts; refusals and an unavailable service have exit codes."""
 
 from __future__ import annotations
 
-import json
 from typing import IO, TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
@@ -16,14 +15,14 @@ CONNECT_S = 3.0
 ANSWER_S = 15.0
 PAGE = 1000
 LOOPBACK = ("127.", "localhost", "::1")
-AWAY = frozenset({502, 503, 504})
+UNAVAILABLE = frozenset({502, 503, 504})
 REDIRECT = 300
 UNAUTHENTICATED = 401
 KEY_NEEDED = "Put a key into PUNCTUAL_API_KEY, or into a file for --key-file; `keys create` makes one."
 
 
 class Refused(click.ClickException):
-    """The service said no, and why."""
+    """The service refused the request."""
 
     exit_code = 1
 
@@ -32,30 +31,30 @@ class Refused(click.ClickException):
         super().__init__("\n".join(filter(None, (tell_problem(self.problem), remedy))))
 
 
-class ServiceAway(click.ClickException):
-    """Nobody answers there, or not in time, or it cannot serve now."""
+class ServiceUnavailable(click.ClickException):
+    """The service does not answer, not in time, or cannot serve now."""
 
     exit_code = 3
 
     def show(self, file: IO[Any] | None = None) -> None:
-        """Say it, and what to do."""
+        """Print the message and what to do."""
         super().show(file)
         click.echo("Is it running? `make run` starts it here; --url or PUNCTUAL_URL names another place.", err=True)
 
 
 class Service:
-    """The API at one address, on one keep-alive connection; not to be shared between threads."""
+    """The API at one address, over one keep-alive connection; not thread-safe."""
 
     def __init__(self, url: str, key: str | None = None) -> None:
         self.url = url
         self._key = key
         self._session = requests.Session()
-        self._session.auth = self._authorize  # also keeps requests from taking something out of ~/.netrc
+        self._session.auth = self._authorize  # and requests does not look into ~/.netrc
         if (urlsplit(url).hostname or "").startswith(LOOPBACK):
             self._session.trust_env = False  # a proxy does not know this machine's 127.0.0.1
 
     def another(self) -> Service:
-        """The same for another thread."""
+        """Return a client of the same service for another thread."""
         return Service(self.url, self._key)
 
     def __enter__(self) -> Self:
@@ -67,11 +66,11 @@ class Service:
     def ask(
         self, method: str, path: str, *, params: Any = None, body: object = None, wait_s: float = 0.0
     ) -> dict[str, Any]:
-        """The answer to one call; `wait_s` is how long the service was asked to wait before it answers.
+        """Return the answer to one call. `wait_s`: how long the service was asked to wait before it answers.
 
         Raises:
-            ServiceAway, Refused: with the service's own words, if it had any.
-            click.BadParameter: the address cannot be one.
+            ServiceUnavailable, Refused: with the text of the service's problem document, if there is one.
+            click.BadParameter: the address is not valid.
         """
         try:
             answer = self._session.request(
@@ -82,14 +81,14 @@ class Service:
                 timeout=(CONNECT_S, ANSWER_S + wait_s),
                 allow_redirects=False,
             )
-        except ValueError as wrong:  # the URL's mistakes are both a ValueError and a RequestException
+        except ValueError as wrong:  # errors in a URL are both a ValueError and a RequestException
             raise click.BadParameter(f"{self.url!r} is not an address: {wrong}", param_hint="--url") from wrong
-        except requests.RequestException as silence:
-            raise ServiceAway(f"{self.url} does not answer ({_in_short(silence)}).") from silence
+        except requests.RequestException as error:
+            raise ServiceUnavailable(f"{self.url} does not answer ({_in_short(error)}).") from error
         return _read(answer, self.url)
 
     def tasks(self, filters: Mapping[str, Any], *, page: int = PAGE) -> Iterator[dict[str, Any]]:
-        """All tasks of a list, page after page. Raises as `ask`."""
+        """Yield all tasks of a list, page after page. Raises as `ask`."""
         cursor: str | None = None
         while True:
             params = {**filters, "limit": page} | ({"cursor": cursor} if cursor else {})
@@ -106,7 +105,7 @@ class Service:
 
 
 def tell_problem(problem: Mapping[str, Any]) -> str:
-    """A problem in lines: title and detail, then each field or value that the details name."""
+    """Format a problem document: title and detail, then a line for each field or value in its details."""
     lines = [": ".join(str(problem[name]) for name in ("title", "detail") if problem.get(name)) or "refused"]
     details = dict(problem.get("details") or {})
     fields = details.pop("fields", None) or {}
@@ -121,9 +120,9 @@ def _read(answer: requests.Response, url: str) -> dict[str, Any]:
         read = answer.json()
     except ValueError:
         read = None
-    if answer.status_code in AWAY:
+    if answer.status_code in UNAVAILABLE:
         said = tell_problem(read) if isinstance(read, dict) else f"HTTP {answer.status_code}"
-        raise ServiceAway(f"{url} cannot serve now. {said}")
+        raise ServiceUnavailable(f"{url} cannot serve now. {said}")
     if not isinstance(read, dict):
         raise Refused({"title": f"HTTP {answer.status_code}", "detail": f"{url} does not speak Punctual's API."})
     if answer.status_code >= REDIRECT:
@@ -132,11 +131,6 @@ def _read(answer: requests.Response, url: str) -> dict[str, Any]:
     return read
 
 
-def _in_short(silence: requests.RequestException) -> str:
-    kind = type(silence).__name__
+def _in_short(error: requests.RequestException) -> str:
+    kind = type(error).__name__
     return {"ConnectTimeout": "no connection in time", "ReadTimeout": "no answer in time"}.get(kind, kind)
-
-
-def as_json(value: object) -> str:
-    """JSON for scripts, indented for people."""
-    return json.dumps(value, indent=2, default=str, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""`stats`: what GET /stats tells, as tables."""
+"""`stats`: GET /stats as tables."""
 
 from __future__ import annotations
 
@@ -8,9 +8,8 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from app.cli.options import console, over_http
-from app.cli.service import as_json as to_json
-from app.cli.tables import COLOURS, lag, numbers
+from app.cli.options import over_http
+from app.cli.output import COLOURS, as_json as to_json, console, lag, numbers
 from app.task import TaskState
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 
 LATE_S = 10.0
 PERCENTILES = ("p50", "p95", "p99")
-EXPECTED = {"handed_back"}  # of a deploy in order
+EXPECTED = {"handed_back"}  # by every orderly stop of a worker
 
 
 @click.command()
@@ -37,7 +36,7 @@ def stats(*, service: Service, as_json: bool) -> None:
 
 
 def counts(told: Mapping[str, Any]) -> Table:
-    """A line per type, a column per state, the sum below."""
+    """Build a table with a row per type, a column per state, and the sums in the last row."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("type")
     for state in TaskState:
@@ -52,12 +51,12 @@ def counts(told: Mapping[str, Any]) -> Table:
 
 
 def count(number: int, up_to: int) -> str:
-    """A count, with a sign that it stopped there."""
+    """Format a count; a plus if counting stopped there."""
     return f"{number:,}+" if number >= up_to else f"{number:,}"
 
 
 def lines(told: Mapping[str, Any]) -> Iterator[tuple[str, object, bool]]:
-    """What is one number each, and whether it is wrong."""
+    """Yield single numbers as (name, value, whether it is wrong)."""
     lately, backlog = told["punctuality"], told["backlog"]
     yield "oldest overdue", lag(told["oldest_overdue_s"] * 1000), told["oldest_overdue_s"] > LATE_S
     yield "due and not begun", count(backlog["due"], told["counted_up_to"]), False
@@ -76,7 +75,7 @@ def lines(told: Mapping[str, Any]) -> Iterator[tuple[str, object, bool]]:
 
 
 def workers(told: Mapping[str, Any]) -> Table:
-    """A line per worker process."""
+    """Build a table with a row per worker process."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("worker", "queue", "slots", "silent"):
         table.add_column(name, justify="left" if name in {"worker", "queue"} else "right", no_wrap=True)

@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.options import console, over_http
-from app.cli.service import PAGE, as_json as to_json
-from app.cli.tables import task_card, task_list
-from app.cli.values import DURATION, JSON_OBJECT
+from app.cli.options import DURATION, JSON_OBJECT, over_http
+from app.cli.output import as_json as to_json, console, task_card, task_list
+from app.cli.service import PAGE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from app.cli.service import Service
 
-LONGEST_WAIT_S = 30.0
+MAX_WAIT_S = 30.0
 
 
 @click.group()
@@ -68,7 +67,7 @@ def list_(*, service: Service, as_json: bool, limit: int, everything: bool, **fi
 @over_http
 def show(*, service: Service, as_json: bool, task_id: str, wait_s: float) -> None:
     """Show the task ID."""
-    if wait_s > LONGEST_WAIT_S:
+    if wait_s > MAX_WAIT_S:
         raise click.BadParameter("at most 30s", param_hint="--wait")
     params = {"wait_s": f"{wait_s:g}"} if wait_s else None
     _tell(service.ask("GET", _path(task_id), params=params, wait_s=wait_s), as_json=as_json)
@@ -87,7 +86,7 @@ def delete(*, service: Service, as_json: bool, task_id: str) -> None:
 
 
 def new_task(task_type: str, *, at: str | None, delay_s: float | None, **optional: Any) -> dict[str, Any]:
-    """The body that asks for a task; without a time it is due now."""
+    """Return the body of a request for a task; without a time it is due now."""
     if at is not None and delay_s is not None:
         raise click.UsageError("Give --at or --in, not both.")
     when = {"execute_at": at} if at is not None else {"delay_s": delay_s or 0}
@@ -95,7 +94,7 @@ def new_task(task_type: str, *, at: str | None, delay_s: float | None, **optiona
 
 
 def _path(task_id: str) -> str:
-    """The path of a task; what is not an id must not become another path."""
+    """Return the path of a task; text that is not an id must not become another path."""
     if not task_id or set(task_id.lower()) - set("0123456789abcdef-"):
         raise click.BadParameter(f"{task_id!r} is not an id.", param_hint="ID")
     return f"/tasks/{task_id}"

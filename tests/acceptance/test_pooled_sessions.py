@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from app.cli.doctor.finding import Level
-from app.cli.doctor.session import check_session
+from app.cli.doctor.servers import check_session
 from app.config import read_settings
 from app.connections import connect_postgres, session_settings
 from app.ledger.server import in_force, needed_version, present_version, shared

@@ -8,11 +8,18 @@ from typing import Any
 import pytest
 
 from app.cli.doctor.finding import Level
-from app.cli.doctor.late import Surroundings, why
-from app.cli.doctor.postgres import check_clock, check_connections, check_rights, check_schema, check_version
-from app.cli.doctor.redis import check_eviction, check_version as check_redis_version
-from app.cli.doctor.session import check_pooler, check_session
-from app.cli.doctor.tasks import check_counters, check_early, check_workers
+from app.cli.doctor.servers import (
+    check_clock,
+    check_connections,
+    check_eviction,
+    check_pooler,
+    check_postgres_version,
+    check_redis_version,
+    check_rights,
+    check_schema,
+    check_session,
+)
+from app.cli.doctor.tasks import LateTask, check_counters, check_early, check_workers, why
 from app.config import read_settings
 from app.ledger.counters import Counter
 from app.ledger.server import Server
@@ -39,7 +46,7 @@ TYPES = TaskTypes(
 
 @pytest.mark.parametrize(("version", "level"), [(15, Level.FAIL), (16, Level.OK), (18, Level.OK)])
 def test_postgres_is_16_or_newer(version: int, level: Level) -> None:
-    assert check_version(Server(version, 100, 1)).level is level
+    assert check_postgres_version(Server(version, 100, 1)).level is level
 
 
 @pytest.mark.parametrize(
@@ -98,7 +105,7 @@ def test_redis_must_not_throw_keys_away(policy: str, level: Level) -> None:
 
 
 FOO, SLOW, OUTSIDE = TYPES["foo"], TYPES["print"], TYPES["outside"]
-WELL = Surroundings(type="foo", kind=FOO, alive=1, slots=16, running=3, place="schedule", envelopes=2)
+WELL = LateTask(type="foo", kind=FOO, alive=1, slots=16, running=3, place="schedule", envelopes=2)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +122,7 @@ WELL = Surroundings(type="foo", kind=FOO, alive=1, slots=16, running=3, place="s
         (replace(WELL, place="delivered", envelopes=0), "0 envelopes wait for the workers of queue default"),
     ],
 )
-def test_the_likely_reason_is_one_sentence_with_a_remedy(seen: Surroundings, reason: str) -> None:
+def test_the_likely_reason_is_one_sentence_with_a_remedy(seen: LateTask, reason: str) -> None:
     assert why(seen)[0] == reason
     assert why(seen)[1]
 

@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 import submit_task
-from app.cli import creators
-from app.cli.service import Service, ServiceAway
-from app.cli.submit import spread_around
+from app.cli.service import Service, ServiceUnavailable
+from tools import submit
+from tools.submit import spread_around
 
 NOW = datetime(2030, 1, 31, 8, 30, tzinfo=UTC)
 
@@ -61,10 +61,10 @@ def test_a_service_that_stays_away_is_not_asked_for_ever(monkeypatch: pytest.Mon
 
     def away(_service: Service, *arguments: object, **_: object) -> None:
         asked.append(arguments)
-        raise ServiceAway("away")
+        raise ServiceUnavailable("away")
 
     monkeypatch.setattr(Service, "ask", away)
     bodies = [{"type": "foo", "execute_at": NOW.isoformat()}] * 500
-    outcomes = list(creators.create_all(bodies, service=Service("http://x"), concurrency=1))
+    outcomes = list(submit.create_all(bodies, service=Service("http://x"), concurrency=1))
     assert len(outcomes) == 500
-    assert len(asked) == creators.GIVE_UP_AFTER
+    assert len(asked) == submit.MAX_FAILURES_IN_A_ROW

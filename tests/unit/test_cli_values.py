@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 from click.testing import CliRunner
 
-from app.cli import address, main
-from app.cli.record import Asked, line, read_record
+from app.cli import commands, main, options
+from app.cli.options import DURATION, JSON_OBJECT, read_duration
+from app.cli.output import lag
 from app.cli.service import tell_problem
-from app.cli.tables import lag
 from app.cli.task import new_task
-from app.cli.values import DURATION, JSON_OBJECT, read_duration
 from app.config import read_settings
+from tools.record import Submitted, line, read_record
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
+ROOT = Path(__file__).parents[2]
 AT = datetime(2030, 1, 31, 8, 30, tzinfo=UTC)
 URLS = {"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"}
 
@@ -85,7 +86,7 @@ def test_a_problem_that_says_nothing_is_still_a_refusal() -> None:
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
-    asked = [Asked("a", "foo", AT), Asked("b", "baz", AT)]
+    asked = [Submitted("a", "foo", AT), Submitted("b", "baz", AT)]
     file = tmp_path / "record.jsonl"
     file.write_bytes(b"".join(map(line, asked)) + b"\n")
     assert read_record(file) == asked
@@ -109,11 +110,11 @@ def test_a_record_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
 def test_the_service_is_where_it_is_said_to_be_then_where_make_run_answers_then_at_the_usual_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(address, "RUN_FILE", tmp_path / "run.env")
-    assert address.service_url(None) == "http://127.0.0.1:8000"
+    monkeypatch.setattr(options, "RUN_FILE", tmp_path / "run.env")
+    assert options.service_url(None) == "http://127.0.0.1:8000"
     (tmp_path / "run.env").write_text("REDIS_URL=redis://x\nBASE_URL=http://127.0.0.1:8123\n")
-    assert address.service_url(None) == "http://127.0.0.1:8123"
-    assert address.service_url("http://example.org/") == "http://example.org"
+    assert options.service_url(None) == "http://127.0.0.1:8123"
+    assert options.service_url("http://example.org/") == "http://example.org"
 
 
 def test_what_make_run_says_stands_in_for_what_the_environment_does_not_set() -> None:
@@ -127,6 +128,24 @@ def test_every_command_has_help(command: str) -> None:
     told = CliRunner().invoke(main, [*command.split(), "--help"])
     assert told.exit_code == 0
     assert "Usage:" in told.output
+
+
+@pytest.mark.parametrize("name", ["submit", "verify"])
+def test_a_tool_is_a_module_too(name: str) -> None:
+    program = [sys.executable, "-m", f"tools.{name}", "--help"]
+    told = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert told.stdout.startswith(f"Usage: python -m tools.{name} ")
+
+
+def test_the_command_line_lists_the_tools_only_where_their_folder_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert list(commands.TOOLS) == ["submit", "verify"]
+    assert all(f"  {name} " in CliRunner().invoke(main, ["--help"]).output for name in commands.TOOLS)
+    monkeypatch.setattr(commands, "FOLDER", tmp_path / "tools")
+    told = CliRunner().invoke(main, ["--help"])
+    assert (told.exit_code, "  submit " in told.output, "  task " in told.output) == (0, False, True)
+    assert CliRunner().invoke(main, ["submit"]).exit_code == 2
 
 
 def test_the_help_documents_the_exit_codes() -> None:

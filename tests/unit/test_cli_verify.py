@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.cli.lines import compare
-from app.cli.printed import Printed, bare, type_of
-from app.cli.record import Asked
-from app.cli.verification import Seen, judge, percentile
-from app.cli.verify import wait_for_all
 from app.task import TaskState
+from tools.printed import Printed, bare, type_of
+from tools.record import Submitted
+from tools.verdict import ListedTask, compare, judge, percentile
+from tools.verify import wait_for_all
 
 if TYPE_CHECKING:
     from app.cli.service import Service
@@ -22,16 +21,16 @@ MS = timedelta(milliseconds=1)
 ID = "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"
 
 
-def asked(task_id: str = ID, task_type: str = "foo") -> Asked:
-    return Asked(task_id, task_type, AT)
+def asked(task_id: str = ID, task_type: str = "foo") -> Submitted:
+    return Submitted(task_id, task_type, AT)
 
 
-def seen(task_id: str = ID, task_type: str = "foo", **more: Any) -> Seen:
+def seen(task_id: str = ID, task_type: str = "foo", **more: Any) -> ListedTask:
     told: dict[str, Any] = {
         "state": TaskState.SUCCEEDED, "execute_at": AT, "created_at": AT - 1000 * MS, "started_at": AT + 5 * MS,
         "attempt": 1, "max_attempts": 1, "result": {"output": f"{task_type.capitalize()} {task_id}"},
     }  # fmt: skip
-    return Seen(id=task_id, type=task_type, **(told | more))
+    return ListedTask(id=task_id, type=task_type, **(told | more))
 
 
 def printed(*lines: str) -> Printed:
@@ -173,7 +172,7 @@ class Listing:
         return [told | {"created_at": told["execute_at"], "started_at": None, "max_attempts": 1, "result": None}]
 
 
-def wait(listing: Listing, *, wait_s: float, now: datetime = AT) -> tuple[dict[str, Seen], list[float]]:
+def wait(listing: Listing, *, wait_s: float, now: datetime = AT) -> tuple[dict[str, ListedTask], list[float]]:
     pauses: list[float] = []
     service: Service = listing  # type: ignore[assignment]  # its one method that is used
     found = wait_for_all(

@@ -1,1 +1,1 @@
-"""`doctor`: looks at both servers and at what runs, and says what to do."""
+"""`doctor`: checks both servers and what runs, and prints remedies."""

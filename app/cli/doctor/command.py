@@ -1,4 +1,4 @@
-"""The command: reads the settings, runs all checks, prints a line for each."""
+"""`doctor`: read the settings, run all checks, print a line for each."""
 
 from __future__ import annotations
 
@@ -9,15 +9,12 @@ import click
 
 from app.broker.contents import Contents
 from app.broker.due_set import DueSet, ScheduleAway
-from app.cli.address import run_addresses
 from app.cli.doctor.drift import check_drift
 from app.cli.doctor.finding import Finding, Level, fail, ok
-from app.cli.doctor.late import check_late
-from app.cli.doctor.postgres import check_postgres
-from app.cli.doctor.redis import check_redis
-from app.cli.doctor.tasks import check_tasks
-from app.cli.options import json_option
-from app.cli.service import as_json as to_json
+from app.cli.doctor.servers import check_postgres, check_redis
+from app.cli.doctor.tasks import check_late, check_tasks
+from app.cli.options import json_option, run_addresses
+from app.cli.output import as_json as to_json
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.errors import BadSetting, BadTaskType, LedgerAway
@@ -52,7 +49,7 @@ def doctor(*, as_json: bool) -> None:
 
 
 def examine() -> Iterator[Finding]:
-    """All findings, each as soon as it is known."""
+    """Yield all findings, each as soon as it is known."""
     try:
         settings = read_settings(otherwise=run_addresses())
     except BadSetting as wrong:
@@ -88,7 +85,7 @@ def _examine(settings: Settings, engine: Engine, redis: Redis) -> Iterator[Findi
 
 
 def _can_be_asked(postgres: list[Finding]) -> bool:
-    """Whether Postgres answers, and has our tables."""
+    """Return whether Postgres answers and has the tables."""
     return len(postgres) > 1 and not any(each.check == "schema" and each.level is Level.FAIL for each in postgres)
 
 

@@ -1,4 +1,4 @@
-"""Do the two stores agree? Postgres is right: what Redis lacks is late, what it has besides is idle."""
+"""Check of the two stores against each other: ids that Redis lacks are late, ids that it has besides are harmless."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app.broker.contents import Contents, began_at
 from app.broker.due_set import feed_every_s
 from app.cli.doctor.finding import Finding, ok, warn
-from app.cli.tables import lag
+from app.cli.output import lag
 from app.ledger.claims import waiting
 from app.ledger.repairs import beginning, clock, due_between
 
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from app.task import Due
     from app.task_types import TaskTypes
 
-LOOKED_AT = 5000
+MAX_COMPARED = 5000
 SWEPT_WITHIN_S = 5.0
-LOOK_AGAIN_S = 1.0
+RECHECK_S = 1.0
 
 
 def check_drift(
@@ -35,15 +35,15 @@ def check_drift(
     window_s: float,
     wait: Callable[[float], object] = time.sleep,
 ) -> Iterator[Finding]:
-    """What each store knows and the other does not, of the first LOOKED_AT tasks of each type.
+    """Report ids that only one of the stores has, among the first MAX_COMPARED tasks of each type.
 
     Raises LedgerAway, ScheduleAway.
     """
     now = clock(engine)
     due, ahead = _lost_and_ahead(engine, schedule, types, now=now, window_s=window_s)
     ghosts = _ghosts(engine, schedule, types)
-    if ahead or ghosts:  # what is on its way just now is neither
-        wait(LOOK_AGAIN_S)
+    if ahead or ghosts:  # ids on their way at this moment are neither
+        wait(RECHECK_S)
         _, again = _lost_and_ahead(engine, schedule, types, now=now, window_s=window_s)
         ahead, ghosts = ahead & again, ghosts & _ghosts(engine, schedule, types)
     on_schedule, delivered = schedule.sizes(types.names)
@@ -65,19 +65,19 @@ def check_drift(
 def _lost_and_ahead(
     engine: Engine, schedule: DueSet, types: TaskTypes, *, now: datetime, window_s: float
 ) -> tuple[set[str], set[str]]:
-    """Ids that Redis does not know: due for longer than a sweep takes, and due within the window a round ago."""
+    """Return ids that Redis lacks: overdue for longer than a sweep takes, and due within the window one feed ago."""
     end = now + timedelta(seconds=window_s - feed_every_s(window_s))
     found: list[Due] = []
     for each in types.delivered:
-        found += due_between(engine, after=beginning(each.name), until=end, limit=LOOKED_AT)
+        found += due_between(engine, after=beginning(each.name), until=end, limit=MAX_COMPARED)
     late = [task for task in found if task.at < now - timedelta(seconds=SWEPT_WITHIN_S)]
     ahead = [task for task in found if task.at > now]
     return _ids(schedule.unknown(late, now=now)), _ids(schedule.unknown(ahead, now=end))
 
 
 def _ghosts(engine: Engine, schedule: DueSet, types: TaskTypes) -> set[str]:
-    """Ids in Redis of tasks that do not wait: deleted, running or over. The claim refuses them."""
-    held = Contents(schedule.redis).members(types.names, limit=LOOKED_AT)
+    """Return ids in Redis of tasks that do not wait: deleted, running or final. The claim refuses them."""
+    held = Contents(schedule.redis).members(types.names, limit=MAX_COMPARED)
     return set(held) - _ids(waiting(engine, held))
 
 

@@ -1,4 +1,4 @@
-"""What a check found: how bad it is, in one line, and the remedy."""
+"""The result of a check: a level, a line, and the remedy."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Level(StrEnum):
-    """How bad."""
+    """Severity of a finding."""
 
     OK = "ok"
     WARN = "warn"
@@ -17,7 +17,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of the doctor. No passwords in it: whoever makes one says what he saw, not where."""
+    """One line of `doctor`. It never contains an address, and so no password."""
 
     check: str
     level: Level
@@ -25,20 +25,20 @@ class Finding:
     remedy: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """For --json."""
+        """Return the fields for --json."""
         return asdict(self)
 
 
 def ok(check: str, said: str) -> Finding:
-    """All is well."""
+    """Return a finding: nothing to do."""
     return Finding(check, Level.OK, said)
 
 
 def warn(check: str, said: str, remedy: str) -> Finding:
-    """It runs, but should be looked at."""
+    """Return a finding: tasks run, but this should be examined."""
     return Finding(check, Level.WARN, said, remedy)
 
 
 def fail(check: str, said: str, remedy: str) -> Finding:
-    """Tasks do not run as promised until this is put right."""
+    """Return a finding: tasks do not run as promised until this is corrected."""
     return Finding(check, Level.FAIL, said, remedy)

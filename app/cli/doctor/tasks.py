@@ -1,40 +1,67 @@
-"""Does a worker serve each queue, did anything begin too early, and what went wrong?"""
+"""Checks of what runs: workers for every queue, early starts, counters, and why the oldest tasks are late."""
 
 from __future__ import annotations
 
 from collections import Counter as Bag
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from app.broker.due_set import ScheduleAway
 from app.cli.doctor.finding import Finding, fail, ok, warn
-from app.ledger import counters, statistics
+from app.cli.output import lag
+from app.ledger import counters, repairs, statistics, workers
 from app.ledger.counters import Counter
-from app.ledger.workers import WorkerRow, known
+from app.task import TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from sqlalchemy import Engine
 
+    from app.broker.contents import Contents
     from app.config import Settings
-    from app.task_types import TaskTypes
+    from app.ledger.workers import WorkerRow
+    from app.task import Due
+    from app.task_types import TaskType, TaskTypes
+
+LATE_S = 10.0
+MAX_LATE_TYPES = 5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LateTask:
+    """What explains why a task is late.
+
+    `place`: where Redis has it, None if nowhere. `redis`: whether Redis answers. The numbers are those of its queue.
+    """
+
+    type: str
+    kind: TaskType | None
+    alive: int = 0
+    slots: int = 0
+    running: int = 0
+    redis: bool = True
+    place: str | None = None
+    envelopes: int = 0
 
 
 def check_tasks(engine: Engine, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
-    """What Postgres alone knows. Raises LedgerAway."""
-    yield from check_workers(known(engine), types, dead_after_s=settings.worker_dead_after_s)
+    """Run the checks that need Postgres alone. Raises LedgerAway."""
+    yield from check_workers(workers.known(engine), types, dead_after_s=settings.worker_dead_after_s)
     yield check_early(statistics.early_total(engine))
     yield check_counters(counters.totals(engine))
 
 
 def check_early(early: int) -> Finding:
-    """Did anything begin before its time? Then the one promise is broken that everything here is about."""
+    """Check that no task started before its instant."""
     if early:
         return fail("early", f"{early} tasks began before their time", "Report it, with their rows: lag_ms < 0.")
     return ok("early", "nothing began before its time")
 
 
 def check_counters(totals: Mapping[Counter, int]) -> Finding:
-    """What went wrong and was put right, since the beginning."""
+    """Report the counters of repaired errors."""
     said = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in totals.items())
     if totals[Counter.REFUSED_JOBS]:
         return warn("counters", said, "Jobs were refused: who else writes into this Redis?")
@@ -42,7 +69,7 @@ def check_counters(totals: Mapping[Counter, int]) -> Finding:
 
 
 def check_workers(rows: Sequence[WorkerRow], types: TaskTypes, *, dead_after_s: float) -> Iterator[Finding]:
-    """Is a worker alive for every queue that a type names?"""
+    """Check that a worker is alive for every queue that a type names."""
     alive = Bag(row.queue for row in rows if row.silent_s <= dead_after_s)
     slots: Bag[str] = Bag()
     for row in rows:
@@ -59,3 +86,68 @@ def check_workers(rows: Sequence[WorkerRow], types: TaskTypes, *, dead_after_s: 
         yield warn(
             "workers", f"{silent} silent for over {dead_after_s:g} s", "Their tasks are rescued; see their logs."
         )
+
+
+def check_late(engine: Engine, contents: Contents, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
+    """Report the oldest late task of each type and why it is late. Raises LedgerAway."""
+    now = repairs.clock(engine)
+    until = now - timedelta(seconds=LATE_S)
+    oldest: list[Due] = []
+    for task_type in list(repairs.types_due(engine, until=until))[:MAX_LATE_TYPES]:
+        oldest += repairs.due_between(engine, after=repairs.beginning(task_type), until=until, limit=1)
+    for late in oldest:
+        reason, remedy = why(_late_task(engine, contents, types, settings, late))
+        said = f"{late.type} {late.id} is {lag((now - late.at).total_seconds() * 1000)} late: {reason}"
+        yield warn("overdue", said, remedy)
+    if not oldest:
+        seconds = statistics.overdue(engine).oldest_s
+        yield ok("overdue", f"the oldest due task is {lag(seconds * 1000)} late" if seconds else "nothing is late")
+
+
+def why(seen: LateTask) -> tuple[str, str]:
+    """Return the likely reason and its remedy: the first that applies."""
+    if seen.kind is None:
+        return f"type {seen.type} has no handler", "Add its module to TASK_MODULES, or deploy the release that has it."
+    queue = seen.kind.queue
+    busy = seen.running >= seen.slots
+    for fits, reason, remedy in (
+        (seen.kind.external, "no outside worker has claimed it", f"Is a worker for {seen.type} running?"),
+        (not seen.alive, f"no worker is alive for queue {queue}", f"Start one: QUEUE={queue}."),
+        (not seen.redis, "Redis does not answer", "Start it, or correct REDIS_URL."),
+        (seen.place is None, "Redis does not know it", "Is a sweeper running? It restores such tasks within seconds."),
+        (busy, f"all {seen.slots} slots of queue {queue} are busy", "More workers, or more SLOTS for tasks that wait."),
+        (seen.place == "schedule" and not seen.envelopes, "no promoter takes it off the schedule", "Start a promoter."),
+    ):
+        if fits:
+            return reason, remedy
+    return (
+        f"{seen.envelopes} envelopes wait for the workers of queue {queue}",
+        "Their logs; are they frozen, or suspended?",
+    )
+
+
+def _late_task(engine: Engine, contents: Contents, types: TaskTypes, settings: Settings, late: Due) -> LateTask:
+    if late.type not in types:
+        return LateTask(type=late.type, kind=None)
+    kind = types[late.type]
+    mates = [each.name for each in types.delivered if each.queue == kind.queue]
+    alive = [
+        each
+        for each in workers.known(engine)
+        if each.queue == kind.queue and each.silent_s <= settings.worker_dead_after_s
+    ]
+    running = statistics.count(engine, mates).of_type
+    seen = LateTask(
+        type=late.type,
+        kind=kind,
+        alive=len(alive),
+        slots=sum(each.slots for each in alive),
+        running=sum(found.get(TaskState.RUNNING, 0) for found in running.values()),
+        redis=False,
+    )
+    try:
+        place = contents.place(late.type, late.id)
+        envelopes = contents.depths([], [kind.queue]).rq_queues[kind.queue]
+    except ScheduleAway:
+        return seen
+    return replace(seen, redis=True, place=place, envelopes=envelopes)

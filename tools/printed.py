@@ -1,4 +1,4 @@
-"""Reads what workers printed: the lines of tasks among the logs, with or without honcho's prefix."""
+"""Read the output of workers: the lines of tasks among log lines, with or without the prefix of honcho."""
 
 from __future__ import annotations
 
@@ -28,20 +28,20 @@ NAMING_THE_ID = frozenset({"foo", "fizz", "buzz"})
 
 
 class LogLine(msgspec.Struct):
-    """What is read of a log line: when it was written."""
+    """The part of a log line that is read: its timestamp."""
 
     timestamp: datetime
 
 
 @dataclass(slots=True)
 class Printed:
-    """How often each line of a task was printed, and since when the file covers what happened."""
+    """How often each line of a task was printed, and the instant from which the files are complete."""
 
     lines: Counter[str] = field(default_factory=Counter)
     began: datetime | None = None
 
     def read(self, output: Iterable[str]) -> None:
-        """Add the lines of one file."""
+        """Count the lines of one file."""
         began: datetime | None = None
         for raw in output:
             line = bare(raw)
@@ -53,26 +53,26 @@ class Printed:
             self.began = began
 
     def of_type(self, task_type: str) -> Counter[str]:
-        """The lines of one type."""
+        """Return the counts of the lines of one type."""
         return Counter({line: count for line, count in self.lines.items() if type_of(line) == task_type})
 
     def covers(self, started_at: datetime | None) -> bool:
-        """Whether a task that started then must have its line here."""
+        """Return whether a task that started then must have its line in the files."""
         return started_at is not None and (self.began is None or started_at >= self.began)
 
 
 def bare(line: str) -> str:
-    """A line without colours, honcho's prefix, and the end of line."""
+    """Strip colours, the prefix of honcho, and the end of line."""
     return PREFIX.sub("", COLOUR.sub("", line).rstrip("\r\n"), count=1)
 
 
 def type_of(line: str) -> str | None:
-    """Which of the six seed types prints such a line."""
+    """Return which of the six seed types prints such a line."""
     return next((name for name, pattern in LINES.items() if pattern.fullmatch(line)), None)
 
 
 def logged_at(line: str) -> datetime | None:
-    """When this log line was written; None for anything else."""
+    """Return when a log line was written; None for any other line."""
     if not line.startswith("{"):
         return None
     try:

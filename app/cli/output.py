@@ -1,21 +1,54 @@
-"""Tasks as people read them."""
+"""What commands print: tables for people, JSON for scripts, instants and durations."""
 
 from __future__ import annotations
 
 import json
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from datetime import datetime
 
 COLOURS = {"scheduled": "cyan", "running": "yellow", "succeeded": "green", "failed": "red"}
+WIDTH_WITHOUT_TERMINAL = 200
+
+
+def console(*, stderr: bool = False) -> Console:
+    """Return the console for tables: as wide as the terminal, or wide enough for ids where there is none."""
+    found = Console(stderr=stderr, highlight=False)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+
+
+def as_json(value: object) -> str:
+    """Format JSON with an indent, for scripts and people."""
+    return json.dumps(value, indent=2, default=str, ensure_ascii=False)
+
+
+def instant(at: datetime) -> str:
+    """Format an instant as RFC 3339 in UTC."""
+    return at.astimezone(UTC).isoformat().replace("+00:00", "Z")
+
+
+def lag(milliseconds: float | None) -> str:
+    """Format a delay in a unit that fits; empty for None."""
+    if milliseconds is None:
+        return ""
+    if abs(milliseconds) < 1000:  # noqa: PLR2004 - a second
+        return f"{milliseconds:.1f} ms"
+    seconds = milliseconds / 1000
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if abs(seconds) >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.1f} s"
 
 
 def task_list(tasks: Iterable[Mapping[str, Any]]) -> Table:
-    """One line per task."""
+    """Build a table with a row per task."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name, least in (("id", 36), ("type", 4), ("state", 9), ("execute at", 27), ("attempt", 7)):
         table.add_column(name, no_wrap=True, min_width=least)
@@ -29,7 +62,7 @@ def task_list(tasks: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def key_list(keys: Iterable[Mapping[str, Any]]) -> Table:
-    """One line per API key."""
+    """Build a table with a row per API key."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("id", "name", "scopes", "created at", "expires at", "revoked at", "valid", "max pending"):
         table.add_column(name, no_wrap=name != "name", overflow="fold")
@@ -42,7 +75,7 @@ def key_list(keys: Iterable[Mapping[str, Any]]) -> Table:
 
 
 def task_card(task: Mapping[str, Any]) -> Table:
-    """One task, a line per field; fields without a value are left out."""
+    """Build a table of one task with a row per field; fields without a value are left out."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column(style="bold", no_wrap=True)
     table.add_column(overflow="fold")
@@ -55,26 +88,13 @@ def task_card(task: Mapping[str, Any]) -> Table:
 
 
 def numbers(rows: Iterable[tuple[str, object, bool]]) -> Table:
-    """Names and numbers; those that are wrong in red."""
+    """Build a table of (name, value, whether it is wrong); wrong ones are red."""
     table = Table(box=None, pad_edge=False, show_header=False)
     table.add_column()
     table.add_column(justify="right")
     for name, value, wrong in rows:
         table.add_row(name, Text(str(value)), style="bold red" if wrong else None)
     return table
-
-
-def lag(milliseconds: float | None) -> str:
-    """How late, in a unit that fits."""
-    if milliseconds is None:
-        return ""
-    if abs(milliseconds) < 1000:  # noqa: PLR2004 - a second
-        return f"{milliseconds:.1f} ms"
-    seconds = milliseconds / 1000
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if abs(seconds) >= 2 * size:
-            return f"{seconds / size:.1f} {unit}"
-    return f"{seconds:.1f} s"
 
 
 def _state(task: Mapping[str, Any]) -> Text:

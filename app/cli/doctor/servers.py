@@ -1,0 +1,158 @@
+"""Checks of Postgres and Redis: reachable, new enough, migrated, on time, with enough rights and connections."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError
+
+from app.cli.doctor.finding import Finding, fail, ok, warn
+from app.connections import session_settings
+from app.errors import LedgerAway
+from app.ledger.repairs import clock
+from app.ledger.server import Server, in_force, missing_rights, needed_version, present_version, server, shared
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from redis import Redis
+    from sqlalchemy import Engine
+
+    from app.config import Settings
+
+OLDEST_POSTGRES = 16
+OLDEST_REDIS = (6, 2)
+TOLERABLE_OFFSET_S = 0.5
+# Connections of one process of each kind.
+PROMOTER = SWEEPER = HOUSEKEEPING = 1
+WORKER = 3
+
+
+def check_postgres(engine: Engine, settings: Settings) -> Iterator[Finding]:
+    """Run all checks of Postgres; a single finding if it is unavailable."""
+    try:
+        found = server(engine)
+    except LedgerAway as away:
+        yield fail("postgres", f"does not answer ({_reason(away)})", "Start it, or correct DATABASE_URL.")
+        return
+    yield check_postgres_version(found)
+    yield check_schema(present_version(engine), needed_version())
+    yield check_rights(missing_rights(engine))
+    yield check_clock(clock_offset_s(engine))
+    asked, is_shared = session_settings(settings), shared(engine)
+    yield check_pooler(shared=is_shared)
+    yield check_session(asked, in_force(engine, asked))
+    yield check_connections(found, settings, shared=is_shared)
+
+
+def check_postgres_version(found: Server) -> Finding:
+    """Check that the version is supported."""
+    if found.version < OLDEST_POSTGRES:
+        return fail("postgres", f"version {found.version}", f"Upgrade: {OLDEST_POSTGRES} is the oldest that is tested.")
+    return ok("postgres", f"version {found.version}")
+
+
+def check_schema(present: str | None, needed: str) -> Finding:
+    """Check that all migrations have been run, and none that this release does not know."""
+    if present is None or present < needed:
+        return fail("schema", f"at {present or 'nothing'}, the code needs {needed}", "Run `alembic upgrade head`.")
+    if present > needed:
+        return warn("schema", f"at {present}, newer than this code ({needed})", "Deploy the newer release everywhere.")
+    return ok("schema", f"at {present}, the newest")
+
+
+def check_rights(missing: Sequence[str]) -> Finding:
+    """Check that this role may do all that the processes need."""
+    if missing:
+        return fail("rights", f"this role lacks {', '.join(missing)}", "Run docs/postgres-role.sql as the owner.")
+    return ok("rights", "this role may do what the processes need")
+
+
+def check_clock(offset_s: float) -> Finding:
+    """Check that both clocks agree. That of Postgres decides when tasks start; promoters correct for the offset."""
+    said = f"Postgres is {abs(offset_s) * 1000:.0f} ms {'ahead of' if offset_s >= 0 else 'behind'} this machine"
+    if abs(offset_s) > TOLERABLE_OFFSET_S:
+        return warn("clock", said, "Keep both on NTP: tasks start by Postgres' clock.")
+    return ok("clock", said)
+
+
+def check_session(asked: Mapping[str, str], found: Mapping[str, str]) -> Finding:
+    """Check that the settings that each session asks for are in force: a pooler may not have passed them on.
+
+    The remedy is text for people to paste, not a statement that is run: any role may change its own settings.
+    """
+    missing = {name: value for name, value in asked.items() if found.get(name) != value}
+    if not missing:
+        return ok("session", "limits, time zone and plans are as asked for")
+    said = ", ".join(f"{name} is {found.get(name)}, not {value}" for name, value in missing.items())
+    wanted = " ".join(f"ALTER ROLE CURRENT_USER SET {name} = '{value}';" for name, value in missing.items())
+    return fail("session", said, f"A pooler keeps them to itself. As this role: {wanted} Then have it connect anew.")
+
+
+def check_pooler(*, shared: bool) -> Finding:
+    """Say whether a pooler lends the connection to other clients between two transactions."""
+    if shared:
+        return ok("pooler", "one shares Postgres' connections: nothing is prepared through it")
+    return ok("pooler", "none")
+
+
+def check_connections(found: Server, settings: Settings, *, shared: bool = False) -> Finding:
+    """Check that one process of each kind gets its connections; behind a pooler they share them."""
+    web, worker = settings.database_pool, WORKER + HOUSEKEEPING
+    need = web + PROMOTER + SWEEPER + worker
+    each = f" ({web} for web, {worker} for a worker, {PROMOTER} each for promoter and sweeper)"
+    said = f"one of each process needs {need} of {found.connections}, {found.open} are open"
+    if shared:
+        need, each, said = 0, "", f"a pooler shares them; {found.open} of {found.connections} are open"
+    if need > found.connections:
+        return fail("connections", said + each, "Lower DATABASE_POOL, or raise max_connections.")
+    if found.open >= found.connections:
+        return warn("connections", said, "All are taken: stop a process, or raise max_connections.")
+    return ok("connections", said + each)
+
+
+def clock_offset_s(engine: Engine, *, now: Callable[[], float] = time.time) -> float:
+    """Return how far Postgres' clock is ahead of this machine's: the best of three measurements."""
+    measured = []
+    for _ in range(3):
+        before = now()
+        theirs = clock(engine).timestamp()
+        after = now()
+        measured.append((after - before, theirs - (before + after) / 2))
+    return min(measured)[1]
+
+
+def check_redis(redis: Redis) -> Iterator[Finding]:
+    """Run all checks of Redis; a single finding if it is unavailable."""
+    try:
+        found: Any = redis.info()
+    except RedisError as away:
+        yield fail("redis", f"does not answer ({type(away).__name__})", "Start it, or correct REDIS_URL.")
+        return
+    yield check_redis_version(found)
+    yield check_eviction(found)
+
+
+def check_redis_version(found: Mapping[str, Any]) -> Finding:
+    """Check that the version is supported. Valkey reports its own and that of the compatible Redis."""
+    compatible = str(found.get("redis_version", "0"))
+    own = f"Valkey {found['valkey_version']}, like Redis {compatible}" if "valkey_version" in found else compatible
+    if tuple(int(part) for part in compatible.split(".")[:2] if part.isdigit()) < OLDEST_REDIS:
+        return fail("redis", f"version {own}", "Upgrade to Redis 6.2 or Valkey.")
+    return ok("redis", f"version {own}")
+
+
+def check_eviction(found: Mapping[str, Any]) -> Finding:
+    """Check that Redis refuses new keys when it is full, instead of evicting old ones."""
+    policy = found.get("maxmemory_policy", "unknown")
+    if policy != "noeviction":
+        remedy = "`CONFIG SET maxmemory-policy noeviction`, and in its configuration: otherwise tasks start late."
+        return fail("eviction", f"maxmemory-policy is {policy}", remedy)
+    return ok("eviction", "maxmemory-policy is noeviction")
+
+
+def _reason(away: LedgerAway) -> str:
+    """Return the type of the error; its text may hold addresses."""
+    cause = getattr(away.__cause__, "orig", None) or away.__cause__
+    return type(cause).__name__ if cause else "no answer in time"
