@@ -17,7 +17,7 @@ import psycopg
 import requests
 
 from benchmarks.descendants import descendants
-from local.address import free_port
+from local.ports import free_port
 from local.procfile import RELEASE, read_procfile
 from local.stores import open_stores
 

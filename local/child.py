@@ -1,9 +1,10 @@
-"""Becomes a server that ends when its starter ends, as another user if asked.
+"""Become a server that ends when its starter ends, as another user if one is given.
 
 Run by path: ``python -I -S child.py <starter's pid> <signal> <user or -> <command>...``
 
-Linux forgets a wish to be signalled at the starter's death when a process changes its user, so the wish comes
-after the change and before the exec, which keeps it. Elsewhere nothing is wished: the next start ends leftovers.
+Linux clears PR_SET_PDEATHSIG when a process changes its user, so it is set after the change and before the exec,
+which keeps it. On other systems there is none: the next start ends leftovers. This file imports none of ours: it is
+run by path, isolated, and for a user who may not be able to read them.
 """
 
 import os
@@ -16,13 +17,13 @@ PR_SET_PDEATHSIG = 1
 
 def become(starter: int, death_signal: int, user: str, command: list[str]) -> None:
     """Replace this process by ``command``; does not return."""
-    end_with_starter = _wish(death_signal)
+    set_death_signal = _death_signal_setter(death_signal)
     if user != "-":
         _drop_to(user)
-    end_with_starter()
-    if os.getppid() != starter:  # it died before the wish was made
+    set_death_signal()
+    if os.getppid() != starter:  # it died before that
         sys.exit(1)
-    os.execv(command[0], command)  # noqa: S606 - a shell would be one process more
+    os.execv(command[0], command)  # noqa: S606 - a shell would be another process
 
 
 def _drop_to(user: str) -> None:
@@ -32,8 +33,8 @@ def _drop_to(user: str) -> None:
     os.setuid(entry.pw_uid)
 
 
-def _wish(death_signal: int) -> Callable[[], object]:
-    """The call that makes the wish; loaded beforehand, because the other user may not be able to read our library."""
+def _death_signal_setter(death_signal: int) -> Callable[[], object]:
+    """Return the call that sets the signal; ctypes is loaded now, as the other user may not be able to read it."""
     try:
         import ctypes  # noqa: PLC0415 - may be missing
     except ImportError:  # a Python built without libffi

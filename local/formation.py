@@ -1,4 +1,4 @@
-"""Runs the processes of the Procfile side by side until somebody stops the run or one of them cannot live."""
+"""Run the processes of the Procfile until a signal stops the run, or one of them ends right after its first start."""
 
 from __future__ import annotations
 
@@ -11,20 +11,22 @@ from typing import TYPE_CHECKING, Any
 import honcho.manager
 from honcho.printer import Printer
 
-from local.stop import Stop
-from local.supervised import Supervised
+from local.supervised import Stop, Supervised
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from local.output import Output
 
-honcho.manager.KILL_WAIT = 30  # its 5 s would cut off running tasks
+honcho.manager.KILL_WAIT = 30  # its default of 5 s would kill running tasks
 STOPPED_BY_SIGNAL = {each["rc"] for each in honcho.manager.SIGNALS.values()}
 
 
 class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no type hints
-    """honcho's manager, with processes that are kept running and stop when told by a pipe."""
+    """honcho's manager, with processes that are restarted, and stopped through a pipe.
+
+    `beside` is called in a thread once all processes have been started.
+    """
 
     def __init__(self, output: Output, environment: Mapping[str, str], beside: Callable[[], None]) -> None:
         super().__init__(Printer(output))
@@ -34,23 +36,23 @@ class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no 
         self._process_ctor = Supervised
 
     def add(self, name: str, command: str) -> None:
-        """Have ``command`` run as ``name`` from the loop on."""
+        """Run ``command`` as ``name`` once `loop` is called."""
         self.add_process(name, command, env=self._environment).stop = self._stop
 
     def stopped_on_request(self) -> bool:
-        """Whether a signal ended the loop."""
+        """Return whether a signal ended the loop."""
         return self.returncode in STOPPED_BY_SIGNAL
 
     def loop(self) -> None:
-        """Run until stopped; a closed terminal is a request to stop too, unless nohup said otherwise."""
+        """Run until stopped. SIGHUP (the terminal was closed) stops, too, unless it is ignored, as under nohup."""
         if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
             signal.signal(signal.SIGHUP, lambda *_: os.kill(os.getpid(), signal.SIGTERM))
         super().loop()
 
     def terminate(self) -> None:
-        """Ask all to stop: their keepers do that, whichever life they are in."""
+        """Stop all: each keeper stops its command, restarted or not. Commands without a keeper get SIGTERM."""
         self._terminating = True
-        self._stop.give()
+        self._stop.send()
         for process in self._processes.values():
             if _keeper_died(process) and "pid" in process:
                 self._procmgr.terminate(process["pid"])
@@ -62,9 +64,9 @@ class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no 
 
     def _start(self) -> None:
         gc.collect()
-        gc.freeze()  # what the keepers share with us stays shared: their collections do not write to it
+        gc.freeze()  # pages shared with the keepers stay shared: their garbage collections do not write to them
         super()._start()
-        self._beside.start()  # not earlier: a process with threads had better not fork
+        self._beside.start()  # after the forks: a process with threads should not fork
 
     def _all_started(self) -> bool:
         return all("pid" in each or _keeper_died(each) for each in self._processes.values())
@@ -77,6 +79,6 @@ class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no 
 
 
 def _keeper_died(process: Mapping[str, Any]) -> bool:
-    """Killed, so that its last message never comes; not so one that the loop has yet to start."""
+    """Return whether a started keeper has ended without its last message, so that it was killed."""
     keeper = process.get("process")
     return keeper is not None and "returncode" not in process and keeper.exitcode is not None

@@ -1,4 +1,4 @@
-"""What the processes print, on the terminal and in a log file."""
+"""The output of all processes, written to the terminal and to a log file."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
 class Output:
-    """Writes without a buffer of its own: signal handlers print too, and Python refuses to enter one buffer twice."""
+    """An unbuffered text stream: signal handlers print, too, and a buffered writer of Python is not reentrant."""
 
     def __init__(self, log: Path) -> None:
         log.parent.mkdir(parents=True, exist_ok=True)
@@ -25,7 +25,7 @@ class Output:
         self._log = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
     def write(self, text: str) -> int:
-        """Print ``text``; a closed terminal does not keep it from the log."""
+        """Print ``text``; if the terminal is closed, it is still logged."""
         _write_all(TERMINAL, text)
         _write_all(self._log, COLOUR.sub("", text))
         return len(text)
@@ -35,10 +35,10 @@ class Output:
         self.write(f"{line}\n")
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: there is no buffer."""
 
     def isatty(self) -> bool:
-        """Whether colours are welcome."""
+        """Return whether colours are wanted."""
         return sys.stdout.isatty()
 
     def close(self) -> None:

@@ -1,9 +1,11 @@
-"""Where a server started by root but run as nobody can live: places that user can reach, without opening any.
+"""Where the binaries of embedded servers are, and where their data can be when root starts them as another user.
 
-Postgres refuses to run as root. Nothing here changes the mode of a folder it did not make, and no user is added.
+Postgres refuses to run as root. Nothing here changes the mode of a folder that it did not create, and no user is added.
 """
 
 import hashlib
+import importlib.metadata
+import importlib.util
 import os
 import pwd
 import shutil
@@ -11,30 +13,58 @@ import stat
 import tempfile
 from pathlib import Path
 
-OUTSIDE = Path("/var/tmp")  # noqa: S108 - survives a reboot; every folder made in it is checked to be ours
+from local import ServerError
+
+OUTSIDE = Path("/var/tmp")  # noqa: S108 - survives a reboot; every folder created in it is checked to be ours
 NOBODY = "nobody"
+NO_WHEEL = (
+    "the embedded server of the package {package} is not to be had on this platform. "
+    "Run Postgres 16+ and Redis 6.2+ (or Valkey) yourself and name both in the environment: "
+    "DATABASE_URL=postgresql://user:password@host/database REDIS_URL=redis://host:6379/0"
+)
+
+
+def folder_of(package: str) -> Path:
+    """Return the folder that ``package`` is installed in, without importing it."""
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise ServerError(NO_WHEEL.format(package=package))
+    return Path(spec.submodule_search_locations[0])
+
+
+def binary(package: str, pattern: str) -> Path:
+    """Return the executable of ``package`` that matches ``pattern``."""
+    found = sorted(folder_of(package).glob(pattern))
+    if not found:
+        raise ServerError(NO_WHEEL.format(package=package))
+    return found[0]
+
+
+def version(distribution: str) -> str:
+    """Return the installed version of ``distribution``."""
+    return importlib.metadata.version(distribution)
 
 
 def server_user() -> str | None:
-    """The user a server must be run as: nobody when we are root, otherwise None (ourselves)."""
+    """Return the user to run a server as: nobody if this process runs as root, otherwise None, its own user."""
     return NOBODY if os.geteuid() == 0 else None
 
 
 def reachable(path: Path) -> bool:
-    """Whether every user can enter ``path``, which must exist."""
+    """Return whether every user can enter ``path``, which must exist."""
     whole = path.resolve()
     return all(folder.stat().st_mode & stat.S_IXOTH for folder in (whole, *whole.parents))
 
 
-def room_for(directory: Path) -> Path:
-    """``directory`` itself, or its stand-in where the server's user can reach it."""
+def data_folder(directory: Path) -> Path:
+    """Return ``directory``, or a substitute in /var/tmp if the server's user cannot enter it."""
     if server_user() is None or reachable(directory):
         return directory
     return _our_folder(f"punctual-{hashlib.sha256(str(directory.resolve()).encode()).hexdigest()[:12]}")
 
 
 def reachable_copy(folders: list[Path], name: str) -> Path:
-    """A folder that everybody may enter with a copy of ``folders``, made once per ``name`` and machine."""
+    """Return a folder that every user can enter with a copy of ``folders``, made once per ``name`` and machine."""
     copy = OUTSIDE / f"punctual-{name}"
     if copy.exists():
         return _our_folder(copy.name)
@@ -44,24 +74,24 @@ def reachable_copy(folders: list[Path], name: str) -> Path:
     draft.chmod(0o755)
     try:
         draft.rename(copy)
-    except OSError:  # another run was quicker
+    except OSError:  # another run created it first
         shutil.rmtree(draft)
     return _our_folder(copy.name)
 
 
-def give(path: Path, user: str | None) -> None:
-    """Hand ``path`` to the server's user."""
+def change_owner(path: Path, user: str | None) -> None:
+    """Change the owner of ``path`` to the server's user."""
     if user is not None:
         entry = pwd.getpwnam(user)
         os.chown(path, entry.pw_uid, entry.pw_gid)
 
 
 def _our_folder(name: str) -> Path:
-    """``name`` below ``OUTSIDE``; refuses one that somebody else put there."""
+    """Return ``name`` in ``OUTSIDE``; raise PermissionError if another user created it."""
     folder = OUTSIDE / name
     folder.mkdir(mode=0o755, exist_ok=True)
     found = folder.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
         raise PermissionError(f"{folder} exists and is not ours: remove it, or set DATABASE_URL")
-    folder.chmod(0o755)  # whatever the umask was
+    folder.chmod(0o755)  # independent of the umask
     return folder

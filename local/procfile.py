@@ -1,4 +1,4 @@
-"""What the Procfile says is to be run."""
+"""Read the Procfile: the commands of a service, and how many of each `make run` starts."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from honcho.environ import parse_procfile
 
-from local.errors import RunError
+from local import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -17,12 +17,12 @@ WORKERS = "2"
 
 
 def read_procfile(file: Path) -> dict[str, str]:
-    """The command of each process type, in the order of the file."""
+    """Return the command of each process type, in the order of the file."""
     return dict(parse_procfile(file.read_text()).processes)
 
 
 def formation(commands: Mapping[str, str], environment: Mapping[str, str]) -> dict[str, str]:
-    """What runs all the time, by name: WORKERS workers, one of each other type, not the release."""
+    """Return the commands to keep running by name: WORKERS workers, one of each other type, not the release."""
     workers = environment.get("WORKERS") or WORKERS
     if not workers.isdecimal():
         raise RunError(f"WORKERS must be a number of processes, not {workers!r}")

@@ -1,6 +1,6 @@
-"""The whole service on one machine, by one command: `make run`.
+"""`make run`: the whole service on one machine.
 
-Servers first, then the migrations, then every process of the Procfile; stopped in the reverse order.
+Starts the servers, then the migrations, then every process of the Procfile; stops in the reverse order.
 """
 
 from __future__ import annotations
@@ -13,29 +13,28 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
-from local.errors import InUseError, RunError
+from local import InUseError, RunError
+from local.files import lock
 from local.formation import Formation
-from local.hold import hold
 from local.output import Output
 from local.procfile import RELEASE, formation, read_procfile
-from local.ready import not_ready_because, welcome_to
 from local.stores import open_stores
-from local.web import PORT, running_url, web_port, write_run_file
+from local.web import PORT, not_ready_because, running_url, web_port, welcome_to, write_run_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 TOP = Path(__file__).resolve().parent.parent
-TYPES = ("TASK_MODULES", "EXTERNAL_TASK_TYPES")  # for commands beside the run: they must know the same types
-VAR = Path(os.environ.get("PUNCTUAL_VAR", TOP / "var"))  # benchmarks run a service of their own
+TYPES = ("TASK_MODULES", "EXTERNAL_TASK_TYPES")  # for commands beside the run, which must know the same types
+VAR = Path(os.environ.get("PUNCTUAL_VAR", TOP / "var"))  # benchmarks use another folder
 
 
 class Stopped(BaseException):
-    """Somebody stopped the run before it was going."""
+    """A signal stopped the run before its processes were started."""
 
 
 def main() -> int:
-    """Run until stopped; the exit code."""
+    """Run until stopped; return the exit code."""
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, _raise_stopped)
@@ -47,11 +46,11 @@ def main() -> int:
 def _run_alone() -> int:
     VAR.mkdir(exist_ok=True)
     try:
-        lock = hold(VAR / "run.lock")
+        held = lock(VAR / "run.lock")
     except InUseError:
         print(f"Punctual is already running at {running_url(VAR)}")
         return 0
-    with lock, Output(VAR / "log" / "run.log") as output:
+    with held, Output(VAR / "log" / "run.log") as output:
         try:
             _run(output)
         except RunError as problem:
@@ -69,14 +68,14 @@ def _run(output: Output) -> None:
     with ExitStack() as stack:
         addresses = open_stores(os.environ, VAR, stack, output.say) | {"BASE_URL": f"http://127.0.0.1:{port}"}
         environment = _environment(addresses, port)
-        told = addresses | {name: os.environ[name] for name in TYPES if os.environ.get(name)}
-        stack.callback(write_run_file(VAR, told).unlink, missing_ok=True)
+        values = addresses | {name: os.environ[name] for name in TYPES if os.environ.get(name)}
+        stack.callback(write_run_file(VAR, values).unlink, missing_ok=True)
         _release(commands[RELEASE], environment, output)
         _keep_running(members, environment, output)
 
 
 def _environment(addresses: Mapping[str, str], port: int) -> dict[str, str]:
-    """What the processes are told: as on a server, but reachable from this machine only."""
+    """Return the environment of the processes: as on a server, but reachable from this machine only."""
     return {
         "HOST": "127.0.0.1",
         **os.environ,
@@ -89,7 +88,7 @@ def _environment(addresses: Mapping[str, str], port: int) -> dict[str, str]:
 
 
 def _release(command: str, environment: Mapping[str, str], output: Output) -> None:
-    """Run the migrations; ctrl-C in the terminal does not reach them, so that they are ended in order."""
+    """Run the migrations in a session of their own, which Ctrl-C in the terminal does not reach."""
     with subprocess.Popen(  # noqa: S602 - a line of our Procfile
         f"exec {command}",
         shell=True,
@@ -121,19 +120,19 @@ def _keep_running(members: Mapping[str, str], environment: Mapping[str, str], ou
             problems.append(f"{environment['BASE_URL']}/ready does not answer 200, but: {answer}")
             os.kill(os.getpid(), signal.SIGTERM)
 
-    all_of_it = Formation(output, environment, beside=welcome)
+    manager = Formation(output, environment, beside=welcome)
     for name, command in members.items():
-        all_of_it.add(name, command)
-    all_of_it.loop()
+        manager.add(name, command)
+    manager.loop()
     if problems:
         raise RunError(problems[0])
-    if not all_of_it.stopped_on_request():
+    if not manager.stopped_on_request():
         raise RunError("a process could not be kept running, see above")
 
 
 def _raise_stopped(_number: int, _frame: object) -> NoReturn:
     for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, signal.SIG_IGN)  # stopping needs a moment, and is not to be interrupted
+        signal.signal(number, signal.SIG_IGN)  # a second signal must not interrupt the stop
     raise Stopped
 
 

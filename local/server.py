@@ -1,7 +1,7 @@
-"""One embedded server: started, waited for, restarted and stopped by the process that asked for it.
+"""An embedded server, started, restarted and stopped by the process that uses it.
 
-It is alone in its session, so that ctrl-C in a terminal does not reach it and its starter decides when it stops.
-If the starter is killed, Linux stops the server; where that is not so, the next start ends the leftover.
+It has a session of its own, so that Ctrl-C in a terminal does not reach it and its starter decides when it stops.
+If the starter is killed, Linux stops the server; on other systems the next start ends the leftover.
 """
 
 import os
@@ -16,10 +16,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from local.address import free_port, recorded_port
-from local.errors import ServerError
-from local.hold import hold
-from local.leftover import ask, end_leftover
+from local import ServerError
+from local.files import lock
+from local.ports import free_port, recorded_port
 
 START_SECONDS = 60.0
 STOP_SECONDS = 15.0
@@ -31,11 +30,10 @@ CHILD = Path(__file__).with_name("child.py")
 
 @dataclass(frozen=True)
 class Program:
-    """What is run and how it is reached.
+    """What is run, and how to connect to it.
 
-    ``directory`` holds its port, log and lock, and belongs to the starter. ``room``, often the same, holds what the
-    server keeps, its ``pid_file`` among it.
-    ``prepare`` is called before each start, when no other run can hold the directory.
+    ``directory`` holds its port, log and lock, and belongs to the starter. ``room``, often the same folder, holds the
+    data of the server and its ``pid_file``. ``prepare`` is called before each start, with the directory locked.
     """
 
     name: str
@@ -54,7 +52,7 @@ class Program:
 class Server:
     """A running embedded server; leaving its context stops it.
 
-    Start it in a thread that lives as long as it should: Linux takes the end of that thread for the end of the starter.
+    Start it from a thread that lives as long as the server: Linux takes the end of that thread as that of the starter.
     """
 
     def __init__(self, program: Program) -> None:
@@ -65,36 +63,36 @@ class Server:
 
     @property
     def url(self) -> str:
-        """Where it answers, password included; a restart does not change it."""
+        """Its URL with the password; a restart does not change it."""
         return self.program.url(self.port)
 
     @property
     def process(self) -> subprocess.Popen[bytes]:
-        """The server's own process; another one after a restart."""
+        """The process of the server; another one after a restart."""
         if self._process is None:
             raise ServerError(f"{self.program.name} was not started")
         return self._process
 
     @property
     def pid(self) -> int:
-        """The process id of the server itself, for tests that kill or freeze it."""
+        """The process id of the server, for tests that kill or freeze it."""
         return self.process.pid
 
     def start(self) -> Self:
-        """Start on the port of the last time if it is still free, and wait until it answers."""
+        """Start on the port of the last start if that is free, and wait until the server answers."""
         self._run(may_move=True)
         return self
 
     def restart(self) -> Self:
-        """Stop, unless it was killed already, and start on the same port with the same contents."""
+        """Stop the server if it runs, and start it on the same port with the same contents."""
         self.stop()
         self._run(may_move=False)
         return self
 
     def stop(self) -> None:
-        """Ask it to stop, wait, kill it if it does not; harmless when it is not running."""
+        """Stop the server, by SIGKILL if it does not end in time. May be repeated."""
         if self._process is not None and self._process.poll() is None:
-            ask(self._process.pid, self.program.stop_signal)
+            send_signal(self._process.pid, self.program.stop_signal)
             try:
                 self._process.wait(STOP_SECONDS)
             except subprocess.TimeoutExpired:
@@ -105,7 +103,7 @@ class Server:
             self._lock = None
 
     def discard(self) -> None:
-        """Stop, and delete all it kept: for tests."""
+        """Stop the server and delete its data: for tests."""
         self.stop()
         shutil.rmtree(self.program.room, ignore_errors=True)
         shutil.rmtree(self.program.directory, ignore_errors=True)
@@ -119,28 +117,28 @@ class Server:
         self.stop()
 
     def _run(self, *, may_move: bool) -> None:
-        self._lock = self._lock or hold(self.program.directory / "lock")
+        self._lock = self._lock or lock(self.program.directory / "lock")
         try:
             end_leftover(self.program.pid_file, self.program.stop_signal)
             self.program.prepare()
             self.port = self.port or free_port(recorded_port(self.program.directory / "port"))
             self._launch_until_it_answers(may_move=may_move)
-        except BaseException:  # ctrl-C too must leave nothing behind
+        except BaseException:  # Ctrl-C, too, must leave nothing behind
             self.stop()
             raise
 
     def _launch_until_it_answers(self, *, may_move: bool) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while (said := self._launch(deadline)) is not None:
-            if time.monotonic() > deadline or not _may_pass(said):
-                raise ServerError(f"{self.program.name} does not start; it said:\n{said}")
-            if may_move and "address already in use" in said.lower():
+        while (output := self._launch(deadline)) is not None:
+            if time.monotonic() > deadline or not _is_temporary(output):
+                raise ServerError(f"{self.program.name} does not start; it said:\n{output}")
+            if may_move and "address already in use" in output.lower():
                 self.port = free_port()
             time.sleep(RETRY_SECONDS)
         (self.program.directory / "port").write_text(f"{self.port}\n")
 
     def _launch(self, deadline: float) -> str | None:
-        """One attempt: None when it answers, otherwise the end of what it printed before it ended."""
+        """Start it once. Return None when it answers, otherwise the end of its output."""
         log = self.program.directory / "log"
         with log.open("ab") as output:
             begin = output.tell()
@@ -152,9 +150,55 @@ class Server:
         return log.read_bytes()[begin:].decode(errors="replace")[-LOG_END_CHARACTERS:]
 
 
-def _may_pass(said: str) -> bool:
-    """Whether the reason to end is one that time heals: a taken port, or children of a killed server still going."""
-    return any(words in said.lower() for words in ("address already in use", "still in use", "lock file"))
+def end_leftover(pid_file: Path, stop_signal: signal.Signals) -> None:
+    """End the server that a killed run left behind. A pid that another process has got since is left alone."""
+    pid = _pid_in(pid_file)
+    if pid is None:
+        return
+    if str(pid_file.parent) not in command_line(pid):
+        # It ended, is a zombie, or its pid was reused: Postgres refuses to start while any process has that pid.
+        # Children of a killed Postgres do not need the file: Postgres checks for them by its shared memory.
+        pid_file.unlink()
+        return
+    send_signal(pid, stop_signal)
+    deadline = time.monotonic() + STOP_SECONDS
+    while command_line(pid):
+        if time.monotonic() > deadline:
+            send_signal(pid, signal.SIGKILL)
+        time.sleep(POLL_SECONDS)
+
+
+def send_signal(pid: int, number: signal.Signals) -> None:
+    """Send a signal, followed by SIGCONT so that a stopped process gets it; ignore a process that has ended."""
+    for each in (number, signal.SIGCONT):
+        try:
+            os.kill(pid, each)
+        except ProcessLookupError:
+            return
+
+
+def command_line(pid: int) -> str:
+    """Return the command line of a process; empty if it has ended or is a zombie."""
+    if Path("/proc/self/cmdline").exists():
+        try:
+            return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+        except OSError:
+            return ""
+    listed = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    said = listed.stdout.strip()
+    return "" if said.startswith("(") or "<defunct>" in said else said
+
+
+def _pid_in(file: Path) -> int | None:
+    try:
+        return int(file.read_text().split()[0])
+    except (FileNotFoundError, ValueError, IndexError):
+        return None
+
+
+def _is_temporary(output: str) -> bool:
+    """Return whether a later start may succeed: the port is taken, or children of a killed server still run."""
+    return any(words in output.lower() for words in ("address already in use", "still in use", "lock file"))
 
 
 def _spawn(program: Program, port: int, output: IO[bytes]) -> subprocess.Popen[bytes]:

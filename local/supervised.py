@@ -1,15 +1,17 @@
-"""A process that is started again after a mishap, and ended when the run ends or is killed.
+"""A process of the Procfile that is restarted when it ends, and stopped when the run stops or is killed.
 
-It lives in a small process of its own, its keeper, forked from the run as honcho's processes are, and speaks to the run
-by honcho's messages.
+A small process, its keeper, starts and waits for it. The keeper is forked from the run, as honcho does for each
+process, and sends honcho's messages to the run.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import threading
 import time
+from multiprocessing.connection import wait
 from typing import TYPE_CHECKING, Any
 
 from honcho.process import Process
@@ -17,88 +19,108 @@ from honcho.process import Process
 if TYPE_CHECKING:
     import subprocess
 
-    from local.stop import Stop
+POLL_INTERVAL_S = 0.5
+STARTUP_FAILURE_S = 5.0  # a process that ends by itself this soon after its first start is not restarted
+MIN_UPTIME_S = 60.0  # after which the pause before a restart is the first one again
+FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 30.0
+GRACE_S = 28.0  # for running tasks; less than honcho's KILL_WAIT
 
-LOOK_SECONDS = 0.5
-AT_ONCE_SECONDS = 5.0  # a process that ends by itself this soon after its first start is a mistake, later a mishap
-LONG_SECONDS = 60.0
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 1.0, 30.0
-GRACE_SECONDS = 28.0  # for what a worker runs; honcho kills a little later
+
+class Stop:
+    """A request to stop that all processes of a run receive: the end of a pipe, closed also by the death of the run.
+
+    An Event of multiprocessing blocks its setter when a process that waits for it was killed.
+    """
+
+    def __init__(self) -> None:
+        self._read_end, self._write_end = multiprocessing.Pipe(duplex=False)
+
+    def send(self) -> None:
+        """Request a stop. May be repeated."""
+        self._write_end.close()
+
+    def listen(self) -> None:
+        """Close this process' copy of the write end: only the run itself may keep it open."""
+        self._write_end.close()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait up to so many seconds; return whether a stop was requested."""
+        return bool(wait([self._read_end], seconds))
 
 
 class Supervised(Process):  # type: ignore[misc]  # honcho has no type hints
-    """One process of the Procfile, kept running until the stop is given."""
+    """One process of the Procfile, restarted until a stop is requested."""
 
     stop: Stop
 
     def run(self, events: Any, ignore_signals: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002 - honcho's signature
-        """Run the command again and again; returns when it is to stop, or ended right after its first start."""
+        """Run the command again and again; return after a stop, or if it ended right after its first start."""
         self._events = events
         self.stop.listen()
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, _leave_it_to_the_run)
-        code, lived = self._live()
-        if code >= 0 and lived < AT_ONCE_SECONDS and not self.stop.wait(0):
+            signal.signal(number, _ignore)
+        code, uptime_s = self._run_once()
+        if code >= 0 and uptime_s < STARTUP_FAILURE_S and not self.stop.wait(0):
             self._send_message(f"ended right after its start (code {code}): everything stops\n")
         else:
-            code = self._revive(code, lived)
+            code = self._restart_forever(code, uptime_s)
         self._send_message({"returncode": code}, type="stop")
 
-    def _revive(self, code: int, lived: float) -> int:
-        """Start it again after each mishap, more slowly each time; the last return code."""
-        pause = FIRST_PAUSE_SECONDS
+    def _restart_forever(self, code: int, uptime_s: float) -> int:
+        """Restart the command whenever it ends, with growing pauses; return the last return code."""
+        pause = FIRST_PAUSE_S
         while not self.stop.wait(0):
-            pause = FIRST_PAUSE_SECONDS if lived > LONG_SECONDS else pause
-            self._send_message(f"ended ({_how(code)}), starts again in {pause:.0f} s\n")
+            pause = FIRST_PAUSE_S if uptime_s > MIN_UPTIME_S else pause
+            self._send_message(f"ended ({_cause(code)}), starts again in {pause:.0f} s\n")
             if not self.stop.wait(pause):
-                code, lived = self._live()
-            pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
+                code, uptime_s = self._run_once()
+            pause = min(pause * 2, MAX_PAUSE_S)
         return code
 
-    def _live(self) -> tuple[int, float]:
-        """One life of the command: its return code and its seconds."""
-        born = time.monotonic()
+    def _run_once(self) -> tuple[int, float]:
+        """Run the command until it ends; return its return code and its uptime in seconds."""
+        began = time.monotonic()
         child = self._child_ctor(f"exec {self.cmd}", env=self.env, cwd=self.cwd)
         self._send_message({"pid": child.pid}, type="start")
         ended = threading.Event()
-        beside = [
-            threading.Thread(target=self._pass_on, args=(child.stdout,), daemon=True),
-            threading.Thread(target=self._end_when_asked, args=(child, ended), daemon=True),
+        threads = [
+            threading.Thread(target=self._forward_output, args=(child.stdout,), daemon=True),
+            threading.Thread(target=self._stop_when_requested, args=(child, ended), daemon=True),
         ]
-        for thread in beside:
+        for thread in threads:
             thread.start()
         code = child.wait()
         ended.set()
-        _end_group(child.pid)  # what it started and left behind
-        beside[0].join(timeout=1)
-        return code, time.monotonic() - born
+        _kill_group(child.pid)  # processes that it has left behind
+        threads[0].join(timeout=1)
+        return code, time.monotonic() - began
 
-    def _end_when_asked(self, child: subprocess.Popen[bytes], ended: threading.Event) -> None:
-        """Ask once, and only the command itself: what it started is its own to stop."""
-        while not self.stop.wait(LOOK_SECONDS):
+    def _stop_when_requested(self, child: subprocess.Popen[bytes], ended: threading.Event) -> None:
+        """Send one SIGTERM to the command alone, which stops its own children; SIGKILL to all after GRACE_S."""
+        while not self.stop.wait(POLL_INTERVAL_S):
             if ended.is_set():
                 return
         if ended.is_set():
             return
         child.terminate()
-        if not ended.wait(GRACE_SECONDS):
-            _end_group(child.pid)
+        if not ended.wait(GRACE_S):
+            _kill_group(child.pid)
 
-    def _pass_on(self, output: Any) -> None:
+    def _forward_output(self, output: Any) -> None:
         for line in iter(output.readline, b""):
             self._send_message(line)
 
 
-def _leave_it_to_the_run(_number: int, _frame: object) -> None:
-    """Do nothing. Not SIG_IGN, which the command would inherit."""
+def _ignore(_number: int, _frame: object) -> None:
+    """Ignore a signal: the run handles it. Not SIG_IGN, which the command would inherit."""
 
 
-def _end_group(leader: int) -> None:
+def _kill_group(leader: int) -> None:
     try:
         os.killpg(leader, signal.SIGKILL)
     except ProcessLookupError:
         return
 
 
-def _how(code: int) -> str:
+def _cause(code: int) -> str:
     return f"killed by {signal.Signals(-code).name}" if code < 0 else f"code {code}"

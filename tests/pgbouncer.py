@@ -13,8 +13,8 @@ from urllib.parse import urlsplit
 import psycopg
 import pytest
 
-from local.place import give, room_for, server_user
-from local.private import write_private
+from local.files import write_private
+from local.place import change_owner, data_folder, server_user
 from local.server import Program, Server
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def start(directory: Path, postgres_url: str) -> Server:
     """Run it for all databases of a Postgres, and all roles that have a password there by now."""
     pgbouncer = found()
     directory.mkdir(parents=True, exist_ok=True)
-    room = room_for(directory)
+    room = data_folder(directory)
     own = room / "pgbouncer"
     return Server(
         Program(
@@ -76,7 +76,7 @@ def clients(pgbouncer: Server, database_url: str) -> int:
 def _prepare(own: Path, postgres_url: str) -> None:
     """The secrets of all roles, by which a client is known and Postgres is told that it is."""
     own.mkdir(exist_ok=True)
-    give(own, server_user())
+    change_owner(own, server_user())
     with psycopg.connect(postgres_url) as connection:
         roles = connection.execute(WHO).fetchall()
     _write(own / "userlist.txt", "".join(f'"{name}" "{secret}"\n' for name, secret in roles))
@@ -105,7 +105,7 @@ def _changed(text: str, values: Mapping[str, str]) -> str:
 
 def _write(file: Path, text: str) -> None:
     write_private(file, text)
-    give(file, server_user())
+    change_owner(file, server_user())
 
 
 def _at(url: str, port: int) -> str:

@@ -12,7 +12,7 @@ from benchmarks.limits.servers import TOP
 from benchmarks.limits.table import make_table
 from benchmarks.load import Load, post, send_all
 from benchmarks.tasks import instant
-from local.address import free_port
+from local.ports import free_port
 from local.procfile import read_procfile
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from uuid import uuid4
 from redis import Redis
 
 from app.redis_prefix import PrefixingSerializer
-from local.address import free_port
+from local.ports import free_port
 from local.procfile import read_procfile
 from tests.acceptance.client import TIMEOUT_S, Client
 from tests.acceptance.conditions import wait_until

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local.address import free_port
-from local.leftover import command_line
+from local.ports import free_port
+from local.server import command_line
 from tests.acceptance.conditions import wait_until
 from tests.acceptance.processes import descendants, is_alive
 
@@ -253,7 +253,7 @@ def test_nothing_starts_when_the_migrations_fail(tree: Tree) -> None:
 
 def test_a_service_that_never_gets_ready_is_stopped_with_its_last_answer(tree: Tree) -> None:
     (tree.top / "web.py").write_text(WEB.replace("/ready", "/never"))
-    ready = tree.top / "local" / "ready.py"
+    ready = tree.top / "local" / "web.py"
     ready.write_text(ready.read_text().replace("READY_SECONDS = 60.0", "READY_SECONDS = 0.5"))
     assert tree.run().wait(30) == 1
     assert "/ready does not answer 200, but: 404" in tree.printed()

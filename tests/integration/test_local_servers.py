@@ -18,9 +18,8 @@ import psycopg
 import pytest
 import redis
 
-from local import postgres, valkey
-from local.errors import InUseError, ServerError
-from local.leftover import command_line
+from local import InUseError, ServerError, postgres, valkey
+from local.server import command_line
 from tests.acceptance.conditions import wait_until
 
 if TYPE_CHECKING:

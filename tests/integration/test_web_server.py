@@ -14,7 +14,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from app.web_server import WebServer
-from local.address import free_port
+from local.ports import free_port
 from tests.acceptance.conditions import sleep_until, wait_until
 from tests.acceptance.processes import ROOT, descendants
 

@@ -1,28 +1,29 @@
-"""The port of a server on this machine: the one of the last time, if it is still free."""
+"""Free ports on this machine; a server gets the port of its last start if that is free."""
 
 import random
 import socket
 import time
 from pathlib import Path
 
-from local.errors import ServerError
+from local import ServerError
 
-# Below the ports that systems give to outgoing connections: a client that keeps trying a stopped server's port
-# from that range sooner or later connects to itself, and the server cannot have its port back.
+# Below the ephemeral ports: a client that keeps connecting to a stopped server's port within that range sooner or
+# later gets connected to itself, and then the server cannot bind its port again.
 PORTS = range(15_000, 32_000)
+POLL_INTERVAL_S = 0.1
 
 
-def free_port(wished: int | None = None) -> int:
-    """``wished`` if nobody listens there on 127.0.0.1, otherwise a free port."""
+def free_port(preferred: int | None = None) -> int:
+    """Return ``preferred`` if it is free on 127.0.0.1, otherwise a random free port."""
     drawn = random.sample(PORTS, k=200)
-    for port in [wished, *drawn] if wished is not None else drawn:
+    for port in [preferred, *drawn] if preferred is not None else drawn:
         if is_free(port):
             return port
     raise ServerError("no free port on 127.0.0.1")
 
 
 def is_free(port: int) -> bool:
-    """Whether a server could listen on ``port`` of 127.0.0.1 now, and nobody answers there by a wider address."""
+    """Return whether a server could listen on ``port`` of 127.0.0.1, and none answers there from a wider address."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -34,7 +35,7 @@ def is_free(port: int) -> bool:
 
 
 def recorded_port(file: Path) -> int | None:
-    """The port written down at the last start."""
+    """Return the port recorded at the last start; None if there is none."""
     try:
         return int(file.read_text())
     except (FileNotFoundError, ValueError):
@@ -42,7 +43,7 @@ def recorded_port(file: Path) -> int | None:
 
 
 def wait_until_free(port: int, seconds: float) -> None:
-    """Give a stopping server ``seconds`` to leave ``port``; returns in any case."""
+    """Wait up to ``seconds`` until a stopping server has left ``port``; return in any case."""
     deadline = time.monotonic() + seconds
     while not is_free(port) and time.monotonic() < deadline:
-        time.sleep(0.1)
+        time.sleep(POLL_INTERVAL_S)
