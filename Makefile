@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+# What `make run` does not need: a first run waits for the download.
+DRAWS := $(VENV)/.draws
 TOOLS := var/tools
 # Side by side; much of the time they wait.
 TESTERS ?= 3
@@ -19,13 +21,13 @@ run: $(INSTALLED) ## everything on this machine, on http://127.0.0.1:8000 (PORT=
 	@$(BIN)/python -m local.run
 
 # In the order of the folders: files with few long tests would come last otherwise, and one tester would wait.
-test: $(INSTALLED) ## all tests and their coverage, child processes included (ARGS="-k name" for some, TESTERS=1 for one at a time)
+test: $(INSTALLED) $(DRAWS) ## all tests and their coverage, child processes included (ARGS="-k name" for some, TESTERS=1 for one at a time)
 	@mkdir -p var/coverage && rm -f var/coverage/data*
 	@$(BIN)/python -m coverage run -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS); tests=$$?; \
 	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report; report=$$?; \
 	test $$tests -eq 0 || exit $$tests; exit $$report
 
-check: $(INSTALLED) ## format, lint, types, directions of imports
+check: $(INSTALLED) $(DRAWS) ## format, lint, types, directions of imports
 	@failed=; \
 	for tool in "ruff format --check ." "ruff check ." "mypy --strict punctual app workers local migrations tests benchmarks tools" "lint-imports --no-logo"; do \
 		echo "== $$tool"; $(BIN)/$$tool || failed="$$failed [$$tool]"; \
@@ -35,12 +37,12 @@ check: $(INSTALLED) ## format, lint, types, directions of imports
 chaos: $(INSTALLED) ## kills, freezes and cuts off processes while tasks run, then counts (ARGS=)
 	@$(BIN)/python -m tests.faults $(ARGS)
 
-bench: $(INSTALLED) ## throughput and punctuality beside limits and nine other schedulers, in about 14 minutes (ARGS=--no-peers)
+bench: $(INSTALLED) $(DRAWS) ## throughput and punctuality beside limits and nine other schedulers, in about 14 minutes (ARGS=--no-peers)
 	@$(BIN)/python -m benchmarks $(ARGS)
 
 lock: ## newest versions of all requirements, with hashes
 	@test -x $(TOOLS)/bin/uv || ./local/install $(PYTHON) $(TOOLS) requirements-lock.txt
-	@for name in requirements requirements-dev requirements-lock; do \
+	@for name in requirements requirements-dev requirements-bench requirements-lock; do \
 		echo "== $$name.txt"; \
 		$(TOOLS)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 			$$name.in --output-file $$name.txt || exit 1; \
@@ -52,4 +54,8 @@ clean: ## forget everything made here, the tasks kept in var/ too
 
 $(INSTALLED): requirements.txt requirements-dev.txt
 	@./local/install $(PYTHON) $(VENV) requirements.txt requirements-dev.txt
+	@touch $@
+
+$(DRAWS): requirements-bench.txt | $(INSTALLED)
+	@./local/install $(PYTHON) $(VENV) requirements-bench.txt
 	@touch $@

@@ -8,7 +8,9 @@ import re
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -16,11 +18,7 @@ import pytest
 from benchmarks import records
 from benchmarks.distribution import STEPS, distribution
 from benchmarks.extras import EXTRAS, TAKES
-from benchmarks.graphs import write_graphs
-from benchmarks.graphs.axis import Linear, Log, power_above, power_below, step_of
-from benchmarks.graphs.chart import COLOURS, DASHES
-from benchmarks.graphs.drain import drain_chart
-from benchmarks.graphs.lag import lag_chart
+from benchmarks.graphs import DARK, Chart, Line, drain_chart, draw, lag_chart, look_of, write_graphs
 from benchmarks.kept import Kept
 from benchmarks.limits.bare import command_of
 from benchmarks.limits.limits import limit_parts
@@ -36,6 +34,9 @@ from benchmarks.plans.shortened import Shortened, shorten
 from benchmarks.printed import curve_table, limits_table, rows_table
 from benchmarks.result import Row
 from benchmarks.usual import USUAL
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "benchmarks.md").read_text(encoding="utf-8")
@@ -197,6 +198,8 @@ def test_graphs_are_written_beside_the_numbers_and_are_the_same_for_the_same_num
         assert {"Punctual", "raw loop", "Early & Late"} <= set(said)
         assert "Z" not in said
         assert "prefers-color-scheme: dark" in text
+        for light, dark in DARK.items():
+            assert text.count(light) > text.count(dark) > 0, "each colour is used, and has another on dark pages"
 
 
 def test_where_no_systems_were_measured_nothing_is_drawn(tmp_path: Path) -> None:
@@ -207,7 +210,7 @@ def test_the_soonest_and_the_fastest_stand_first_in_the_legend() -> None:
     told = json.loads(kept().as_json())["systems"]
     assert [line.name for line in lag_chart(told).lines] == ["Early & Late", "raw loop", "Punctual"]
     assert [line.name for line in drain_chart(told).lines] == ["raw loop", "Punctual", "Early & Late"]
-    assert [line.said for line in lag_chart(told).lines] == ["67 % early", "p50 0.9 ms", "p50 2 ms"]
+    assert [line.value for line in lag_chart(told).lines] == ["67 % early", "p50 0.9 ms", "p50 2 ms"]
 
 
 def test_a_lag_curve_begins_with_the_share_that_started_early() -> None:
@@ -221,27 +224,43 @@ def test_a_drain_is_drawn_as_far_as_the_picture_goes() -> None:
     assert max(seconds for seconds, _ in slow.points) == 4.0
 
 
+def _xs(axes: Axes) -> list[float]:
+    """Where the points of the first line stand."""
+    drawn: Any = axes.lines[0].get_xdata()
+    return [float(x) for x in drawn]
+
+
 @pytest.mark.parametrize(("high", "step"), [(100, 20), (10_000, 2000), (12, 2.5), (1, 0.2), (0.3, 0.1)])
-def test_a_linear_axis_has_five_steps_at_most(high: float, step: float) -> None:
-    assert math.isclose(step_of(high), step)
-    axis = Linear("", high, str)
-    assert len(axis.marks()) <= 6
-    assert (axis.place(-1), axis.place(0), axis.place(high), axis.place(2 * high)) == (0, 0, 1, 1)
+def test_a_linear_axis_begins_at_0_ends_at_a_mark_and_has_five_steps_at_most(high: float, step: float) -> None:
+    chart = Chart("", "", "", "linear", 0.0, high, str, high, str, [Line("a", "", [(-1.0, 0.0), (2 * high, high)])])
+    (axes,) = draw(chart).axes
+    for (low, end), marks in ((axes.get_xlim(), axes.get_xticks()), (axes.get_ylim(), axes.get_yticks())):
+        assert low == 0
+        assert high <= end < high + step
+        assert math.isclose(marks[-1], end)
+        assert len(marks) <= 6
+        assert all(math.isclose(after - before, step) for before, after in pairwise(marks))
+    assert _xs(axes) == [0.0, high], "what lies beyond the axis stands at its edge"
 
 
 def test_a_logarithmic_axis_gives_each_power_the_same_room() -> None:
-    axis = Log("", 0.1, 1000.0, lambda value: f"{value:g}")
-    assert [(round(place, 6), said) for place, said in axis.marks()] == [
-        (0.0, "0.1"), (0.25, "1"), (0.5, "10"), (0.75, "100"), (1.0, "1000"),
-    ]  # fmt: skip
-    assert (axis.place(-5), axis.place(1e9)) == (0, 1)
-    assert (power_below(0.7), power_above(70.0), power_above(100.0)) == (0.1, 100.0, 100.0)
+    chart = Chart("", "", "", "log", 0.1, 1000.0, lambda value: f"{value:g}", 1, str, [Line("a", "", [(-5.0, 1)])])
+    (axes,) = draw(chart).axes
+    marks = [(mark.get_text(), axes.transAxes.inverted().transform(axes.transData.transform((value, 0)))[0])
+             for mark, value in zip(axes.get_xticklabels(), axes.get_xticks(), strict=True)]  # fmt: skip
+    shown = [(said, round(place, 6)) for said, place in marks if 0 <= round(place, 6) <= 1]
+    assert shown == [("0.1", 0.0), ("1", 0.25), ("10", 0.5), ("100", 0.75), ("1000", 1.0)]
+    assert _xs(axes) == [0.1]
+
+
+def test_a_lag_chart_reaches_from_the_power_below_the_soonest_to_that_above_the_latest() -> None:
+    chart = lag_chart(json.loads(kept().as_json())["systems"])
+    assert (chart.low, chart.high) == (0.1, 1000.0)
+    assert lag_chart([]).lines == drain_chart([]).lines == []
 
 
 def test_there_is_a_look_for_each_peer() -> None:
-    assert len({(COLOURS[n % len(COLOURS)], DASHES[n % len(DASHES)]) for n in range(len(read_peers()))}) == len(
-        read_peers()
-    )
+    assert len({look_of(number) for number in range(len(read_peers()))}) == len(read_peers())
 
 
 def test_the_page_of_the_benchmarks_tells_of_every_option_limit_and_part() -> None:
