@@ -1,4 +1,4 @@
-"""What everything shares: the machine, and how fast its Python is today."""
+"""The machine: its processors, the speed of its Python, and the share of time that other guests of the host took."""
 
 from __future__ import annotations
 
@@ -13,11 +13,13 @@ from typing import Any
 PROCESSORS = Path("/proc/cpuinfo")
 OPTIMIZED = "--enable-optimizations"
 LOOPS, TRIES = 200_000, 7
+TIMES = Path("/proc/stat")
+STEAL = 7  # user, nice, system, idle, iowait, irq, softirq, steal: proc_stat(5)
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """Two runs can be compared as far as these agree; speeds of one machine differ by days."""
+    """What two runs need in common to be compared; the speed of one machine differs from day to day."""
 
     cores: int
     processor: str
@@ -29,7 +31,7 @@ class Machine:
     """One turn of a loop that adds up numbers, the best of several."""
 
     def said(self) -> str:
-        """In one line."""
+        """Return it in one line."""
         built = "with" if self.optimized else "without"
         return (
             f"{self.cores} cores, {self.processor}, {self.system}; "
@@ -42,7 +44,7 @@ class Machine:
 
 
 def this_machine() -> Machine:
-    """Looked at now."""
+    """Describe this machine."""
     return Machine(
         cores=os.cpu_count() or 1,
         processor=_processor(),
@@ -70,3 +72,24 @@ def _loop_ns() -> float:
             total += turn
         best = min(best, time.perf_counter() - began)
     return best / LOOPS * 1e9
+
+
+class Stolen:
+    """The share of processor time that was stolen since this object was created."""
+
+    def __init__(self) -> None:
+        self._before = _times()
+
+    def share(self) -> float | None:
+        """Return the share; None where the kernel does not count it."""
+        since = [now - before for now, before in zip(_times(), self._before, strict=True)]
+        whole = sum(since)
+        return since[STEAL] / whole if len(since) > STEAL and whole else None
+
+
+def _times() -> list[int]:
+    try:
+        line = TIMES.read_text().splitlines()[0]
+    except OSError:
+        return []
+    return [int(each) for each in line.split()[1:9]]

@@ -8,15 +8,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.limits.servers import fresh_servers
+from benchmarks.machine import Stolen
 from benchmarks.result import Row
 from benchmarks.service import running_service
-from benchmarks.stolen import Stolen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from benchmarks.limits.limits import LimitPart
-    from benchmarks.part import Part
+    from benchmarks.parts import Part
 
 
 class Measuring:

@@ -6,14 +6,13 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.extras import CURVE, EXTRAS, FAR, GROWN, TAKES, WHAT
+from benchmarks.parts import CURVE, EXTRAS, FAR, GROWN, TAKES, USUAL, WHAT
 from benchmarks.peers.measures import QUICK, WHOLE
-from benchmarks.usual import USUAL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from benchmarks.part import Part
+    from benchmarks.parts import Part
     from benchmarks.peers.measures import Extent
 
 ABOUT = "Measures the service, its limits and other schedulers on this machine: docs/benchmarks.md."

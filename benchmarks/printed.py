@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from typing import TYPE_CHECKING
 
-from benchmarks.extras import CURVE
+from benchmarks.parts import CURVE
 from benchmarks.peers.table import table_of
 from benchmarks.result import short
 

@@ -1,17 +1,21 @@
-"""One row of the table: what was measured, how often, what it was to reach, and what it could not exceed."""
+"""The result of a measurement: a row of the table with its limit, and distributions in few numbers."""
 
 from __future__ import annotations
 
 import statistics
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 WHOLE_FROM = 100
+STEPS = 200
 
 
 @dataclass(slots=True)
 class Row:
-    """Values of several runs, in `unit`; `limit` is the row of what bounds them, measured in the same run."""
+    """Values of several runs in `unit`; `limit` is the row of their limit, measured in the same run."""
 
     part: str
     what: str
@@ -69,3 +73,10 @@ def percentile(values: list[float], share: float) -> float:
 def short(value: float) -> str:
     """With as many digits as can be read."""
     return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{round(value, 2) + 0.0:,.2f}"  # 0.0: no "-0.00"
+
+
+def distribution(values: Iterable[float]) -> tuple[float, ...]:
+    """The smallest value, then those that 1, 2 ... 200 two-hundredths of all do not exceed; nothing of nothing."""
+    ordered = sorted(values)
+    last = len(ordered) - 1
+    return tuple(float(f"{ordered[last * step // STEPS]:.4g}") for step in range(STEPS + 1)) if ordered else ()

@@ -1,4 +1,4 @@
-"""A service of the benchmarks' own: fresh servers, the processes of the Procfile, in any number."""
+"""Services of the benchmarks' own, with fresh servers: processes of the Procfile in any number, or `make run`."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 import psycopg
 import requests
 
-from benchmarks.descendants import descendants
 from local.ports import free_port
 from local.procfile import RELEASE, read_procfile
 from local.stores import open_stores
+from local.web import running_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -28,10 +28,11 @@ TOP = Path(__file__).resolve().parents[1]
 START_S, STOP_S = 60.0, 40.0
 POLL_S = 0.02
 TYPES = "workers.handlers,benchmarks.handlers"
+NOT_INHERITED = {"DATABASE_URL", "REDIS_URL", "PORT"}
 
 
 class Service:
-    """Processes by kind; nobody starts them again when they die."""
+    """Processes of the Procfile by kind. They are not restarted."""
 
     def __init__(self, stores: Mapping[str, str], folder: Path, environment: Mapping[str, str]) -> None:
         self.database_url, self.redis_url = stores["DATABASE_URL"], stores["REDIS_URL"]
@@ -59,7 +60,7 @@ class Service:
         subprocess.run(command, cwd=TOP, env=self._environment, check=True, capture_output=True)
 
     def start(self, **counts: int) -> None:
-        """So many more processes of each kind; returns when the service is ready."""
+        """Start so many more processes of each kind; return when the service is ready."""
         for kind, number in counts.items():
             for _ in range(number):
                 self.processes.setdefault(kind, []).append(self._launch(kind))
@@ -70,13 +71,13 @@ class Service:
             time.sleep(POLL_S)
 
     def signal(self, kind: str, number: signal.Signals) -> None:
-        """To all processes of a kind and whatever they started; returns when they are gone."""
+        """Send a signal to the process groups of a kind; return when the processes have ended."""
         for each in self.processes.pop(kind, []):
             os.killpg(each.pid, number)
             each.wait(STOP_S)
 
     def stop(self) -> None:
-        """SIGTERM to all, and SIGKILL to what is left."""
+        """Send SIGTERM to all processes, and SIGKILL to those that do not end in time."""
         for each in (process for group in self.processes.values() for process in group):
             each.terminate()
         for each in (process for group in self.processes.values() for process in group):
@@ -88,12 +89,12 @@ class Service:
         self.processes.clear()
 
     def pids(self) -> set[int]:
-        """All processes of the service and of its servers."""
+        """Return all processes of the service and of its servers."""
         return descendants(os.getpid())
 
     @contextmanager
     def postgres(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-        """A connection of the owner, for looking on; each statement commits by itself."""
+        """Open a connection of the owner in autocommit mode."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             yield connection
 
@@ -121,7 +122,7 @@ class Service:
 def running_service(
     environment: Mapping[str, str] | None = None, *, web: int = 1, promoter: int = 1, worker: int = 2
 ) -> Iterator[Service]:
-    """A service that nobody else uses, its servers fresh; everything is stopped and thrown away afterwards."""
+    """Run a service with fresh servers; everything is stopped and deleted afterwards."""
     with (
         tempfile.TemporaryDirectory(prefix="punctual-bench-", ignore_cleanup_errors=True) as name,
         ExitStack() as stack,
@@ -136,3 +137,59 @@ def running_service(
             yield service
         finally:
             service.stop()
+
+
+class MadeRun:
+    """A run of `make run`: its process and the descendants of that."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+
+    def pids(self) -> set[int]:
+        """Return all of its processes."""
+        return {self._pid, *descendants(self._pid)}
+
+
+@contextmanager
+def made_run() -> Iterator[MadeRun]:
+    """Start `make run` and wait until it is ready; stop it as Ctrl-C does."""
+    with tempfile.TemporaryDirectory(prefix="punctual-run-", ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        environment = {key: value for key, value in os.environ.items() if key not in NOT_INHERITED}
+        process = subprocess.Popen(
+            [sys.executable, "-m", "local.run"],
+            cwd=TOP, env=environment | {"PUNCTUAL_VAR": name}, stdout=subprocess.DEVNULL, start_new_session=True,
+        )  # fmt: skip
+        try:
+            _wait_until_ready(folder)
+            yield MadeRun(process.pid)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.wait(STOP_S)
+
+
+def _wait_until_ready(folder: Path) -> None:
+    deadline = time.monotonic() + START_S
+    while not _answers(running_url(folder)):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"`make run` was not ready after {START_S:g} s")
+        time.sleep(POLL_S)
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(f"{url}/ready", timeout=2).ok
+    except requests.RequestException:  # not even an address yet
+        return False
+
+
+def descendants(ancestor: int) -> set[int]:
+    """Return the processes that `ancestor` has started, directly or not, but not the `ps` that lists them."""
+    listed = subprocess.run(["ps", "-ax", "-o", "pid=,ppid=,comm="], capture_output=True, text=True, check=True)
+    rows = [line.split(None, 2) for line in listed.stdout.splitlines()]
+    parents = {int(pid): int(parent) for pid, parent, name in rows if name != "ps"}
+    found: set[int] = set()
+    while more := {pid for pid, parent in parents.items() if parent in found | {ancestor}} - found:
+        found |= more
+    return found

@@ -1,21 +1,42 @@
-"""The same work for all: our service, the raw loop, and the peers, each a row with a drain and its lags."""
+"""The same work for all: the service, the raw loop and the peers, each a row with a drain and its lags.
+
+The service is measured as the peers are: by what its tasks record themselves.
+"""
 
 from __future__ import annotations
 
+import random
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from benchmarks.ours import measure_ours
+from benchmarks.load import post, send_all
 from benchmarks.peers.comparison import measure_peers
-from benchmarks.peers.result import PeerResult
+from benchmarks.peers.records import read_records, starts_of
+from benchmarks.peers.result import Drain, Lag, PeerResult
+from benchmarks.records import number_of
 from benchmarks.service import running_service
-from benchmarks.tasks import warm_up
+from benchmarks.tasks import create, instant, until, wait_until_final, warm_up
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from benchmarks.measuring import Measuring
     from benchmarks.peers.measures import Extent
+    from benchmarks.service import Service
 
 LONGEST_PEER_S = 45.0
+TYPE = "bench"
+RUNS = 3
+DRAIN, CREATED_PER_S = 50_000, 15_000
+LAG_S, PER_SECOND = 10, 100
+SINGLES, TOGETHER, BATCHES = 400, 1000, 5
+FAR_S = 86_400.0
+INSTANTS = """
+SELECT id::text, (extract(epoch FROM execute_at) * 1000000)::bigint
+FROM tasks
+WHERE type = %s AND execute_at >= %s AND execute_at < %s
+"""
 
 
 def side_by_side(measuring: Measuring, loop: PeerResult, extent: Extent, *, until: float) -> list[PeerResult]:
@@ -31,3 +52,56 @@ def side_by_side(measuring: Measuring, loop: PeerResult, extent: Extent, *, unti
 
 def _rate(result: PeerResult) -> float:
     return result.drain.per_s if result.drain else 0.0
+
+
+def measure_ours(service: Service, result: PeerResult) -> None:
+    """Fill our row among the peers."""
+    result.lag = _lag(service)
+    result.drains = [_drain(service) for _ in range(RUNS)]
+    result.creates_per_s = [_created_per_s(service) for _ in range(RUNS)]
+    result.bulk_creates_per_s = [_created_together_per_s(service) for _ in range(RUNS)]
+
+
+def _lag(service: Service) -> Lag:
+    begin, chance = float(int(time.time()) + 3), random.Random(1)
+    create(service, TYPE, _milliseconds(begin + chance.uniform(0, LAG_S) for _ in range(LAG_S * PER_SECOND)))
+    due_ns = _due_ns(service, begin, begin + LAG_S)
+    return Lag.of(starts_of(read_records(service.records), due_ns), due_ns=due_ns)
+
+
+def _drain(service: Service) -> Drain:
+    at = float(int(time.time() + 2 + DRAIN / CREATED_PER_S))
+    create(service, TYPE, [at] * DRAIN)
+    due_ns = _due_ns(service, at, at + 0.001)
+    starts = starts_of(read_records(service.records), due_ns)
+    return Drain.of(starts, numbers=due_ns, due_ns=round(at) * 1_000_000_000)
+
+
+def _due_ns(service: Service, since: float, before: float) -> dict[int, int]:
+    """When each task was due, by its number; returns when all have ended."""
+    if time.time() > since:
+        raise TimeoutError("creating the tasks took too long")
+    until(before)
+    wait_until_final(service, before)
+    bounds = [datetime.fromtimestamp(each, UTC) for each in (since, before)]
+    with service.postgres() as connection:
+        rows = connection.execute(INSTANTS, [TYPE, *bounds]).fetchall()
+    return {number_of(str(task_id)): int(str(at_us)) * 1000 for task_id, at_us in rows}
+
+
+def _created_per_s(service: Service) -> float:
+    """One request after the other, over one connection."""
+    body = f'{{"type": "{TYPE}", "execute_at": "{instant(time.time() + FAR_S)}"}}'.encode()
+    load = send_all(service.url, iter([post(service.url, "/tasks", body)] * SINGLES), connections=1)
+    return load.per_second
+
+
+def _created_together_per_s(service: Service) -> float:
+    """A thousand per request, over one connection."""
+    load = create(service, TYPE, [time.time() + FAR_S] * TOGETHER * BATCHES, connections=1)
+    return TOGETHER * load.per_second
+
+
+def _milliseconds(instants: Iterable[float]) -> list[float]:
+    """As the peers have them."""
+    return [round(each, 3) for each in instants]

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from benchmarks.limits.servers import TOP
-from benchmarks.limits.table import make_table
+from benchmarks.limits.stores import make_table
 from benchmarks.load import Load, post, send_all
 from benchmarks.tasks import instant
 from local.ports import free_port

@@ -12,8 +12,7 @@ from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from benchmarks.limits.stores import SET
-from benchmarks.limits.table import INSERT, TOGETHER, arguments, make_table, new_ids
+from benchmarks.limits.stores import INSERT, SET, TOGETHER, arguments, make_table, new_ids
 from benchmarks.peers.records import count_writers, read_records, starts_of
 from benchmarks.peers.result import NS_PER_S, Drain, Lag, PeerResult
 from benchmarks.records import number_of
@@ -38,10 +37,10 @@ OPEN = "SELECT 1 FROM tasks WHERE state IN ('scheduled', 'running') LIMIT 1"
 @contextmanager
 def raw_loop(servers: Servers, result: PeerResult) -> Iterator[Callable[[], dict[str, float]]]:
     """Its three processes, warm; `result` becomes its row among the peers."""
-    modules = ["loop_promoter", *["loop_worker"] * WORKERS]
+    processes = ["promoter", *["worker"] * WORKERS]
     with servers.postgres() as connection:
         make_table(connection)
-    with servers.running(*(f"{sys.executable} -m benchmarks.limits.{each}" for each in modules)):
+    with servers.running(*(f"{sys.executable} -m benchmarks.limits.loop_processes {each}" for each in processes)):
         for _ in range(WARM_ROUNDS):
             _drained(servers, WARM_TASKS)
             if count_writers(servers.records) == WORKERS:

@@ -1,4 +1,7 @@
-"""Both stores driven directly, by one connection each: rows kept, ids put into a sorted set, ids that are moved."""
+"""Both stores driven directly, by one connection each, with a table much like that of the tasks.
+
+The table has a uuid as its key, two indexes, no constraints and no trigger.
+"""
 
 from __future__ import annotations
 
@@ -8,20 +11,59 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.limits.table import INSERT, TOGETHER, arguments, make_table, new_ids
+from uuid_utils.compat import uuid7
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     import psycopg
     from redis import Redis
 
     from benchmarks.limits.servers import Servers
 
+TOGETHER = 1000
+TABLE = """
+CREATE TABLE tasks (
+    execute_at   timestamptz NOT NULL,
+    created_at   timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_at   timestamptz,
+    finished_at  timestamptz,
+    id           uuid PRIMARY KEY,
+    claim_token  uuid,
+    attempt      integer NOT NULL DEFAULT 0,
+    state        text NOT NULL DEFAULT 'scheduled',
+    type         text NOT NULL,
+    payload      jsonb NOT NULL
+)
+"""
+DUE = "CREATE INDEX tasks_due ON tasks (execute_at, id) WHERE state = 'scheduled'"
+BY_STATE = "CREATE INDEX tasks_by_state ON tasks (state, execute_at)"
+# Arrays that were written as text beforehand: faster than JSON, and than arrays that psycopg writes.
+INSERT = """
+INSERT INTO tasks (id, execute_at, type, payload)
+SELECT id, to_timestamp(at), 'bench', '{}'
+FROM unnest(%s::uuid[], %s::float8[]) AS new (id, at)
+"""
 MOVE = (Path(__file__).parent / "move.lua").read_text()
 SET, LIST = "limit:schedule", "limit:queue"
 STATEMENTS, SINGLES, MOVED = 40, 3000, 500
 FAR_S = 86_400.0
+
+
+def make_table(connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    """The table, empty."""
+    for statement in (TABLE, DUE, BY_STATE):
+        connection.execute(statement)
+
+
+def new_ids(count: int) -> list[str]:
+    """As ours: in the order of time."""
+    return [str(uuid7()) for _ in range(count)]
+
+
+def arguments(ids: Sequence[str], instants: Sequence[float]) -> tuple[str, str]:
+    """What INSERT takes: two arrays as Postgres reads them."""
+    return "{" + ",".join(ids) + "}", "{" + ",".join(map(repr, instants)) + "}"
 
 
 @contextmanager

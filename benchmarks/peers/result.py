@@ -7,7 +7,7 @@ import statistics
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
-from benchmarks.distribution import distribution
+from benchmarks.result import distribution
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -16,24 +16,22 @@ from uuid import uuid4
 import pytest
 
 from benchmarks import records
-from benchmarks.distribution import STEPS, distribution
-from benchmarks.extras import EXTRAS, TAKES
 from benchmarks.graphs import DARK, Chart, Line, drain_chart, draw, lag_chart, look_of, write_graphs
 from benchmarks.kept import Kept
 from benchmarks.limits.bare import command_of
 from benchmarks.limits.limits import limit_parts
-from benchmarks.limits.table import arguments
+from benchmarks.limits.stores import arguments
 from benchmarks.machine import Machine
 from benchmarks.measuring import Measuring
 from benchmarks.options import read_options
+from benchmarks.parts import EXTRAS, TAKES, USUAL
 from benchmarks.peers.measures import QUICK, WHOLE
 from benchmarks.peers.peer import read_peers
 from benchmarks.peers.records import read_records
 from benchmarks.peers.result import Drain, Lag, PeerResult
 from benchmarks.plans.shortened import Shortened, shorten
 from benchmarks.printed import curve_table, limits_table, rows_table
-from benchmarks.result import Row
-from benchmarks.usual import USUAL
+from benchmarks.result import STEPS, Row, distribution
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,20 +1,24 @@
-"""The raw loop's worker: takes a hundred ids, claims them, runs each, writes down that they ended."""
+"""The processes of the raw loop: `python -m benchmarks.limits.loop_processes promoter` or `worker`; killed to stop."""
 
 from __future__ import annotations
 
 import os
+import sys
+import time
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psycopg
 from redis import Redis
 
-from benchmarks.limits.stores import LIST
+from benchmarks.limits.stores import LIST, MOVE, SET
 from benchmarks.records import note
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+MOVED_AT_ONCE = 1000
+LOOK_S = 0.02
 AT_ONCE = 100
 WAIT_S = 1
 # The state is compared as an expression: with statistics, the planner would leave the primary key for an index on it.
@@ -31,8 +35,18 @@ WHERE id = ANY(%s::uuid[]) AND state || '' = 'running' AND claim_token = %s::uui
 """
 
 
-def main() -> None:
-    """Until it is killed."""
+def promote() -> None:
+    """Move due ids from the sorted set to the list, a thousand at a time, and sleep until the next is due."""
+    redis = Redis.from_url(os.environ["REDIS_URL"])
+    move = redis.register_script(MOVE)
+    while True:
+        next_at = move(keys=[SET, LIST], args=[repr(time.time()), MOVED_AT_ONCE])
+        pause_s = float(next_at) - time.time() if next_at else LOOK_S
+        time.sleep(min(max(pause_s, 0.0), LOOK_S))
+
+
+def work() -> None:
+    """Take a hundred ids, claim them, run each, record that they ended."""
     redis = Redis.from_url(os.environ["REDIS_URL"])
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, prepare_threshold=2) as connection:
         while True:
@@ -60,5 +74,7 @@ def _array(ids: Sequence[bytes]) -> str:
     return "{" + b",".join(ids).decode() + "}"
 
 
+PROCESSES = {"promoter": promote, "worker": work}
+
 if __name__ == "__main__":
-    main()
+    PROCESSES[sys.argv[1]]()
