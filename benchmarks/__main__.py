@@ -8,7 +8,6 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks import printed
 from benchmarks.graphs import write_graphs
@@ -16,12 +15,9 @@ from benchmarks.kept import PASSING, RESULTS, Kept
 from benchmarks.limits.limits import limit_parts
 from benchmarks.machine import this_machine
 from benchmarks.measuring import Measuring
-from benchmarks.options import read_options
+from benchmarks.options import Options, read_options
 from benchmarks.peers.result import PeerResult
 from benchmarks.side_by_side import side_by_side
-
-if TYPE_CHECKING:
-    from benchmarks.options import Options
 
 PROMISED_S = 15 * 60.0
 

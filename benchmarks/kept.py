@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import datetime
-
-    from benchmarks.machine import Machine
-    from benchmarks.peers.result import PeerResult
-    from benchmarks.result import Row
+from benchmarks.machine import Machine
+from benchmarks.peers.result import PeerResult
+from benchmarks.result import Row
 
 TOP = Path(__file__).resolve().parents[1]
 RESULTS, PASSING = TOP / "benchmarks" / "results", TOP / "var" / "bench"

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
+from benchmarks.limits.limits import LimitPart
 from benchmarks.limits.servers import fresh_servers
 from benchmarks.machine import Stolen
+from benchmarks.parts import Part
 from benchmarks.result import Row
 from benchmarks.service import running_service
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from benchmarks.limits.limits import LimitPart
-    from benchmarks.parts import Part
 
 
 class Measuring:

@@ -3,17 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from benchmarks.parts import CURVE, EXTRAS, FAR, GROWN, TAKES, USUAL, WHAT
-from benchmarks.peers.measures import QUICK, WHOLE
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from benchmarks.parts import Part
-    from benchmarks.peers.measures import Extent
+from benchmarks.parts import CURVE, EXTRAS, FAR, GROWN, TAKES, USUAL, WHAT, Part
+from benchmarks.peers.measures import QUICK, WHOLE, Extent
 
 ABOUT = "Measures the service, its limits and other schedulers on this machine: docs/benchmarks.md."
 

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from benchmarks.rows import create, drain, far, footprint, growth, kill, lag, lists
-from benchmarks.service import made_run
+from benchmarks.service import Service, made_run
 from benchmarks.tasks import warm_up
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-    from contextlib import AbstractContextManager
-
-    from benchmarks.service import Service
 
 BENCH_WARM = partial(warm_up, task_type="bench")
 GROWN, FAR, CURVE = "grown", "far", "curve"

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import statistics
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
 
 from benchmarks.parts import CURVE
+from benchmarks.peers.result import PeerResult
 from benchmarks.peers.table import table_of
-from benchmarks.result import short
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from benchmarks.peers.result import PeerResult
-    from benchmarks.result import Row
+from benchmarks.result import Row, short
 
 HEADINGS = ("row", "value", "spread", "goal", "share of its limit")
 LIMIT_HEADINGS = ("limit", "value", "spread")

@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 import requests
@@ -20,9 +20,6 @@ from local.ports import free_port
 from local.procfile import RELEASE, read_procfile
 from local.stores import open_stores
 from local.web import running_url
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 TOP = Path(__file__).resolve().parents[1]
 START_S, STOP_S = 60.0, 40.0

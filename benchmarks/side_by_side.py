@@ -7,23 +7,18 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from benchmarks.load import post, send_all
+from benchmarks.measuring import Measuring
 from benchmarks.peers.comparison import measure_peers
+from benchmarks.peers.measures import Extent
 from benchmarks.peers.records import read_records, starts_of
 from benchmarks.peers.result import Drain, Lag, PeerResult
 from benchmarks.records import number_of
-from benchmarks.service import running_service
+from benchmarks.service import Service, running_service
 from benchmarks.tasks import create, instant, until, wait_until_final, warm_up
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from benchmarks.measuring import Measuring
-    from benchmarks.peers.measures import Extent
-    from benchmarks.service import Service
 
 LONGEST_PEER_S = 45.0
 TYPE = "bench"

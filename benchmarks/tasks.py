@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
-from typing import TYPE_CHECKING
 
 from benchmarks.load import Load, post, send_all
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from benchmarks.service import Service
+from benchmarks.service import Service
 
 TOGETHER = 1000
 CONNECTIONS = 2

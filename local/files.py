@@ -5,12 +5,10 @@ from __future__ import annotations
 import fcntl
 import os
 import secrets
-from typing import IO, TYPE_CHECKING
+from pathlib import Path
+from typing import IO
 
 from local import InUseError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def lock(file: Path) -> IO[str]:

@@ -6,17 +6,14 @@ import gc
 import os
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import honcho.manager
 from honcho.printer import Printer
 
+from local.output import Output
 from local.supervised import Stop, Supervised
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
-    from local.output import Output
 
 honcho.manager.KILL_WAIT = 30  # its default of 5 s would kill running tasks
 STOPPED_BY_SIGNAL = {each["rc"] for each in honcho.manager.SIGNALS.values()}

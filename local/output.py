@@ -5,11 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from typing import Self
+from pathlib import Path
+from typing import Self
 
 TERMINAL = 1
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")

@@ -9,9 +9,10 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
 from local import InUseError, RunError
 from local.files import lock
@@ -20,9 +21,6 @@ from local.output import Output
 from local.procfile import RELEASE, formation, read_procfile
 from local.stores import open_stores
 from local.web import PORT, not_ready_because, running_url, web_port, welcome_to, write_run_file
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 TOP = Path(__file__).resolve().parent.parent
 TYPES = ("TASK_MODULES", "EXTERNAL_TASK_TYPES")  # for commands beside the run, which must know the same types

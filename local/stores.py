@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import threading
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from local import RunError, postgres, valkey
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from contextlib import ExitStack
-    from pathlib import Path
-
-    from local.server import Server
+from local.server import Server
 
 EMBEDDED = {"DATABASE_URL": postgres, "REDIS_URL": valkey}
 POLL_INTERVAL_S = 0.5

@@ -9,15 +9,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
 import threading
 import time
 from multiprocessing.connection import wait
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from honcho.process import Process
-
-if TYPE_CHECKING:
-    import subprocess
 
 POLL_INTERVAL_S = 0.5
 STARTUP_FAILURE_S = 5.0  # a process that ends by itself this soon after its first start is not restarted

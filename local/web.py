@@ -5,16 +5,13 @@ from __future__ import annotations
 import time
 import urllib.error
 import urllib.request
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 from urllib.parse import urlsplit
 
 from local import RunError
 from local.files import write_private
 from local.ports import is_free, wait_until_free
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 PORT = 8000
 PORTS_TRIED = 100

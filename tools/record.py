@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime  # noqa: TC003 - msgspec reads the annotations of Submitted
+from datetime import datetime
 from pathlib import Path
 
 import click

@@ -9,25 +9,20 @@ import random
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cli.options import DURATION, over_http
 from app.cli.output import as_json as to_json, console
-from app.cli.service import Refused, ServiceUnavailable
+from app.cli.service import Refused, Service, ServiceUnavailable
 from tools.record import RECORD, Submitted, line
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-
-    from app.cli.service import Service
 
 BATCH = 2000
 MAX_FAILURES_IN_A_ROW = 50

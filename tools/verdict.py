@@ -4,20 +4,16 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from app.task import FINAL_STATES, TaskState
-from tools.printed import LINES, NAMING_THE_ID
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from tools.printed import Printed
-    from tools.record import Submitted
+from tools.printed import LINES, NAMING_THE_ID, Printed
+from tools.record import Submitted
 
 MILLISECOND = timedelta(milliseconds=1)
 NEVER_BEGAN = frozenset({TaskState.CANCELLED, TaskState.DELETED})

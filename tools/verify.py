@@ -7,24 +7,20 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 import msgspec
 
 from app.cli.options import DURATION, over_http
 from app.cli.output import as_json as to_json, console, instant, lag, numbers
+from app.cli.service import Service
 from app.task import TaskState
 from tools.printed import Printed
 from tools.record import RECORD, Submitted, read_record
 from tools.verdict import LineReport, ListedTask, Report, compare, judge
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from app.cli.service import Service
 
 POLL_INTERVAL_S = 1.0
 BEGUN = (TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from types import ModuleType
+from typing import cast
 
 import click
 
@@ -12,9 +13,6 @@ from app.cli.doctor.command import doctor
 from app.cli.keys import keys
 from app.cli.stats import stats
 from app.cli.task import task
-
-if TYPE_CHECKING:
-    from types import ModuleType
 
 # Load and verification scripts are not part of the product: they are imported when called, so that `app` runs without.
 TOOLS = {"submit": "tools.submit", "verify": "tools.verify"}

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import click
 
-from app.api_key import Scope, digest, new_secret
+from app.api_key import ApiKey, Scope, digest, new_secret
 from app.cli.options import DURATION, json_option, run_addresses
 from app.cli.output import as_json as to_json, console, instant, key_list
 from app.cli.service import ServiceUnavailable
@@ -18,12 +20,7 @@ from app.errors import BadSetting, KeyNotFound, LedgerAway, TooManyKeys
 from app.ledger import keys as ledger
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from uuid import UUID
-
     from sqlalchemy import Engine
-
-    from app.api_key import ApiKey
 
 
 @click.group()

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from datetime import datetime
 
 COLOURS = {"scheduled": "cyan", "running": "yellow", "succeeded": "green", "failed": "red"}
 WIDTH_WITHOUT_TERMINAL = 200

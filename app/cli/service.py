@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import IO, TYPE_CHECKING, Any, Self
+from collections.abc import Iterator, Mapping
+from typing import IO, Any, Self
 from urllib.parse import urlsplit
 
 import click
 import requests
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
 
 CONNECT_S = 3.0
 ANSWER_S = 15.0

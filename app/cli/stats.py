@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import click
 from rich.table import Table
@@ -10,12 +11,8 @@ from rich.text import Text
 
 from app.cli.options import over_http
 from app.cli.output import COLOURS, as_json as to_json, console, lag, numbers
+from app.cli.service import Service
 from app.task import TaskState
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from app.cli.service import Service
 
 LATE_S = 10.0
 PERCENTILES = ("p50", "p95", "p99")

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from app.cli.options import DURATION, JSON_OBJECT, over_http
 from app.cli.output import as_json as to_json, console, task_card, task_list
-from app.cli.service import PAGE
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from app.cli.service import Service
+from app.cli.service import PAGE, Service
 
 MAX_WAIT_S = 30.0
 

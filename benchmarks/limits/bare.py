@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import socket
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
-from benchmarks.limits.servers import TOP
+from benchmarks.limits.servers import TOP, Servers
 from benchmarks.limits.stores import make_table
 from benchmarks.load import Load, post, send_all
 from benchmarks.tasks import instant
 from local.ports import free_port
 from local.procfile import read_procfile
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from benchmarks.limits.servers import Servers
 
 OURS, BARE = "app.api.front:open_front", "benchmarks.limits.bare_app:open_app"
 CONNECTIONS, COUNT, WARM = 32, 15_000, 500

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 from benchmarks.limits.bare import bare_application
 from benchmarks.limits.loop import raw_loop
+from benchmarks.limits.servers import Servers
 from benchmarks.limits.stores import driven_stores
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from contextlib import AbstractContextManager
-
-    from benchmarks.limits.servers import Servers
-    from benchmarks.peers.result import PeerResult
+from benchmarks.peers.result import PeerResult
 
 
 @dataclass(frozen=True, slots=True)

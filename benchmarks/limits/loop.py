@@ -8,21 +8,16 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
 
+from benchmarks.limits.servers import Servers
 from benchmarks.limits.stores import INSERT, SET, TOGETHER, arguments, make_table, new_ids
 from benchmarks.peers.records import count_writers, read_records, starts_of
-from benchmarks.peers.result import NS_PER_S, Drain, Lag, PeerResult
+from benchmarks.peers.result import NS_PER_S, Drain, Lag, PeerResult, Starts
 from benchmarks.records import number_of
 from benchmarks.result import percentile
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
-    from benchmarks.limits.servers import Servers
-    from benchmarks.peers.result import Starts
 
 WORKERS = 2
 DRAIN, BURST = 50_000, 10_000

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 from uuid import uuid4
 
 import psycopg
@@ -13,9 +14,6 @@ from redis import Redis
 
 from benchmarks.limits.stores import LIST, MOVE, SET
 from benchmarks.records import note
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MOVED_AT_ONCE = 1000
 LOOK_S = 0.02

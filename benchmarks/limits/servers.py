@@ -10,10 +10,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 from redis import Redis
@@ -21,9 +21,6 @@ from redis import Redis
 from benchmarks.records import RECORDS
 from local.server import CHILD
 from local.stores import open_stores
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
 
 TOP = Path(__file__).resolve().parents[2]
 DATABASE, REDIS = "DATABASE_URL", "REDIS_URL"

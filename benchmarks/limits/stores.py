@@ -6,6 +6,7 @@ The table has a uuid as its key, two indexes, no constraints and no trigger.
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -13,13 +14,11 @@ from typing import TYPE_CHECKING
 
 from uuid_utils.compat import uuid7
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+from benchmarks.limits.servers import Servers
 
+if TYPE_CHECKING:
     import psycopg
     from redis import Redis
-
-    from benchmarks.limits.servers import Servers
 
 TOGETHER = 1000
 TABLE = """

@@ -8,19 +8,15 @@ import os
 import platform
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from benchmarks.peers.comparison import measure_peers
 from benchmarks.peers.measures import QUICK, SMALL, WHOLE
+from benchmarks.peers.result import PeerResult
 from benchmarks.peers.table import table_of
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from benchmarks.peers.result import PeerResult
 
 RESULTS = Path(__file__).parents[1] / "results"
 

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import mkdtemp
-from typing import TYPE_CHECKING
 
 from benchmarks.peers.creator import Creator
+from benchmarks.peers.peer import Peer
 from benchmarks.peers.records import count_records, count_writers, read_records, starts_of
-from benchmarks.peers.result import NS_PER_S
+from benchmarks.peers.result import NS_PER_S, Starts
 from benchmarks.peers.scene import PeerError, Scene
+from benchmarks.peers.stores import Store
 from benchmarks.peers.workers import Workers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from benchmarks.peers.peer import Peer
-    from benchmarks.peers.result import Starts
-    from benchmarks.peers.stores import Store
 
 LOOK_S = 0.1
 BUSY_S = 10.0

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg
 from redis import RedisError
@@ -14,18 +14,11 @@ from redis import RedisError
 from benchmarks.peers import measures
 from benchmarks.peers.bench import Bench
 from benchmarks.peers.installed import ENVIRONMENTS, NotInstalledError, installed
-from benchmarks.peers.measures import WHOLE
-from benchmarks.peers.peer import read_peers
+from benchmarks.peers.measures import WHOLE, Extent
+from benchmarks.peers.peer import Peer, read_peers
 from benchmarks.peers.result import PeerResult
 from benchmarks.peers.scene import PeerError
-from benchmarks.peers.stores import fresh_stores
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from benchmarks.peers.measures import Extent
-    from benchmarks.peers.peer import Peer
-    from benchmarks.peers.stores import Store
+from benchmarks.peers.stores import Store, fresh_stores
 
 NOTICED_S = 5.0
 

@@ -5,14 +5,12 @@ from __future__ import annotations
 import json
 import subprocess
 import threading
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, Self, cast
+from typing import IO, Any, Self, cast
 
 from benchmarks.peers.peer import INSIDE
 from benchmarks.peers.scene import PeerError, Scene, kill_session
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ANSWER_S = 120.0
 END_S = 10.0

@@ -8,12 +8,8 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from benchmarks.peers.peer import INSIDE
-
-if TYPE_CHECKING:
-    from benchmarks.peers.peer import Peer
+from benchmarks.peers.peer import INSIDE, Peer
 
 TOP = Path(__file__).resolve().parents[2]
 ENVIRONMENTS = TOP / "var" / "peers"

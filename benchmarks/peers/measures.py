@@ -5,17 +5,13 @@ from __future__ import annotations
 import random
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
+from benchmarks.peers.bench import Bench
+from benchmarks.peers.creator import Creator
 from benchmarks.peers.records import count_records, ended_of, read_records, starts_of
-from benchmarks.peers.result import NS_PER_MS, Drain, Kill, Lag
+from benchmarks.peers.result import NS_PER_MS, Drain, Kill, Lag, PeerResult
 from benchmarks.peers.scene import PeerError
 from benchmarks.peers.workers import Workers
-
-if TYPE_CHECKING:
-    from benchmarks.peers.bench import Bench
-    from benchmarks.peers.creator import Creator
-    from benchmarks.peers.result import PeerResult
 
 DAY_MS = 86_400_000
 LAGS_PER_S = 100

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
-    from pathlib import Path
+from collections.abc import Container, Iterable
+from pathlib import Path
 
 RECORD = struct.Struct("<qq")  # as inside/record.py writes it
 PATTERN = "*.records"

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import math
 import statistics
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from benchmarks.result import distribution
-
-if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
 
 NS_PER_MS = 1_000_000
 NS_PER_S = 1_000_000_000

@@ -9,16 +9,11 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from benchmarks.peers.peer import INSIDE
+from benchmarks.peers.peer import INSIDE, Peer
 from local.server import CHILD
 from tests.acceptance.processes import pids_with
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from benchmarks.peers.peer import Peer
 
 INHERITED = ("HOME", "LANG", "TMPDIR", "USER")
 END_S = 10.0

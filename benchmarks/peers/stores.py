@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -13,14 +14,11 @@ import psycopg
 from psycopg.sql import SQL, Identifier
 from redis import Redis
 
+from benchmarks.peers.peer import Peer
 from local import postgres, valkey
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from psycopg.sql import Composed
-
-    from benchmarks.peers.peer import Peer
 
 FREE_S = 5.0
 FLUSH_AT_ONCE = ["lazyfree-lazy-user-flush no"]

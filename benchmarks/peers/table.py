@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from benchmarks.peers.result import Kill, Lag, PeerResult
+from benchmarks.peers.result import Kill, Lag, PeerResult
 
 HEADINGS = (
     "peer", "drain/s", "range", "tasks", "first ms", "early", "2x", "lost",

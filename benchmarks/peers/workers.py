@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+import subprocess
+from typing import Self
 
 from benchmarks.peers.scene import PeerError, Scene, kill_session
-
-if TYPE_CHECKING:
-    import subprocess
 
 
 class Workers:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from app.config import read_settings
 from app.connections import connect_postgres
-from benchmarks.plans.questions import questions
+from benchmarks.plans.questions import Question, questions
 from benchmarks.plans.shortened import Shortened, shorten
 from benchmarks.rows.growth import FINAL, SCHEDULED, fill
 from benchmarks.service import Service
@@ -23,8 +23,6 @@ from local.stores import open_stores
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
-
-    from benchmarks.plans.questions import Question
 
 TIMES = 3
 EXPLAIN = "EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) "

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from benchmarks.load import post, send_all
+from benchmarks.service import Service
 from benchmarks.tasks import create, instant
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from benchmarks.service import Service
 
 CONNECTIONS = 32
 FAR_S = 86_400.0

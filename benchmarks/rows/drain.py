@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
 
+from benchmarks.service import Service
 from benchmarks.tasks import create, lags_ms, until, wait_until_final, warm_up
-
-if TYPE_CHECKING:
-    from benchmarks.service import Service
 
 SLOWEST_CREATION = 10_000  # tasks/s: the instant must lie behind the last creation
 NO_OPS, DOZES = 50_000, 5_000

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
 
 from redis import Redis
 
 from app.broker.due_set import FEED_EVERY_S, due_key
 from benchmarks.result import percentile
 from benchmarks.rows.growth import fill
+from benchmarks.service import Service
 from benchmarks.tasks import create, lags_ms, until, wait_until_final, warm_up
-
-if TYPE_CHECKING:
-    from benchmarks.service import Service
 
 TYPE = "bench"
 BEYOND, ENTERING, PER_SECOND = 5_000_000, 100_000, 100

@@ -5,14 +5,11 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from redis import Redis
 
+from benchmarks.service import MadeRun, Service
 from benchmarks.tasks import create
-
-if TYPE_CHECKING:
-    from benchmarks.service import MadeRun, Service
 
 TICKS = os.sysconf("SC_CLK_TCK")
 SETTLE_S, SECONDS = 5.0, 20.0

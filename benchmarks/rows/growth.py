@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from benchmarks.service import Service
 from benchmarks.tasks import warm_up
-
-if TYPE_CHECKING:
-    from benchmarks.service import Service
 
 FINAL, SCHEDULED = 10_000_000, 1_000_000
 PART = 500_000

@@ -5,13 +5,10 @@ from __future__ import annotations
 import signal
 import time
 from collections import Counter
-from typing import TYPE_CHECKING
 
 from benchmarks.peers.records import read_records
+from benchmarks.service import Service
 from benchmarks.tasks import create, until
-
-if TYPE_CHECKING:
-    from benchmarks.service import Service
 
 COUNT = 2000
 AFTER_S = 20.0

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import random
 import time
-from typing import TYPE_CHECKING
 
 from benchmarks.load import post, send_all
 from benchmarks.result import percentile
+from benchmarks.service import Service
 from benchmarks.tasks import create, instant, lags_ms, until, wait_until_final
-
-if TYPE_CHECKING:
-    from benchmarks.service import Service
 
 PER_SECOND = 100
 AHEAD_S = 2.0

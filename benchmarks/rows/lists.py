@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import product
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from psycopg.rows import kwargs_row
@@ -13,11 +13,7 @@ from app.ledger.statements import TASK_COLUMNS
 from app.task import Task
 from benchmarks.load import get, send_all
 from benchmarks.result import percentile
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
-    from benchmarks.service import Service
+from benchmarks.service import Service
 
 STATES = ("", "state=scheduled", "state=running", "state=succeeded", "state=failed", "state=cancelled", "state=deleted",
           "state=scheduled,running", "state=failed,succeeded")  # fmt: skip

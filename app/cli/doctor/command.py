@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
@@ -21,8 +22,6 @@ from app.errors import BadSetting, BadTaskType, LedgerAway
 from app.task_types import TaskTypes, load_task_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from redis import Redis
     from sqlalchemy import Engine
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from app.broker.contents import Contents, began_at
-from app.broker.due_set import feed_every_s
+from app.broker.due_set import DueSet, feed_every_s
 from app.cli.doctor.finding import Finding, ok, warn
 from app.cli.output import lag
 from app.ledger.claims import waiting
 from app.ledger.repairs import beginning, clock, due_between
+from app.task import Due
+from app.task_types import TaskTypes
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from sqlalchemy import Engine
-
-    from app.broker.due_set import DueSet
-    from app.task import Due
-    from app.task_types import TaskTypes
 
 MAX_COMPARED = 5000
 SWEPT_WITHIN_S = 5.0

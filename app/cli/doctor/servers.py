@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
 from app.cli.doctor.finding import Finding, fail, ok, warn
+from app.config import Settings
 from app.connections import session_settings
 from app.errors import LedgerAway
 from app.ledger.repairs import clock
 from app.ledger.server import Server, in_force, missing_rights, needed_version, present_version, server, shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
     from redis import Redis
     from sqlalchemy import Engine
-
-    from app.config import Settings
 
 OLDEST_POSTGRES = 16
 OLDEST_REDIS = (6, 2)

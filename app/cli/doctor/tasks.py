@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections import Counter as Bag
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from app.broker.contents import Contents
 from app.broker.due_set import ScheduleAway
 from app.cli.doctor.finding import Finding, fail, ok, warn
 from app.cli.output import lag
+from app.config import Settings
 from app.ledger import counters, repairs, statistics, workers
 from app.ledger.counters import Counter
-from app.task import TaskState
+from app.ledger.workers import WorkerRow
+from app.task import Due, TaskState
+from app.task_types import TaskType, TaskTypes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
     from sqlalchemy import Engine
-
-    from app.broker.contents import Contents
-    from app.config import Settings
-    from app.ledger.workers import WorkerRow
-    from app.task import Due
-    from app.task_types import TaskType, TaskTypes
 
 LATE_S = 10.0
 MAX_LATE_TYPES = 5
