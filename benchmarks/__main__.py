@@ -1,4 +1,4 @@
-"""`make bench`: starts everything fresh, measures us, our limits and our peers, prints tables, writes graphs."""
+"""`make bench`: measure the service, its limits and its peers, print tables, write graphs."""
 
 from __future__ import annotations
 
@@ -23,9 +23,8 @@ PROMISED_S = 15 * 60.0
 
 
 def main() -> None:
-    """Measure and tell."""
     options = read_options()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves contexts, which stop all processes
     kept = measure(options)
     tell(kept, options)
     file = kept.write(RESULTS if options.keep else PASSING)
@@ -35,7 +34,7 @@ def main() -> None:
 
 
 def measure(options: Options) -> Kept:
-    """All that was asked for."""
+    """Measure what the options select."""
     at, machine, began = datetime.now(UTC), this_machine(), time.monotonic()
     print(f"{at:%Y-%m-%d}, {machine.said()}", flush=True)
     loop = PeerResult("raw loop", "Postgres and Redis", {})
@@ -51,7 +50,7 @@ def measure(options: Options) -> Kept:
 
 
 def tell(kept: Kept, options: Options) -> None:
-    """The tables, one below the other."""
+    """Print the tables, one below the other."""
     tables = (
         [
             f"{kept.at:%Y-%m-%d}, {kept.machine.said()}",

@@ -1,4 +1,4 @@
-"""What remains of a run: one JSON file with its graphs beside it."""
+"""The JSON file of a run, with its graphs beside it."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NUMBERS = re.compile(r"\[\s+([-\d.e+,\s]+?)\s+\]")
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """All of one run."""
+    """The results of one run."""
 
     at: datetime
     machine: Machine
@@ -33,7 +33,7 @@ class Kept:
     stolen: Mapping[str, float] = field(default_factory=dict)
 
     def as_json(self) -> str:
-        """A list of numbers stays on its line."""
+        """Format as JSON, each list of numbers on one line."""
         told: dict[str, Any] = {
             "at": self.at.isoformat(timespec="seconds"),
             "machine": self.machine.as_dict(),
@@ -48,7 +48,7 @@ class Kept:
         return NUMBERS.sub(lambda found: "[" + re.sub(r"\s+", " ", found[1]) + "]", text) + "\n"
 
     def write(self, folder: Path) -> Path:
-        """The file, named by its minute."""
+        """Write the file, named by its minute; return its path."""
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / f"{self.at:%Y-%m-%d-%H%M}.json"
         file.write_text(self.as_json(), encoding="utf-8")

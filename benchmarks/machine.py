@@ -26,9 +26,9 @@ class Machine:
     system: str
     python: str
     optimized: bool
-    """As far as its configuration says; some packagers optimize in another way, which the next number shows."""
+    """According to its configuration; some packagers optimize in another way, which `loop_ns` shows."""
     loop_ns: float
-    """One turn of a loop that adds up numbers, the best of several."""
+    """Nanoseconds for one turn of a loop that adds numbers, the best of several."""
 
     def said(self) -> str:
         """Return it in one line."""
@@ -39,7 +39,6 @@ class Machine:
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
         return asdict(self)
 
 

@@ -1,4 +1,4 @@
-"""Measures parts one after the other, each limit just before the first row that names it."""
+"""Measure parts one after the other, each limit just before the first row that names it."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Measuring:
         self.stolen: dict[str, float] = {}
 
     def measure(self, part: Part) -> None:
-        """All rows of a part, and what bounds them."""
+        """Measure all rows of a part, and their limits before that."""
         for wanted in part.rows:
             if wanted.limit:
                 self.limit(wanted.limit)
@@ -48,7 +48,7 @@ class Measuring:
         self.rows += [row for row in rows.values() if row.values]
 
     def limit(self, key: str) -> None:
-        """The limit of this key, with those that are measured along with it; once only."""
+        """Measure the limit of this key, and the others of its part; once only."""
         part = self._limit_parts[key]
         if part.name in self._begun:
             return
@@ -61,12 +61,12 @@ class Measuring:
 
     @contextmanager
     def told(self, name: str) -> Iterator[None]:
-        """Say what is measured and how long it took. What goes wrong is told, too, and the rest is measured."""
+        """Print what is measured and how long it takes. An error is printed and recorded, and does not stop the run."""
         print(f"… {name}", flush=True)
         began, stolen = time.monotonic(), Stolen()
         try:
             yield
-        except Exception as trouble:  # noqa: BLE001  # minutes of other measures are not to be lost
+        except Exception as trouble:  # noqa: BLE001  # the results of other parts must not be lost
             print(f"  failed: {type(trouble).__name__}: {trouble}", flush=True)
             self.failed.append(name)
         share = stolen.share()

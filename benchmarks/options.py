@@ -1,4 +1,4 @@
-"""What can be asked of `make bench`."""
+"""The options of `make bench`."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Options:
     keep: bool
 
     def parts(self) -> list[Part]:
-        """By their names if some are given, otherwise all that need no option, and those whose option is given."""
+        """Return the parts named by --only; without it, those without an option and those whose option is given."""
         if self.words:
             return [part for part in (*USUAL, *EXTRAS) if any(word in part.name for word in self.words)]
         return [*USUAL, *(part for part in EXTRAS if part.option in self.extras)]
 
     def left_out(self) -> list[str]:
-        """What this run does not measure, and how to ask for it."""
+        """Return what this run does not measure, with the option that adds it."""
         if self.words:
             return []
         missing = [option for option in TAKES if option not in self.extras]
@@ -40,7 +40,7 @@ class Options:
 
 
 def read_options(arguments: Sequence[str] | None = None) -> Options:
-    """From the command line."""
+    """Read the command line."""
     parser = argparse.ArgumentParser(prog="make bench ARGS=", description=ABOUT)
     parser.add_argument("--runs", type=int, default=3, help="how often each row is measured")
     parser.add_argument(

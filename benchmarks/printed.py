@@ -1,4 +1,4 @@
-"""The tables as people read them."""
+"""The tables of a run as text."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ LIMIT_HEADINGS = ("limit", "value", "spread")
 
 
 def rows_table(rows: Iterable[Row]) -> list[str]:
-    """One line each, all but the curve."""
+    """Format a line for each row, except those of the curve."""
     lines = [row.said() for row in rows if row.option != CURVE]
     return columns([HEADINGS, *lines]) if lines else []
 
 
 def limits_table(limits: Iterable[Row]) -> list[str]:
-    """What the stores give when they are driven directly."""
+    """Format a line for each limit."""
     lines = [row.said()[:3] for row in limits]
     return columns([LIMIT_HEADINGS, *lines]) if lines else []
 
 
 def curve_table(rows: Iterable[Row]) -> list[str]:
-    """A line for each number of workers; nothing if it was not measured."""
+    """Format a line for each number of workers; none if the curve was not measured."""
     lines: dict[str, list[Row]] = {}
     for row in rows:
         if row.option == CURVE:
@@ -39,12 +39,12 @@ def curve_table(rows: Iterable[Row]) -> list[str]:
 
 
 def systems_table(systems: Sequence[PeerResult]) -> list[str]:
-    """The same work for all."""
+    """Format the comparison with the peers."""
     return table_of(systems) if systems else []
 
 
 def stolen(shares: Mapping[str, float]) -> list[str]:
-    """What others on the host took of the processors' time, in one line; nothing where nobody counts it."""
+    """Format the stolen share of processor time in one line; none where the kernel does not count it."""
     if not shares:
         return []
     most = max(shares, key=lambda name: shares[name])
@@ -53,6 +53,6 @@ def stolen(shares: Mapping[str, float]) -> list[str]:
 
 
 def columns(lines: Sequence[Sequence[str]]) -> list[str]:
-    """Cells of equal width, two spaces between them."""
+    """Pad cells to equal widths, two spaces between columns."""
     widths = [max(len(line[column]) for line in lines) for column in range(len(lines[0]))]
     return ["  ".join(f"{cell:{width}}" for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines]

@@ -1,4 +1,4 @@
-"""The record that says when a task began: 16 bytes appended by its code, the same as those of the peers' tasks."""
+"""The record of a start: 16 bytes that the code of a task appends to a file, the same for all peers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _files: dict[int, int] = {}
 
 
 def note(task_id: str) -> None:
-    """This task begins now."""
-    now, pid = time.time_ns(), os.getpid()  # a forked child needs a file of its own
+    """Record that this task begins now."""
+    now, pid = time.time_ns(), os.getpid()  # each forked child needs a file of its own
     if pid not in _files:
         path = f"{os.environ[RECORDS]}/{pid}.records"
         _files[pid] = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
@@ -24,5 +24,5 @@ def note(task_id: str) -> None:
 
 
 def number_of(task_id: str) -> int:
-    """The last 63 bits of an id, which no two share; a record has room for no more."""
+    """Return the last 63 bits of an id, which are unique and fit into a record."""
     return UUID(task_id).int & NUMBER

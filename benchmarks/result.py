@@ -25,12 +25,12 @@ class Row:
 
     @property
     def median(self) -> float:
-        """Of all runs."""
+        """The median of all runs."""
         return statistics.median(self.values)
 
     @property
     def share(self) -> float | None:
-        """1 is as good as the limit: the rate divided by its rate, or its time divided by the time."""
+        """The share of the limit: a rate divided by the limit's, or the limit's time divided by the time."""
         if self.limit is None or not self.limit.values:
             return None
         ours, limit = self.median, self.limit.median
@@ -38,21 +38,20 @@ class Row:
         return over / under if under else None
 
     def said(self) -> tuple[str, ...]:
-        """What, the median with its unit, the spread, the goal, and the share of the limit."""
+        """Return the cells of its line: name, median with unit, spread, goal, share of the limit."""
         return f"{self.part}: {self.what}", f"{short(self.median)} {self.unit}", self.spread(), self.goal, self.shared()
 
     def spread(self) -> str:
-        """Nothing of one run."""
+        """Format the least and the largest value; empty for one run."""
         return f"{short(min(self.values))} to {short(max(self.values))}" if len(self.values) > 1 else ""
 
     def shared(self) -> str:
-        """The share of which limit, and how much that is."""
+        """Format the share, the name of the limit, and its value."""
         if self.limit is None or self.share is None:
             return ""
         return f"{self.share:.0%} of {self.limit.part} ({short(self.limit.median)})"
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON."""
         told: dict[str, Any] = {"what": f"{self.part}: {self.what}", "unit": self.unit, "median": self.median,
                                 "values": self.values}  # fmt: skip
         if self.goal:
@@ -63,18 +62,18 @@ class Row:
 
 
 def percentile(values: list[float], share: float) -> float:
-    """The value that `share` of them do not exceed."""
+    """Return the value that `share` of them do not exceed."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
 def short(value: float) -> str:
-    """With as many digits as can be read."""
+    """Format a number with a readable number of digits."""
     return f"{value:,.0f}" if abs(value) >= WHOLE_FROM else f"{round(value, 2) + 0.0:,.2f}"  # 0.0: no "-0.00"
 
 
 def distribution(values: Iterable[float]) -> tuple[float, ...]:
-    """The smallest value, then those that 1, 2 ... 200 two-hundredths of all do not exceed; nothing of nothing."""
+    """Return the minimum and the values that 1, 2 ... 200 two-hundredths do not exceed; empty if there are none."""
     ordered = sorted(values)
     last = len(ordered) - 1
     return tuple(float(f"{ordered[last * step // STEPS]:.4g}") for step in range(STEPS + 1)) if ordered else ()

@@ -20,7 +20,7 @@ from benchmarks.records import number_of
 from benchmarks.service import Service, running_service
 from benchmarks.tasks import create, instant, until, wait_until_final, warm_up
 
-LONGEST_PEER_S = 45.0
+MAX_PEER_S = 45.0
 TYPE = "bench"
 RUNS = 3
 DRAIN, CREATED_PER_S = 50_000, 15_000
@@ -35,13 +35,13 @@ WHERE type = %s AND execute_at >= %s AND execute_at < %s
 
 
 def side_by_side(measuring: Measuring, loop: PeerResult, extent: Extent, *, until: float) -> list[PeerResult]:
-    """`loop` is filled with the limits. No peer is begun that may not end until then, by the monotonic clock."""
+    """Measure all; `loop` is filled with the limits. No peer starts that may end after `until` (monotonic clock)."""
     measuring.limit("loop drain")
     ours = PeerResult("Punctual", "Postgres and Redis", {})
     with measuring.told("Punctual, at the work of the peers"), running_service() as service:
         warm_up(service, "bench")
         measure_ours(service, ours)
-    peers = measure_peers(None, extent, patience_s=until - LONGEST_PEER_S - time.monotonic())
+    peers = measure_peers(None, extent, patience_s=until - MAX_PEER_S - time.monotonic())
     return [ours, loop, *sorted(peers, key=_rate, reverse=True)]
 
 
@@ -50,7 +50,7 @@ def _rate(result: PeerResult) -> float:
 
 
 def measure_ours(service: Service, result: PeerResult) -> None:
-    """Fill our row among the peers."""
+    """Fill the service's row among the peers."""
     result.lag = _lag(service)
     result.drains = [_drain(service) for _ in range(RUNS)]
     result.creates_per_s = [_created_per_s(service) for _ in range(RUNS)]
@@ -73,7 +73,7 @@ def _drain(service: Service) -> Drain:
 
 
 def _due_ns(service: Service, since: float, before: float) -> dict[int, int]:
-    """When each task was due, by its number; returns when all have ended."""
+    """Return when each task was due, by its number, once all have ended."""
     if time.time() > since:
         raise TimeoutError("creating the tasks took too long")
     until(before)
@@ -85,18 +85,18 @@ def _due_ns(service: Service, since: float, before: float) -> dict[int, int]:
 
 
 def _created_per_s(service: Service) -> float:
-    """One request after the other, over one connection."""
+    """Measure creation by one request after the other over one connection."""
     body = f'{{"type": "{TYPE}", "execute_at": "{instant(time.time() + FAR_S)}"}}'.encode()
     load = send_all(service.url, iter([post(service.url, "/tasks", body)] * SINGLES), connections=1)
     return load.per_second
 
 
 def _created_together_per_s(service: Service) -> float:
-    """A thousand per request, over one connection."""
+    """Measure creation of a thousand tasks per request over one connection."""
     load = create(service, TYPE, [time.time() + FAR_S] * TOGETHER * BATCHES, connections=1)
     return TOGETHER * load.per_second
 
 
 def _milliseconds(instants: Iterable[float]) -> list[float]:
-    """As the peers have them."""
+    """Round instants to milliseconds, as those of the peers."""
     return [round(each, 3) for each in instants]

@@ -1,4 +1,4 @@
-"""Creating tasks for a benchmark, waiting for them, and reading off how late they began."""
+"""Create tasks for a benchmark, wait for them, and read how late they began."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LIMIT 1
 
 
 def instant(at: float) -> str:
-    """Seconds since 1970 as the API takes them."""
+    """Format seconds since 1970 for the API."""
     return datetime.fromtimestamp(at, UTC).isoformat()
 
 
@@ -53,7 +53,7 @@ def _batches(service: Service, task_type: str, instants: Iterator[float], more: 
 
 
 def wait_until_final(service: Service, before: float, patience_s: float = PATIENCE_S) -> None:
-    """All tasks due before that instant are final when this returns, but those with another attempt later.
+    """Wait until all tasks due before that instant are final, except those with a later attempt.
 
     Raises:
         TimeoutError: they were not in time.
@@ -67,7 +67,7 @@ def wait_until_final(service: Service, before: float, patience_s: float = PATIEN
 
 
 def lags_ms(service: Service, task_type: str, since: float, before: float = END) -> list[float]:
-    """How late each task of this type began that was due in that time, by Postgres' clock."""
+    """Return how late the tasks of a type due in that time began, by the clock of Postgres."""
     bounds = [datetime.fromtimestamp(each, UTC) for each in (since, before)]
     with service.postgres() as connection:
         rows: Sequence[tuple[object, ...]] = connection.execute(LAGS, [task_type, *bounds]).fetchall()
@@ -80,7 +80,7 @@ def until(at: float) -> None:
 
 
 def warm_up(service: Service, task_type: str, count: int = 500) -> None:
-    """Have children started and durations known."""
+    """Run tasks, so that children have started and durations are known."""
     for _ in range(2):
         create(service, task_type, [time.time()] * count)
         wait_until_final(service, time.time() + 1)

@@ -1,1 +1,1 @@
-"""What the same two stores give when they are driven directly: as fast as our figures could be on this machine."""
+"""The limits: what the same two stores reach when they are driven directly on this machine."""

@@ -22,7 +22,7 @@ FAR_S, START_S = 86_400.0, 30.0
 
 @contextmanager
 def bare_application(servers: Servers) -> Iterator[Callable[[], dict[str, float]]]:
-    """The application, started as the Procfile starts ours."""
+    """Run the application, started as the Procfile starts ours."""
     with servers.postgres() as connection:
         make_table(connection)
     port = free_port()

@@ -16,18 +16,18 @@ from benchmarks.peers.result import PeerResult
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """One value, by its key in what is measured."""
+    """One value, by its key in the measured values."""
 
     key: str
     name: str
-    """As it stands behind "% of"."""
+    """As it is printed after "% of"."""
     what: str
     unit: str
 
 
 @dataclass(frozen=True, slots=True)
 class LimitPart:
-    """Servers of its own; what is opened on them is measured again and again."""
+    """A limit with servers of its own; what `opened` yields is measured several times."""
 
     name: str
     opened: Callable[[Servers], AbstractContextManager[Callable[[], dict[str, float]]]]
@@ -54,7 +54,10 @@ BARE = (
 
 
 def limit_parts(loop: PeerResult) -> tuple[LimitPart, ...]:
-    """Each is measured just before the first row that names it; `loop` is filled as the loop's row among the peers."""
+    """Return all limits, each measured just before the first row that names it.
+
+    `loop` becomes the row of the raw loop among the peers.
+    """
     return (
         LimitPart("the stores alone", driven_stores, STORES),
         LimitPart("raw loop, 2 workers", partial(raw_loop, result=loop), LOOP),

@@ -1,6 +1,6 @@
 """The raw loop: a promoter, two workers that take a hundred ids at a time, two statements for each hundred.
 
-No retries, no leases, no rescue, no processes that can be killed: what remains when all promises are taken away.
+No retries, no leases, no rescue, no processes that can be killed: a scheduler that promises nothing.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ OPEN = "SELECT 1 FROM tasks WHERE state IN ('scheduled', 'running') LIMIT 1"
 
 @contextmanager
 def raw_loop(servers: Servers, result: PeerResult) -> Iterator[Callable[[], dict[str, float]]]:
-    """Its three processes, warm; `result` becomes its row among the peers."""
+    """Run its three processes until they are warm; `result` becomes its row among the peers."""
     processes = ["promoter", *["worker"] * WORKERS]
     with servers.postgres() as connection:
         make_table(connection)
@@ -46,7 +46,7 @@ def raw_loop(servers: Servers, result: PeerResult) -> Iterator[Callable[[], dict
 
 
 def _measured(servers: Servers, result: PeerResult) -> dict[str, float]:
-    """A drain of 50,000 and one of 10,000, and the lag at 100 a second.
+    """Measure a drain of 50,000 and one of 10,000, and the lag at 100 a second.
 
     The limits are by the instants of the claims, as our rows are. The row among the peers is the drain of 50,000, by
     the tasks' records.
@@ -68,7 +68,7 @@ def _measured(servers: Servers, result: PeerResult) -> dict[str, float]:
 
 
 def _drained(servers: Servers, count: int) -> tuple[list[float], Drain]:
-    """How late each was claimed, in ms, and what they wrote down themselves."""
+    """Return how late each task was claimed, in ms, and the drain by their records."""
     at = time.time() + 1 + count / CREATED_PER_S
     ids = new_ids(count)
     _create(servers, ids, [at] * count)
@@ -86,14 +86,14 @@ def _lag(servers: Servers) -> tuple[list[float], Lag]:
 
 
 def _claims_ms(servers: Servers, ids: Sequence[str]) -> list[float]:
-    """By Postgres' clock, as the service's own rows."""
+    """Return how late tasks were claimed by the clock of Postgres, as for the rows of the service."""
     with servers.postgres() as connection:
         rows = connection.execute(CLAIMS, [list(ids)]).fetchall()
     return [float(str(late)) for (late,) in rows]
 
 
 def _create(servers: Servers, ids: Sequence[str], instants: Sequence[float]) -> None:
-    """As the service does: the rows first, the ids after."""
+    """Create tasks as the service does: the rows first, then the ids."""
     with servers.postgres() as connection, servers.redis() as redis:
         for some in _parts(len(ids)):
             connection.execute(INSERT, arguments(ids[some], instants[some]))
@@ -103,7 +103,7 @@ def _create(servers: Servers, ids: Sequence[str], instants: Sequence[float]) -> 
 
 
 def _starts(servers: Servers, ids: Sequence[str], until: float) -> Starts:
-    """When each began; returns when all have ended."""
+    """Return when each task began, once all have ended."""
     numbers, deadline = {number_of(each) for each in ids}, time.monotonic() + PATIENCE_S
     time.sleep(max(0.0, until - time.time()))
     with servers.postgres() as connection:

@@ -1,4 +1,4 @@
-"""Servers of a limit's own, fresh and durable as those of the service, and processes that use them."""
+"""Fresh servers for a limit, as durable as those of the service, and processes that use them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ STOP_S = 10.0
 
 @dataclass(frozen=True)
 class Servers:
-    """Where they answer, and a folder that is thrown away with them."""
+    """Their addresses, and a folder that is deleted with them."""
 
     database_url: str
     redis_url: str
@@ -37,25 +37,24 @@ class Servers:
 
     @property
     def records(self) -> Path:
-        """What tasks wrote down that began."""
+        """The folder with the records of tasks."""
         return self.folder / "records"
 
     @contextmanager
     def postgres(self) -> Iterator[psycopg.Connection[tuple[object, ...]]]:
-        """A connection; each statement commits by itself."""
+        """Open a connection in autocommit mode."""
         with psycopg.connect(self.database_url, autocommit=True) as connection:
             yield connection
 
     @contextmanager
     def redis(self) -> Iterator[Redis]:
-        """A client."""
         client = Redis.from_url(self.redis_url)
         yield client
         client.close()
 
     @contextmanager
     def running(self, *commands: str, environment: Mapping[str, str] | None = None) -> Iterator[None]:
-        """Processes that know both servers and find Python's commands; they are killed at the end, Linux sees to it."""
+        """Run processes that know both servers and find Python's commands; they are killed at the end."""
         given = os.environ | {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             DATABASE: self.database_url,
@@ -74,7 +73,7 @@ class Servers:
 
 @contextmanager
 def fresh_servers() -> Iterator[Servers]:
-    """A Postgres and a Valkey that nobody else uses."""
+    """Run a fresh Postgres and a fresh Valkey."""
     with (
         tempfile.TemporaryDirectory(prefix="punctual-limit-", ignore_cleanup_errors=True) as name,
         ExitStack() as stack,

@@ -50,24 +50,23 @@ FAR_S = 86_400.0
 
 
 def make_table(connection: psycopg.Connection[tuple[object, ...]]) -> None:
-    """The table, empty."""
     for statement in (TABLE, DUE, BY_STATE):
         connection.execute(statement)
 
 
 def new_ids(count: int) -> list[str]:
-    """As ours: in the order of time."""
+    """Return new ids, ordered by time as those of the service."""
     return [str(uuid7()) for _ in range(count)]
 
 
 def arguments(ids: Sequence[str], instants: Sequence[float]) -> tuple[str, str]:
-    """What INSERT takes: two arrays as Postgres reads them."""
+    """Return the parameters of INSERT: two arrays in the text format of Postgres."""
     return "{" + ",".join(ids) + "}", "{" + ",".join(map(repr, instants)) + "}"
 
 
 @contextmanager
 def driven_stores(servers: Servers) -> Iterator[Callable[[], dict[str, float]]]:
-    """A table with its first thousand rows."""
+    """Create the table with a thousand rows, and return what measures the stores."""
     with servers.postgres() as connection, servers.redis() as redis:
         make_table(connection)
         connection.execute(INSERT, arguments(new_ids(TOGETHER), [time.time() + FAR_S] * TOGETHER))
@@ -75,7 +74,7 @@ def driven_stores(servers: Servers) -> Iterator[Callable[[], dict[str, float]]]:
 
 
 def _measured(connection: psycopg.Connection[tuple[object, ...]], redis: Redis) -> dict[str, float]:
-    """Per second: rows, rows and ids, ids one by one, ids together, ids moved."""
+    """Return rates: rows, rows and ids, ids one by one, ids together, ids moved."""
     far = time.time() + FAR_S
     groups = [new_ids(TOGETHER) for _ in range(2 * STATEMENTS)]  # before the clock runs
     rows = [arguments(each, [far] * TOGETHER) for each in groups]

@@ -1,4 +1,4 @@
-"""`python -m benchmarks.peers`: measures the peers alone, prints their table, keeps it dated."""
+"""`python -m benchmarks.peers`: measure the peers alone, print their table, keep it with its date."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 def main() -> None:
-    """Measure and tell."""
     options = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
     options.add_argument("--only", metavar="NAME,NAME", help="some peers: names of folders in benchmarks/peers")
     options.add_argument(

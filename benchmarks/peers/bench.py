@@ -1,4 +1,4 @@
-"""One peer on its store, and the steps that all measures share: create before an instant, wait for the starts."""
+"""One peer on its store, and the steps of all measures: create before an instant, wait for the starts."""
 
 from __future__ import annotations
 
@@ -48,22 +48,22 @@ class Bench:
     next_number: int = field(default=0)
 
     def scene(self, *, task_s: float = 0.0) -> Scene:
-        """One with an empty folder of records."""
+        """Open a scene with an empty folder of records."""
         records = Path(mkdtemp(prefix=f"{self.peer.name}-", dir=self.folder))
         return Scene(self.peer, self.home, self.store.url, records, self.log, task_s)
 
     def creator(self) -> Creator:
-        """The process that creates tasks, for measures without workers."""
+        """Run the process that creates tasks, for measures without workers."""
         return Creator(self.scene())
 
     def numbers(self, count: int) -> range:
-        """Numbers that no task had yet."""
+        """Return numbers that no task has had."""
         first, self.next_number = self.next_number, self.next_number + count
         return range(first, self.next_number)
 
     @contextmanager
     def working(self, *, task_s: float = 0.0) -> Iterator[tuple[Workers, Creator]]:
-        """Workers that have run something already, and the process that creates tasks; the store was emptied."""
+        """Run warm workers and the process that creates tasks, on an emptied store."""
         self.store.empty()
         scene = self.scene(task_s=task_s)
         with Workers(scene) as workers, Creator(scene) as creator:
@@ -71,7 +71,7 @@ class Bench:
             yield workers, creator
 
     def each_before(self, workers: Workers, creator: Creator, offsets_ms: Sequence[int]) -> tuple[range, int]:
-        """Create a task for each of these instants, one by one; their numbers and the instant they count from, in ms.
+        """Create a task for each of these instants, one by one; return their numbers and the base instant in ms.
 
         That is a whole second after the last was created. If it turns out not to be, all is done once more.
         """
@@ -94,7 +94,7 @@ class Bench:
         raise PeerError(f"its tasks were not created in time, at {rate:.0f}/s")
 
     def wait_for_starts(self, workers: Workers, numbers: range, *, due_ns: int) -> Starts:
-        """When each began: once all have, or nothing has for `QUIET_S` after they were due."""
+        """Return when each began, once all have or none has for `QUIET_S` after they were due."""
         time.sleep(max((due_ns - time.time_ns()) / NS_PER_S, 0))
         seen, changed = 0, time.monotonic()
         while True:
@@ -110,14 +110,14 @@ class Bench:
             _sleep_while_busy(workers.scene.records)
 
     def _is_ahead(self, workers: Workers, numbers: range, at_ms: int) -> bool:
-        """Whether the instant lies in the future; if not, let these tasks pass."""
+        """Return whether the instant is ahead; if it is not, wait until these tasks are done."""
         if time.time() * 1000 < at_ms:
             return True
         self.wait_for_starts(workers, numbers, due_ns=0)
         return False
 
     def _warm(self, workers: Workers, creator: Creator) -> None:
-        """Tasks that are due at once, until both worker processes had some."""
+        """Run tasks until both worker processes have had some."""
         patience = time.monotonic() + START_S
         for _ in range(WARM_ROUNDS):
             numbers, due_ms = self.numbers(WARM_TASKS), int(time.time() * 1000) + 50
@@ -133,12 +133,12 @@ class Bench:
 
 
 def _whole_second_after(seconds: float) -> int:
-    """In ms since 1970; half a second later at least, and not too long to wait for."""
+    """Return a whole second in ms since 1970, at least half a second ahead."""
     return 1000 * (int(time.time() + min(seconds + 0.5, LEAD_S)) + 1)
 
 
 def _sleep_while_busy(records: Path) -> None:
-    """Until no more records come, for `BUSY_S` at most: reading them all takes time from the peer."""
+    """Sleep until no more records come, at most `BUSY_S`: reading them slows the peer down."""
     patience, before = time.monotonic() + BUSY_S, -1
     while time.monotonic() < patience and (now := count_records(records)) > before:
         before = now

@@ -1,4 +1,4 @@
-"""Measures the peers one after the other; what goes wrong with one is told in its row."""
+"""Measure the peers one after the other; an error of one is shown in its row."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def measure_peers(
 
 
 def _home(peer: Peer) -> Path | str:
-    """The folder of its environment, or why there is none."""
+    """Return the folder of its environment, or the reason why there is none."""
     try:
         return installed(peer)
     except (NotInstalledError, OSError) as reason:

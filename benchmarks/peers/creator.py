@@ -1,4 +1,4 @@
-"""The one process that creates a peer's tasks, ordered about through its input and output."""
+"""The process that creates a peer's tasks, controlled through its input and output."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ END_S = 10.0
 
 @dataclass(frozen=True)
 class Created:
-    """So many tasks in so many seconds."""
+    """How many tasks were created in how many seconds."""
 
     tasks: int
     seconds: float
@@ -30,7 +30,7 @@ class Created:
 
 
 class Creator:
-    """It is connected to the store; leaving the context ends it."""
+    """The process, connected to the store; leaving the context ends it."""
 
     def __init__(self, scene: Scene) -> None:
         command = ("python", str(INSIDE / "client.py")) if scene.peer.is_python else ("node", "client.mjs")
@@ -52,23 +52,23 @@ class Creator:
         self._order("set_up")
 
     def each(self, first: int, at_ms: Sequence[int]) -> Created:
-        """One call per task; they get the numbers from `first` on."""
+        """Create tasks by one call each, numbered from `first`."""
         return self._create("each", first=first, at_ms=list(at_ms))
 
     def during(self, first: int, at_ms: int, seconds: float) -> Created:
-        """One call per task, for so long."""
+        """Create tasks by one call each for so many seconds."""
         return self._create("during", first=first, at_ms=at_ms, seconds=seconds)
 
     def bulk(self, first: int, at_ms: int, count: int) -> Created:
-        """One call per thousand tasks."""
+        """Create tasks by one call per thousand."""
         return self._create("bulk", first=first, at_ms=at_ms, count=count)
 
     def all_at(self, first: int, at_ms: int, count: int) -> Created:
-        """The fastest way that the peer has."""
+        """Create tasks in the fastest way of the peer."""
         return self.bulk(first, at_ms, count) if self.has_bulk else self.each(first, [at_ms] * count)
 
     def close(self) -> None:
-        """Let it end; kill it if it does not."""
+        """Let it end; kill it if it does not end in time."""
         try:
             cast("IO[str]", self._process.stdin).close()
             self._process.wait(END_S)

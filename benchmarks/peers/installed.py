@@ -1,4 +1,4 @@
-"""Installs a peer into an environment of its own, once, from the pinned versions."""
+"""Install a peer into an environment of its own, once, in the pinned versions."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ TIMEOUT_S = 300.0
 
 
 class NotInstalledError(RuntimeError):
-    """This peer cannot be had here; the message says why."""
+    """This peer cannot be installed here; the message says why."""
 
 
 def installed(peer: Peer) -> Path:
-    """The folder of the peer's environment; raises NotInstalledError."""
+    """Return the folder of the peer's environment; raises NotInstalledError."""
     home = ENVIRONMENTS / peer.name
     stamp, wanted = home / STAMP, _fingerprint(peer)
     if not stamp.exists() or stamp.read_text() != wanted:
@@ -37,7 +37,7 @@ def installed(peer: Peer) -> Path:
 
 
 def _fingerprint(peer: Peer) -> str:
-    """Changes with what is pinned and with the interpreter."""
+    """Return a digest of the pinned versions and the interpreter."""
     pinned = b"".join(path.read_bytes() for path in peer.pins())
     return f"{hashlib.sha256(pinned).hexdigest()} {platform.python_version()}\n"
 
@@ -58,7 +58,7 @@ def _by_npm(peer: Peer, home: Path) -> None:
 
 
 def _run(command: list[str], *, cwd: Path, home: Path) -> None:
-    """Its output may name hosts and paths of this machine: it stays in a file."""
+    """Run a command; its output may name hosts and paths of this machine and stays in a file."""
     log = home / "install.log"
     with log.open("wb") as output:
         try:

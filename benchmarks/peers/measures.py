@@ -24,7 +24,7 @@ STILL_SHARE = 0.002
 
 @dataclass(frozen=True)
 class Extent:
-    """How much is measured."""
+    """How much is measured of each peer."""
 
     lag_s: int = 10
     kill: bool = False
@@ -49,7 +49,7 @@ SMALL = Extent(lag_s=3, waiting=2_000, create_s=0.2, bulk=500, drain=500, repeat
 
 
 def set_up(bench: Bench) -> None:
-    """Make the peer's tables; nobody stays connected."""
+    """Create the peer's tables; no connection stays open."""
     bench.store.empty()
     with bench.creator() as creator:
         creator.set_up()
@@ -57,7 +57,7 @@ def set_up(bench: Bench) -> None:
 
 
 def create_and_keep(bench: Bench, result: PeerResult, extent: Extent) -> None:
-    """Creates per second without workers, and how much room the tasks take that wait until tomorrow."""
+    """Measure creations per second without workers, and the bytes of tasks that wait until tomorrow."""
     bench.store.empty()
     far_ms = int(time.time() * 1000) + DAY_MS
     before = bench.store.used_bytes()
@@ -81,7 +81,7 @@ def create_and_keep(bench: Bench, result: PeerResult, extent: Extent) -> None:
 
 
 def drain_and_lag(bench: Bench, result: PeerResult, extent: Extent) -> None:
-    """Both with the same workers."""
+    """Measure both with the same workers."""
     with bench.working() as (workers, creator):
         result.lag = _lag(bench, workers, creator, tasks=LAGS_PER_S * extent.lag_s)
         tasks, began = extent.drain or bench.peer.drain, time.monotonic()
@@ -91,7 +91,7 @@ def drain_and_lag(bench: Bench, result: PeerResult, extent: Extent) -> None:
 
 
 def kill(bench: Bench, result: PeerResult, extent: Extent) -> None:
-    """SIGKILL to all workers once half of the tasks have ended, and new workers at once."""
+    """Kill all workers once half of the tasks have ended, start new ones at once, and count."""
     with bench.working(task_s=extent.killed_task_s) as (workers, creator):
         before = count_records(workers.scene.records)
         numbers, due_ms = bench.all_before(workers, creator, extent.killed)
@@ -125,7 +125,7 @@ def _drain(bench: Bench, workers: Workers, creator: Creator, *, tasks: int) -> D
 
 
 def _until_still(bench: Bench) -> None:
-    """Until the store has not changed its size for some seconds; for half a minute at most."""
+    """Wait until the size of the store has not changed for some seconds, at most half a minute."""
     patience, still_since, size = time.monotonic() + 30.0, time.monotonic(), bench.store.used_bytes()
     while time.monotonic() < min(patience, still_since + STILL_S):
         time.sleep(0.2)

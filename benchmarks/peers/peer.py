@@ -1,4 +1,4 @@
-"""What there is to know of a peer before it runs: its folder, its pinned versions, its processes."""
+"""The description of a peer: its folder, its pinned versions, its processes."""
 
 from __future__ import annotations
 
@@ -35,21 +35,21 @@ class Peer:
 
     @property
     def folder(self) -> Path:
-        """Where its files are in the repository."""
+        """The folder of its files in the repository."""
         return HERE / self.name
 
     @property
     def is_python(self) -> bool:
-        """Otherwise it runs under Node.js."""
+        """Whether it runs under Python; otherwise under Node.js."""
         return (self.folder / "requirements.txt").exists()
 
     def pins(self) -> list[Path]:
-        """The files that say what is installed."""
+        """The files that pin what is installed."""
         names = ("requirements.txt",) if self.is_python else ("package.json", "package-lock.json")
         return [self.folder / name for name in names]
 
     def versions(self) -> dict[str, str]:
-        """The pinned version of the peer and of what it was chosen with."""
+        """The pinned versions of the peer and of the packages that it was chosen with."""
         if not self.is_python:
             depended: dict[str, str] = json.loads((self.folder / "package.json").read_text())["dependencies"]
             return depended
@@ -59,7 +59,7 @@ class Peer:
 
 
 def read_peers(names: Sequence[str] | None = None) -> list[Peer]:
-    """Peers by the names of their folders, all of them without; a name that nobody has raises ValueError."""
+    """Read peers by the names of their folders, all of them without names; raise ValueError for an unknown name."""
     known = sorted(path.parent.name for path in HERE.glob(f"*/{DESCRIPTION}"))
     if unknown := set(names or ()) - set(known):
         raise ValueError(f"no such peer: {', '.join(sorted(unknown))}; there are {', '.join(known)}")

@@ -1,4 +1,4 @@
-"""What the tasks wrote down: which began when, and which ended."""
+"""Read the records of tasks: which began when, and which ended."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Record = tuple[int, int]
 
 
 def read_records(folder: Path) -> list[Record]:
-    """All that any process wrote into `folder`."""
+    """Read the records of all processes in `folder`."""
     found: list[Record] = []
     for path in folder.glob(PATTERN):
         written = path.read_bytes()
@@ -23,17 +23,17 @@ def read_records(folder: Path) -> list[Record]:
 
 
 def count_records(folder: Path) -> int:
-    """How many there are, without reading them."""
+    """Count the records without reading them."""
     return sum(path.stat().st_size // RECORD.size for path in folder.glob(PATTERN))
 
 
 def count_writers(folder: Path) -> int:
-    """How many processes ran a task."""
+    """Count the processes that ran a task."""
     return sum(1 for _ in folder.glob(PATTERN))
 
 
 def starts_of(records: Iterable[Record], numbers: Container[int]) -> dict[int, list[int]]:
-    """When each of these tasks began, each time, in order; those that never did are missing."""
+    """Return when each of these tasks began, in order; tasks that never began are missing."""
     starts: dict[int, list[int]] = {}
     for number, at_ns in records:
         if number in numbers:
@@ -42,5 +42,5 @@ def starts_of(records: Iterable[Record], numbers: Container[int]) -> dict[int, l
 
 
 def ended_of(records: Iterable[Record], numbers: range) -> set[int]:
-    """Which of these tasks ended at least once."""
+    """Return which of these tasks ended at least once."""
     return {~number for number, _ in records if ~number in numbers}

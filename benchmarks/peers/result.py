@@ -1,4 +1,4 @@
-"""What was measured of a peer, and how it follows from the starts of its tasks."""
+"""The results of a peer, computed from the starts of its tasks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Drain:
 
     @classmethod
     def of(cls, starts: Starts, *, numbers: Collection[int], due_ns: int) -> Self:
-        """From the starts of these tasks, all due at `due_ns`."""
+        """Compute it from the starts of these tasks, all due at `due_ns`."""
         firsts = [times[0] for times in starts.values()]
         last_s = (max(firsts, default=due_ns) - due_ns) / NS_PER_S
         return cls(
@@ -66,7 +66,7 @@ class Lag:
 
     @classmethod
     def of(cls, starts: Starts, *, due_ns: Mapping[int, int]) -> Self:
-        """From the starts of these tasks and the instant each was due at."""
+        """Compute it from the starts of these tasks and their due instants."""
         lags = sorted((times[0] - due_ns[number]) / NS_PER_MS for number, times in starts.items())
         return cls(
             tasks=len(due_ns),
@@ -95,7 +95,7 @@ class Kill:
 
     @classmethod
     def of(cls, starts: Starts, ended: set[int], *, numbers: range, begun_at_kill: int, after_s: float) -> Self:
-        """From the starts and ends of these tasks, before and after the kill."""
+        """Compute it from the starts and ends of these tasks, before and after the kill."""
         return cls(len(numbers), begun_at_kill, len(numbers) - len(ended), _doubled(starts), after_s)
 
 
@@ -132,7 +132,7 @@ class PeerResult:
         return statistics.median(self.bulk_creates_per_s) if self.bulk_creates_per_s else None
 
     def as_dict(self) -> dict[str, Any]:
-        """For JSON, which has no NaN: medians beside all rounds."""
+        """Return the values for JSON, which has no NaN: medians beside all rounds."""
         medians = {"create_per_s": self.create_per_s, "bulk_create_per_s": self.bulk_create_per_s}
         drain = {"drain": asdict(self.drain) if self.drain else None}
         whole: dict[str, Any] = _without_nan(asdict(self) | drain | medians)
@@ -142,7 +142,7 @@ class PeerResult:
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that at least this share of them does not exceed; NaN of nothing."""
+    """Return the smallest value that at least this share does not exceed; NaN if there are none."""
     return ordered[max(math.ceil(share * len(ordered)) - 1, 0)] if ordered else math.nan
 
 

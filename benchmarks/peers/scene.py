@@ -1,4 +1,4 @@
-"""Where the processes of one peer run, and how they are ended for certain."""
+"""Start the processes of one peer, and end all of them for certain."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ END_S = 10.0
 
 
 class PeerError(RuntimeError):
-    """The peer does not do what it should; the message says what."""
+    """The peer failed; the message says how."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """What the processes of one peer are given."""
+    """The folder and environment of the processes of one peer."""
 
     peer: Peer
     home: Path
@@ -38,7 +38,7 @@ class Scene:
     """How long a task takes."""
 
     def start(self, command: tuple[str, ...], *, piped: bool = False) -> subprocess.Popen[str]:
-        """Run it in a session of its own, with pipes to and from us if asked; Linux stops it should we be killed."""
+        """Run a command in a session of its own, with pipes if requested; Linux kills it if this process is killed."""
         environment = self._environment()
         program = shutil.which(command[0], path=environment["PATH"])
         if program is None:
@@ -57,7 +57,7 @@ class Scene:
             )
 
     def end_all(self) -> None:
-        """SIGKILL to everything that was started here and all it started; returns when nothing is left."""
+        """Kill everything started here and its descendants; return when all have ended."""
         deadline = time.monotonic() + END_S
         while pids := pids_with(f"PEER_RECORDS={self.records}"):
             for pid in pids:
@@ -67,7 +67,7 @@ class Scene:
             time.sleep(0.01)
 
     def _environment(self) -> dict[str, str]:
-        """Nothing of ours but what the peer needs."""
+        """Return an environment with only what the peer needs."""
         own = {key: value.replace("{store}", self.store_url) for key, value in self.peer.environment.items()}
         return {
             **{key: os.environ[key] for key in INHERITED if key in os.environ},
@@ -82,7 +82,7 @@ class Scene:
 
 
 def kill_session(process: subprocess.Popen[str]) -> None:
-    """SIGKILL to a process that was not waited for yet, and to what it started."""
+    """Kill a process that was not waited for, and its descendants."""
     if process.returncode is None:
         try:
             os.killpg(process.pid, signal.SIGKILL)

@@ -30,33 +30,33 @@ WHERE c.relkind = 'r' AND n.nspname NOT IN ('pg_catalog', 'information_schema')
 
 
 class Store(Protocol):
-    """What one peer keeps its tasks in; nobody else uses it."""
+    """The store of one peer."""
 
     url: str
 
     def empty(self) -> None:
-        """Nothing but what was there at `keep_set_up`."""
+        """Restore what was there at `keep_set_up`."""
 
     def keep_set_up(self) -> None:
-        """What is there now comes back with each `empty`; the peer must not be connected."""
+        """Save the contents, which each `empty` restores; the peer must not be connected."""
 
     def used_bytes(self) -> int:
         """Memory of the server, or size of the tables with their indexes."""
 
 
 class RedisStore:
-    """A numbered database; memory is counted for the whole server, on which nothing else happens."""
+    """A numbered database; memory is counted for the whole server, which is otherwise idle."""
 
     def __init__(self, server_url: str, number: int) -> None:
         self.url = urlsplit(server_url)._replace(path=f"/{number}").geturl()
         self._client = Redis.from_url(self.url)
 
     def empty(self) -> None:
-        """Forget everything, and have the memory back at once."""
+        """Delete everything and free the memory at once."""
         self._client.flushdb()
 
     def keep_set_up(self) -> None:
-        """Nothing is set up in Redis."""
+        """Do nothing: nothing is set up in Redis."""
 
     def used_bytes(self) -> int:
         """`used_memory`."""
@@ -72,13 +72,13 @@ class PostgresStore:
         self.url = urlsplit(server_url)._replace(path=f"/{name}").geturl()
 
     def empty(self) -> None:
-        """Drop it, whoever is connected, and make it anew."""
+        """Drop it in spite of connections, and create it again."""
         name, template = Identifier(self._name), Identifier(self._template)
         self._execute(SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(name))
         self._execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(name, template))
 
     def keep_set_up(self) -> None:
-        """Copy it as the template."""
+        """Copy it as the template of `empty`."""
         template = f"{self._name}_set_up"
         self._execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(template), Identifier(self._name)))
         self._template = template
@@ -90,7 +90,7 @@ class PostgresStore:
         return int(size)
 
     def _execute(self, statement: Composed) -> None:
-        """Wait for sessions that are about to end: no database with a session can be copied."""
+        """Execute a statement, once ending sessions are gone: a database with a session cannot be copied."""
         deadline = time.monotonic() + FREE_S
         with psycopg.connect(self._server_url, autocommit=True) as connection:
             while True:
@@ -106,7 +106,7 @@ class PostgresStore:
 
 @contextmanager
 def fresh_stores(peers: list[Peer]) -> Iterator[dict[str, Store]]:
-    """A store for each peer by its name, durable as in the service's own benchmarks; all is thrown away afterwards."""
+    """Run a store for each peer, as durable as in the service's own benchmarks; all are deleted afterwards."""
     with tempfile.TemporaryDirectory(prefix="punctual-peers-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)  # Postgres may run as another user
         started = valkey.start(Path(folder, "valkey"), more=FLUSH_AT_ONCE)

@@ -1,4 +1,4 @@
-"""Prints what was measured, a row per peer."""
+"""The table of peers, a row each."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ HEADINGS = (
 
 
 def table_of(results: Sequence[PeerResult]) -> list[str]:
-    """Lines of equal width, without columns that nobody has; below them, what was skipped and why."""
+    """Format lines of equal width without empty columns; below them, the peers that were skipped and why."""
     rows = [HEADINGS, *(_row(result) for result in results if result.drains or not result.skipped)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
     filled = [column for column in range(len(HEADINGS)) if any(row[column] for row in rows[1:])]

@@ -9,7 +9,7 @@ from benchmarks.peers.scene import PeerError, Scene, kill_session
 
 
 class Workers:
-    """All of them, running; leaving the context kills them."""
+    """The running processes; leaving the context kills them."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
@@ -28,7 +28,7 @@ class Workers:
         self.kill()
 
     def kill(self) -> None:
-        """SIGKILL to all at once, as when a machine is lost; returns when none is left."""
+        """Kill all at once, as in the loss of a machine; return when all have ended."""
         for process in self._running:
             kill_session(process)
         for process in self._running:

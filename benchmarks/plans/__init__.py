@@ -1,1 +1,1 @@
-"""How Postgres carries out our statements in a table that has grown: their plans, rows, pages and milliseconds."""
+"""The query plans of the statements in a grown table, with rows, pages and milliseconds."""

@@ -1,7 +1,7 @@
-"""`python -m benchmarks.plans`: fills a database that DATABASE_URL names, or one of its own, and prints two tables.
+"""`python -m benchmarks.plans`: fill a database that DATABASE_URL names, or one of its own, and print two tables.
 
-The first has the plan of every statement, the second the indexes. What it asks is taken back, but it locks rows for a
-moment and brings the schema up to date: not for a database that somebody uses.
+The first has the plan of every statement, the second the indexes. Statements are rolled back, but they lock rows
+for a moment, and the schema is upgraded: not for a database in use.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ ORDER BY 3 DESC
 
 
 def main() -> None:
-    """Fill unless it is full already, explain, tell."""
+    """Fill the database unless it has tasks, explain the statements, print the tables."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plans", description=__doc__)
     parser.add_argument("--final", type=int, default=FINAL, help="tasks that are over")
     parser.add_argument("--scheduled", type=int, default=SCHEDULED, help="tasks that wait")
@@ -57,7 +57,7 @@ def main() -> None:
 
 
 def tell(engine: Engine) -> None:
-    """Both tables."""
+    """Print both tables."""
     print("| statement | plan | rows | in vain | pages | planning ms | ms |\n|---|---|---|---|---|---|---|")
     for question in questions(engine):
         best = min((explain(engine, question) for _ in range(TIMES)), key=lambda each: each.ms)
@@ -70,7 +70,7 @@ def tell(engine: Engine) -> None:
 
 
 def explain(engine: Engine, question: Question) -> Shortened:
-    """Carry it out, and take it back."""
+    """Execute a statement with EXPLAIN ANALYZE, and roll it back."""
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
         for text, values in question.first:
             connection.exec_driver_sql(text, values)

@@ -1,4 +1,4 @@
-"""What is explained: every statement on the way of a task, lists, numbers, repairs and retention."""
+"""The statements that are explained: those of a task's life, lists, statistics, repairs and retention."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ FALL_DUE = "UPDATE tasks SET execute_at = now() - interval '1 s' WHERE id = ANY(
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A statement with its values. `first` runs before it; all of it is taken back afterwards."""
+    """A statement with its values. `first` runs before it; all are rolled back afterwards."""
 
     name: str
     text: str
@@ -40,7 +40,7 @@ class Question:
 
 
 def questions(engine: Engine) -> Iterator[Question]:
-    """In the order of a task's life."""
+    """Yield all statements, in the order of a task's life."""
     with engine.connect() as connection:
         yield from _on_the_way(connection)
     for name, values in _beside():
@@ -55,7 +55,7 @@ def questions(engine: Engine) -> Iterator[Question]:
 
 
 def _on_the_way(connection: Connection) -> Iterator[Question]:
-    """Creation, claim, outcome, hand-back: five hundred at a time, those claimed being due since a second."""
+    """Yield creation, claim, outcome, hand-back: five hundred tasks at a time, due one second ago."""
     new = [{"id": str(uuid7()), "type": TYPE, "delay_s": 60, "payload": {}, "timeout_s": 5, "max_attempts": 1}]
     new += [new[0] | {"id": str(uuid7())} for _ in range(TOGETHER - 1)]
     ids = array(connection.exec_driver_sql(SOME_IDS, (TYPE, TOGETHER)).scalar_one())
@@ -111,7 +111,7 @@ def _lists() -> dict[str, Filter]:
 
 @contextmanager
 def _said(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
-    """The statements that SQLAlchemy writes and sends meanwhile, with their values; those of `sql/` go past it."""
+    """Collect the statements that SQLAlchemy sends in this context, with their values; those of `sql/` bypass it."""
     said: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, text: str, values: object, *_: object) -> None:

@@ -1,4 +1,4 @@
-"""A plan in one line: what was changed, which indexes were read how often, and what was sorted."""
+"""A query plan in one line: what was changed, which indexes were read how often, and what was sorted."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SAID = {"Merge Append", "Sort", "Incremental Sort", "BitmapOr", "BitmapAnd", "Fu
 
 @dataclass(frozen=True, slots=True)
 class Shortened:
-    """`rows` came out of the table and its indexes, `dropped` were read in vain; `pages` of 8 KiB were looked at."""
+    """A summary: `rows` read from table and indexes, `dropped` of them by filters, `pages` of 8 KiB."""
 
     plan: str
     rows: int
@@ -23,7 +23,7 @@ class Shortened:
 
 
 def shorten(explained: Mapping[str, Any]) -> Shortened:
-    """From EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)."""
+    """Summarize the output of EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON)."""
     nodes = list(_walk(explained["Plan"]))
     scans = [each for each in nodes if _reads(each) and each["Actual Loops"]]
     top = explained["Plan"]

@@ -1,1 +1,1 @@
-"""What is measured, one file for each kind of question."""
+"""The measurements of rows, one file for each kind."""

@@ -14,7 +14,7 @@ FAR_S = 86_400.0
 
 
 def one_at_a_time(service: Service, *, count: int = 15_000) -> dict[str, float]:
-    """`POST /tasks`, 32 connections."""
+    """Measure `POST /tasks` over 32 connections."""
 
     def requests() -> Iterator[bytes]:
         far = time.time() + FAR_S
@@ -29,7 +29,7 @@ def one_at_a_time(service: Service, *, count: int = 15_000) -> dict[str, float]:
 
 
 def together(service: Service, *, count: int = 200_000) -> dict[str, float]:
-    """`POST /tasks/batch`, 1,000 per request."""
+    """Measure `POST /tasks/batch` with 1,000 tasks per request."""
     far = time.time() + FAR_S
     load = create(service, "bench", (far + number for number in range(count)))
     return {"batch tasks/s": count / load.seconds}

@@ -1,4 +1,4 @@
-"""Millions of tasks far ahead: what they take of Redis, and whether feeding many of them at once is felt."""
+"""Millions of tasks far ahead: their bytes in Redis, and the lag while many of them are fed at once."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TYPE = "bench"
 BEYOND, ENTERING, PER_SECOND = 5_000_000, 100_000, 100
 WINDOW_S, BEFORE_S, AFTER_S = 3600, 10.0, 5.0
 LOOK_S, SETTLE_S, AFTERMATH_S = 0.01, 2.0, 1.0
-# Straight into the table: nobody announces them, the sweeper finds them when the window reaches them.
+# Inserted into the table, not through the API, so that the sweeper has to feed them when they enter the window.
 ENTER = """
 INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts)
 SELECT uuidv7(), %s, to_timestamp(%s), '{}', 5, 1
@@ -26,13 +26,13 @@ FROM generate_series(1, %s::bigint)
 
 
 class Beyond:
-    """A service with so many tasks beyond its window."""
+    """A service with millions of tasks beyond its window."""
 
     def __init__(self) -> None:
         self._ids = self._bytes = 0
 
     def prepare(self, service: Service) -> None:
-        """Five million rows; what Redis holds more once the sweeper has looked at them."""
+        """Insert five million rows; note what Redis holds in addition after the next feed."""
         warm_up(service, TYPE)
         ids, held = _redis_holds(service)
         fill(service, final=0, scheduled=BEYOND)
@@ -40,7 +40,7 @@ class Beyond:
         self._ids, self._bytes = (now - before for now, before in zip(_redis_holds(service), (ids, held), strict=True))
 
     def feeding(self, service: Service) -> dict[str, float]:
-        """100 tasks a second; the window reaches 100,000 more at once, ten seconds after the beginning."""
+        """Measure the lag at 100 tasks a second while 100,000 others enter the window at once, after ten seconds."""
         begin = float(int(time.time()) + 6)  # as exact in Redis' scores as in Postgres
         entered_at, seconds = begin + BEFORE_S, BEFORE_S + FEED_EVERY_S + AFTER_S
         with service.postgres() as connection:
@@ -63,7 +63,7 @@ class Beyond:
 
 
 def _fed(service: Service, entered_at: float, patience_s: float) -> tuple[float, float]:
-    """When the sweeper began to put those tasks on the schedule, and when all of them were there."""
+    """Return when the sweeper began to feed those tasks, and when all of them were in the due set."""
     deadline, first = time.time() + patience_s, 0.0
     with Redis.from_url(service.redis_url) as redis:
         while time.time() < deadline:
@@ -76,7 +76,7 @@ def _fed(service: Service, entered_at: float, patience_s: float) -> tuple[float,
 
 
 def _redis_holds(service: Service) -> tuple[int, int]:
-    """Ids in all sorted sets of ours, and the bytes of those sets."""
+    """Return the number of ids in our sorted sets, and the bytes of those sets."""
     with Redis.from_url(service.redis_url) as redis:
         sets = list(redis.scan_iter("punctual:*", _type="zset"))
         return sum(redis.zcard(each) for each in sets), sum(redis.memory_usage(each, samples=0) or 0 for each in sets)

@@ -42,7 +42,7 @@ LARGE = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AN
 
 
 def fill(service: Service, *, final: int = FINAL, scheduled: int = SCHEDULED) -> None:
-    """Rows straight into the table."""
+    """Insert rows into the table."""
     with service.postgres() as connection:
         indexes = connection.execute(LARGE).fetchall()
         for name, _ in indexes:
@@ -62,6 +62,6 @@ def fill(service: Service, *, final: int = FINAL, scheduled: int = SCHEDULED) ->
 
 
 def prepare(service: Service) -> None:
-    """A grown table, and children that have started."""
+    """Fill the table, and start the children."""
     fill(service)
     warm_up(service, "bench")

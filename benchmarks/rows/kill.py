@@ -17,7 +17,7 @@ DONE = "SELECT count(*) FROM tasks WHERE type = 'doze' AND state = 'succeeded'"
 
 
 def killed(service: Service, *, workers: int = 2) -> dict[str, float]:
-    """2,000 tasks of 5 ms; SIGKILL when half of them are done. What is open 20 s later, and what began twice."""
+    """Kill the workers when half of 2,000 tasks of 5 ms are done; count open and doubled ones 20 s later."""
     at = time.time() + 1.5
     create(service, "doze", [at] * COUNT)
     until(at)

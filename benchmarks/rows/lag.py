@@ -15,7 +15,7 @@ AHEAD_S = 2.0
 
 
 def steady(service: Service, *, seconds: float = 20.0) -> dict[str, float]:
-    """100 tasks a second at random instants, created before."""
+    """Measure 100 tasks a second at random instants, created before."""
     begin = time.time() + 3
     chance = random.Random(1)
     create(service, "bench", [begin + chance.uniform(0, seconds) for _ in range(int(PER_SECOND * seconds))])
@@ -25,7 +25,7 @@ def steady(service: Service, *, seconds: float = 20.0) -> dict[str, float]:
 
 
 def idle(service: Service, *, samples: int = 100, every_s: float = 0.1) -> dict[str, float]:
-    """One task after another, each created two seconds ahead, on an idle system."""
+    """Measure one task after another, each created two seconds ahead, on an idle system."""
     begin = time.time() + AHEAD_S
     chance = random.Random(2)
     for number in range(samples):

@@ -35,7 +35,7 @@ LIMIT 1
 
 
 def listing(service: Service) -> dict[str, float]:
-    """The p95 over all combinations, and the slowest; beginnings of ids by themselves."""
+    """Measure the p95 and the maximum over all combinations of filters; prefixes of ids separately."""
     found = list(_midst(service))
     rest, ids = _ask(service, [*_combinations(), *_pages(found)]), _ask(service, _beginnings(found))
     return {
@@ -47,7 +47,7 @@ def listing(service: Service) -> dict[str, float]:
 
 
 def _ask(service: Service, queries: Iterable[str]) -> list[float]:
-    """How long each took, in seconds; the slowest are printed."""
+    """Return how long each request took, in seconds; print the slowest."""
     took: dict[str, float] = {}
     latencies: list[float] = []
     for query in queries:
@@ -67,7 +67,7 @@ def _combinations() -> Iterator[str]:
 
 
 def _pages(found: Sequence[Task]) -> Iterator[str]:
-    """Large ones, and cursors deep in a list."""
+    """Yield large pages, and cursors deep in a list."""
     for order, limit in product(ORDERS, (100, 1000)):
         yield f"limit={limit}&{order}"
         for task in found:
