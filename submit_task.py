@@ -1,4 +1,4 @@
-"""Creates many tasks, their times spread evenly around now. Standard library only, Python 3.9 or newer.
+"""Create many tasks, their times spread evenly around now. Standard library only, Python 3.9 or newer.
 
     python submit_task.py [URL] [--count 10000] [--minutes 30] [--type foo ...]
 
@@ -37,7 +37,7 @@ SHOW_EVERY_S = 0.5
 
 
 class Outcome(NamedTuple):
-    """What was asked for, and its id or why there is none."""
+    """A request, and the id of its task or the reason why there is none."""
 
     body: dict[str, str]
     task_id: str | None
@@ -45,13 +45,13 @@ class Outcome(NamedTuple):
 
 
 def connect(url: SplitResult) -> http.client.HTTPConnection:
-    """A connection that opens when it is used, and is kept."""
+    """Return a keep-alive connection that is opened by its first request."""
     kind = http.client.HTTPSConnection if url.scheme == "https" else http.client.HTTPConnection
     return kind(url.hostname or "", url.port, timeout=TIMEOUT_S)
 
 
 class Creator(threading.local):
-    """One keep-alive connection for each thread."""
+    """Creates tasks over a keep-alive connection of each thread."""
 
     def __init__(self, url: SplitResult, key: str) -> None:
         self.connection = connect(url)
@@ -61,28 +61,28 @@ class Creator(threading.local):
             self.headers["Authorization"] = f"Bearer {key}"
 
     def create(self, body: dict[str, str]) -> Outcome:
-        """Ask for one task, once: a second try could create a second task."""
+        """Create one task. Never retried: a second request could create a second task."""
         try:
             self.connection.request("POST", self.path, json.dumps(body), self.headers)
             answer = self.connection.getresponse()
             said = answer.read()
-        except (OSError, http.client.HTTPException) as silence:
-            self.connection.close()  # the next request opens it anew
-            return Outcome(body, None, f"no answer: {silence or type(silence).__name__}")
+        except (OSError, http.client.HTTPException) as error:
+            self.connection.close()  # the next request opens it again
+            return Outcome(body, None, f"no answer: {error or type(error).__name__}")
         if answer.status != CREATED:
             return Outcome(body, None, f"HTTP {answer.status}: {said[:300].decode(errors='replace')}")
         return Outcome(body, json.loads(said)["id"])
 
 
 def bodies(now: datetime, count: int, minutes: float, types: list[str]) -> Iterator[dict[str, str]]:
-    """What is asked for: a type by chance, a time from `minutes` ago to `minutes` ahead."""
+    """Yield bodies of requests: a type by chance, a time from `minutes` ago to `minutes` ahead."""
     for _ in range(count):
         at = now + timedelta(minutes=random.uniform(-minutes, minutes))  # noqa: S311 - not a secret
         yield {"type": random.choice(types), "execute_at": at.isoformat()}  # noqa: S311
 
 
 def create_all(creator: Creator, asked: argparse.Namespace) -> Iterator[Outcome]:
-    """Create all, in threads; progress on stderr."""
+    """Create all tasks in threads; show progress on stderr."""
     shown_at, failed = time.monotonic(), 0
     all_bodies = bodies(datetime.now(timezone.utc), asked.count, asked.minutes, asked.type)  # noqa: UP017 - UTC is 3.11's
     with ThreadPoolExecutor(asked.concurrency) as threads:
@@ -95,43 +95,43 @@ def create_all(creator: Creator, asked: argparse.Namespace) -> Iterator[Outcome]
 
 
 def show_progress(done: int, failed: int, count: int) -> None:
-    """One line, rewritten in place on a terminal, written once at the end elsewhere."""
+    """Print one line, rewritten in place on a terminal; elsewhere only at the end."""
     if sys.stderr.isatty() or done == count:
         begin, end = ("\r", "\n" if done == count else "") if sys.stderr.isatty() else ("", "\n")
         print(f"{begin}{done} of {count}, {failed} failed", end=end, file=sys.stderr, flush=True)
 
 
 def record(created: list[Outcome]) -> None:
-    """Leave what was asked for to `verify`."""
+    """Write the record that `verify` reads."""
     if RECORD.parent.is_dir():
         lines = [json.dumps({"id": task_id, **body}) + "\n" for body, task_id, _ in created]
         RECORD.write_text("".join(lines), encoding="utf-8")
         print(f"Recorded in {RECORD}; `.venv/bin/python -m app verify` checks them.")
 
 
-def is_away(url: SplitResult) -> str | None:
-    """Why the service cannot be asked now; None when it can."""
+def unavailable_because(url: SplitResult) -> str | None:
+    """Return why the service cannot answer now; None if it can."""
     connection = connect(url)
     try:
         connection.request("GET", url.path.rstrip("/") + "/health")
         status = connection.getresponse().status
-    except (OSError, http.client.HTTPException) as silence:
-        return str(silence) or type(silence).__name__
+    except (OSError, http.client.HTTPException) as error:
+        return str(error) or type(error).__name__
     finally:
         connection.close()
     return f"HTTP {status}" if status >= UNAVAILABLE else None
 
 
 def is_address(url: SplitResult) -> bool:
-    """Whether a service can be there."""
+    """Return whether the URL can be the address of a service."""
     try:
         return url.scheme in {"http", "https"} and bool(url.hostname) and url.port != 0
-    except ValueError:  # a port that is no number
+    except ValueError:  # a port that is not a number
         return False
 
 
 def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
-    """The command line."""
+    """Read the command line."""
     lines = (__doc__ or "").split("\n\n")
     parser = argparse.ArgumentParser(description=lines[0], epilog=lines[-1])
     parser.add_argument("url", nargs="?", default="http://127.0.0.1:8000", help="default: %(default)s")
@@ -153,9 +153,9 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Create them; the exit code."""
+    """Create the tasks; return the exit code."""
     asked: Any = read_arguments(arguments)
-    trouble = is_away(asked.address)
+    trouble = unavailable_because(asked.address)
     if trouble:
         print(f"{asked.url} does not answer ({trouble}). Is it running? `make run` starts it.", file=sys.stderr)
         return 3
