@@ -23,7 +23,8 @@ from local.stores import open_stores
 from local.web import PORT, not_ready_because, running_url, web_port, welcome_to, write_run_file
 
 TOP = Path(__file__).resolve().parent.parent
-TYPES = ("TASK_MODULES", "EXTERNAL_TASK_TYPES")  # for commands beside the run, which must know the same types
+# For commands beside the run, which need the same task types and places in the stores.
+SHARED = ("TASK_MODULES", "EXTERNAL_TASK_TYPES", "DATABASE_SCHEMA", "REDIS_PREFIX")
 VAR = Path(os.environ.get("PUNCTUAL_VAR", TOP / "var"))  # benchmarks use another folder
 
 
@@ -66,7 +67,7 @@ def _run(output: Output) -> None:
     with ExitStack() as stack:
         addresses = open_stores(os.environ, VAR, stack, output.say) | {"BASE_URL": f"http://127.0.0.1:{port}"}
         environment = _environment(addresses, port)
-        values = addresses | {name: os.environ[name] for name in TYPES if os.environ.get(name)}
+        values = addresses | {name: os.environ[name] for name in SHARED if os.environ.get(name)}
         stack.callback(write_run_file(VAR, values).unlink, missing_ok=True)
         _release(commands[RELEASE], environment, output)
         _keep_running(members, environment, output)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parents[2]
 READY = "Punctual is ready"
 # Coverage would warn; task types are what other tests left behind.
-NOT_PASSED_ON = ("COVERAGE", "TASK_MODULES", "EXTERNAL_TASK_TYPES")
+NOT_PASSED_ON = ("COVERAGE", "TASK_MODULES", "EXTERNAL_TASK_TYPES", "DATABASE_SCHEMA", "REDIS_PREFIX")
 PROCFILE = """\
 release: python -c "print('migrated')"
 web: python web.py
@@ -172,13 +172,15 @@ def test_a_stop_between_two_starts_ends_those_that_had_begun(tree: Tree) -> None
 
 
 def test_it_says_where_it_is_without_a_password_and_tells_the_command_line(tree: Tree) -> None:
-    tree.ready(EXTERNAL_TASK_TYPES="print")
+    tree.ready(EXTERNAL_TASK_TYPES="print", DATABASE_SCHEMA="ours", REDIS_PREFIX="ours")
     file = tree.top / "var" / "run.env"
     assert file.read_text().splitlines() == [
         "DATABASE_URL=postgresql://me:secret@127.0.0.1:9/x",
         "REDIS_URL=redis://127.0.0.1:9/0",
         f"BASE_URL=http://127.0.0.1:{tree.port}",
         "EXTERNAL_TASK_TYPES=print",
+        "DATABASE_SCHEMA=ours",
+        "REDIS_PREFIX=ours",
     ]
     assert file.stat().st_mode & 0o777 == 0o600
     assert f"http://127.0.0.1:{tree.port}/docs" in tree.printed()
