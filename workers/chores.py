@@ -12,7 +12,7 @@ import structlog
 from app.config import read_settings
 from app.connections import connect_postgres
 from app.ledger import repairs, workers
-from workers.loop import repeat
+from app.loop import repeat
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -20,9 +20,9 @@ from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.ledger.counters import Counter
 from app.logs import configure_logs
+from app.loop import repeat, stop_on_signals
 from app.tally import Tally
 from workers.chores import CHORES
-from workers.loop import repeat, stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -19,9 +19,9 @@ from app.broker.rq.jobs import MAX_IDS
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.logs import configure_logs
+from app.loop import repeat, stop_on_signals
 from app.task_types import TaskTypes, load_task_types
 from workers.clock import PostgresClock
-from workers.loop import repeat, stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

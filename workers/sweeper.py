@@ -17,11 +17,11 @@ from app.connections import connect_postgres, connect_redis
 from app.ledger import repairs
 from app.ledger.counters import Counter
 from app.logs import configure_logs
+from app.loop import repeat, stop_on_signals
 from app.tally import Tally
 from app.task import Due
 from app.task_types import TaskTypes, load_task_types
 from workers.feeding import Feeding
-from workers.loop import repeat, stop_on_signals
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

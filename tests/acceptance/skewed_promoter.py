@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.logs import configure_logs
+from app.loop import repeat, stop_on_signals
 from app.task_types import load_task_types
 from workers.clock import PostgresClock
-from workers.loop import repeat, stop_on_signals
 from workers.promoter import Promoter, log
 
 if TYPE_CHECKING:

@@ -166,7 +166,7 @@ def test_signals_at_any_instant_and_in_any_number_stop_a_process() -> None:
     overlook a signal for ever, if it comes while the interpreter looks whether there is something to be done.
     """
     code = (
-        "import threading, time; from workers.loop import stop_on_signals as s; e = s()\n"
+        "import threading, time; from app.loop import stop_on_signals as s; e = s()\n"
         "threading.Thread(target=lambda: [time.sleep(0.01) for _ in range(10**6)], daemon=True).start()\n"
         "print(flush=True)\n"
         "while not e.is_set(): e.wait(0)"

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from app.broker.due_set import DueSet
 from app.broker.rq.deliveries import queue
 from app.broker.rq.jobs import DeliveryJob
+from app.loop import Backoff
 from app.outcome import failed, succeeded
 from app.tally import Tally
-from workers.loop import Backoff
 from workers.slots.permit import Permit
 from workers.slots.room import Room
 from workers.worker.assembly import OUT_OF_TOUCH

@@ -7,7 +7,7 @@ import threading
 from redis.exceptions import ConnectionError as RedisAway
 
 from app.errors import LedgerAway
-from workers.loop import LONGEST_BACKOFF_S, Backoff, repeat
+from app.loop import LONGEST_BACKOFF_S, Backoff, repeat
 
 
 class Steps:

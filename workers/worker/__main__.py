@@ -19,8 +19,8 @@ from app.config import Settings, read_settings, worker_name
 from app.connections import connect_redis
 from app.errors import LedgerAway
 from app.logs import configure_logs
+from app.loop import repeat, stop_on_signals
 from workers.chores import CHORES
-from workers.loop import repeat, stop_on_signals
 from workers.worker.assembly import REDIS_TIMEOUT_S, Parts, assemble
 from workers.worker.receiver import Receiver
 

@@ -15,9 +15,9 @@ from app.broker.due_set import DueSet, ScheduleAway
 from app.errors import LedgerAway, StatementRefused
 from app.ledger import claims
 from app.ledger.counters import Counter
+from app.loop import Backoff
 from app.outcome import Outcome
 from app.task import Claim, Due
-from workers.loop import Backoff
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

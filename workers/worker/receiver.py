@@ -22,7 +22,7 @@ from app.broker.corrupt_keys import drop_corrupt_keys
 from app.broker.rq.deliveries import queue
 from app.broker.rq.jobs import DELIVER, RESULT_TTL_S, accepting
 from app.ledger.counters import Counter
-from workers.loop import Backoff
+from app.loop import Backoff
 
 if TYPE_CHECKING:
     import threading

@@ -8,8 +8,8 @@ import threading
 from typing import TYPE_CHECKING
 
 import structlog
+from redis.exceptions import RedisError
 
-from app.broker.due_set import ScheduleAway
 from app.errors import LedgerAway
 from app.signals import STOP_SIGNALS, heard_by_a_thread
 
@@ -63,7 +63,7 @@ def repeat(step: Callable[[], bool], *, wait: Callable[[], object], stop: thread
         try:
             if not step():
                 wait()
-        except (LedgerAway, ScheduleAway) as away:
+        except (LedgerAway, RedisError) as away:
             stop.wait(backoff.failed(away))
         except Exception as trouble:
             log.exception("step_failed", loop=name)
