@@ -1,4 +1,4 @@
-"""Step, wait, repeat, stop on signal: the one loop of every process here."""
+"""The loop of every actor: step, wait, repeat until stopped."""
 
 from __future__ import annotations
 
@@ -11,61 +11,67 @@ import structlog
 from redis.exceptions import RedisError
 
 from app.errors import LedgerAway
-from app.signals import STOP_SIGNALS, heard_by_a_thread
+from app.signals import STOP_SIGNALS, run_in_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 log = structlog.get_logger()
 
-LONGEST_BACKOFF_S = 2.0
-SHORTEST_BACKOFF_S = 0.1
+MIN_BACKOFF_S = 0.1
+MAX_BACKOFF_S = 2.0
 
 
 def stop_on_signals() -> threading.Event:
-    """An event that SIGTERM or SIGINT sets; a second signal changes nothing."""
+    """Return an event that SIGTERM or SIGINT sets; a second signal changes nothing."""
     stop = threading.Event()
-    handler = heard_by_a_thread(stop.set)
-    for each in STOP_SIGNALS:
-        signal.signal(each, handler)
+    handler = run_in_thread(stop.set)
+    for number in STOP_SIGNALS:
+        signal.signal(number, handler)
     return stop
 
 
 class Backoff:
-    """Longer and longer pauses while a server is away; one log line when it leaves, one when it is back."""
+    """Growing pauses while a server is unavailable, with one log line at the beginning and one at the end."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, *, max_s: float = MAX_BACKOFF_S) -> None:
         self._name = name
+        self._max_s = max_s
         self._pause_s = 0.0
 
     def failed(self, trouble: Exception) -> float:
-        """How long to wait now, in seconds."""
+        """Return how long to pause now, in seconds."""
         if not self._pause_s:
-            log.warning("server_away", loop=self._name, trouble=repr(trouble.__cause__ or trouble)[:300])
-        self._pause_s = min(LONGEST_BACKOFF_S, max(SHORTEST_BACKOFF_S, self._pause_s * 2))
+            log.warning("server_unavailable", loop=self._name, trouble=repr(trouble.__cause__ or trouble)[:300])
+        self._pause_s = min(self._max_s, max(MIN_BACKOFF_S, self._pause_s * 2))
         return self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
 
     def succeeded(self) -> None:
-        """Begin anew."""
+        """Reset the pause."""
         if self._pause_s:
-            log.info("server_back", loop=self._name)
+            log.info("server_available", loop=self._name)
             self._pause_s = 0.0
 
 
-def repeat(step: Callable[[], bool], *, wait: Callable[[], object], stop: threading.Event, name: str) -> None:
-    """Run `step` until `stop` is set. It says whether there is more to do; if not, `wait` lets time pass.
+def repeat(
+    step: Callable[[], bool], *, wait: Callable[[], object], stop: threading.Event, name: str,
+    max_backoff_s: float = MAX_BACKOFF_S, survives_errors: bool = True,
+) -> None:  # fmt: skip
+    """Run `step` until `stop` is set. It returns True if there is more to do at once; if not, call `wait`.
 
-    A server that is away makes the loop back off; any other exception is logged and backed off from too:
-    a process that runs by itself survives its errors.
+    Back off while a server is unavailable. Log any other exception and back off, too, because a process that runs
+    unattended must survive its errors; without `survives_errors` that exception ends the loop.
     """
-    backoff = Backoff(name)
+    backoff = Backoff(name, max_s=max_backoff_s)
     while not stop.is_set():
         try:
             if not step():
                 wait()
-        except (LedgerAway, RedisError) as away:
-            stop.wait(backoff.failed(away))
+        except (LedgerAway, RedisError) as unavailable:
+            stop.wait(backoff.failed(unavailable))
         except Exception as trouble:
+            if not survives_errors:
+                raise
             log.exception("step_failed", loop=name)
             stop.wait(backoff.failed(trouble))
         else:

@@ -1,4 +1,7 @@
-"""SIGTERM and SIGINT, heard by a thread: what a handler may not do itself."""
+"""Run what SIGTERM and SIGINT ask for in a thread, because a signal handler must not take locks.
+
+A module of its own, so that the main process of the web server imports nothing else of ours.
+"""
 
 from __future__ import annotations
 
@@ -14,24 +17,25 @@ if TYPE_CHECKING:
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
-def heard_by_a_thread(act: Callable[[], object]) -> Callable[..., None]:
-    """A handler of signals; at the first one a thread acts, another one changes nothing.
+def run_in_thread(act: Callable[[], object]) -> Callable[..., None]:
+    """Return a signal handler. The first signal makes a thread call `act`; later ones change nothing.
 
-    A handler interrupts the main thread anywhere, and would wait for ever for a lock that this thread holds: that of
-    an event, in `wait` or in the handler of the signal before. `SimpleQueue.put` is made for handlers.
+    A handler interrupts the main thread at any point. If it took a lock that the interrupted code holds, such as that
+    of an event in `wait`, or in the handler of an earlier signal, it would wait for ever. `SimpleQueue.put` is
+    reentrant, so that a handler may call it.
     """
-    heard: SimpleQueue[None] = SimpleQueue()
+    received: SimpleQueue[None] = SimpleQueue()
 
     def listen() -> None:
-        heard.get()
+        received.get()
         act()
 
     threading.Thread(target=listen, name="signals", daemon=True).start()
     atexit.register(_ignore_signals)
-    return lambda *_: heard.put(None)
+    return lambda *_: received.put(None)
 
 
 def _ignore_signals() -> None:
-    """An interpreter that ends gives handlers up, and a late signal would kill a process that has done its work."""
+    """Ignore late signals: an ending interpreter drops handlers, and the default action would kill the process."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)

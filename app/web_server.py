@@ -15,7 +15,7 @@ from typing import Any
 from granian import cli
 from granian.server.mp import MPServer
 
-from app.signals import heard_by_a_thread
+from app.signals import run_in_thread
 
 AGAIN_S = 0.25
 
@@ -26,7 +26,7 @@ class WebServer(MPServer):
     def __init__(self, *options: Any, **named: Any) -> None:
         super().__init__(*options, **named)
         self._main = os.getpid()
-        self._hear = heard_by_a_thread(self._stop)
+        self._hear = run_in_thread(self._stop)
 
     def signal_handler_interrupt(self, *_: object, **__: object) -> None:
         """Have the thread hear of it. A worker process that still starts has this handler, and no request: it ends."""

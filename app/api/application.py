@@ -25,7 +25,7 @@ from app.broker.announcer import Announcer
 from app.broker.due_set import DueSet
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
-from app.group_commit import GroupCommit
+from app.creator import TaskCreator
 from app.logs import configure_logs
 from app.operations import Operations
 from app.task_types import TaskTypes, load_task_types
@@ -71,4 +71,4 @@ def _make_services(settings: Settings, types: TaskTypes) -> Services:
     redis = connect_redis(settings)
     announcer = Announcer(DueSet(connect_redis(settings, timeout_s=ANNOUNCE_TIMEOUT_S)))
     operations = Operations(engine, announcer, types, window_s=settings.schedule_window_s, creating=creating)
-    return Services(settings, types, engine, redis, operations, GroupCommit(operations), threading.Event())
+    return Services(settings, types, engine, redis, operations, TaskCreator(operations), threading.Event())

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app.config import Settings
-    from app.group_commit import GroupCommit
+    from app.creator import TaskCreator
     from app.operations import Operations
     from app.task_types import TaskTypes
 
@@ -30,7 +30,7 @@ class Services:
     engine: Engine
     redis: Redis
     operations: Operations
-    group_commit: GroupCommit
+    creator: TaskCreator
     stopping: threading.Event
 
 

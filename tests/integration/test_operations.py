@@ -14,8 +14,8 @@ from msgspec.structs import replace
 from app.broker.due_set import ANNOUNCE_MARGIN_S, DueSet
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
+from app.creator import TaskCreator
 from app.errors import InvalidInput, LedgerAway, TaskNotFound
-from app.group_commit import GroupCommit
 from app.ledger import tasks
 from app.operations import Operations
 from app.task import Task
@@ -83,23 +83,23 @@ def test_a_postgres_that_is_away_keeps_nothing(schedule: DueSet, types: TaskType
 
 
 def test_requests_that_wait_together_are_all_answered(operations: Operations, engine: Engine) -> None:
-    together = GroupCommit(operations)
+    creator = TaskCreator(operations)
     with ThreadPoolExecutor(16) as pool:
-        kept = list(pool.map(lambda _: together.create(new_task()), range(300)))
+        kept = list(pool.map(lambda _: creator.create(new_task()), range(300)))
     assert len({each.id for each in kept}) == 300
     assert counted(engine) == {("noop", "scheduled"): 300}
 
 
 def test_each_request_hears_of_its_own_refusal(operations: Operations) -> None:
-    together = GroupCommit(operations)
+    creator = TaskCreator(operations)
     with pytest.raises(InvalidInput):
-        together.create(replace(new_task(), payload=msgspec.Raw(b'{"a": "\\u0000"}')))
-    assert together.create(new_task()).id
+        creator.create(replace(new_task(), payload=msgspec.Raw(b'{"a": "\\u0000"}')))
+    assert creator.create(new_task()).id
 
 
 def test_every_request_hears_that_postgres_is_away(schedule: DueSet, types: TaskTypes, settings: Settings) -> None:
     away = connect_postgres(read_settings(NOWHERE), name="nowhere")
-    together = GroupCommit(Operations(away, schedule, types, window_s=settings.schedule_window_s))
+    creator = TaskCreator(Operations(away, schedule, types, window_s=settings.schedule_window_s))
     with pytest.raises(LedgerAway):
-        together.create(new_task())
+        creator.create(new_task())
     away.dispose()

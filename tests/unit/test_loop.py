@@ -7,7 +7,7 @@ import threading
 from redis.exceptions import ConnectionError as RedisAway
 
 from app.errors import LedgerAway
-from app.loop import LONGEST_BACKOFF_S, Backoff, repeat
+from app.loop import MAX_BACKOFF_S, Backoff, repeat
 
 
 class Steps:
@@ -55,7 +55,7 @@ def test_it_survives_every_error() -> None:
 def test_pauses_grow_up_to_a_limit_and_begin_anew() -> None:
     backoff = Backoff("test")
     pauses = [backoff.failed(LedgerAway()) for _ in range(20)]
-    assert max(pauses) <= LONGEST_BACKOFF_S
+    assert max(pauses) <= MAX_BACKOFF_S
     assert max(pauses[:2]) < min(pauses[-5:])
     backoff.succeeded()
     assert backoff.failed(LedgerAway()) <= 0.1

@@ -19,7 +19,6 @@ from app.api.access.bearer import secret_of
 from app.api.access.control import KEY as ACCESS
 from app.api.answers import JSON, created_body, location
 from app.api.every_request import REQUEST_ID, standard_headers
-from app.api.front.loop_commit import LoopCommit
 from app.api.reading.field_errors import FieldErrors
 from app.api.reading.new_task import read_new_task
 from app.api.reading.requests import MOST_BODY_BYTES
@@ -61,7 +60,7 @@ class Creation:
         self._types = services.types
         self._in_production = services.settings.app_env == "production"
         self._counts_requests = services.settings.requests_per_minute > 0  # in Redis: not on an event loop
-        self._commit = LoopCommit(services.operations)
+        self._creator = services.creator
         self._log = structlog.get_logger().bind()  # once; otherwise at every request
 
     def size(self, scope: Any) -> int | None:
@@ -84,7 +83,7 @@ class Creation:
             return None
         request_id = headers.get("x-request-id") or str(uuid4())
         try:
-            task = await self._commit.create(new)
+            task = await self._creator.submit_from_loop(new)
         except Exception as trouble:  # noqa: BLE001  # a crash is explained by Flask, too
             return trouble
         answered = standard_headers(

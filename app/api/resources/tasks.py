@@ -57,7 +57,7 @@ def create() -> Response:
     new = new_task(asked, services().types, errors)
     access().pending.allow()
     name_task(new.id)
-    return created(services().group_commit.create(new))
+    return created(services().creator.create(new))
 
 
 @tasks.operation(

@@ -1,0 +1,133 @@
+"""Collect items from any thread, flush them together from one, stop in order."""
+
+from __future__ import annotations
+
+import atexit
+import threading
+import time
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from app.loop import MAX_BACKOFF_S, repeat
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+T = TypeVar("T")
+
+
+class Batcher(ABC, Generic[T]):
+    """A buffer of items and one thread that flushes them in order.
+
+    The thread starts with the first item, so after any fork. If a flush raises, its items are kept and flushed again:
+    `flush` must be idempotent.
+    """
+
+    name: str
+    max_items: int | None = None  # of one batch
+    max_backoff_s = MAX_BACKOFF_S
+    survives_errors = True  # see `loop.repeat`
+    exit_timeout_s: float | None = None  # close when the interpreter ends, within this time
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._waiting: list[T] = []
+        self._in_flight = 0
+        self._last_size = 0
+        self._flushed_at = float("-inf")
+        self._closing = threading.Event()
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    @abstractmethod
+    def flush(self, items: list[T]) -> int | None:
+        """Write all of these items, or the first of them; return how many (None: all)."""
+
+    def merge(self, items: list[T]) -> list[T]:
+        """Return what a flush has to write of these items."""
+        return items
+
+    def gather_s(self, waiting: int, last_size: int, since_s: float) -> float:  # noqa: ARG002  # for subclasses
+        """Return how long to wait for more than the `waiting` items, in seconds.
+
+        `last_size` is the number of items of the last batch, `since_s` the time since it was flushed.
+        """
+        return 0.0
+
+    def add(self, items: Iterable[T]) -> None:
+        """Queue items; returns at once."""
+        with self._changed:
+            self._waiting.extend(items)
+            if self._thread is None:
+                self.start()
+            self._changed.notify_all()
+
+    def pending(self) -> list[T]:
+        """Return the items that are in no batch yet."""
+        with self._changed:
+            return self._waiting.copy()
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        self._thread.start()
+        if self.exit_timeout_s is not None:
+            atexit.register(self.close, self.exit_timeout_s)
+
+    def step(self) -> bool:
+        """Flush one batch, if there is one; True if a full batch is left.
+
+        Raises whatever `flush` raises.
+        """
+        with self._changed:
+            items = left = self._waiting[: self.max_items]
+            del self._waiting[: self.max_items]
+            self._in_flight = len(items)
+        try:
+            left = self.merge(items)
+            written = self.flush(left) if left else None
+            left = [] if written is None else left[written:]
+        finally:
+            more = self._settle(len(items), left)
+        return more
+
+    def wait(self) -> None:
+        """Wait for items, then for more of them as `gather_s` says. Closing ends the wait."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
+            waiting = len(self._waiting)
+        pause_s = self.gather_s(waiting, self._last_size, time.monotonic() - self._flushed_at)
+        if pause_s:
+            self._closing.wait(pause_s)
+
+    def drain(self, timeout_s: float) -> bool:
+        """Wait until nothing is left to flush, at most `timeout_s`; True if so."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._waiting and not self._in_flight, timeout_s)
+
+    def close(self, timeout_s: float) -> bool:
+        """Flush what is left and end the thread; False if that takes longer than `timeout_s`, it goes on then."""
+        with self._changed:
+            self._closing.set()
+            self._changed.notify_all()
+        if self._thread is not None:
+            self._thread.join(timeout_s)
+        return not self._waiting and not self._in_flight
+
+    def _run(self) -> None:
+        self.wait()
+        repeat(
+            self.step, wait=self.wait, stop=self._stop, name=self.name, max_backoff_s=self.max_backoff_s,
+            survives_errors=self.survives_errors,
+        )  # fmt: skip
+
+    def _settle(self, taken: int, left: list[T]) -> bool:
+        """Account for a batch and keep what is left of it; True if a full batch waits."""
+        with self._changed:
+            self._waiting[:0] = left
+            self._in_flight = 0
+            self._last_size, self._flushed_at = taken, time.monotonic()
+            if self._closing.is_set() and not self._waiting:
+                self._stop.set()
+            self._changed.notify_all()
+            return self.max_items is not None and len(self._waiting) >= self.max_items

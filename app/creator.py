@@ -1,0 +1,116 @@
+"""Group commit: tasks that are asked for at the same time are created by one statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from concurrent.futures import Future, TimeoutError as WaitTimeout
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from app.batching import Batcher
+from app.errors import LedgerAway
+from app.task import NewTask, Task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from app.operations import Operations
+
+ANSWER_TIMEOUT_S = 20.0
+GATHER_S = 0.001
+
+Promise = Future[Task] | asyncio.Future[Task]
+
+
+class TaskCreator(Batcher[tuple[NewTask, Promise]]):
+    """Creates tasks for threads and for event loops, one batch at a time.
+
+    What is asked for while a batch is written goes into the next one. A request that is cancelled before its batch
+    begins is left out.
+    """
+
+    name = "creator"
+    max_items = 256
+
+    def __init__(self, operations: Operations) -> None:
+        super().__init__()
+        self._operations = operations
+
+    def create(self, new: NewTask) -> Task:
+        """Create one task; return it when it is committed.
+
+        Raises:
+            InvalidInput: Postgres refused its values.
+            LedgerAway: Postgres did not answer in time; whether the task was created is unknown.
+        """
+        promise = self.submit(new)
+        try:
+            return promise.result(timeout=ANSWER_TIMEOUT_S)
+        except WaitTimeout:
+            promise.cancel()  # leaves it out, if its batch has not begun
+            raise LedgerAway from None
+
+    def submit(self, new: NewTask) -> Future[Task]:
+        """Have one task created. The future gets it, or the exceptions of `create`."""
+        promise: Future[Task] = Future()
+        self.add([(new, promise)])
+        return promise
+
+    def submit_from_loop(self, new: NewTask) -> asyncio.Future[Task]:
+        """Do as `submit`, with a future of the running event loop."""
+        loop = asyncio.get_running_loop()
+        promise: asyncio.Future[Task] = loop.create_future()
+        # Not now, but after the requests that this loop has ready are read: they go into the same batch.
+        loop.call_soon(self.add, [(new, promise)])
+        return promise
+
+    def gather_s(self, waiting: int, last_size: int, since_s: float) -> float:  # noqa: ARG002  # as the base class
+        """Wait a moment if fewer wait than the last batch had.
+
+        Clients that were answered together ask again nearly together. Without the pause the first of them would be
+        written alone, and a statement for one task takes as long as one for ten. A client that is alone waits once,
+        after others have left.
+        """
+        return GATHER_S if waiting < last_size else 0.0
+
+    def flush(self, items: list[tuple[NewTask, Promise]]) -> None:
+        """Create tasks and answer each request. Each request gets an exception that concerns all of them."""
+        wanted = [(new, promise) for new, promise in items if _begin(promise)]
+        if not wanted:
+            return
+        tasks, promises = zip(*wanted, strict=True)
+        answers: list[tuple[Promise, Task | Exception]]
+        try:
+            answers = list(zip(promises, self._operations.create(tasks), strict=True))
+        except Exception as trouble:  # noqa: BLE001  # whatever it is, each request must be answered
+            answers = [(promise, trouble) for promise in promises]
+        _answer(answers)
+
+
+def _begin(promise: Promise) -> bool:
+    """Return False if the request was cancelled; one for a thread can no longer be cancelled from now on."""
+    return promise.set_running_or_notify_cancel() if isinstance(promise, Future) else not promise.cancelled()
+
+
+def _answer(answers: Iterable[tuple[Promise, Task | Exception]]) -> None:
+    """Answer each request. An event loop is woken once for all of its requests, which is what keeps them cheap."""
+    of_loops: defaultdict[asyncio.AbstractEventLoop, list[tuple[Promise, Task | Exception]]] = defaultdict(list)
+    for promise, answer in answers:
+        if isinstance(promise, Future):
+            _resolve([(promise, answer)])
+        else:
+            of_loops[promise.get_loop()].append((promise, answer))
+    for loop, of_loop in of_loops.items():
+        with suppress(RuntimeError):  # a closed loop waits for no answer
+            loop.call_soon_threadsafe(_resolve, of_loop)
+
+
+def _resolve(answers: Iterable[tuple[Promise, Task | Exception]]) -> None:
+    for promise, answer in answers:
+        if promise.done():  # cancelled meanwhile
+            continue
+        if isinstance(answer, Exception):
+            promise.set_exception(answer)
+        else:
+            promise.set_result(answer)

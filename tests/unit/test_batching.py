@@ -1,0 +1,185 @@
+"""The one batcher: what is added is flushed in order, together, and never lost."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.batching import Batcher
+from app.errors import LedgerAway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SOON_S = 10.0
+
+
+class Letters(Batcher[str]):
+    """Keeps what is flushed, batch by batch; fails as often as `troubles` has something to raise."""
+
+    name = "letters"
+    max_items: int | None = 4
+    max_backoff_s = 0.01
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[str] = []
+        self.troubles: list[Exception] = []
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def flush(self, items: list[str]) -> int | None:
+        assert self.gate.wait(SOON_S)
+        if self.troubles:
+            raise self.troubles.pop()
+        self.batches.append("".join(items))
+        return None
+
+
+class Stepped(Letters):
+    """Without its thread."""
+
+    def start(self) -> None: ...
+
+
+@pytest.fixture
+def letters() -> Iterator[Letters]:
+    made = Letters()
+    yield made
+    made.gate.set()
+    assert made.close(SOON_S)
+
+
+def test_items_are_flushed_in_order_and_soon(letters: Letters) -> None:
+    for each in "abcdefghijk":
+        letters.add(each)
+    assert letters.drain(SOON_S)
+    assert "".join(letters.batches) == "abcdefghijk"
+
+
+def test_what_comes_while_a_batch_is_flushed_goes_together_into_the_next(letters: Letters) -> None:
+    letters.gate.clear()
+    letters.add("a")
+    while letters.pending():
+        pass
+    letters.add("b")
+    letters.add("cd")
+    assert letters.pending() == ["b", "c", "d"]
+    letters.gate.set()
+    assert letters.drain(SOON_S)
+    assert letters.batches == ["a", "bcd"]
+
+
+def test_adding_does_not_wait_for_a_flush_and_draining_does(letters: Letters) -> None:
+    letters.gate.clear()
+    letters.add("abcdefgh")
+    assert not letters.drain(0.05)
+    letters.gate.set()
+    assert letters.drain(SOON_S)
+
+
+def test_a_step_flushes_one_batch_and_tells_whether_a_full_one_is_left() -> None:
+    letters = Stepped()
+    assert not letters.step()
+    letters.add("abcdefghij")
+    assert [letters.step(), letters.step(), letters.step(), letters.step()] == [True, False, False, False]
+    assert letters.batches == ["abcd", "efgh", "ij"]
+
+
+def test_a_batch_that_failed_is_flushed_again_before_what_came_later() -> None:
+    letters = Stepped()
+    letters.troubles = [LedgerAway()]
+    letters.add("ab")
+    with pytest.raises(LedgerAway):
+        letters.step()
+    letters.add("c")
+    assert letters.pending() == ["a", "b", "c"]
+    letters.step()
+    assert letters.batches == ["abc"]
+
+
+def test_the_thread_survives_a_server_that_is_unavailable_and_its_own_errors(letters: Letters) -> None:
+    letters.troubles = [LedgerAway(), RuntimeError("a bug")]
+    letters.add("ab")
+    assert letters.drain(SOON_S)
+    assert letters.batches == ["ab"]
+
+
+def test_one_that_must_not_survive_an_error_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    died: list[threading.ExceptHookArgs] = []
+    monkeypatch.setattr(threading, "excepthook", died.append)
+    letters = Letters()
+    letters.survives_errors = False
+    letters.troubles = [LedgerAway(), RuntimeError("a bug")]
+    letters.add("ab")
+    assert not letters.close(SOON_S)
+    assert [(type(each.exc_value), each.thread and each.thread.name) for each in died] == [(RuntimeError, "letters")]
+
+
+def test_a_flush_that_wrote_the_first_items_only_gets_the_others_again() -> None:
+    class OneByOne(Stepped):
+        def flush(self, items: list[str]) -> int:
+            super().flush(items[:1])
+            return 1
+
+    letters = OneByOne()
+    letters.add("abc")
+    while letters.pending():
+        letters.step()
+    assert letters.batches == ["a", "b", "c"]
+
+
+def test_merged_items_are_flushed_and_kept_after_a_failure() -> None:
+    class Sorted(Stepped):
+        max_items = None
+
+        def merge(self, items: list[str]) -> list[str]:
+            return sorted(set(items))
+
+    letters = Sorted()
+    letters.troubles = [LedgerAway()]
+    letters.add("bab")
+    with pytest.raises(LedgerAway):
+        letters.step()
+    assert letters.pending() == ["a", "b"]
+    letters.add("a")
+    letters.step()
+    assert letters.batches == ["ab"]
+
+
+def test_a_batcher_that_gathers_flushes_together_what_comes_in_the_meantime() -> None:
+    class Gathering(Letters):
+        asked: list[tuple[int, int]]
+
+        def gather_s(self, waiting: int, last_size: int, since_s: float) -> float:
+            assert since_s > 0
+            self.asked.append((waiting, last_size))
+            return 3600.0
+
+    letters = Gathering()
+    letters.asked = []
+    letters.add("a")
+    assert not letters.drain(0.05)
+    letters.add("bc")
+    assert letters.close(SOON_S), "closing ends the pause"
+    assert letters.batches == ["abc"]
+    assert letters.asked[0] == (1, 0)
+
+
+def test_closing_flushes_what_is_left_and_goes_on_when_it_takes_too_long(letters: Letters) -> None:
+    letters.gate.clear()
+    letters.add("abcdefghij")
+    assert not letters.close(0.05)
+    letters.gate.set()
+    assert letters.close(SOON_S)
+    assert "".join(letters.batches) == "abcdefghij"
+
+
+def test_one_that_never_had_an_item_has_no_thread_and_is_drained_and_closed() -> None:
+    before = threading.active_count()
+    letters = Letters()
+    assert letters.drain(0)
+    assert letters.close(0)
+    assert threading.active_count() == before
