@@ -47,11 +47,8 @@ class Batcher(ABC, Generic[T]):
         """Return what a flush has to write of these items."""
         return items
 
-    def gather_s(self, waiting: int, last_size: int, since_s: float) -> float:  # noqa: ARG002  # for subclasses
-        """Return how long to wait for more than the `waiting` items, in seconds.
-
-        `last_size` is the number of items of the last batch, `since_s` the time since it was flushed.
-        """
+    def gather_s(self) -> float:
+        """Return how long to wait for more items than there are, in seconds."""
         return 0.0
 
     def add(self, items: Iterable[T]) -> None:
@@ -62,7 +59,7 @@ class Batcher(ABC, Generic[T]):
                 self.start()
             self._changed.notify_all()
 
-    def pending(self) -> list[T]:
+    def waiting(self) -> list[T]:
         """Return the items that are in no batch yet."""
         with self._changed:
             return self._waiting.copy()
@@ -95,8 +92,7 @@ class Batcher(ABC, Generic[T]):
         """Wait for items, then for more of them as `gather_s` says. Closing ends the wait."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
-            waiting = len(self._waiting)
-        pause_s = self.gather_s(waiting, self._last_size, time.monotonic() - self._flushed_at)
+            pause_s = self.gather_s()
         if pause_s:
             self._closing.wait(pause_s)
 

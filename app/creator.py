@@ -65,14 +65,14 @@ class TaskCreator(Batcher[tuple[NewTask, Promise]]):
         loop.call_soon(self.add, [(new, promise)])
         return promise
 
-    def gather_s(self, waiting: int, last_size: int, since_s: float) -> float:  # noqa: ARG002  # as the base class
+    def gather_s(self) -> float:
         """Wait a moment if fewer wait than the last batch had.
 
         Clients that were answered together ask again nearly together. Without the pause the first of them would be
         written alone, and a statement for one task takes as long as one for ten. A client that is alone waits once,
         after others have left.
         """
-        return GATHER_S if waiting < last_size else 0.0
+        return GATHER_S if len(self._waiting) < self._last_size else 0.0
 
     def flush(self, items: list[tuple[NewTask, Promise]]) -> None:
         """Create tasks and answer each request. Each request gets an exception that concerns all of them."""

@@ -10,10 +10,10 @@ import structlog
 
 from app import outcome
 from app.broker.due_set import ANNOUNCE_MARGIN_S, ScheduleAway
+from app.counter_buffer import CounterBuffer
 from app.errors import ClaimLost, InvalidInput, LedgerAway, StatementRefused
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
-from app.tally import Tally
 from app.task import Due, TaskState
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ class Operations:
     ) -> None:  # fmt: skip
         self.engine = engine
         self.creating = creating or engine
-        self.tally = Tally(engine)
+        self.tally = CounterBuffer(engine)
         self.schedule = schedule
         self.types = types
         self._clock = clock

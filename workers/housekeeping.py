@@ -18,10 +18,10 @@ from app.broker.rq.deliveries import queue
 from app.broker.rq.jobs import NO_TIME_LIMIT, DeliveryJob
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
+from app.counter_buffer import CounterBuffer
 from app.ledger.counters import Counter
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
-from app.tally import Tally
 from workers.chores import CHORES
 
 if TYPE_CHECKING:
@@ -125,7 +125,9 @@ def main() -> None:
     settings = read_settings()
     configure_logs(settings, process="scheduler")
     stop = stop_on_signals()
-    tally = Tally(connect_postgres(settings, name="scheduler", pool=1))  # connects when there is something to count
+    tally = CounterBuffer(
+        connect_postgres(settings, name="scheduler", pool=1)
+    )  # connects when there is something to count
     housekeeping = Housekeeping(
         connect_redis(settings, timeout_s=5),
         queue_name=settings.queue,

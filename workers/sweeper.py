@@ -14,11 +14,11 @@ from app.broker.corrupt_keys import drop_corrupt_keys
 from app.broker.due_set import DueSet, ScheduleAway
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
+from app.counter_buffer import CounterBuffer
 from app.ledger import repairs
 from app.ledger.counters import Counter
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
-from app.tally import Tally
 from app.task import Due
 from app.task_types import TaskTypes, load_task_types
 from workers.feeding import Feeding
@@ -49,7 +49,7 @@ class Sweeper:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._engine = engine
-        self._tally = Tally(engine)
+        self._tally = CounterBuffer(engine)
         self._redis = redis
         self._due_set = DueSet(redis)
         self._types = types

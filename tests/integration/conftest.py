@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def _nothing_is_counted_in_another_test() -> Iterator[None]:
     """No test finds in Postgres what the one before has counted, nor what was kept for a moment."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("app.tally.Tally._begin", lambda _: None)
+        patch.setattr("app.counter_buffer.CounterBuffer.start", lambda _: None)
         patch.setattr("app.api.cached.KEEP_S", 0.0)
         yield
 

@@ -13,7 +13,7 @@ from workers.worker.receiver import Receiver
 if TYPE_CHECKING:
     from redis import Redis
 
-    from app.tally import Tally
+    from app.counter_buffer import CounterBuffer
 
 Received = list[tuple[str, list[Any]]]
 
@@ -37,7 +37,7 @@ class Open:
         return False
 
 
-def receiver(redis: Redis, tally: Tally, received: Received) -> Receiver:
+def receiver(redis: Redis, tally: CounterBuffer, received: Received) -> Receiver:
     stop, may_claim = threading.Event(), threading.Event()
     may_claim.set()
     intake: Any = Open(redis, stop, received)
@@ -46,7 +46,7 @@ def receiver(redis: Redis, tally: Tally, received: Received) -> Receiver:
     )
 
 
-def work(redis: Redis, tally: Tally, received: Received) -> Receiver:
+def work(redis: Redis, tally: CounterBuffer, received: Received) -> Receiver:
     worker = receiver(redis, tally, received)
     worker.work(logging_level="CRITICAL")
     assert worker._stop.is_set(), "RQ's loop gave up"

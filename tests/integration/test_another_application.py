@@ -13,7 +13,7 @@ import pytest
 from app.broker.contents import Contents
 from app.broker.corrupt_keys import drop_corrupt_keys
 from app.broker.rq.deliveries import queue
-from app.tally import Tally
+from app.counter_buffer import CounterBuffer
 from tests.integration.asking import body
 from tests.integration.receiving import work
 from tests.making import ids, make
@@ -64,7 +64,7 @@ def test_nothing_of_theirs_is_run_removed_or_shown_and_it_runs_as_ever(  # noqa:
 ) -> None:  # fmt: skip
     before = theirs(harm)
     assert len(before) > 5
-    made, tally, received, refused = make(operations), Tally(engine), list[tuple[str, list[str]]](), list[int]()
+    made, tally, received, refused = make(operations), CounterBuffer(engine), list[tuple[str, list[str]]](), list[int]()
     Promoter(engine, redis, types).step()
     Housekeeping(redis, queue_name="default", refused=lambda: refused.append(1)).step()
     assert drop_corrupt_keys(redis, types=types.names, queues=["default"]) == []
@@ -79,7 +79,7 @@ def test_nothing_of_theirs_is_run_removed_or_shown_and_it_runs_as_ever(  # noqa:
     queue("default", redis).remove("chore-purge_lost_workers")
     work(redis, tally, received).run_maintenance_tasks()
     assert received == [("noop", ids(made))]
-    assert (tally.kept(), refused) == ({}, [])
+    assert (tally.pending(), refused) == ({}, [])
     assert theirs(harm) == before
     assert not their_file.exists()
     they_work(owners["REDIS_URL"])
@@ -96,5 +96,5 @@ def test_they_run_nothing_of_ours(  # noqa: PLR0917  # fixtures
     they_work(owners["REDIS_URL"])
     assert sorted(their_file.read_text().split()) == ["enqueued", "periodic", "scheduled"]
     assert schedule.sizes(["noop"]) == (0, 1)
-    work(redis, Tally(engine), received)
+    work(redis, CounterBuffer(engine), received)
     assert received == [("noop", ids(made))]

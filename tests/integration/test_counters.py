@@ -6,20 +6,22 @@ import time
 from threading import Thread
 from typing import TYPE_CHECKING
 
+import pytest
 from sqlalchemy import text
 
+from app.batching import Batcher
 from app.config import read_settings
 from app.connections import connect_postgres
+from app.counter_buffer import CounterBuffer
+from app.errors import LedgerAway
 from app.ledger import counters
 from app.ledger.counters import Counter
-from app.tally import Tally
 from tests.acceptance.conditions import wait_until
 from tests.integration.asking import lease, problem
 from tests.making import change, make
 from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
-    import pytest
     from flask.testing import FlaskClient
     from redis import Redis
     from sqlalchemy import Engine
@@ -29,58 +31,58 @@ if TYPE_CHECKING:
     from app.task_types import TaskTypes
 
 AWAY = {"DATABASE_URL": "postgresql://x:y@127.0.0.1:9/none", "REDIS_URL": "redis://x"}
-BEGIN = Tally._begin
 
 
 def test_what_several_processes_counted_is_added_up(engine: Engine) -> None:
-    for tally in (Tally(engine), Tally(engine)):
-        tally.count(Counter.FENCED, 2)
-        tally.count(Counter.RESCUED)
-        tally.count(Counter.RESTORED, 0)
-        tally.add()
-        tally.add()
+    for buffer in (CounterBuffer(engine), CounterBuffer(engine)):
+        buffer.count(Counter.FENCED, 2)
+        buffer.count(Counter.RESCUED)
+        buffer.count(Counter.RESTORED, 0)
+        buffer.step()
+        buffer.step()
     assert counters.totals(engine) == dict.fromkeys(Counter, 0) | {Counter.FENCED: 4, Counter.RESCUED: 2}
 
 
 def test_counts_are_kept_while_postgres_is_away(engine: Engine) -> None:
-    tally = Tally(connect_postgres(read_settings(AWAY), name="away", pool=1))
-    tally.count(Counter.FENCED)
-    tally.add()
-    tally.count(Counter.FENCED)
-    tally._engine = engine
-    tally.add()
+    buffer = CounterBuffer(connect_postgres(read_settings(AWAY), name="away", pool=1))
+    buffer.count(Counter.FENCED)
+    with pytest.raises(LedgerAway):
+        buffer.step()
+    buffer.count(Counter.FENCED)
+    buffer._engine = engine
+    buffer.step()
     assert counters.totals(engine)[Counter.FENCED] == 2
 
 
 def test_whoever_counts_waits_for_nobody(engine: Engine, owner: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.tally.Tally._begin", BEGIN)
-    monkeypatch.setattr("app.tally.ADD_EVERY_S", 0.01)
-    tally = Tally(engine)
+    monkeypatch.setattr(CounterBuffer, "start", Batcher.start)
+    monkeypatch.setattr("app.counter_buffer.FLUSH_INTERVAL_S", 0.01)
+    buffer = CounterBuffer(engine)
     with owner.connect().execution_options(isolation_level="READ COMMITTED") as other, other.begin():
         other.execute(text("LOCK TABLE counters"))
-        tally.count(Counter.FENCED)
-        wait_until(lambda: not tally.kept(), 10, "the statement is under way")
+        buffer.count(Counter.FENCED)
+        wait_until(lambda: not buffer.pending(), 10, "the statement is under way")
         began = time.monotonic()
         for _ in range(1000):
-            tally.count(Counter.FENCED)
+            buffer.count(Counter.FENCED)
         assert time.monotonic() - began < 4
     wait_until(lambda: counters.totals(engine)[Counter.FENCED] == 1001, 10, "all are added")
-    tally.close()
+    assert buffer.close(10)
 
 
 def test_nothing_that_many_threads_counted_is_lost(engine: Engine) -> None:
-    tally = Tally(engine)
+    buffer = CounterBuffer(engine)
 
     def count() -> None:
         for _ in range(500):
-            tally.count(Counter.CLAIMS_LOST)
+            buffer.count(Counter.CLAIMS_LOST)
 
     threads = [Thread(target=count) for _ in range(4)]
     for each in threads:
         each.start()
     while any(each.is_alive() for each in threads):
-        tally.add()
-    tally.add()
+        buffer.step()
+    buffer.step()
     assert counters.totals(engine)[Counter.CLAIMS_LOST] == 2000
 
 
@@ -94,13 +96,13 @@ def test_the_sweeper_counts_what_it_rescues_and_restores(
     change(engine, unknown.id, "execute_at = now() - interval '1 min'")
     sweeper.rescue()
     sweeper.restore()
-    assert sweeper._tally.kept() == {Counter.RESCUED: 1, Counter.RESTORED: 1}
+    assert sweeper._tally.pending() == {Counter.RESCUED: 1, Counter.RESTORED: 1}
 
 
 def test_an_outside_worker_that_lost_its_claim_is_counted(client: FlaskClient, engine: Engine) -> None:
     held = lease(client)
     wrong = {"claim_token": "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"}
     problem(client.post(f"/tasks/{held['id']}/complete", json=wrong), 409, "claim-lost")
-    tally = client.application.extensions["punctual"].operations.tally
-    tally.add()
+    buffer = client.application.extensions["punctual"].operations.tally
+    buffer.step()
     assert counters.totals(engine)[Counter.FENCED] >= 1

@@ -16,8 +16,8 @@ from rq.serializers import JSONSerializer
 
 from app.broker.rq.deliveries import Delivery, push, queue
 from app.broker.rq.jobs import RESULT_TTL_S, ForeignJob, accepting
+from app.counter_buffer import CounterBuffer
 from app.ledger.counters import Counter
-from app.tally import Tally
 from tests.integration.foreign_jobs import CHORE, DELIVER, FOREIGN, RAW, push_raw
 from tests.integration.receiving import Received, receiver, work
 from workers.chores import CHORES
@@ -37,32 +37,32 @@ def received() -> Received:
 
 
 @pytest.fixture
-def tally(engine: Engine) -> Tally:
-    return Tally(engine)
+def tally(engine: Engine) -> CounterBuffer:
+    return CounterBuffer(engine)
 
 
-def test_envelopes_of_ours_are_received(redis: Redis, tally: Tally, received: Received) -> None:
+def test_envelopes_of_ours_are_received(redis: Redis, tally: CounterBuffer, received: Received) -> None:
     push(queue("default", redis), [Delivery("noop", [ONE, TWO]), Delivery("foo", [], [(THREE, 9.5)])])
     work(redis, tally, received)
     assert received == [("noop", [ONE, TWO]), ("foo", [[THREE, 9.5]])]
-    assert tally.kept() == {}
+    assert tally.pending() == {}
 
 
 @pytest.mark.parametrize(("function", "arguments"), FOREIGN, ids=lambda value: str(value)[:40])
 def test_a_job_that_is_no_envelope_is_refused_and_counted(
-    redis: Redis, tally: Tally, received: Received, function: str, arguments: list[Any]
+    redis: Redis, tally: CounterBuffer, received: Received, function: str, arguments: list[Any]
 ) -> None:
     job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(function, args=arguments)
     work(redis, tally, received)
     assert job.get_status() == JobStatus.FAILED
     assert job.id in queue("default", redis).failed_job_registry
     assert received == []
-    assert tally.kept() == {Counter.REFUSED_JOBS: 1}
+    assert tally.pending() == {Counter.REFUSED_JOBS: 1}
 
 
 @pytest.mark.parametrize("name", RAW)
 def test_whatever_lies_on_the_queue_is_refused_and_the_next_envelope_received(
-    redis: Redis, tally: Tally, received: Received, name: str, tmp_path: Path
+    redis: Redis, tally: CounterBuffer, received: Received, name: str, tmp_path: Path
 ) -> None:
     push_raw(redis, name, canary=tmp_path / "sprung")
     push(queue("default", redis), [Delivery("noop", [ONE])])
@@ -70,10 +70,12 @@ def test_whatever_lies_on_the_queue_is_refused_and_the_next_envelope_received(
     assert received == [("noop", [ONE])]
     assert not (tmp_path / "sprung").exists()
     assert redis.lrange("rq:queue:default:intermediate", 0, -1) == []
-    assert tally.kept() in ({Counter.REFUSED_JOBS: 1}, {})
+    assert tally.pending() in ({Counter.REFUSED_JOBS: 1}, {})
 
 
-def test_a_pickled_job_is_refused_and_not_read(redis: Redis, tally: Tally, received: Received, tmp_path: Path) -> None:
+def test_a_pickled_job_is_refused_and_not_read(
+    redis: Redis, tally: CounterBuffer, received: Received, tmp_path: Path
+) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
             return os.mkdir, (str(tmp_path / "made"),)
@@ -86,7 +88,7 @@ def test_a_pickled_job_is_refused_and_not_read(redis: Redis, tally: Tally, recei
 
 
 def test_what_a_good_envelope_says_beside_its_ids_is_not_read(
-    redis: Redis, harm: Redis, tally: Tally, received: Received
+    redis: Redis, harm: Redis, tally: CounterBuffer, received: Received
 ) -> None:
     job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(DELIVER, "noop", [ONE], [])
     more = {
@@ -99,11 +101,11 @@ def test_what_a_good_envelope_says_beside_its_ids_is_not_read(
     redis.hset(job.key, mapping=more)  # type: ignore[arg-type]
     work(redis, tally, received)
     assert received == [("noop", [ONE])]
-    assert tally.kept() == {}
+    assert tally.pending() == {}
     assert 0 < harm.ttl(f"punctual:{job.key}") <= RESULT_TTL_S
 
 
-def test_a_worker_takes_no_commands_from_redis(redis: Redis, harm: Redis, tally: Tally) -> None:
+def test_a_worker_takes_no_commands_from_redis(redis: Redis, harm: Redis, tally: CounterBuffer) -> None:
     worker = receiver(redis, tally, [])
     worker.bootstrap("CRITICAL")
     assert harm.publish("punctual:rq:pubsub:test", json.dumps({"command": "shutdown"})) == 0
@@ -112,7 +114,7 @@ def test_a_worker_takes_no_commands_from_redis(redis: Redis, harm: Redis, tally:
 
 @pytest.mark.parametrize("key", ["rq:queue:default", "rq:queue:default:intermediate", "rq:wip:default"])
 def test_a_queue_of_the_wrong_type_is_removed_and_the_next_envelope_received(
-    redis: Redis, harm: Redis, tally: Tally, received: Received, key: str
+    redis: Redis, harm: Redis, tally: CounterBuffer, received: Received, key: str
 ) -> None:
     harm.set(f"punctual:{key}", "x")
     if key != "rq:queue:default":

@@ -14,8 +14,8 @@ from app.broker.corrupt_keys import drop_corrupt_keys
 from app.broker.due_set import WAKE_CHANNEL, DueSet
 from app.broker.minute_counts import MinuteCounts
 from app.connections import connect_redis
+from app.counter_buffer import CounterBuffer
 from app.operations import Operations
-from app.tally import Tally
 from tests.integration.asking import body
 from tests.integration.conftest import let_go
 from tests.integration.receiving import Received, receiver, work
@@ -43,7 +43,7 @@ class Installation:
         self.due_set = DueSet(self.redis)
         self.operations = Operations(engine, self.due_set, types, window_s=3600)
         self.promoter = Promoter(engine, self.redis, types)
-        self.tally = Tally(engine)
+        self.tally = CounterBuffer(engine)
 
     def receive(self) -> list[str]:
         """The ids that its receiver takes from its queue."""

@@ -11,11 +11,11 @@ import pytest
 from app.broker.due_set import DueSet, Route
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
+from app.counter_buffer import CounterBuffer
 from app.errors import LedgerAway
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
 from app.outcome import failed, succeeded
-from app.tally import Tally
 from app.task import Claim, TaskState
 from tests.acceptance.conditions import wait_until
 from tests.making import NOWHERE, ahead, counted, ids, make
@@ -65,7 +65,7 @@ class Parts:
         self.slots = RecordingSlots(room)
         self.may_claim = threading.Event()
         self.may_claim.set()
-        self.tally = Tally(engine)
+        self.tally = CounterBuffer(engine)
         self.lost = LostAnswers(engine, settle_s=0, unused=lambda _: None)
         self.intake = Intake(self.slots, clock=time.time)  # type: ignore[arg-type]
         self.claimer = Claimer(
@@ -86,12 +86,12 @@ def parts(engine: Engine, schedule: DueSet, types: TaskTypes) -> Parts:
 
 
 @pytest.fixture
-def tally(engine: Engine) -> Tally:
-    return Tally(engine)
+def tally(engine: Engine) -> CounterBuffer:
+    return CounterBuffer(engine)
 
 
 @pytest.fixture
-def finisher(engine: Engine, schedule: DueSet, tally: Tally) -> Iterator[Finisher]:
+def finisher(engine: Engine, schedule: DueSet, tally: CounterBuffer) -> Iterator[Finisher]:
     finisher = Finisher(engine, schedule, tally)
     finisher.start()
     yield finisher
@@ -119,7 +119,7 @@ def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
     parts.receive("noop", ids([due, early, deleted]))
     assert [each.id for each in parts.slots.ran] == ids([due])
     assert schedule.sizes(["noop"]) == (1, 0)
-    assert parts.tally.kept() == {Counter.CLAIMS_LOST: 1}
+    assert parts.tally.pending() == {Counter.CLAIMS_LOST: 1}
 
 
 @pytest.mark.parametrize("why", ["stop", "no room", "fenced"])
@@ -218,17 +218,17 @@ def test_claims_that_were_not_used_are_released_and_scheduled(
     harm.flushall()
     finisher.unused(held)
     wait_until(lambda: schedule.sizes(["noop"]) == (3, 0), PATIENCE_S, "they are scheduled")
-    assert finisher._tally.kept() == {Counter.HANDED_BACK: 3}
+    assert finisher._tally.pending() == {Counter.HANDED_BACK: 3}
     assert all(tasks.get(engine, each.id) == each for each in made)
 
 
 def test_a_fenced_outcome_is_counted_and_changes_nothing(
-    finisher: Finisher, tally: Tally, engine: Engine, operations: Operations
+    finisher: Finisher, tally: CounterBuffer, engine: Engine, operations: Operations
 ) -> None:
     (task,) = made = make(operations)
     (held,) = begin(engine, ids(made))
     finisher.ended([succeeded(held.id, claims.new_token(), "1")])
-    wait_until(lambda: tally.kept() == {Counter.FENCED: 1}, PATIENCE_S, "it is counted")
+    wait_until(lambda: tally.pending() == {Counter.FENCED: 1}, PATIENCE_S, "it is counted")
     assert tasks.get(engine, task.id).state is TaskState.RUNNING
 
 
@@ -236,7 +236,7 @@ def test_an_outcome_waits_until_postgres_is_back(schedule: DueSet, engine: Engin
     made = make(operations)
     (held,) = begin(engine, ids(made))
     away = connect_postgres(read_settings(NOWHERE), name="away")
-    finisher = Finisher(away, schedule, Tally(away))
+    finisher = Finisher(away, schedule, CounterBuffer(away))
     finisher.start()
     finisher.ended([succeeded(held.id, held.token, "1")])
     assert not finisher.finish_and_stop(0.5)

@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings as hypothesis_settings
 
 from app.config import read_settings
 from app.connections import connect_postgres
-from app.tally import Tally
+from app.counter_buffer import CounterBuffer
 from tests.conftest import ROOT
 from tests.model.clock import Clock, make_database
 from tests.model.faults import Boundary
@@ -69,7 +69,7 @@ def boundary(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> Boundary:
     """Crashes to be had at every step."""
     boundary = Boundary(tried)
     boundary.install(monkeypatch)
-    monkeypatch.setattr(Tally, "_begin", lambda _: None)  # its thread
+    monkeypatch.setattr(CounterBuffer, "start", lambda _: None)  # its thread
     return boundary
 
 

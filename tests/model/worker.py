@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from app.broker.due_set import DueSet
 from app.broker.rq.deliveries import queue
 from app.broker.rq.jobs import DeliveryJob
+from app.counter_buffer import CounterBuffer
 from app.loop import Backoff
 from app.outcome import failed, succeeded
-from app.tally import Tally
 from workers.slots.permit import Permit
 from workers.slots.room import Room
 from workers.worker.assembly import OUT_OF_TOUCH
@@ -112,7 +112,7 @@ class ModelWorker:
         self.frozen = False
         self.cut_off = False
         engine, schedule, clock = world.engine, DueSet(world.redis), world.clock.seconds
-        tally = Tally(engine)
+        tally = CounterBuffer(engine)
         self._queue = queue("default", world.redis)
         self.finisher = Finisher(engine, schedule, tally)
         self.finisher._backoff = Impatient("finisher")

@@ -32,6 +32,7 @@ log = structlog.get_logger()
 LOOK_EVERY_S = 0.5
 LAST_DELIVERY_S = 3.0
 LAST_WRITES_S = 4.0
+LAST_COUNTS_S = 1.0
 RESTART_AFTER_S = 1.0
 ESSENTIAL = {"slots", "finisher", "claimer", "heartbeat", "fence", "signals", "deliveries"}
 BROKEN = 70  # EX_SOFTWARE
@@ -113,7 +114,7 @@ def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
         log.warning("lost_answers_not_settled")
     if not parts.finisher.finish_and_stop(LAST_WRITES_S):
         log.error("outcomes_not_written")
-    parts.tally.close()
+    parts.tally.close(LAST_COUNTS_S)
     parts.heartbeat.stop()
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from app.broker.due_set import DueSet
 from app.connections import connect_postgres, connect_redis
-from app.tally import Tally
+from app.counter_buffer import CounterBuffer
 from app.task_types import load_task_types
 from workers.clock import PostgresClock
 from workers.slots.slot import prepare_children
@@ -21,7 +21,7 @@ from workers.worker.lost_answers import LostAnswers
 if TYPE_CHECKING:
     from app.config import Settings
 
-POSTGRES_CONNECTIONS = 3  # one each for claiming, finishing, the heartbeat; the tally borrows one for a moment
+POSTGRES_CONNECTIONS = 3  # one each for claiming, finishing, the heartbeat; the counters borrow one for a moment
 REDIS_TIMEOUT_S = 5.0
 WATCHED_WITHIN_S = 2.0
 OUT_OF_TOUCH = ("worker_lost", "The worker lost touch with Postgres and stopped its tasks.")
@@ -37,7 +37,7 @@ class Parts:
     intake: Intake
     claimer: Claimer
     lost_answers: LostAnswers
-    tally: Tally
+    tally: CounterBuffer
 
 
 def assemble(settings: Settings, *, worker_id: str) -> Parts:
@@ -45,7 +45,7 @@ def assemble(settings: Settings, *, worker_id: str) -> Parts:
     types = load_task_types(settings)
     prepare_children(settings.modules)
     engine = connect_postgres(settings, name="worker", pool=POSTGRES_CONNECTIONS, keeps_plans=True)
-    tally = Tally(engine)
+    tally = CounterBuffer(engine)
     finisher = Finisher(engine, DueSet(connect_redis(settings)), tally)
     slots = Slots(types, count=settings.slots, listener=finisher)
     finisher.durations = lambda: dict(slots.pace.means_ms)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from app.tally import Tally
+    from app.counter_buffer import CounterBuffer
     from app.task_types import TaskTypes
     from workers.slots.slots import Slots
     from workers.worker.intake import Intake
@@ -41,7 +41,7 @@ class Claimer:
 
     def __init__(
         self, engine: Engine, schedule: DueSet, intake: Intake, slots: Slots, types: TaskTypes, *, worker_id: str,
-        lost_answers: LostAnswers, may_claim: threading.Event, tally: Tally, clock: Callable[[], float] = now,
+        lost_answers: LostAnswers, may_claim: threading.Event, tally: CounterBuffer, clock: Callable[[], float] = now,
         before_step: Callable[[], None] = lambda: None, pause: Callable[[float], None] = time.sleep,
     ) -> None:  # fmt: skip
         self._engine = engine

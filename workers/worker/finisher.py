@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from app.tally import Tally
+    from app.counter_buffer import CounterBuffer
 
 log = structlog.get_logger()
 
@@ -38,7 +38,7 @@ GATHER_S = 0.003  # in a stream of outcomes: one statement for all that come mea
 class Finisher:
     """A thread that writes what its worker's slots tell, until Postgres has it: an outcome is never dropped."""
 
-    def __init__(self, engine: Engine, schedule: DueSet, tally: Tally) -> None:
+    def __init__(self, engine: Engine, schedule: DueSet, tally: CounterBuffer) -> None:
         self._engine = engine
         self._schedule = schedule
         self._tally = tally

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from rq import Queue
     from rq.job import Job
 
-    from app.tally import Tally
+    from app.counter_buffer import CounterBuffer
     from workers.worker.intake import Intake
 
 log = structlog.get_logger()
@@ -61,7 +61,7 @@ class Receiver(SimpleWorker):
 
     def __init__(
         self, queue_name: str, redis: Redis, *, name: str, intake: Intake, chores: Mapping[str, Callable[[], object]],
-        stop: threading.Event, may_claim: threading.Event, tally: Tally,
+        stop: threading.Event, may_claim: threading.Event, tally: CounterBuffer,
     ) -> None:  # fmt: skip
         self._intake = intake
         self._stop = stop
