@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-    from app.broker.announcer import Announcer
     from app.broker.due_set import DueSet
+    from app.broker.writer import DueSetWriter
     from app.ledger.tasks import Stored
     from app.outcome import Outcome
     from app.task import Lease, NewTask, Task
@@ -39,7 +39,7 @@ class Operations:
     """
 
     def __init__(
-        self, engine: Engine, schedule: DueSet | Announcer, types: TaskTypes, *, window_s: float,
+        self, engine: Engine, schedule: DueSet | DueSetWriter, types: TaskTypes, *, window_s: float,
         clock: Callable[[], float] = time.time, creating: Engine | None = None,
     ) -> None:  # fmt: skip
         self.engine = engine

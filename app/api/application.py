@@ -21,8 +21,8 @@ from app.api.resources.stats import prepare_statistics, stats
 from app.api.resources.tasks import tasks
 from app.api.resources.types import types as task_types
 from app.api.services import KEY, Services
-from app.broker.announcer import Announcer
 from app.broker.due_set import DueSet
+from app.broker.writer import DueSetWriter
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.creator import TaskCreator
@@ -69,6 +69,6 @@ def _make_services(settings: Settings, types: TaskTypes) -> Services:
     engine = connect_postgres(settings, name="web", pool=settings.database_pool - for_creating)
     creating = connect_postgres(settings, name="web", pool=for_creating, keeps_plans=True)
     redis = connect_redis(settings)
-    announcer = Announcer(DueSet(connect_redis(settings, timeout_s=ANNOUNCE_TIMEOUT_S)))
-    operations = Operations(engine, announcer, types, window_s=settings.schedule_window_s, creating=creating)
+    writer = DueSetWriter(DueSet(connect_redis(settings, timeout_s=ANNOUNCE_TIMEOUT_S)))
+    operations = Operations(engine, writer, types, window_s=settings.schedule_window_s, creating=creating)
     return Services(settings, types, engine, redis, operations, TaskCreator(operations), threading.Event())

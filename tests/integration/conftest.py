@@ -81,7 +81,7 @@ def client(web: Flask, engine: Engine, redis: Redis) -> Iterator[FlaskClient]:
 
 def heard(web: Flask) -> None:
     """Redis has heard what this application announced."""
-    assert web.extensions[KEY].operations.schedule.flush(10)
+    assert web.extensions[KEY].operations.schedule.drain(10)
 
 
 @pytest.fixture

@@ -45,7 +45,7 @@ def test_no_secret_is_told_whatever_goes_wrong(
         told += [each.post("/sign-in", data={"key": key}, headers=SAME_SITE).text for key in (secret, unknown)]
         told.append(each.get("/sign-in").text)
         told.append(repr(each.application.extensions[KEY].settings))
-    assert client.application.extensions[KEY].operations.schedule.flush(10)
+    assert client.application.extensions[KEY].operations.schedule.drain(10)
     told += [str(harm.dump(key)) + str(key) for key in harm.scan_iter()]
     captured = capsys.readouterr()
     told += [captured.err, captured.out]

@@ -1,0 +1,66 @@
+"""Write-behind buffer for the due set, so that requests never wait for Redis."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+import msgspec
+import structlog
+
+from app.batching import Batcher
+from app.task import Due
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.broker.due_set import DueSet
+
+log = structlog.get_logger()
+
+MAX_PENDING = 100_000
+
+
+class Removal(msgspec.Struct, frozen=True):
+    """This task of this type will never run."""
+
+    id: str
+    type: str
+
+
+class DueSetWriter(Batcher[Due | Removal]):
+    """Adds ids to the due set and removes them, as `DueSet` does, but later.
+
+    What Redis did not take is kept and written when Redis is available again, the last change of each id. A crash
+    loses it, and so does an outage in which more than MAX_PENDING ids gather; then the sweeper restores the ids.
+    """
+
+    name = "due-set-writer"
+    max_backoff_s = 0.25
+    exit_timeout_s = 0.5
+
+    def __init__(self, due_set: DueSet) -> None:
+        super().__init__()
+        self._due_set = due_set
+
+    def remove(self, task_type: str, ids: Sequence[str]) -> None:
+        """Queue removals."""
+        self.add([Removal(each, task_type) for each in ids])
+
+    def merge(self, items: list[Due | Removal]) -> list[Due | Removal]:
+        """Return the last change of each id; nothing if there are too many."""
+        last = {each.id: each for each in items}
+        if len(last) > MAX_PENDING:
+            log.warning("due_set_changes_dropped", count=len(last))
+            return []
+        return list(last.values())
+
+    def flush(self, items: list[Due | Removal]) -> None:
+        """Write to Redis; every change may be written twice."""
+        self._due_set.add(each for each in items if isinstance(each, Due))
+        removals: defaultdict[str, list[str]] = defaultdict(list)
+        for each in items:
+            if isinstance(each, Removal):
+                removals[each.type].append(each.id)
+        for task_type, ids in removals.items():
+            self._due_set.remove(task_type, ids)

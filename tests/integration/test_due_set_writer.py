@@ -1,0 +1,146 @@
+"""The due set is written from a thread: adding never waits for Redis, and what Redis missed is written again."""
+
+from __future__ import annotations
+
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.broker import writer as module
+from app.broker.due_set import DueSet, ScheduleAway, due_key
+from app.broker.writer import DueSetWriter
+from app.connections import connect_redis
+from app.task import Due
+from tests.making import ahead, new_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from redis import Redis
+
+    from app.config import Settings
+
+SOON_S = 10.0
+
+
+class Moody(DueSet):
+    """Redis is away while `moody`, and answers nothing until its gate is open."""
+
+    moody = False
+
+    def __init__(self, redis: Redis) -> None:
+        super().__init__(redis)
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def add(self, entries: Iterable[Due]) -> None:
+        """As the base class, unless Redis is away."""
+        self._answer()
+        super().add(entries)
+
+    def remove(self, task_type: str, ids: Sequence[str]) -> None:
+        """As the base class, unless Redis is away."""
+        self._answer()
+        super().remove(task_type, ids)
+
+    def _answer(self) -> None:
+        assert self.gate.wait(SOON_S)
+        if self.moody:
+            raise ScheduleAway("away")
+
+
+@pytest.fixture
+def moody(redis: Redis) -> Moody:
+    return Moody(redis)
+
+
+@pytest.fixture
+def writer(moody: Moody) -> Iterator[DueSetWriter]:
+    made = DueSetWriter(moody)
+    yield made
+    made.close(SOON_S)
+
+
+def due(task_type: str = "noop") -> Due:
+    return Due(str(new_task().id), task_type, ahead(60))
+
+
+def in_due_set(redis: Redis) -> int:
+    count: Any = redis.zcard(due_key("noop"))
+    return int(count)
+
+
+def test_what_is_added_is_written_soon_and_what_is_removed_is_gone(writer: DueSetWriter, redis: Redis) -> None:
+    entries = [due() for _ in range(2500)]
+    writer.add(entries)
+    assert writer.drain(SOON_S)
+    assert in_due_set(redis) == 2500
+    writer.remove("noop", [each.id for each in entries[:2000]])
+    assert writer.drain(SOON_S)
+    assert in_due_set(redis) == 500
+
+
+def test_what_is_removed_before_it_was_written_never_arrives(writer: DueSetWriter, moody: Moody, redis: Redis) -> None:
+    moody.moody = True
+    kept, gone = due(), due()
+    writer.add([kept, gone])
+    writer.remove("noop", [gone.id])
+    moody.moody = False
+    assert writer.drain(SOON_S)
+    assert redis.zrange(due_key("noop"), 0, -1) == [kept.id.encode()]
+
+
+def test_what_an_unavailable_redis_missed_is_written_when_it_is_available(
+    writer: DueSetWriter, moody: Moody, redis: Redis
+) -> None:
+    moody.moody = True
+    for _ in range(20):
+        writer.add([due()])
+    assert not writer.drain(0.3)
+    assert in_due_set(redis) == 0
+    moody.moody = False
+    assert writer.drain(SOON_S)
+    assert in_due_set(redis) == 20
+
+
+def test_adding_never_waits(writer: DueSetWriter, moody: Moody, redis: Redis) -> None:
+    moody.gate.clear()
+    for _ in range(20):
+        writer.add([due()])  # would block for ever if it waited for Redis
+    moody.gate.set()
+    assert writer.drain(SOON_S)
+    assert in_due_set(redis) == 20
+
+
+def test_what_is_kept_for_an_unavailable_redis_has_a_limit(
+    writer: DueSetWriter, moody: Moody, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "MAX_PENDING", 100)
+    moody.moody = True
+    writer.add([due() for _ in range(90)])
+    assert not writer.drain(0.3)
+    writer.add([due() for _ in range(20)])
+    moody.moody = False
+    assert writer.drain(SOON_S)
+    assert in_due_set(redis) == 0
+
+
+def test_a_writer_without_changes_has_nothing_to_write(settings: Settings) -> None:
+    silent = DueSetWriter(DueSet(connect_redis(settings)))
+    assert silent.drain(0)
+    assert silent.close(0)
+
+
+def test_the_last_change_of_an_id_is_the_one_that_is_written(writer: DueSetWriter, moody: Moody, redis: Redis) -> None:
+    moody.moody = True
+    moved, again = due(), due()
+    writer.add([moved, again])
+    assert not writer.drain(0.1)
+    writer.remove("noop", [again.id])
+    later = Due(moved.id, moved.type, ahead(3600))
+    writer.add([later, again])
+    moody.moody = False
+    assert writer.drain(SOON_S)
+    assert in_due_set(redis) == 2
+    assert redis.zscore(due_key("noop"), moved.id) == pytest.approx(later.at.timestamp())
