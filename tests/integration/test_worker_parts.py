@@ -15,7 +15,7 @@ from app.counter_buffer import CounterBuffer
 from app.errors import LedgerAway
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
-from app.outcome import failed, succeeded
+from app.outcome import Outcome, failed, succeeded
 from app.task import Claim, TaskState
 from tests.acceptance.conditions import wait_until
 from tests.making import NOWHERE, ahead, counted, ids, make
@@ -92,10 +92,9 @@ def tally(engine: Engine) -> CounterBuffer:
 
 @pytest.fixture
 def finisher(engine: Engine, schedule: DueSet, tally: CounterBuffer) -> Iterator[Finisher]:
-    finisher = Finisher(engine, schedule, tally)
-    finisher.start()
+    finisher = Finisher(engine, schedule, tally, {})
     yield finisher
-    finisher.finish_and_stop(PATIENCE_S)
+    finisher.close(PATIENCE_S)
 
 
 def begin(engine: Engine, wanted: list[str]) -> list[Claim]:
@@ -210,15 +209,15 @@ def test_a_failed_attempt_goes_back_on_the_schedule(
     wait_until(lambda: schedule.sizes(["whoami"]) == (1, 0), PATIENCE_S, "it is scheduled")
 
 
-def test_claims_that_were_not_used_are_released_and_scheduled(
-    finisher: Finisher, engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
+def test_claims_that_were_not_used_are_released_and_scheduled(  # noqa: PLR0917  # fixtures
+    finisher: Finisher, tally: CounterBuffer, engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
 ) -> None:
     made = make(operations, 3)
     held = begin(engine, ids(made))
     harm.flushall()
     finisher.unused(held)
     wait_until(lambda: schedule.sizes(["noop"]) == (3, 0), PATIENCE_S, "they are scheduled")
-    assert finisher._tally.pending() == {Counter.HANDED_BACK: 3}
+    assert tally.pending() == {Counter.HANDED_BACK: 3}
     assert all(tasks.get(engine, each.id) == each for each in made)
 
 
@@ -236,11 +235,34 @@ def test_an_outcome_waits_until_postgres_is_back(schedule: DueSet, engine: Engin
     made = make(operations)
     (held,) = begin(engine, ids(made))
     away = connect_postgres(read_settings(NOWHERE), name="away")
-    finisher = Finisher(away, schedule, CounterBuffer(away))
-    finisher.start()
+    finisher = Finisher(away, schedule, CounterBuffer(away), {})
     finisher.ended([succeeded(held.id, held.token, "1")])
-    assert not finisher.finish_and_stop(0.5)
+    assert not finisher.close(0.5)
     finisher._engine = engine
-    assert finisher.finish_and_stop(PATIENCE_S)
+    assert finisher.close(PATIENCE_S)
     assert counted(engine) == {("noop", "succeeded"): 1}
     away.dispose()
+
+
+def test_outcomes_and_unused_claims_are_written_in_their_order_and_large_results_apart(
+    finisher: Finisher, tally: CounterBuffer, engine: Engine, operations: Operations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sizes: list[int] = []
+    finish = claims.finish
+
+    def counting(engine: Engine, outcomes: Sequence[Outcome]) -> claims.Finished:
+        sizes.append(len(outcomes))
+        return finish(engine, outcomes)
+
+    monkeypatch.setattr(claims, "finish", counting)
+    monkeypatch.setattr("workers.worker.finisher.MAX_RESULT_BYTES", 10)
+    monkeypatch.setattr(finisher, "start", lambda: None)
+    first, second, third, unused, last = begin(engine, ids(make(operations, 5)))
+    finisher.ended([succeeded(each.id, each.token, '"seven"') for each in (first, second, third)])
+    finisher.unused([unused])
+    finisher.ended([succeeded(last.id, last.token, "1")])
+    while finisher.waiting():
+        finisher.step()
+    assert sizes == [2, 1, 1]
+    assert counted(engine) == {("noop", "succeeded"): 4, ("noop", "scheduled"): 1}
+    assert tally.pending() == {Counter.HANDED_BACK: 1}

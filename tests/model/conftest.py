@@ -12,9 +12,9 @@ from alembic import command
 from alembic.config import Config
 from hypothesis import HealthCheck, settings as hypothesis_settings
 
+from app.batching import Batcher
 from app.config import read_settings
 from app.connections import connect_postgres
-from app.counter_buffer import CounterBuffer
 from tests.conftest import ROOT
 from tests.model.clock import Clock, make_database
 from tests.model.faults import Boundary
@@ -69,7 +69,7 @@ def boundary(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> Boundary:
     """Crashes to be had at every step."""
     boundary = Boundary(tried)
     boundary.install(monkeypatch)
-    monkeypatch.setattr(CounterBuffer, "start", lambda _: None)  # its thread
+    monkeypatch.setattr(Batcher, "start", lambda _: None)  # no threads: the model takes the steps
     return boundary
 
 

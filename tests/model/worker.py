@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from app.broker.due_set import DueSet
 from app.broker.rq.deliveries import queue
 from app.broker.rq.jobs import DeliveryJob
 from app.counter_buffer import CounterBuffer
-from app.loop import Backoff
+from app.errors import LedgerAway
 from app.outcome import failed, succeeded
 from workers.slots.permit import Permit
 from workers.slots.room import Room
@@ -97,14 +98,6 @@ class ModelSlots:
             self.end(0, {"error_type": OUT_OF_TOUCH[0], "message": OUT_OF_TOUCH[1]})
 
 
-class Impatient(Backoff):
-    """Tries again at once: only one answer at a time is lost here."""
-
-    def failed(self, trouble: Exception) -> float:  # noqa: ARG002
-        """No time passes."""
-        return 0.0
-
-
 class ModelWorker:
     """One process. Forgetting the object is its death; its row in the ledger goes silent."""
 
@@ -114,8 +107,7 @@ class ModelWorker:
         engine, schedule, clock = world.engine, DueSet(world.redis), world.clock.seconds
         tally = CounterBuffer(engine)
         self._queue = queue("default", world.redis)
-        self.finisher = Finisher(engine, schedule, tally)
-        self.finisher._backoff = Impatient("finisher")
+        self.finisher = Finisher(engine, schedule, tally, {})
         self.slots = ModelSlots(self.finisher, clock)
         lost = LostAnswers(
             engine, settle_s=2 * world.settings.database_timeout_s, unused=self.finisher.unused, clock=clock
@@ -153,6 +145,6 @@ class ModelWorker:
 
     def flush(self) -> None:
         """One round of the finisher, with all that has gathered; without Postgres it goes on trying."""
-        if not self.cut_off:
-            self.finisher._inbox.put(None)
-            self.finisher._write_forever()
+        while not self.cut_off and self.finisher.waiting():
+            with suppress(LedgerAway):
+                self.finisher.step()

@@ -41,9 +41,9 @@ OF_ANOTHER = "Its process was killed for a task before it, which had run for too
 class Slots:
     """Places to run tasks. All slots belong to the watching thread, which others ask by its inbox."""
 
-    def __init__(self, types: TaskTypes, *, count: int, listener: Listener) -> None:
+    def __init__(self, types: TaskTypes, *, count: int, listener: Listener, pace: Pace | None = None) -> None:
         self.room = Room(count)
-        self.pace = Pace()
+        self.pace = pace or Pace()
         self.permit = Permit()
         self._closing = False
         self._types = types

@@ -47,7 +47,6 @@ def main() -> None:
     stop = stop_on_signals()
     parts = assemble(settings, worker_id=worker_id)
     parts.slots.prepare()
-    parts.finisher.start()
     parts.heartbeat.start()
     log.info("worker_started", queue=settings.queue, slots=settings.slots)
 
@@ -112,7 +111,7 @@ def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
     slots.close()
     if not parts.lost_answers.settle_all(until - time.monotonic()):
         log.warning("lost_answers_not_settled")
-    if not parts.finisher.finish_and_stop(LAST_WRITES_S):
+    if not parts.finisher.close(LAST_WRITES_S):
         log.error("outcomes_not_written")
     parts.tally.close(LAST_COUNTS_S)
     parts.heartbeat.stop()

@@ -10,6 +10,7 @@ from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
 from app.task_types import load_task_types
 from workers.clock import PostgresClock
+from workers.slots.pace import Pace
 from workers.slots.slot import prepare_children
 from workers.slots.slots import Slots
 from workers.worker.claimer import Claimer
@@ -46,9 +47,9 @@ def assemble(settings: Settings, *, worker_id: str) -> Parts:
     prepare_children(settings.modules)
     engine = connect_postgres(settings, name="worker", pool=POSTGRES_CONNECTIONS, keeps_plans=True)
     tally = CounterBuffer(engine)
-    finisher = Finisher(engine, DueSet(connect_redis(settings)), tally)
-    slots = Slots(types, count=settings.slots, listener=finisher)
-    finisher.durations = lambda: dict(slots.pace.means_ms)
+    pace = Pace()
+    finisher = Finisher(engine, DueSet(connect_redis(settings)), tally, pace.means_ms)
+    slots = Slots(types, count=settings.slots, listener=finisher, pace=pace)
     lost_answers = LostAnswers(engine, settle_s=2 * settings.database_timeout_s, unused=finisher.unused)
     clock = PostgresClock(engine)
     intake = Intake(slots, clock=clock.now)
