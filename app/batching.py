@@ -79,7 +79,7 @@ class Batcher(ABC, Generic[T]):
         with self._changed:
             items = left = self._waiting[: self.max_items]
             del self._waiting[: self.max_items]
-            self._in_flight = len(items)
+            self._in_flight += len(items)
         try:
             left = self.merge(items)
             written = self.flush(left) if left else None
@@ -121,7 +121,7 @@ class Batcher(ABC, Generic[T]):
         """Account for a batch and keep what is left of it; True if a full batch waits."""
         with self._changed:
             self._waiting[:0] = left
-            self._in_flight = 0
+            self._in_flight -= taken
             self._last_size, self._flushed_at = taken, time.monotonic()
             if self._closing.is_set() and not self._waiting:
                 self._stop.set()

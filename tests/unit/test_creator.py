@@ -1,0 +1,165 @@
+"""Group commit: threads and event loops share batches, and each request gets its own answer."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from typing import TYPE_CHECKING, Any, cast
+
+import pytest
+
+from app.creator import TaskCreator
+from app.errors import InvalidInput, LedgerAway
+from tests.making import LONG_AGO, new_task
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from app.operations import Operations
+    from app.task import NewTask, Task
+
+SOON_S = 10.0
+
+
+class Recording:
+    """Stands for the operations: creates nothing, and only while its gate is open."""
+
+    def __init__(self) -> None:
+        self.batches: list[list[str]] = []
+        self.trouble: Exception | None = None
+        self.refused: set[str] = set()
+        self.entered = threading.Event()
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def create(self, new: Sequence[NewTask]) -> list[Any]:
+        self.batches.append([each.id for each in new])
+        self.entered.set()
+        assert self.gate.wait(SOON_S)
+        if self.trouble:
+            raise self.trouble
+        return [InvalidInput() if each.id in self.refused else each.scheduled(LONG_AGO, LONG_AGO) for each in new]
+
+
+@pytest.fixture
+def operations() -> Recording:
+    return Recording()
+
+
+@pytest.fixture
+def creator(operations: Recording) -> Iterator[TaskCreator]:
+    made = TaskCreator(cast("Operations", operations))
+    yield made
+    operations.gate.set()
+    assert made.close(SOON_S)
+
+
+@pytest.fixture
+def occupied(creator: TaskCreator, operations: Recording) -> TaskCreator:
+    """It writes a first task until the gate is opened."""
+    operations.gate.clear()
+    creator.submit(new_task())
+    assert operations.entered.wait(SOON_S)
+    return creator
+
+
+def test_what_is_asked_for_by_threads_and_by_a_loop_in_the_meantime_is_one_batch(
+    occupied: TaskCreator, operations: Recording
+) -> None:
+    new = [new_task() for _ in range(6)]
+
+    async def ask() -> list[Task]:
+        asked = [occupied.submit_from_loop(each) for each in new[3:]]
+        await asyncio.sleep(0)
+        operations.gate.set()
+        return list(await asyncio.gather(*asked))
+
+    by_thread = [occupied.submit(each) for each in new[:3]]
+    by_loop = asyncio.run(ask())
+    made = [each.result(SOON_S) for each in by_thread] + by_loop
+    assert [str(each.id) for each in made] == [each.id for each in new]
+    assert operations.batches[1:] == [[each.id for each in new]]
+
+
+def test_what_was_cancelled_before_its_batch_began_is_left_out(occupied: TaskCreator, operations: Recording) -> None:
+    gone, kept, left = new_task(), new_task(), new_task()
+    assert occupied.submit(gone).cancel()
+    made = occupied.submit(kept)
+
+    async def leave() -> None:
+        asked = occupied.submit_from_loop(left)
+        await asyncio.sleep(0)
+        asked.cancel()
+
+    asyncio.run(leave())
+    operations.gate.set()
+    assert str(made.result(SOON_S).id) == kept.id
+    assert operations.batches[1:] == [[kept.id]]
+
+
+def test_a_batch_of_which_nothing_is_wanted_is_not_written(occupied: TaskCreator, operations: Recording) -> None:
+    assert occupied.submit(new_task()).cancel()
+    operations.gate.set()
+    assert occupied.drain(SOON_S)
+    assert len(operations.batches) == 1
+
+
+def test_a_loop_that_is_gone_when_its_answer_comes_harms_no_other_request(
+    creator: TaskCreator, operations: Recording
+) -> None:
+    operations.gate.clear()
+
+    async def leave() -> None:
+        creator.submit_from_loop(new_task())
+        assert await asyncio.to_thread(operations.entered.wait, SOON_S)
+
+    asyncio.run(leave())
+    made = creator.submit(new_task())
+    operations.gate.set()
+    assert made.result(SOON_S)
+    assert [len(each) for each in operations.batches] == [1, 1]
+
+
+def test_a_request_that_is_refused_does_not_harm_the_others(occupied: TaskCreator, operations: Recording) -> None:
+    good, bad = new_task(), new_task()
+    operations.refused = {bad.id}
+    kept, refused = occupied.submit(good), occupied.submit(bad)
+    operations.gate.set()
+    assert str(kept.result(SOON_S).id) == good.id
+    assert isinstance(refused.exception(SOON_S), InvalidInput)
+
+
+@pytest.mark.parametrize("trouble", [LedgerAway(), RuntimeError("a bug")])
+def test_every_request_gets_what_went_wrong_with_all_of_them_and_nothing_is_repeated(
+    occupied: TaskCreator, operations: Recording, trouble: Exception
+) -> None:
+    operations.trouble = trouble
+
+    async def ask() -> list[Any]:
+        asked = [occupied.submit_from_loop(new_task()) for _ in range(2)]
+        await asyncio.sleep(0)
+        operations.gate.set()
+        return await asyncio.gather(*asked, return_exceptions=True)
+
+    by_thread = [occupied.submit(new_task()) for _ in range(2)]
+    assert asyncio.run(ask()) == [trouble] * 2
+    assert [each.exception(SOON_S) for each in by_thread] == [trouble] * 2
+    assert [len(each) for each in operations.batches] == [1, 4]
+
+
+def test_a_thread_that_waited_too_long_is_told_so_and_its_task_is_not_created(
+    occupied: TaskCreator, operations: Recording, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.creator.ANSWER_TIMEOUT_S", 0.05)
+    with pytest.raises(LedgerAway):
+        occupied.create(new_task())
+    operations.gate.set()
+    assert occupied.drain(SOON_S)
+    assert len(operations.batches) == 1
+
+
+def test_a_batch_has_a_largest_size(occupied: TaskCreator, operations: Recording) -> None:
+    asked = [occupied.submit(new_task()) for _ in range(600)]
+    operations.gate.set()
+    assert all(each.result(SOON_S) for each in asked)
+    assert [len(each) for each in operations.batches] == [1, 256, 256, 88]
