@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
 from app.errors import LedgerAway
@@ -59,3 +60,15 @@ def test_pauses_grow_up_to_a_limit_and_begin_anew() -> None:
     assert max(pauses[:2]) < min(pauses[-5:])
     backoff.succeeded()
     assert backoff.failed(LedgerAway()) <= 0.1
+
+
+def test_a_loop_may_have_shorter_pauses() -> None:
+    backoff = Backoff("test", max_s=0.25)
+    assert max(backoff.failed(LedgerAway()) for _ in range(20)) <= 0.25
+
+
+def test_a_loop_that_must_not_survive_errors_still_survives_an_unavailable_server() -> None:
+    steps = Steps(LedgerAway(), RedisAway(), RuntimeError("bug"), False)
+    with pytest.raises(RuntimeError):
+        repeat(steps.step, wait=steps.wait, stop=steps.stop, name="test", survives_errors=False)
+    assert steps.script == [False]
