@@ -1,4 +1,4 @@
-"""Counters: gathered in memory, added up in Postgres, never in anybody's way."""
+"""Counters: buffered in memory and added up in Postgres; counting never waits."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 AWAY = {"DATABASE_URL": "postgresql://x:y@127.0.0.1:9/none", "REDIS_URL": "redis://x"}
 
 
-def test_what_several_processes_counted_is_added_up(engine: Engine) -> None:
+def test_counts_of_several_processes_are_added_up(engine: Engine) -> None:
     for buffer in (CounterBuffer(engine), CounterBuffer(engine)):
         buffer.count(Counter.FENCED, 2)
         buffer.count(Counter.RESCUED)
@@ -43,7 +43,7 @@ def test_what_several_processes_counted_is_added_up(engine: Engine) -> None:
     assert counters.totals(engine) == dict.fromkeys(Counter, 0) | {Counter.FENCED: 4, Counter.RESCUED: 2}
 
 
-def test_counts_are_kept_while_postgres_is_away(engine: Engine) -> None:
+def test_counts_are_kept_while_postgres_is_unavailable(engine: Engine) -> None:
     buffer = CounterBuffer(connect_postgres(read_settings(AWAY), name="away", pool=1))
     buffer.count(Counter.FENCED)
     with pytest.raises(LedgerAway):
@@ -54,7 +54,7 @@ def test_counts_are_kept_while_postgres_is_away(engine: Engine) -> None:
     assert counters.totals(engine)[Counter.FENCED] == 2
 
 
-def test_whoever_counts_waits_for_nobody(engine: Engine, owner: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_counting_does_not_wait_for_postgres(engine: Engine, owner: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(CounterBuffer, "start", Batcher.start)
     monkeypatch.setattr("app.counter_buffer.FLUSH_INTERVAL_S", 0.01)
     buffer = CounterBuffer(engine)

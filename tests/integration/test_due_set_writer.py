@@ -25,7 +25,7 @@ SOON_S = 10.0
 
 
 class Moody(DueSet):
-    """Redis is away while `moody`, and answers nothing until its gate is open."""
+    """Unavailable while `moody`; answers nothing until its gate is open."""
 
     moody = False
 

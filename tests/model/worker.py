@@ -144,7 +144,7 @@ class ModelWorker:
         return bool(taken)
 
     def flush(self) -> None:
-        """One round of the finisher, with all that has gathered; without Postgres it goes on trying."""
+        """Have the finisher write all that it holds; it repeats a step that failed, unless Postgres is cut off."""
         while not self.cut_off and self.finisher.waiting():
             with suppress(LedgerAway):
                 self.finisher.step()

@@ -1,4 +1,4 @@
-"""The loop of every process."""
+"""The loop of every actor."""
 
 from __future__ import annotations
 
