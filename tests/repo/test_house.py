@@ -13,25 +13,17 @@ import pytest
 from app.config import read_settings
 from app.ledger.merged import TASK_COLUMNS
 from app.ledger.statements import statement
-from app.task import FINAL_STATES, Task, TaskState
+from app.task import Task
 from app.task_types import load_task_types
 
 ROOT = Path(__file__).parents[2]
 PYTHON_FILES = sorted(path for folder in ("punctual", "app", "workers") for path in (ROOT / folder).rglob("*.py"))
 SQL_FILES = sorted((ROOT / "app" / "ledger" / "sql").glob("*.sql"))
-MIGRATION = (ROOT / "migrations" / "versions" / "0001_tasks_and_workers.py").read_text()
 SEED_TYPES = {"foo", "bar", "baz", "fizz", "buzz", "fizzbuzz"}
+MAX_LINES = 400
+LONGER_BECAUSE: dict[str, str] = {}
+"""Why a longer file has one role all the same, by its path in the repository."""
 NOWHERE = {"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"}
-
-
-def test_every_state_of_the_code_is_a_state_of_the_migration_and_the_reverse() -> None:
-    (listed,) = re.findall(r"state_is_known CHECK\s*\(state IN \((.*?)\)\)", MIGRATION, re.DOTALL)
-    assert set(re.findall(r"'(\w+)'", listed)) == {state.value for state in TaskState}
-
-
-def test_the_trigger_guards_exactly_the_final_states() -> None:
-    (listed,) = re.findall(r"WHEN \(OLD\.state IN \((.*?)\)\)", MIGRATION)
-    assert set(re.findall(r"'(\w+)'", listed)) == {state.value for state in FINAL_STATES}
 
 
 def test_every_process_of_the_procfile_is_a_module_that_exists() -> None:
@@ -66,7 +58,8 @@ def test_a_listed_row_has_the_columns_of_a_task_in_their_order() -> None:
 def test_a_file_says_what_it_is_for_and_stays_small(path: Path) -> None:
     text = path.read_text()
     assert ast.get_docstring(ast.parse(text)), "one sentence on top"
-    assert len(text.splitlines()) <= 300, "which noun did nobody say no to?"
+    is_explained = str(path.relative_to(ROOT)) in LONGER_BECAUSE
+    assert (len(text.splitlines()) > MAX_LINES) == is_explained, "does it have more than one role?"
 
 
 @pytest.mark.parametrize("path", PYTHON_FILES, ids=lambda path: str(path.relative_to(ROOT)))
