@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from hashlib import sha1
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 from redis import Redis
 from redis.client import Pipeline
 from redis.exceptions import ConnectionError as RedisConnectionError
@@ -62,10 +63,11 @@ class Boundary:
         self._thread = threading.get_ident()
         self._armed: Fault | None = None
         self.cut_off = False  # from Postgres
+        self._names: dict[str, str | None] = {}  # of the ledger's statements, by their text
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """Put this around the functions through which everything goes."""
-        monkeypatch.setattr(statements, "_run", self._around_statements(statements._run))
+        monkeypatch.setattr(psycopg.Cursor, "execute", self._around_statements(psycopg.Cursor.execute))
         monkeypatch.setattr(Redis, "execute_command", self._around_commands(Redis.execute_command))
         monkeypatch.setattr(Pipeline, "execute", self._around_pipelines(Pipeline.execute))
 
@@ -83,13 +85,26 @@ class Boundary:
         finally:
             self._armed, self.cut_off = None, False
 
-    def _around_statements(self, run: Callable[..., Any]) -> Callable[..., Any]:
-        def wrapped(engine: Any, name: str, *rest: Any) -> Any:
-            if self.cut_off and threading.get_ident() == self._thread:
+    def _around_statements(self, execute: Callable[..., Any]) -> Callable[..., Any]:
+        """Around the statements of the ledger; what else is asked of Postgres is the model's own."""
+
+        def wrapped(cursor: Any, query: Any, *rest: Any, **options: Any) -> Any:
+            name = self._name_of(query)
+            if name is None or threading.get_ident() != self._thread:
+                return execute(cursor, query, *rest, **options)
+            if self.cut_off:
                 raise LedgerAway
-            return self._step(name, lambda: run(engine, name, *rest), LedgerAway)
+            return self._step(name, lambda: execute(cursor, query, *rest, **options), LedgerAway)
 
         return wrapped
+
+    def _name_of(self, query: object) -> str | None:
+        """The name of a statement of the ledger, which a test may have changed since the last look."""
+        if not isinstance(query, str):
+            return None
+        if query not in self._names:
+            self._names |= {statements.statement(path.stem): path.stem for path in statements.SQL.glob("*.sql")}
+        return self._names.setdefault(query, None)
 
     def _around_commands(self, execute: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(redis: Any, *words: Any, **options: Any) -> Any:
