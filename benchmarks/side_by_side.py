@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from benchmarks.load import post, send_all
 from benchmarks.measuring import Measuring
 from benchmarks.peers.comparison import measure_peers
 from benchmarks.peers.measures import Extent
@@ -19,6 +18,7 @@ from benchmarks.peers.result import Drain, Lag, PeerResult
 from benchmarks.records import number_of
 from benchmarks.service import Service, running_service
 from benchmarks.tasks import create, instant, until, wait_until_final, warm_up
+from tools.load import post, send_all
 
 MAX_PEER_S = 45.0
 TYPE = "bench"

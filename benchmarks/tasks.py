@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 
-from benchmarks.load import Load, post, send_all
 from benchmarks.service import Service
+from tools.load import Load, post, send_all
 
 TOGETHER = 1000
 CONNECTIONS = 2

@@ -10,10 +10,10 @@ from functools import partial
 
 from benchmarks.limits.servers import TOP, Servers
 from benchmarks.limits.stores import make_table
-from benchmarks.load import Load, post, send_all
 from benchmarks.tasks import instant
 from local.ports import free_port
 from local.procfile import read_procfile
+from tools.load import Load, post, send_all
 
 OURS, BARE = "app.api.front:open_front", "benchmarks.limits.bare_app:open_app"
 CONNECTIONS, COUNT, WARM = 32, 15_000, 500

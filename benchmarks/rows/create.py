@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-from benchmarks.load import post, send_all
 from benchmarks.service import Service
 from benchmarks.tasks import create, instant
+from tools.load import post, send_all
 
 CONNECTIONS = 32
 FAR_S = 86_400.0

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 import time
 
-from benchmarks.load import post, send_all
 from benchmarks.result import percentile
 from benchmarks.service import Service
 from benchmarks.tasks import create, instant, lags_ms, until, wait_until_final
+from tools.load import post, send_all
 
 PER_SECOND = 100
 AHEAD_S = 2.0

@@ -11,9 +11,9 @@ from psycopg.rows import kwargs_row
 from app.ledger.listing import Filter, cursor_after
 from app.ledger.statements import TASK_COLUMNS
 from app.task import Task
-from benchmarks.load import get, send_all
 from benchmarks.result import percentile
 from benchmarks.service import Service
+from tools.load import get, send_all
 
 STATES = ("", "state=scheduled", "state=running", "state=succeeded", "state=failed", "state=cancelled", "state=deleted",
           "state=scheduled,running", "state=failed,succeeded")  # fmt: skip

@@ -78,7 +78,9 @@ class Run:
         self._book = Book(self._service.client)
         self._deleters = Deleters(self._book)
         work = Work(plan.seed, plan.mix, self._witness.file)
-        self._creators = Creators(self._book, work, self._deleters, self._scene.recent)
+        self._creators = Creators(
+            lambda: self._service.urls, self._book, work, self._deleters, self._scene.recent, timeout_s=ANSWER_S
+        )
 
     def carry_out(self) -> None:
         """Calm, faults, until all is final, calm again; then read what was written down."""
@@ -98,7 +100,7 @@ class Run:
         if self.history.final_at is not None:
             self._wait_until_final()
         self.history.calm = (calm, (self.history.final_at or time.time(), time.time()))
-        for each in (self._creators, self._deleters, outside):
+        for each in (self._deleters, outside):
             each.stop()
         if not plan.faults:
             self.history.claims_lost = self._trail.claims_lost()

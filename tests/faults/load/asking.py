@@ -30,8 +30,9 @@ class Book:
             answer = self._client.request(method, path, json=body)
         except requests.RequestException:
             answer = None
-        status = answer.status_code if answer is not None else None
-        if act == "create" and answer is not None and status == 201:
-            known["task_id"] = answer.json()["id"]
-        self.answers.append(Answer(act, sent_at, time.time(), status, **known))
+        self.write(act, sent_at, answer.status_code if answer is not None else None, **known)
         return answer
+
+    def write(self, act: str, sent_at: float, status: int | None, **known: Any) -> None:
+        """Add a request that was answered, or given up, just now."""
+        self.answers.append(Answer(act, sent_at, time.time(), status, **known))

@@ -3,75 +3,82 @@
 from __future__ import annotations
 
 import itertools
-import threading
+import json
 import time
-from queue import SimpleQueue
+from collections import deque
 from typing import TYPE_CHECKING
 
+from tools.load import Answer, Request, post, send
+
 if TYPE_CHECKING:
-    from collections import deque
+    from collections.abc import Callable, Iterator, Sequence
 
     from tests.faults.load.asking import Book
     from tests.faults.load.deleters import Deleters
     from tests.faults.load.work import Work
 
-THREADS = 12
-LOOK_EVERY_S = 0.02
+CONNECTIONS = 12
 AFTER_A_REFUSAL_S = 0.1
 
 
 class Creators:
-    """Threads that ask until `wanted` tasks were answered with 201; so many a second, on average."""
+    """Asks until so many tasks were answered with 201; each request is written into the book."""
 
-    def __init__(self, book: Book, work: Work, deleters: Deleters, recent: deque[tuple[str, str]]) -> None:
-        self._recent = recent
+    def __init__(
+        self,
+        urls: Callable[[], Sequence[str]],
+        book: Book,
+        work: Work,
+        deleters: Deleters,
+        recent: deque[tuple[str, str]],
+        *,
+        timeout_s: float,
+    ) -> None:
         self.kept = 0
+        self._urls = urls
         self._book = book
         self._work = work
         self._deleters = deleters
+        self._recent = recent
+        self._timeout_s = timeout_s
         self._serials = itertools.count()
-        self._lock = threading.Lock()
-        self._turns: SimpleQueue[bool] = SimpleQueue()
-        self._asking = 0
-        self._threads = [threading.Thread(target=self._create_forever, daemon=True) for _ in range(THREADS)]
-        for each in self._threads:
-            each.start()
+        self._open = 0  # requests that are not answered, or were refused a moment ago
+        self._refused_at: deque[float] = deque()
 
     def create(self, wanted: int, *, over_s: float, patience_s: float) -> None:
         """So many more, evenly over so long; it takes longer when answers fail, by `patience_s` at most."""
+        requests = self._requests(wanted, over_s, patience_s)
+        for answer in send(self._urls, requests, connections=CONNECTIONS, timeout_s=self._timeout_s):
+            self._take(answer)
+
+    def _requests(self, wanted: int, over_s: float, patience_s: float) -> Iterator[Request | None]:
         began, target, before = time.monotonic(), self.kept + wanted, self.kept
         while self.kept < target and (spent := time.monotonic() - began) < over_s + patience_s:
+            while self._refused_at and time.monotonic() - self._refused_at[0] > AFTER_A_REFUSAL_S:
+                self._refused_at.popleft()
+                self._open -= 1
             due = min(target, before + int(wanted * spent / over_s) + 1)
-            with self._lock:
-                room = min(due - self.kept - self._asking, THREADS * 2 - self._asking)
-                self._asking += max(0, room)
-            for _ in range(room):
-                self._turns.put(True)
-            time.sleep(LOOK_EVERY_S)
+            if self.kept + self._open < due:
+                self._open += 1
+                yield self._draw()
+            else:
+                yield None
 
-    def stop(self) -> None:
-        """What was asked is answered, or given up, when this returns."""
-        for _ in self._threads:
-            self._turns.put(False)
-        for each in self._threads:
-            each.join()
+    def _draw(self) -> Request:
+        now = time.time()
+        wanted = self._work.draw(next(self._serials), now)
+        return Request(post("http://service", "/tasks", json.dumps(wanted.body).encode()), (now, wanted))
 
-    def _create_forever(self) -> None:
-        while self._turns.get():
-            created = self._create(next(self._serials))
-            with self._lock:
-                self._asking -= 1
-                self.kept += created
-            if not created:
-                time.sleep(AFTER_A_REFUSAL_S)
-
-    def _create(self, serial: int) -> bool:
-        wanted = self._work.draw(serial, time.time())
-        answer = self._book.ask("create", "/tasks", body=wanted.body)
-        if answer is None or answer.status_code != 201:
-            return False
-        task_id = answer.json()["id"]
+    def _take(self, answer: Answer) -> None:
+        sent_at, wanted = answer.tag
+        if answer.status != 201:
+            self._book.write("create", sent_at, answer.status)
+            self._refused_at.append(time.monotonic())
+            return
+        task_id = json.loads(answer.body)["id"]
+        self._book.write("create", sent_at, 201, task_id=task_id)
+        self._open -= 1
+        self.kept += 1
         self._recent.append((wanted.body["type"], task_id))
         if wanted.delete_at is not None:
             self._deleters.delete(task_id, at=wanted.delete_at)
-        return True
