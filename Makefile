@@ -12,10 +12,10 @@ TESTERS ?= 3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check chaos bench lock clean
+.PHONY: help run test test-fast check chaos bench lock clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
 
 run: $(INSTALLED) ## everything on this machine, on http://127.0.0.1:8000 (PORT=, WORKERS=, DATABASE_URL=, REDIS_URL=)
 	@$(BIN)/python -m local.run
@@ -26,6 +26,9 @@ test: $(INSTALLED) $(DRAWS) ## all tests and their coverage, child processes inc
 	@$(BIN)/python -m coverage run -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder $(ARGS); tests=$$?; \
 	$(BIN)/python -m coverage combine --quiet && $(BIN)/python -m coverage report; report=$$?; \
 	test $$tests -eq 0 || exit $$tests; exit $$report
+
+test-fast: $(INSTALLED) $(DRAWS) ## tests that are not marked slow: no processes of the service, a minute or two (ARGS=, TESTERS=)
+	@$(BIN)/python -m pytest -n $(TESTERS) --dist loadfile --no-loadscope-reorder -m "not slow" $(ARGS)
 
 check: $(INSTALLED) $(DRAWS) ## format, lint, types, directions of imports
 	@failed=; \

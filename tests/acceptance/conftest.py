@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from local.server import Server
 
 
+HERE = Path(__file__).parent
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark every test of this folder as slow: it starts processes of the service, or those that keep it running."""
+    for item in items:
+        if item.path.is_relative_to(HERE):
+            item.add_marker(pytest.mark.slow)
+
+
 class NewService(Protocol):
     """Makes a service of its own for one test; stopped when the test ends."""
 

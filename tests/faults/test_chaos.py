@@ -8,6 +8,7 @@ from tests.faults.chaos import run_chaos
 from tests.faults.plan import Plan
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_every_promise_holds_while_everything_breaks() -> None:
     """Safety exactly; how soon, generously, for the machine may be slow."""

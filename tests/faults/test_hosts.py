@@ -33,7 +33,7 @@ SLOTS, LONG_S, BRIEF = 4, 6.0, 300
 SERIALS = count()
 CUT_OFF_S = 11.0  # a worker counts as dead after 8
 
-pytestmark = pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))]
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from tests.faults.chaos import run_chaos
 from tests.faults.mutants.table import MUTANTS, PLAN, Mutant
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[each.name for each in MUTANTS])
 def test_the_harness_sees_the_bug(mutant: Mutant) -> None:
@@ -15,6 +16,7 @@ def test_the_harness_sees_the_bug(mutant: Mutant) -> None:
     assert mutant.check in {each.name for each in report.broken}, report.screen()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_the_harness_sees_none_where_there_is_none() -> None:
     report = run_chaos(PLAN)

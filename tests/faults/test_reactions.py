@@ -7,6 +7,7 @@ import pytest
 from tests.faults.reactions import measure
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_a_killed_worker_a_wiped_redis_and_killed_promoters_are_soon_got_over() -> None:
     """Generous for a slow machine, but less than what the next slower repair would take."""

@@ -97,6 +97,7 @@ def is_delivered(kind: TaskType) -> bool:
     return kind.external or bool(kind.handler and kind.handler.function.__module__.startswith("workers."))
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.usefixtures("probes")
 def test_the_service_does_what_its_document_says(

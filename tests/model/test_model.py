@@ -29,6 +29,7 @@ def in_the_suite(examples: int) -> hypothesis_settings:
 MACHINES = {Everything: in_the_suite(100), Deliveries: in_the_suite(110)}
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("machine", MACHINES)
 def test_whatever_happens_the_promises_are_kept(model_servers: Servers, machine: type[Everything | Deliveries]) -> None:
