@@ -1,0 +1,53 @@
+"""The mark by which a Redis that was wiped is known; in memory, where any mark can be had."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from fakeredis import FakeRedis, FakeServer
+
+from app.broker.contents import GENERATION, began_at, current_generation
+
+
+@pytest.fixture
+def redis() -> FakeRedis:
+    """An empty Redis, in the memory of this process."""
+    return FakeRedis(server=FakeServer())
+
+
+def test_a_redis_keeps_its_mark_until_it_is_wiped(redis: FakeRedis) -> None:
+    first = current_generation(redis)
+    assert current_generation(redis) == first
+    redis.flushall()
+    assert current_generation(redis) not in {first, ""}
+
+
+def test_two_that_find_it_empty_at_once_agree(redis: FakeRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each looks, finds nothing, and marks it; the mark that came first counts for both."""
+    read = FakeRedis.get
+
+    def another_was_faster(self: FakeRedis, key: str) -> object:
+        found = read(self, key)
+        if found is None:
+            self.set(key, "of another")
+        return found
+
+    monkeypatch.setattr(FakeRedis, "get", another_was_faster)
+    assert current_generation(redis) == "of another"
+
+
+def test_the_mark_says_since_when(redis: FakeRedis) -> None:
+    assert began_at(redis) is None
+    before = datetime.now(UTC) - timedelta(milliseconds=1)
+    current_generation(redis)
+    marked_at = began_at(redis)
+    assert marked_at
+    assert before <= marked_at <= datetime.now(UTC)
+
+
+@pytest.mark.parametrize("mark", [b"", b"x", b"\xff\xfe", b"ffffffff-ffff-7fff-bfff-ffffffffffff", b"1" * 100_000])
+def test_a_mark_that_is_none_of_ours_says_nothing_and_stays(redis: FakeRedis, mark: bytes) -> None:
+    redis.set(GENERATION, mark)
+    assert began_at(redis) is None
+    assert current_generation(redis) == mark.decode(errors="replace")
