@@ -1,4 +1,4 @@
-"""What two files must agree on."""
+"""What every file of the repository keeps to, and what two files must agree on."""
 
 from __future__ import annotations
 
