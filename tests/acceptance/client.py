@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import json
 import threading
-from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +12,13 @@ import requests
 from requests.adapters import HTTPAdapter
 
 from tests.acceptance.conditions import wait_until
+from tools.load import Request, post, send
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Json = dict[str, Any]
-THREADS = 8
+CONNECTIONS = 8
 TIMEOUT_S = 15.0
 FINAL = {"succeeded", "failed", "cancelled", "deleted"}
 
@@ -59,9 +60,11 @@ class Client:
         return self._post(new_task(task_type, payload, **fields))
 
     def create_many(self, wanted: Sequence[Json]) -> list[Json]:
-        """Tasks by the bodies of their requests (see `new_task`), in this order, created by several threads at once."""
-        with ThreadPoolExecutor(THREADS) as pool:
-            return list(pool.map(self._post, wanted))
+        """Tasks by the bodies of their requests (see `new_task`), in this order, over several connections at once."""
+        asked = (Request(_create(body), number) for number, body in enumerate(wanted))
+        answers = list(send(self._urls, asked, connections=CONNECTIONS, timeout_s=self._timeout_s))
+        assert [each for each in answers if each.status != 201] == []
+        return [json.loads(each.body) for each in sorted(answers, key=lambda each: each.tag)]
 
     def create_batch(self, wanted: Sequence[Json]) -> list[str]:
         """Tasks by the same bodies, by one request; their ids in this order."""
@@ -112,6 +115,10 @@ class Client:
         answer = self.request("POST", "/tasks", json=body)
         assert answer.status_code == 201, answer.text
         return task(answer)
+
+
+def _create(body: Json) -> bytes:
+    return post("http://service", "/tasks", json.dumps(body).encode())
 
 
 def new_task(task_type: str, payload: Mapping[str, Any] | None = None, **fields: Any) -> Json:
