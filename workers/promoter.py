@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from functools import partial
 from itertools import chain, zip_longest
 from math import ceil
 from typing import TYPE_CHECKING, TypeVar
@@ -16,12 +17,13 @@ from app.broker.corrupt_keys import drop_corrupt_keys
 from app.broker.due_set import BEGIN_AHEAD_S, WAKE_CHANNEL, DueSet, Promoted, Route
 from app.broker.rq.deliveries import Delivery, push, queue
 from app.broker.rq.jobs import MAX_IDS
+from app.clock import PostgresClock
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
+from app.ledger import repairs
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
 from app.task_types import TaskTypes, load_task_types
-from workers.clock import PostgresClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -52,7 +54,7 @@ class Promoter:
         self._redis = redis
         self._due_set = DueSet(redis)
         self._types = types
-        self._clock = PostgresClock(engine, own=clock)
+        self._clock = PostgresClock(partial(repairs.clock, engine), own=clock)
         self._took_back_at = self._routed_at = float("-inf")
         self._next_at = self._lost_at = math.inf
         self._pause_s = 0.0
@@ -79,7 +81,7 @@ class Promoter:
         self._wake.get_message(timeout=self._pause_s or max(MIN_PAUSE_S, until_s))
 
     def _promote(self) -> bool:
-        self._clock.keep_right()
+        self._clock.refresh()
         now = self._clock.now()
         self._take_back_lost(now)
         self._update_routes(now)

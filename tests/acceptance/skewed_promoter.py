@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import sys
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
+from app.clock import PostgresClock
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
+from app.ledger import repairs
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
 from app.task_types import load_task_types
-from workers.clock import PostgresClock
 from workers.promoter import Promoter, log
 
 if TYPE_CHECKING:
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 class WrongClock(PostgresClock):
     """Believes itself."""
 
-    def keep_right(self) -> None:
+    def refresh(self) -> None:
         """Never ask Postgres what time it is."""
 
 
@@ -35,7 +37,7 @@ class SkewedPromoter(Promoter):
 
     def __init__(self, engine: Engine, redis: Redis, types: TaskTypes, *, clock: Callable[[], float]) -> None:
         super().__init__(engine, redis, types)
-        self._clock = WrongClock(engine, own=clock)
+        self._clock = WrongClock(partial(repairs.clock, engine), own=clock)
 
 
 def main() -> None:

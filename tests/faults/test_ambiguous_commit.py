@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from app.broker.due_set import DueSet
     from app.config import Settings
     from app.operations import Operations
-    from app.task import Claim, Task
+    from app.task import Task
     from app.task_types import TaskTypes
 
 ROUTE = "worker-postgres"
@@ -57,8 +57,6 @@ def parts(remote: Engine, schedule: DueSet, types: TaskTypes) -> Parts:
 def test_a_claim_whose_answer_is_lost_is_not_run_but_handed_back_and_runs_once(
     network: Network, parts: Parts, engine: Engine, operations: Operations
 ) -> None:
-    handed_back: list[Claim] = []
-    parts.lost._unused = handed_back.extend
     made = make(operations, 2)
     heard: list[BaseException] = []
 
@@ -76,15 +74,16 @@ def test_a_claim_whose_answer_is_lost_is_not_run_but_handed_back_and_runs_once(
     network.become(ROUTE, "open")  # what was lost stays lost: the connection is torn
     worker.join(PATIENCE_S)
     assert heard
-    assert parts.slots.ran == []
+    assert parts.pool.ran == []
 
-    parts.lost.settle()
+    parts.unresolved.settle()
+    handed_back = parts.handed_back.claims
     assert sorted(each.id for each in handed_back) == sorted(ids(made))
     claims.release(engine, [(each.id, each.token) for each in handed_back])
     assert {(each.state, each.attempt) for each in now(engine, made)} == {(TaskState.SCHEDULED, 0)}
     parts.receive("noop", ids(made))
     parts.receive("noop", ids(made))
-    assert sorted(each.id for each in parts.slots.ran) == sorted(ids(made))
+    assert sorted(each.id for each in parts.pool.ran) == sorted(ids(made))
 
 
 def now(engine: Engine, made: list[Task]) -> list[Task]:

@@ -19,7 +19,7 @@ Received = list[tuple[str, list[Any]]]
 
 
 class Open:
-    """An intake that always has room, until the queue is empty: then the worker is told to stop."""
+    """An inbox that always has room, until the queue is empty: then the worker is told to stop."""
 
     def __init__(self, redis: Redis, stop: threading.Event, received: Received) -> None:
         self.redis, self.stop, self.received = redis, stop, received
@@ -40,9 +40,9 @@ class Open:
 def receiver(redis: Redis, tally: CounterBuffer, received: Received) -> Receiver:
     stop, may_claim = threading.Event(), threading.Event()
     may_claim.set()
-    intake: Any = Open(redis, stop, received)
+    inbox: Any = Open(redis, stop, received)
     return Receiver(
-        "default", redis, name="test", intake=intake, chores=CHORES, stop=stop, may_claim=may_claim, tally=tally
+        "default", redis, name="test", inbox=inbox, chores=CHORES, stop=stop, may_claim=may_claim, tally=tally
     )
 
 

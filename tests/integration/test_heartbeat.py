@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from app.clock import now
 from app.config import Settings, read_settings
 from app.connections import connect_postgres
 from app.ledger import workers
@@ -15,45 +16,89 @@ from tests.making import NOWHERE
 from workers.worker.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import pytest
     from sqlalchemy import Engine
+
+    from workers.pool.protocol import Failure
 
 PATIENCE_S = 10.0
 
 
+class RecordingPool:
+    """Remembers what it was told; it is its own run lease."""
+
+    def __init__(self) -> None:
+        self.run_lease = self
+        self.told: list[str] = []
+        self.cancelled: list[str] = []
+        self.fenced, self.supervised = threading.Event(), threading.Event()
+        self.supervised.set()
+
+    def renew(self, _expires_at: float) -> None:
+        self.told.append("renewed")
+
+    def fence(self, failure: Failure) -> None:
+        assert failure.type == "worker_lost"
+        self.told.append("fenced")
+        self.fenced.set()
+
+    def is_supervised(self, _within_s: float) -> bool:
+        return self.supervised.is_set()
+
+    def cancel(self, task_id: str) -> None:
+        self.cancelled.append(task_id)
+
+
+class Unresolved:
+    """Counts how often it was asked to settle."""
+
+    def __init__(self) -> None:
+        self.settled = 0
+
+    def settle(self) -> None:
+        self.settled += 1
+
+
+def make(
+    engine: Engine, settings: Settings, pool: RecordingPool, unresolved: Unresolved | None = None,
+    clock: Callable[[], float] = now,
+) -> Heartbeat:  # fmt: skip
+    return Heartbeat(
+        engine, settings, worker_id="w", pool=pool, unresolved=unresolved or Unresolved(), clock=clock  # type: ignore[arg-type]
+    )  # fmt: skip
+
+
 def test_a_heartbeat_keeps_a_row_and_takes_it_away_at_the_end(engine: Engine, settings: Settings) -> None:
-    beats: list[int] = []
-    heart = Heartbeat(
-        engine,
-        settings,
-        worker_id="w",
-        fence=lambda: None,
-        renew_permit=lambda _: None,
-        after_beat=lambda: beats.append(1),
-    )
+    unresolved = Unresolved()
+    heart = make(engine, settings, RecordingPool(), unresolved)
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
-    wait_until(lambda: bool(beats), PATIENCE_S, "it beat")
+    wait_until(lambda: bool(unresolved.settled), PATIENCE_S, "it beat")
     assert [each.id for each in workers.known(engine)] == ["w"]
     heart.stop()
     assert workers.known(engine) == []
 
 
 def test_a_worker_that_cannot_renew_in_time_stops_its_tasks_and_claims_no_more(
-    engine: Engine, settings: Settings
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = msgspec.structs.replace(settings, heartbeat_s=0.05, worker_dead_after_s=2.2)
-    fenced = threading.Event()
-    heart = Heartbeat(
-        engine, quick, worker_id="w", fence=fenced.set, renew_permit=lambda _: None, after_beat=lambda: None
-    )
+    pool = RecordingPool()
+    heart = make(engine, quick, pool)
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
     away = connect_postgres(read_settings(NOWHERE), name="away")
-    heart._engine = away
-    assert fenced.wait(PATIENCE_S)
+    really_beat = workers.heartbeat
+
+    def beat_elsewhere(_: Engine, *arguments: Any, **options: Any) -> list[str]:
+        return really_beat(away, *arguments, **options)
+
+    monkeypatch.setattr(workers, "heartbeat", beat_elsewhere)
+    assert pool.fenced.wait(PATIENCE_S)
     assert not heart.may_claim.is_set()
-    heart._engine = engine
+    monkeypatch.setattr(workers, "heartbeat", really_beat)
     assert heart.may_claim.wait(PATIENCE_S)
     heart.stop()
     away.dispose()
@@ -63,14 +108,17 @@ def test_a_heartbeat_that_hangs_is_fenced_too(
     engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = msgspec.structs.replace(settings, heartbeat_s=0.05, worker_dead_after_s=2.2)
-    fenced, hang = threading.Event(), threading.Event()
-    heart = Heartbeat(
-        engine, quick, worker_id="w", fence=fenced.set, renew_permit=lambda _: None, after_beat=lambda: None
-    )
+    pool, hang = RecordingPool(), threading.Event()
+    heart = make(engine, quick, pool)
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
-    monkeypatch.setattr("workers.worker.heartbeat.workers.heartbeat", lambda *_, **__: hang.wait(PATIENCE_S))
-    assert fenced.wait(PATIENCE_S)
+
+    def beat_after_a_while(*_: object, **__: object) -> list[str]:
+        hang.wait(PATIENCE_S)
+        return []
+
+    monkeypatch.setattr(workers, "heartbeat", beat_after_a_while)
+    assert pool.fenced.wait(PATIENCE_S)
     assert not heart.may_claim.is_set()
     hang.set()
     heart.stop()
@@ -79,39 +127,44 @@ def test_a_heartbeat_that_hangs_is_fenced_too(
 def test_a_heartbeat_that_is_long_on_its_way_after_a_silence_fences_before_it_renews(
     engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    at, told = [100.0], []
-    heart = Heartbeat(
-        engine,
-        settings,
-        worker_id="w",
-        fence=lambda: told.append("fenced"),
-        renew_permit=lambda _: told.append("renewed"),
-        after_beat=lambda: None,
-        clock=lambda: at[0],
-    )
-    assert heart._beat()
+    at, pool, unresolved = [100.0], RecordingPool(), Unresolved()
+    heart = make(engine, settings, pool, unresolved, clock=lambda: at[0])
+    heart.step()
+    assert unresolved.settled == 1
     at[0] += 8
-    monkeypatch.setattr("workers.worker.heartbeat.workers.heartbeat", lambda *_, **__: at.__setitem__(0, at[0] + 8))
-    assert heart._beat()
-    assert told == ["renewed", "fenced", "renewed"]
+
+    def beat_slowly(*_: object, **__: object) -> list[str]:
+        at[0] += 8
+        return []
+
+    monkeypatch.setattr(workers, "heartbeat", beat_slowly)
+    heart.step()
+    assert unresolved.settled == 2
+    assert pool.told == ["renewed", "fenced", "renewed"]
     assert heart.may_claim.is_set()
 
 
-def test_a_worker_whose_slots_nobody_watches_counts_as_dead_and_begins_nothing(
+def test_a_worker_whose_pool_is_not_supervised_counts_as_dead_and_begins_nothing(
     engine: Engine, settings: Settings
 ) -> None:
-    fenced, watched = threading.Event(), threading.Event()
     quick = msgspec.structs.replace(settings, heartbeat_s=0.1, worker_dead_after_s=2.3)
-    watched.set()
-    heart = Heartbeat(
-        engine, quick, worker_id="w", fence=fenced.set, renew_permit=lambda _: None, after_beat=lambda: None,
-        is_watched=watched.is_set,
-    )  # fmt: skip
+    pool = RecordingPool()
+    heart = make(engine, quick, pool)
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
-    watched.clear()
-    assert fenced.wait(PATIENCE_S)
+    pool.supervised.clear()
+    assert pool.fenced.wait(PATIENCE_S)
     assert not heart.may_claim.is_set()
-    watched.set()
+    pool.supervised.set()
     assert heart.may_claim.wait(PATIENCE_S)
     heart.stop()
+
+
+def test_a_heartbeat_brings_the_pool_what_was_asked_of_its_tasks(
+    engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = RecordingPool()
+    heart = make(engine, settings, pool)
+    monkeypatch.setattr(workers, "heartbeat", lambda *_, **__: ["a", "b"])
+    heart.step()
+    assert pool.cancelled == ["a", "b"]

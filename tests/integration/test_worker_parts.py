@@ -19,11 +19,11 @@ from app.outcome import Outcome, failed, succeeded
 from app.task import Claim, TaskState
 from tests.acceptance.conditions import wait_until
 from tests.making import NOWHERE, ahead, counted, ids, make
-from workers.slots.room import Room
+from workers.pool.capacity import FreeSlots
 from workers.worker.claimer import Claimer
 from workers.worker.finisher import Finisher
-from workers.worker.intake import PATIENCE_S as WAITS_S, Intake
-from workers.worker.lost_answers import LostAnswers
+from workers.worker.inbox import PATIENCE_S as WAITS_S, Inbox
+from workers.worker.unresolved_claims import UnresolvedClaims
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -32,23 +32,24 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app.operations import Operations
+    from app.outcome import Outcome
     from app.task_types import TaskTypes
 
 PATIENCE_S = 10.0
 
 
-class RecordingSlots:
-    """Slots with a given room that only remember what they were given; every type is fast."""
+class RecordingPool:
+    """A pool with some free slots that only remembers what it was given; every type is fast."""
 
-    def __init__(self, room: int) -> None:
+    def __init__(self, slots: int) -> None:
         self.ran: list[Claim] = []
-        self.room = Room(room)
-        self.pace = self
+        self.free_slots = FreeSlots(slots)
+        self.durations = self
 
     def is_slow(self, _task_type: str) -> bool:
         return False
 
-    def taken_by_slow(self) -> int:
+    def slots_of_slow_types(self) -> int:
         return 0
 
     def capacity(self, _task_type: str, free: int) -> int:
@@ -58,24 +59,50 @@ class RecordingSlots:
         self.ran += won
 
 
+class WallClock:
+    """The time of this machine, or ahead of it."""
+
+    ahead_s = 0.0
+
+    def now(self) -> float:
+        return time.time() + self.ahead_s
+
+    def refresh(self) -> None:
+        """It is right."""
+
+
+class HandedBack:
+    """Remembers what is handed back."""
+
+    def __init__(self) -> None:
+        self.claims: list[Claim] = []
+
+    def ended(self, _outcomes: Sequence[Outcome]) -> None:
+        raise AssertionError
+
+    def unused(self, claims: Sequence[Claim]) -> None:
+        self.claims += claims
+
+
 class Parts:
     """A claimer and what it works with."""
 
-    def __init__(self, engine: Engine, schedule: DueSet, types: TaskTypes, room: int = 2) -> None:
-        self.slots = RecordingSlots(room)
+    def __init__(self, engine: Engine, schedule: DueSet, types: TaskTypes, slots: int = 2) -> None:
+        self.pool = RecordingPool(slots)
         self.may_claim = threading.Event()
         self.may_claim.set()
-        self.tally = CounterBuffer(engine)
-        self.lost = LostAnswers(engine, settle_s=0, unused=lambda _: None)
-        self.intake = Intake(self.slots, clock=time.time)  # type: ignore[arg-type]
+        self.counters = CounterBuffer(engine)
+        self.clock, self.handed_back = WallClock(), HandedBack()
+        self.unresolved = UnresolvedClaims(engine, self.handed_back, settle_s=0)
+        self.inbox = Inbox(self.pool, clock=self.clock)  # type: ignore[arg-type]
         self.claimer = Claimer(
-            engine, schedule, self.intake, self.slots, types, worker_id="w", lost_answers=self.lost,  # type: ignore[arg-type]
-            may_claim=self.may_claim, tally=self.tally,
+            engine, schedule, self.inbox, self.pool, types, worker_id="w",  # type: ignore[arg-type]
+            unresolved=self.unresolved, may_claim=self.may_claim, counters=self.counters, clock=self.clock,  # type: ignore[arg-type]
         )  # fmt: skip
 
     def receive(self, task_type: str, wanted: list[str]) -> None:
         """An envelope comes, and what can begin is begun."""
-        self.intake.put(task_type, wanted)
+        self.inbox.put(task_type, wanted)
         while self.claimer.step(0.0):
             continue
 
@@ -105,7 +132,7 @@ def begin(engine: Engine, wanted: list[str]) -> list[Claim]:
 def test_an_envelope_is_claimed_slot_by_slot_until_it_is_empty(parts: Parts, operations: Operations) -> None:
     made = make(operations, 5)
     parts.receive("noop", ids(made))
-    assert [each.id for each in parts.slots.ran] == ids(made)
+    assert [each.id for each in parts.pool.ran] == ids(made)
 
 
 def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
@@ -116,9 +143,9 @@ def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
     schedule.redis.delete("due:noop")
     schedule.redis.zadd("delivered:noop", dict.fromkeys(ids([due, early, deleted]), 1))
     parts.receive("noop", ids([due, early, deleted]))
-    assert [each.id for each in parts.slots.ran] == ids([due])
+    assert [each.id for each in parts.pool.ran] == ids([due])
     assert schedule.sizes(["noop"]) == (1, 0)
-    assert parts.tally.pending() == {Counter.CLAIMS_LOST: 1}
+    assert parts.counters.pending() == {Counter.CLAIMS_LOST: 1}
 
 
 @pytest.mark.parametrize("why", ["stop", "no room", "fenced"])
@@ -127,18 +154,18 @@ def test_what_cannot_begin_here_goes_back_on_the_schedule(
 ) -> None:
     made = make(operations, 3)
     harm.flushall()
-    parts.slots.room.take(2)
+    parts.pool.free_slots.take(2)
     parts.receive("noop", ids(made))
     assert schedule.sizes(["noop"]) == (0, 0)
     if why == "stop":
         parts.claimer.put_back_all()
     elif why == "no room":
-        parts.intake.clock = lambda: time.time() + WAITS_S
+        parts.clock.ahead_s = WAITS_S
         parts.claimer.step(0.0)
     else:
         parts.may_claim.clear()
         parts.claimer.step(0.0)
-    assert parts.slots.ran == []
+    assert parts.pool.ran == []
     assert schedule.sizes(["noop"]) == (3, 0)
     assert counted(operations.engine) == {("noop", "scheduled"): 3}
 
@@ -166,13 +193,12 @@ def test_an_unanswered_claim_is_neither_run_nor_repeated_but_handed_back(
         really_claim(*arguments, **options)
         raise LedgerAway
 
-    handed_back: list[Claim] = []
-    parts.lost._unused = handed_back.extend
     monkeypatch.setattr(claims, "claim", committed_but_unanswered)
     with pytest.raises(LedgerAway):
         parts.receive("noop", ids(made))
-    assert parts.slots.ran == []
-    parts.lost.settle()
+    assert parts.pool.ran == []
+    parts.unresolved.settle()
+    handed_back = parts.handed_back.claims
     assert {each.id for each in handed_back} == set(ids(made))
     assert claims.release(engine, [(each.id, each.token) for each in handed_back])
     assert counted(engine) == {("noop", "scheduled"): 2}
@@ -184,7 +210,7 @@ def test_a_redis_that_is_away_does_not_keep_claimed_tasks_from_running(
     parts = Parts(engine, DueSet(connect_redis(read_settings(NOWHERE))), types)
     made = make(operations, 2)
     parts.receive("noop", ids(made))
-    assert len(parts.slots.ran) == 2
+    assert len(parts.pool.ran) == 2
 
 
 def test_outcomes_are_written_and_a_bad_one_does_not_hold_up_its_neighbours(

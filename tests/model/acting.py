@@ -86,7 +86,7 @@ class Acting(RuleBasedStateMachine):
 
     def begin_one(self, worker: ModelWorker, which: int) -> bool:
         """A child begins one of the tasks that wait in the slots, if it may; frozen workers have children, too."""
-        claim = worker.slots.begin(which) if worker.slots.waiting else None
+        claim = worker.pool.begin(which) if worker.pool.waiting else None
         if claim is None:
             return False
         self.world.tried.acts["begin"] += 1
@@ -96,4 +96,4 @@ class Acting(RuleBasedStateMachine):
     def run_all(self, worker: ModelWorker) -> None:
         """What waits in its slots begins, if it may, and ends well."""
         while self.begin_one(worker, 0):
-            worker.slots.end(0, None)
+            worker.pool.end(0, None)

@@ -20,7 +20,7 @@ from tests.model.clock import Clock, make_database
 from tests.model.faults import Boundary
 from tests.model.tried import Tried
 from tests.model.world import Servers
-from workers.slots import permit
+from workers.pool import shared
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -77,7 +77,7 @@ def boundary(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> Boundary:
 def clock(model_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of everybody, the children included."""
     clock = Clock(model_engine)
-    monkeypatch.setattr(permit, "now", clock.seconds)
+    monkeypatch.setattr(shared, "now", clock.seconds)
     return clock
 
 

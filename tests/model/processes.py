@@ -78,7 +78,7 @@ class Processes(Acting):
     @rule(which=WHICH, act=st.sampled_from(["hand back", "beat", "beat"]), fault=STOPPING)
     def beat_or_hand_back(self, which: int, act: str, fault: Fault | None) -> None:
         def hand_back(worker: ModelWorker) -> None:
-            worker.slots.withdraw()
+            worker.pool.withdraw()
             worker.flush()
 
         self.worker_acts(act, which, fault, hand_back if act == "hand back" else lambda worker: worker.beat())
@@ -97,6 +97,6 @@ class Processes(Acting):
         """Some begin, some end."""
         for at in range(flow.begin):
             self.begin_one(worker, at)
-        if not worker.slots.is_over:
-            for at in range(min(flow.end, len(worker.slots.begun))):
-                worker.slots.end(at, None if flow.well else FAILURE)
+        if not worker.pool.is_over:
+            for at in range(min(flow.end, len(worker.pool.begun))):
+                worker.pool.end(at, None if flow.well else FAILURE)

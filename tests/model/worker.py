@@ -11,32 +11,32 @@ from app.broker.rq.jobs import DeliveryJob
 from app.counter_buffer import CounterBuffer
 from app.errors import LedgerAway
 from app.outcome import failed, succeeded
-from workers.slots.permit import Permit
-from workers.slots.room import Room
-from workers.worker.assembly import OUT_OF_TOUCH
+from workers.pool.capacity import FreeSlots
+from workers.pool.shared import RunLease
 from workers.worker.claimer import Claimer
 from workers.worker.finisher import Finisher
 from workers.worker.heartbeat import Heartbeat
-from workers.worker.intake import Intake
-from workers.worker.lost_answers import LostAnswers
+from workers.worker.inbox import Inbox
+from workers.worker.unresolved_claims import UnresolvedClaims
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from app.task import Claim
     from tests.model.world import World
+    from workers.pool.protocol import Failure
 
 SLOTS = 4
 TIMEOUT = {"error_type": "timeout", "message": "It ran longer than its time."}
 
 
-class ModelSlots:
-    """Holds claims; they begin and end when the model says, if their permit lets them. It is its own pace."""
+class ModelPool:
+    """Holds claims; they begin and end when the model says, if the run lease covers them. It is its own durations."""
 
     def __init__(self, listener: Finisher, clock: Callable[[], float]) -> None:
-        self.room = Room(SLOTS)
-        self.pace = self
-        self.permit = Permit()
+        self.free_slots = FreeSlots(SLOTS)
+        self.durations = self
+        self.run_lease = RunLease()
         self.waiting: list[Claim] = []
         self.begun: list[tuple[float, Claim]] = []
         self._listener = listener
@@ -46,7 +46,7 @@ class ModelSlots:
         """None."""
         return False
 
-    def taken_by_slow(self) -> int:
+    def slots_of_slow_types(self) -> int:
         """None either."""
         return 0
 
@@ -61,7 +61,7 @@ class ModelSlots:
     def begin(self, which: int) -> Claim | None:
         """A child looks at one of those that wait; None when it may not begin."""
         at = which % len(self.waiting)
-        if not self.permit.covers(self.waiting[at]):
+        if not self.run_lease.covers(self.waiting[at]):
             return None
         claim = self.waiting.pop(at)
         self.begun.append((self._clock(), claim))
@@ -83,19 +83,33 @@ class ModelSlots:
     @property
     def is_over(self) -> bool:
         """Whether the children have killed themselves."""
-        return self._clock() >= self.permit._until.value
+        return self.run_lease.is_expired
 
     def withdraw(self) -> None:
         """Hand back all that has not begun."""
         unused, self.waiting = self.waiting, []
         self._listener.unused(unused)
 
-    def fence(self) -> None:
-        """As the real ones: nothing claimed so far begins any more, and what runs ends."""
-        self.permit.lapse()
+    def is_supervised(self, _within_s: float) -> bool:
+        """Always."""
+        return True
+
+    def fence(self, failure: Failure) -> None:
+        """As the real one: nothing claimed so far begins any more, and what runs ends."""
+        self.run_lease.revoke()
         self.withdraw()
         while self.begun:
-            self.end(0, {"error_type": OUT_OF_TOUCH[0], "message": OUT_OF_TOUCH[1]})
+            self.end(0, {"error_type": failure.type, "message": failure.message})
+
+
+class ModelClock:
+    """Postgres' clock, which is the clock of the worker, too."""
+
+    def __init__(self, now: Callable[[], float]) -> None:
+        self.now = now
+
+    def refresh(self) -> None:
+        """It needs no measuring."""
 
 
 class ModelWorker:
@@ -105,28 +119,28 @@ class ModelWorker:
         self.frozen = False
         self.cut_off = False
         engine, schedule, clock = world.engine, DueSet(world.redis), world.clock.seconds
-        tally = CounterBuffer(engine)
+        counters = CounterBuffer(engine)
         self._queue = queue("default", world.redis)
-        self.finisher = Finisher(engine, schedule, tally, {})
-        self.slots = ModelSlots(self.finisher, clock)
-        lost = LostAnswers(
-            engine, settle_s=2 * world.settings.database_timeout_s, unused=self.finisher.unused, clock=clock
+        self.finisher = Finisher(engine, schedule, counters, {})
+        self.pool = ModelPool(self.finisher, clock)
+        unresolved = UnresolvedClaims(
+            engine, self.finisher, settle_s=2 * world.settings.database_timeout_s, clock=clock
         )
         self._heart = Heartbeat(
-            engine, world.settings, worker_id=name, fence=self.slots.fence, renew_permit=self.slots.permit.renew,
-            after_beat=lost.settle, clock=clock,
+            engine, world.settings, worker_id=name, pool=self.pool, unresolved=unresolved, clock=clock,  # type: ignore[arg-type]
         )  # fmt: skip
-        self._intake = Intake(self.slots, clock=clock)  # type: ignore[arg-type]
+        postgres = ModelClock(clock)
+        self._inbox = Inbox(self.pool, clock=postgres)  # type: ignore[arg-type]
         self._claimer = Claimer(
-            engine, schedule, self._intake, self.slots, world.types, worker_id=name,  # type: ignore[arg-type]
-            lost_answers=lost, may_claim=self._heart.may_claim, tally=tally, clock=clock,
+            engine, schedule, self._inbox, self.pool, world.types, worker_id=name,  # type: ignore[arg-type]
+            unresolved=unresolved, may_claim=self._heart.may_claim, counters=counters, clock=postgres, own_clock=clock,  # type: ignore[arg-type]
         )  # fmt: skip
 
     def beat(self) -> None:
         """One round of the heartbeat, and of both watches."""
-        self._heart._beat()
-        self._heart._fence_if_silent(self._heart._clock())
-        self.slots.watch()
+        self._heart.step()
+        self._heart.fence.step()
+        self.pool.watch()
 
     def take(self) -> bool:
         """What RQ's worker does with one envelope; False when there is none."""
@@ -138,7 +152,7 @@ class ModelWorker:
             serializer=self._queue.serializer,
         )
         if taken:
-            self._intake.put(*taken[0].args)
+            self._inbox.put(*taken[0].args)
         while self._claimer.step(0.0):
             continue
         return bool(taken)

@@ -14,13 +14,13 @@ from msgspec.structs import replace as replace_fields
 from app.config import read_settings
 from app.task import Claim
 from app.task_types import TaskType, TaskTypes, load_task_types
-from workers.slots.execution import LONGEST_MESSAGE, message, run
+from workers.pool.execution import MAX_MESSAGE, message, run
+from workers.pool.protocol import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from punctual import Context
-    from workers.slots.execution import Ending
 
 NOWHERE = {
     "DATABASE_URL": "postgresql://nowhere/x",
@@ -54,26 +54,27 @@ def known() -> TaskTypes:
     return load_task_types(read_settings(NOWHERE))
 
 
-def attempt(known: TaskTypes, task_type: str, payload: bytes = b"{}", number: int = 1) -> Ending:
+def attempt(known: TaskTypes, task_type: str, payload: bytes = b"{}", number: int = 1) -> str | Failure:
     claim = replace_fields(CLAIM, type=task_type, payload=payload, attempt=number)
     return run(claim, known, may_begin=always)
 
 
 def test_what_the_handler_returns_is_the_result(known: TaskTypes) -> None:
-    assert attempt(known, "noop", b'{"a": [1, "\xc3\xa9"]}').result == '{"a":[1,"é"]}'
+    assert attempt(known, "noop", b'{"a": [1, "\xc3\xa9"]}') == '{"a":[1,"é"]}'
 
 
 def test_what_was_frozen_for_too_long_before_its_first_line_does_not_begin() -> None:
     begun: list[object] = []
-    ending = run(CLAIM, TaskTypes([noop_that(lambda *_: begun.append(1))]), may_begin=lambda: False)
-    assert (ending.error or ("", ""))[0] == "worker_lost"
+    ended = run(CLAIM, TaskTypes([noop_that(lambda *_: begun.append(1))]), may_begin=lambda: False)
+    assert isinstance(ended, Failure)
+    assert ended.type == "worker_lost"
     assert begun == []
 
 
 def test_the_handler_is_told_who_it_is(known: TaskTypes) -> None:
-    ending = attempt(known, "whoami", number=2)
-    assert ending.result
-    assert '"id":"an-id","attempt":2' in ending.result
+    ended = attempt(known, "whoami", number=2)
+    assert isinstance(ended, str)
+    assert '"id":"an-id","attempt":2' in ended
 
 
 @pytest.mark.parametrize(
@@ -88,17 +89,16 @@ def test_the_handler_is_told_who_it_is(known: TaskTypes) -> None:
     ],
 )
 def test_whatever_goes_wrong_is_an_error_with_a_name(known: TaskTypes, task_type: str, kind: str, said: str) -> None:
-    ending = attempt(known, task_type)
-    assert ending.result is None
-    assert ending.error is not None
-    assert ending.error[0] == kind
-    assert said in ending.error[1]
+    ended = attempt(known, task_type)
+    assert isinstance(ended, Failure)
+    assert ended.type == kind
+    assert said in ended.message
 
 
 def test_a_payload_that_no_longer_fits_its_type_is_a_failure_of_the_task(known: TaskTypes) -> None:
-    ending = attempt(known, "nap", b'{"seconds": "long"}')
-    assert ending.error is not None
-    assert "seconds" in ending.error[1]
+    ended = attempt(known, "nap", b'{"seconds": "long"}')
+    assert isinstance(ended, Failure)
+    assert "seconds" in ended.message
 
 
 def test_a_message_is_short_and_an_exception_that_cannot_be_printed_is_named() -> None:
@@ -107,7 +107,7 @@ def test_a_message_is_short_and_an_exception_that_cannot_be_printed_is_named() -
             raise RuntimeError
 
     assert message(Unspeakable()) == "Unspeakable"
-    assert len(message(ValueError("x" * 10_000))) == LONGEST_MESSAGE
+    assert len(message(ValueError("x" * 10_000))) == MAX_MESSAGE
 
 
 def nested(depth: int) -> msgspec.Raw:
@@ -117,14 +117,14 @@ def nested(depth: int) -> msgspec.Raw:
 @pytest.mark.parametrize("returned", [10**400, 2**70, -(2**63) - 1, {"a": [2**64]}, nested(1100), nested(5000)])
 def test_what_no_reader_would_read_as_it_was_is_no_result(returned: object) -> None:
     """It would spoil every list that its task is in."""
-    ending = run(CLAIM, TaskTypes([noop_that(lambda *_: returned)]), may_begin=always)
-    assert ending.error is not None
-    assert ending.error[0] == "handler_error"
+    ended = run(CLAIM, TaskTypes([noop_that(lambda *_: returned)]), may_begin=always)
+    assert isinstance(ended, Failure)
+    assert ended.type == "handler_error"
 
 
 @pytest.mark.parametrize("returned", [2**63, -(2**63), 2**64 - 1, "9" * 30, 1e300, nested(100)])
 def test_what_every_reader_reads_as_it_was_is_a_result(returned: object) -> None:
-    assert run(CLAIM, TaskTypes([noop_that(lambda *_: returned)]), may_begin=always).result
+    assert isinstance(run(CLAIM, TaskTypes([noop_that(lambda *_: returned)]), may_begin=always), str)
 
 
 def test_an_exception_that_cannot_be_printed_has_a_name_all_the_same() -> None:
@@ -139,4 +139,4 @@ def test_a_handler_that_closed_stdout_has_its_result(monkeypatch: pytest.MonkeyP
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr("sys.stdout", closed)
-    assert run(CLAIM, TaskTypes([NOOP]), may_begin=always).result
+    assert isinstance(run(CLAIM, TaskTypes([NOOP]), may_begin=always), str)

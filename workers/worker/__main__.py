@@ -9,33 +9,94 @@ import os
 import threading
 import time
 from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import structlog
 
 from app.broker.corrupt_keys import drop_corrupt_keys
+from app.broker.due_set import DueSet
+from app.clock import PostgresClock
 from app.config import Settings, read_settings, worker_name
-from app.connections import connect_redis
+from app.connections import connect_postgres, connect_redis
+from app.counter_buffer import CounterBuffer
 from app.errors import LedgerAway
+from app.ledger import repairs
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
+from app.task_types import load_task_types
 from workers.chores import CHORES
-from workers.worker.assembly import REDIS_TIMEOUT_S, Parts, assemble
+from workers.pool.capacity import DurationStats
+from workers.pool.pool import Pool
+from workers.pool.protocol import Failure
+from workers.pool.slot import prepare_children
+from workers.worker.claimer import Claimer
+from workers.worker.finisher import Finisher
+from workers.worker.heartbeat import Heartbeat
+from workers.worker.inbox import Inbox
 from workers.worker.receiver import Receiver
+from workers.worker.unresolved_claims import UnresolvedClaims
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 log = structlog.get_logger()
 
-LOOK_EVERY_S = 0.5
+POSTGRES_CONNECTIONS = 3  # one each for claiming, finishing and the heartbeat; the counters borrow one for a moment
+REDIS_TIMEOUT_S = 5.0
+POLL_S = 0.5
 LAST_DELIVERY_S = 3.0
 LAST_WRITES_S = 4.0
 LAST_COUNTS_S = 1.0
 RESTART_AFTER_S = 1.0
-ESSENTIAL = {"slots", "finisher", "claimer", "heartbeat", "fence", "signals", "deliveries"}
-BROKEN = 70  # EX_SOFTWARE
+ESSENTIAL_THREADS = {"pool", "finisher", "claimer", "heartbeat", "fence", "signals", "deliveries"}
+EXIT_SOFTWARE = 70  # EX_SOFTWARE
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What works together in one process."""
+
+    pool: Pool
+    finisher: Finisher
+    heartbeat: Heartbeat
+    inbox: Inbox
+    claimer: Claimer
+    unresolved: UnresolvedClaims
+    counters: CounterBuffer
+
+
+def assemble(settings: Settings, *, worker_id: str) -> Parts:
+    """Make all parts, of which only the pool has started.
+
+    Their Redis connections have short time limits, because neither claims nor outcomes must wait for Redis.
+    """
+    types = load_task_types(settings)
+    prepare_children(settings.modules)
+    engine = connect_postgres(settings, name="worker", pool=POSTGRES_CONNECTIONS, keeps_plans=True)
+    counters, durations = CounterBuffer(engine), DurationStats()
+    finisher = Finisher(engine, DueSet(connect_redis(settings)), counters, durations.means_ms)
+    pool = Pool(types, slots=settings.slots, durations=durations, results=finisher)
+    unresolved = UnresolvedClaims(engine, finisher, settle_s=2 * settings.database_timeout_s)
+    clock = PostgresClock(partial(repairs.clock, engine))
+    inbox = Inbox(pool, clock=clock)
+    heartbeat = Heartbeat(engine, settings, worker_id=worker_id, pool=pool, unresolved=unresolved)
+    claimer = Claimer(
+        engine,
+        DueSet(connect_redis(settings)),
+        inbox,
+        pool,
+        types,
+        worker_id=worker_id,
+        unresolved=unresolved,
+        may_claim=heartbeat.may_claim,
+        counters=counters,
+        clock=clock,
+    )
+    return Parts(pool, finisher, heartbeat, inbox, claimer, unresolved, counters)
 
 
 def main() -> None:
@@ -43,90 +104,89 @@ def main() -> None:
     settings = read_settings()
     worker_id = worker_name(uuid4().hex[:8])
     configure_logs(settings, process="worker", worker_id=worker_id)
-    threading.excepthook = _end_without(ESSENTIAL)
+    threading.excepthook = _exit_without(ESSENTIAL_THREADS)
     stop = stop_on_signals()
     parts = assemble(settings, worker_id=worker_id)
-    parts.slots.prepare()
+    parts.pool.prepare()
     parts.heartbeat.start()
     log.info("worker_started", queue=settings.queue, slots=settings.slots)
 
-    claiming = threading.Thread(
-        target=repeat,
-        args=(parts.claimer.step,),
-        kwargs={"wait": lambda: None, "stop": stop, "name": "claimer"},
-        name="claimer",
-        daemon=True,
-    )
-    claiming.start()
+    claiming = _start("claimer", parts.claimer.step, wait=lambda: None, stop=stop)
     # In a thread, because RQ may wait for a Redis that is frozen for longer than the grace.
-    deliveries = threading.Thread(
-        target=_receive, args=(settings, worker_id, parts, stop), name="deliveries", daemon=True
-    )
-    deliveries.start()
-    while not stop.wait(LOOK_EVERY_S):
-        pass  # a signal may reach another thread: the handler runs when this one wakes, so it must
+    receive = partial(_receive, settings, parts, stop, names=(f"{worker_id}.{number}" for number in count(1)))
+    receiving = _start("deliveries", receive, wait=lambda: stop.wait(RESTART_AFTER_S), stop=stop)
+    while not stop.wait(POLL_S):
+        pass  # a signal may be delivered to another thread: its handler runs when this one wakes, so it must
     until = time.monotonic() + settings.shutdown_grace_s
-    parts.slots.withdraw_all()
+    parts.pool.withdraw_all()
     claiming.join(settings.shutdown_grace_s)  # a claim on its way is answered, and handed back
-    deliveries.join(LAST_DELIVERY_S)
+    receiving.join(LAST_DELIVERY_S)
     with suppress(LedgerAway):
         parts.claimer.put_back_all()
     _wind_down(settings, parts, until)
     log.info("worker_stopped")
 
 
-def _receive(settings: Settings, worker_id: str, parts: Parts, stop: threading.Event) -> None:
-    """Receive deliveries until `stop`. RQ's loop gives up on some errors; then a new receiver starts."""
-    starts = 0
-    while not stop.is_set():
-        starts += 1
-        redis = connect_redis(settings, timeout_s=REDIS_TIMEOUT_S)
-        may_claim, name = parts.heartbeat.may_claim, f"{worker_id}.{starts}"
-        try:
-            drop_corrupt_keys(redis, types=(), queues=[settings.queue])
-            receiver = Receiver(
-                settings.queue,
-                redis,
-                name=name,
-                intake=parts.intake,
-                chores=CHORES,
-                stop=stop,
-                may_claim=may_claim,
-                tally=parts.tally,
-            )
-            receiver.work(logging_level="WARNING")
-        except Exception as trouble:  # noqa: BLE001  # whatever it was, deliveries must go on
-            log.warning("receiver_ended", trouble=repr(trouble)[:300])
-        finally:
-            redis.close()
-        if not stop.is_set():
-            stop.wait(RESTART_AFTER_S)
+def _start(
+    name: str, step: Callable[[], bool], *, wait: Callable[[], object], stop: threading.Event
+) -> threading.Thread:
+    """Repeat a step in a thread until `stop`."""
+    options = {"wait": wait, "stop": stop, "name": name}
+    thread = threading.Thread(target=repeat, args=(step,), kwargs=options, name=name, daemon=True)
+    thread.start()
+    return thread
+
+
+def _receive(settings: Settings, parts: Parts, stop: threading.Event, *, names: Iterator[str]) -> bool:
+    """Receive deliveries until `stop`, or until RQ's loop gives up on an error; the next call uses a new name."""
+    redis = connect_redis(settings, timeout_s=REDIS_TIMEOUT_S)
+    try:
+        drop_corrupt_keys(redis, types=(), queues=[settings.queue])
+        receiver = Receiver(
+            settings.queue,
+            redis,
+            name=next(names),
+            inbox=parts.inbox,
+            chores=CHORES,
+            stop=stop,
+            may_claim=parts.heartbeat.may_claim,
+            tally=parts.counters,
+        )
+        receiver.work(logging_level="WARNING")
+    except Exception as error:  # noqa: BLE001  # whatever it was, deliveries must go on
+        log.warning("receiver_ended", trouble=repr(error)[:300])
+    finally:
+        redis.close()
+    return False
 
 
 def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
-    """Hand back what has not begun, let the rest finish within the grace, kill what is left, write it all down."""
-    slots, grace_s = parts.slots, settings.shutdown_grace_s
-    if not slots.room.wait_until_all_free(until - time.monotonic()):
-        slots.kill_all(("worker_lost", f"The worker was stopped; the task had {grace_s:g} s to end."))
-    slots.close()
-    if not parts.lost_answers.settle_all(until - time.monotonic()):
-        log.warning("lost_answers_not_settled")
+    """Hand back what has not begun, let the rest end within the grace, kill what is left, write all outcomes."""
+    pool, grace_s = parts.pool, settings.shutdown_grace_s
+    if not pool.free_slots.wait_until_all_free(until - time.monotonic()):
+        pool.kill_all(Failure("worker_lost", f"The worker was stopped; the task had {grace_s:g} s to end."))
+    pool.close()
+    if not parts.unresolved.settle_all(until - time.monotonic()):
+        log.warning("unresolved_claims_left")
     if not parts.finisher.close(LAST_WRITES_S):
         log.error("outcomes_not_written")
-    parts.tally.close(LAST_COUNTS_S)
+    parts.counters.close(LAST_COUNTS_S)
     parts.heartbeat.stop()
 
 
-def _end_without(essential: set[str]) -> Callable[[threading.ExceptHookArgs], None]:
-    """A worker that lost one of these threads would hold its tasks for ever: it ends, and the sweeper names them."""
-    otherwise = threading.excepthook
+def _exit_without(essential: set[str]) -> Callable[[threading.ExceptHookArgs], None]:
+    """Return a hook that ends the process when one of these threads dies.
+
+    Such a worker would hold its tasks for ever. When it ends, the sweeper rescues them.
+    """
+    previous = threading.excepthook
 
     def hook(died: threading.ExceptHookArgs) -> None:
         try:
-            otherwise(died)
+            previous(died)
         finally:
             if died.thread and died.thread.name in essential:
-                os._exit(BROKEN)
+                os._exit(EXIT_SOFTWARE)
 
     return hook
 

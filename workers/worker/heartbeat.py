@@ -1,4 +1,4 @@
-"""Says every few seconds that this worker lives; when it cannot, it stops its tasks before others may take them."""
+"""The heartbeat of a worker, and the fence that stops its tasks before other workers may take them."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 import structlog
 
+from app.clock import now
 from app.errors import LedgerAway
 from app.ledger import workers
-from workers.slots.permit import now
+from app.loop import repeat
+from workers.pool.protocol import Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,49 +19,83 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from app.config import Settings
+    from workers.pool.pool import Pool
+    from workers.worker.unresolved_claims import UnresolvedClaims
 
 log = structlog.get_logger()
 
 FENCE_MARGIN_S = 2.0
 RETRY_S = 0.5
-LOOK_EVERY_S = 0.25
+POLL_S = 0.25
+SUPERVISED_WITHIN_S = 2.0
+OUT_OF_TOUCH = Failure("worker_lost", "The worker lost touch with Postgres and stopped its tasks.")
+
+
+class Fence:
+    """Kills what the pool runs when no heartbeat has succeeded for `after_s` seconds.
+
+    `may_claim` is set while the last one that succeeded is young enough.
+    """
+
+    def __init__(self, pool: Pool, *, after_s: float, clock: Callable[[], float]) -> None:
+        self.may_claim = threading.Event()
+        self.after_s = after_s
+        self._pool = pool
+        self._clock = clock
+        self._renewed_at = float("-inf")
+        self._checking = threading.Lock()
+
+    def renew(self, asked_at: float) -> None:
+        """A heartbeat succeeded that was sent at this time: tasks may be claimed and run for `after_s` from then on."""
+        self._renewed_at = asked_at
+        self._pool.run_lease.renew(asked_at + self.after_s)
+        self.may_claim.set()
+
+    def step(self) -> bool:
+        """Check once. Return False: there is nothing more to do now."""
+        self.check(self._clock())
+        return False
+
+    def check(self, at: float) -> None:
+        """Fence if the last success is too old. A worker that was frozen does it in the thread that wakes first."""
+        with self._checking:
+            silent_s = at - self._renewed_at
+            if self.may_claim.is_set() and silent_s > self.after_s:
+                self.may_claim.clear()
+                log.error("worker_fenced", silent_s=round(silent_s, 1))
+                self._pool.fence(OUT_OF_TOUCH)
 
 
 class Heartbeat:
-    """One row per process. `may_claim` is set while the row is young enough."""
+    """Renews this worker's row every few seconds, and learns what was asked of its running tasks."""
 
     def __init__(
-        self, engine: Engine, settings: Settings, *, worker_id: str, fence: Callable[[], None],
-        renew_permit: Callable[[float], None],
-        after_beat: Callable[[], None],
+        self, engine: Engine, settings: Settings, *, worker_id: str, pool: Pool, unresolved: UnresolvedClaims,
         clock: Callable[[], float] = now,
-        is_watched: Callable[[], bool] = lambda: True,
     ) -> None:  # fmt: skip
-        self.may_claim = threading.Event()
+        self.fence = Fence(pool, after_s=settings.worker_dead_after_s - FENCE_MARGIN_S, clock=clock)
+        self.may_claim = self.fence.may_claim
         self._engine = engine
         self._settings = settings
         self._worker_id = worker_id
-        self._fence = fence
-        self._renew_permit = renew_permit
-        self._after_beat = after_beat
+        self._pool = pool
+        self._unresolved = unresolved
         self._clock = clock
-        self._is_watched = is_watched
-        self._fence_after_s = settings.worker_dead_after_s - FENCE_MARGIN_S
-        self._renewed_at = float("-inf")
-        self._fencing = threading.Lock()
+        self._pause_s = 0.0
         self._stopped = threading.Event()
         self._threads = [
-            threading.Thread(target=self._beat_forever, name="heartbeat", daemon=True),
-            threading.Thread(target=self._watch_forever, name="fence", daemon=True),
+            threading.Thread(target=self._repeat, args=("heartbeat", self.step, self._wait), name="heartbeat"),
+            threading.Thread(target=self._repeat, args=("fence", self.fence.step, self._wait_for_fence), name="fence"),
         ]
 
     def start(self) -> None:
-        """Begin to beat, and to watch that the beats get through: a statement may hang for longer than the limit."""
+        """Start the heartbeat, and the fence in a thread of its own: a statement may hang for longer than its limit."""
         for each in self._threads:
+            each.daemon = True
             each.start()
 
     def stop(self) -> None:
-        """Beat no more, and take the row off the list; what this worker still holds is then rescued."""
+        """Stop, and remove the row, so that what this worker still holds is rescued."""
         self._stopped.set()
         for each in self._threads:
             each.join(10)
@@ -68,40 +104,39 @@ class Heartbeat:
         except LedgerAway:
             log.warning("worker_not_retired")
 
-    def _beat_forever(self) -> None:
-        while not self._stopped.is_set():
-            beat = self._beat()
-            self._stopped.wait(self._settings.heartbeat_s if beat else RETRY_S)
+    def step(self) -> bool:
+        """Renew the row once. Return False: the next time is after a pause, which is short if this failed.
 
-    def _beat(self) -> bool:
-        """Renew. The time counts from before the statement, so a slow answer never lengthens it."""
+        The time counts from before the statement, so a slow answer does not lengthen the run lease.
+        """
+        self._pause_s = RETRY_S
         asked_at = self._clock()
-        if not self._is_watched():
-            return False  # timeouts are not kept here: others must take over
-        self._fence_if_silent(asked_at)  # before the row says again that all is well
+        if not self._pool.is_supervised(SUPERVISED_WITHIN_S):
+            return False  # time limits are not kept here, so others must take over
+        self.fence.check(asked_at)  # before the row says again that all is well
         try:
-            workers.heartbeat(self._engine, self._worker_id, queue=self._settings.queue, slots=self._settings.slots)
+            requested = workers.heartbeat(
+                self._engine, self._worker_id, queue=self._settings.queue, slots=self._settings.slots
+            )
             answered_at = self._clock()
-            if answered_at - asked_at > self._fence_after_s:
-                return False  # the answer itself was too long on its way
-            self._fence_if_silent(answered_at)  # or the statement was, on top of an earlier silence
-            self._renewed_at = asked_at
-            self._renew_permit(asked_at + self._fence_after_s)
-            self.may_claim.set()
-            self._after_beat()
+            if answered_at - asked_at > self.fence.after_s:
+                return False
+            self.fence.check(answered_at)  # or the statement was slow, on top of an earlier silence
+            self.fence.renew(asked_at)
+            for task_id in requested:
+                self._pool.cancel(task_id)
+            self._unresolved.settle()
         except LedgerAway:
             return False
-        return True
+        self._pause_s = self._settings.heartbeat_s
+        return False
 
-    def _watch_forever(self) -> None:
-        while not self._stopped.wait(LOOK_EVERY_S):
-            self._fence_if_silent(self._clock())
+    def _wait(self) -> None:
+        self._stopped.wait(self._pause_s)
 
-    def _fence_if_silent(self, at: float) -> None:
-        """A worker that was frozen learns of it here, in whichever thread wakes first."""
-        with self._fencing:
-            silent_s = at - self._renewed_at
-            if self.may_claim.is_set() and silent_s > self._fence_after_s:
-                self.may_claim.clear()
-                log.error("worker_fenced", silent_s=round(silent_s, 1))
-                self._fence()
+    def _wait_for_fence(self) -> None:
+        self._stopped.wait(POLL_S)
+
+    def _repeat(self, name: str, step: Callable[[], bool], wait: Callable[[], None]) -> None:
+        # An error that is not known ends the process, and the sweeper rescues what it ran.
+        repeat(step, wait=wait, stop=self._stopped, name=name, survives_errors=False)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from rq.job import Job
 
     from app.counter_buffer import CounterBuffer
-    from workers.worker.intake import Intake
+    from workers.worker.inbox import Inbox
 
 log = structlog.get_logger()
 
@@ -60,15 +60,15 @@ class Receiver(SimpleWorker):
     death_penalty_class = _no_death_penalty  # type: ignore[assignment]
 
     def __init__(
-        self, queue_name: str, redis: Redis, *, name: str, intake: Intake, chores: Mapping[str, Callable[[], object]],
+        self, queue_name: str, redis: Redis, *, name: str, inbox: Inbox, chores: Mapping[str, Callable[[], object]],
         stop: threading.Event, may_claim: threading.Event, tally: CounterBuffer,
     ) -> None:  # fmt: skip
-        self._intake = intake
+        self._inbox = inbox
         self._stop = stop
         self._may_claim = may_claim
         self._tally = tally
         self._backoff = Backoff("worker")
-        job_class = accepting({DELIVER: intake.put, **chores})
+        job_class = accepting({DELIVER: inbox.put, **chores})
         super().__init__(
             [queue(queue_name, redis, job_class=job_class)],
             name=name,
@@ -157,7 +157,7 @@ class Receiver(SimpleWorker):
                 if self.should_run_maintenance_tasks:
                     self.run_maintenance_tasks()
                 self.heartbeat()
-                if self._intake.has_room(POLL_INTERVAL_S) and self._may_claim.wait(POLL_INTERVAL_S):
+                if self._inbox.has_room(POLL_INTERVAL_S) and self._may_claim.wait(POLL_INTERVAL_S):
                     taken = self._take()
                     self._backoff.succeeded()
                     if taken:

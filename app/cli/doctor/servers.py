@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
 from app.cli.doctor.finding import Finding, fail, ok, warn
+from app.clock import measure_offset_s
 from app.config import Settings
 from app.connections import session_settings
 from app.errors import LedgerAway
-from app.ledger.repairs import clock
+from app.ledger import repairs
 from app.ledger.server import Server, in_force, missing_rights, needed_version, present_version, server, shared
 
 if TYPE_CHECKING:
@@ -37,7 +39,7 @@ def check_postgres(engine: Engine, settings: Settings) -> Iterator[Finding]:
     yield check_postgres_version(found)
     yield check_schema(present_version(engine), needed_version())
     yield check_rights(missing_rights(engine))
-    yield check_clock(clock_offset_s(engine))
+    yield check_clock(measure_offset_s(partial(repairs.clock, engine), time.time))
     asked, is_shared = session_settings(settings), shared(engine)
     yield check_pooler(shared=is_shared)
     yield check_session(asked, in_force(engine, asked))
@@ -108,17 +110,6 @@ def check_connections(found: Server, settings: Settings, *, shared: bool = False
     if found.open >= found.connections:
         return warn("connections", said, "All are taken: stop a process, or raise max_connections.")
     return ok("connections", said + each)
-
-
-def clock_offset_s(engine: Engine, *, now: Callable[[], float] = time.time) -> float:
-    """Return how far Postgres' clock is ahead of this machine's: the best of three measurements."""
-    measured = []
-    for _ in range(3):
-        before = now()
-        theirs = clock(engine).timestamp()
-        after = now()
-        measured.append((after - before, theirs - (before + after) / 2))
-    return min(measured)[1]
 
 
 def check_redis(redis: Redis) -> Iterator[Finding]:

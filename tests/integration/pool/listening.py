@@ -9,8 +9,8 @@ from uuid import uuid4
 
 import msgspec
 
+from app.clock import now as clock
 from app.task import Claim
-from workers.slots.permit import now as permit_clock
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -64,7 +64,7 @@ def claim(task_type: str, timeout_s: float = 5.0, **payload: Any) -> Claim:
         payload=msgspec.json.encode(payload),
         timeout_s=timeout_s,
         execute_at=now,
-        asked_at=permit_clock(),
+        asked_at=clock(),
     )
 
 

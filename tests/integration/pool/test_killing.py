@@ -8,111 +8,112 @@ import pytest
 
 from tests.acceptance.conditions import wait_until
 from tests.acceptance.processes import is_alive
-from tests.integration.slots.listening import PATIENCE_S, Heard, claim, error, message
+from tests.integration.pool.listening import PATIENCE_S, Heard, claim, error, message
+from workers.pool.protocol import Failure
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from app.outcome import Outcome
-    from workers.slots.slots import Slots
+    from workers.pool.pool import Pool
 
 
 @pytest.mark.parametrize("task_type", ["oversleep", "stubborn", "spin"])
-def test_whatever_it_does_it_is_killed_at_its_timeout(slots: Slots, heard: Heard, task_type: str) -> None:
+def test_whatever_it_does_it_is_killed_at_its_timeout(pool: Pool, heard: Heard, task_type: str) -> None:
     long, short = claim(task_type, timeout_s=0.5), [claim("noop") for _ in range(50)]
-    slots.run([long])
-    slots.run(short)
+    pool.run([long])
+    pool.run(short)
     outcomes = heard.wait_for(51)
     assert error(outcomes[long.id]) == "timeout"
     assert all(outcomes[each.id].error is None for each in short)
 
 
 def test_what_waits_behind_a_child_that_stands_still_is_run_by_another(
-    slots: Slots, heard: Heard, monkeypatch: pytest.MonkeyPatch
+    pool: Pool, heard: Heard, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.slots.slots.START_LIMIT_S", 3.0)
-    slots.run([claim("halt") for _ in range(100)])  # they are known as short: ten go to one child
+    monkeypatch.setattr("workers.pool.supervisor.START_LIMIT_S", 3.0)
+    pool.run([claim("halt") for _ in range(100)])  # they are known as short: ten go to one child
     heard.wait_for(100)
-    assert slots.room.wait_until_all_free(PATIENCE_S)
+    assert pool.free_slots.wait_until_all_free(PATIENCE_S)
     claims = [claim("halt", now=True), *(claim("halt") for _ in range(9))]
-    slots.run(claims)
+    pool.run(claims)
     assert {each.error for each in heard.wait_for(10).values()} == {None}
-    assert slots.room.wait_until_all_free(PATIENCE_S)
+    assert pool.free_slots.wait_until_all_free(PATIENCE_S)
     assert heard.nothing_more()
 
 
-def test_threads_that_are_cut_short_in_mid_stream_say_each_outcome_once(slots: Slots, heard: Heard) -> None:
+def test_threads_that_are_cut_short_in_mid_stream_say_each_outcome_once(pool: Pool, heard: Heard) -> None:
     for _ in range(20):
         claims = [claim("thread-noop") for _ in range(400)]
-        slots.run(claims)
-        slots.kill_all(("worker_lost", "a fence"))
-        assert slots.room.wait_until_all_free(PATIENCE_S)
+        pool.run(claims)
+        pool.kill_all(Failure("worker_lost", "a fence"))
+        assert pool.free_slots.wait_until_all_free(PATIENCE_S)
         told = [heard.outcomes.get_nowait().id for _ in range(heard.outcomes.qsize())]
         told += [heard.handed_back.get_nowait().id for _ in range(heard.handed_back.qsize())]
         assert sorted(told) == sorted(each.id for each in claims)
 
 
-def test_what_it_started_is_killed_with_it(slots: Slots, heard: Heard, tmp_path: Path) -> None:
-    slots.run([claim("parent", timeout_s=0.7, file=str(tmp_path / "pid"))])
+def test_what_it_started_is_killed_with_it(pool: Pool, heard: Heard, tmp_path: Path) -> None:
+    pool.run([claim("parent", timeout_s=0.7, file=str(tmp_path / "pid"))])
     heard.wait_for(1)
     pid = int((tmp_path / "pid").read_text())
     wait_until(lambda: not is_alive(pid), PATIENCE_S, "it is killed")
 
 
-def test_a_handler_that_takes_its_process_down_costs_only_its_own_task(slots: Slots, heard: Heard) -> None:
-    slots.pace.means_ms["die"] = slots.pace.means_ms["noop"] = 0.01  # so that they share a chunk
+def test_a_handler_that_takes_its_process_down_costs_only_its_own_task(pool: Pool, heard: Heard) -> None:
+    pool.durations.means_ms["die"] = pool.durations.means_ms["noop"] = 0.01  # so that they share a chunk
     fatal, mates = claim("die"), [claim("noop") for _ in range(100)]
-    slots.run([*mates[:50], fatal, *mates[50:]])
+    pool.run([*mates[:50], fatal, *mates[50:]])
     outcomes = heard.wait_for(101)
     assert error(outcomes[fatal.id]) == "crashed"
     assert "SIGKILL" in message(outcomes[fatal.id])
     assert all(outcomes[each.id].error is None for each in mates)
 
 
-def test_killing_all_gives_each_its_outcome(slots: Slots, heard: Heard) -> None:
-    slots.run([claim("nap", seconds=60) for _ in range(4)])
-    slots.run([])
-    assert slots.room.free == 0
-    slots.kill_all(("worker_lost", "stopped"))
+def test_killing_all_gives_each_its_outcome(pool: Pool, heard: Heard) -> None:
+    pool.run([claim("nap", seconds=60) for _ in range(4)])
+    pool.run([])
+    assert pool.free_slots.count == 0
+    pool.kill_all(Failure("worker_lost", "stopped"))
     outcomes, back = heard.outcomes.qsize(), heard.handed_back.qsize()
     assert outcomes + back == 4
     assert {error(each) for each in heard.wait_for(outcomes).values()} <= {"worker_lost"}
-    assert slots.room.wait_until_all_free(PATIENCE_S)
+    assert pool.free_slots.wait_until_all_free(PATIENCE_S)
 
 
-def test_a_thread_over_its_time_is_failed_and_its_slot_is_free_once_it_comes_back(slots: Slots, heard: Heard) -> None:
-    slots.run([claim("thread-nap", timeout_s=0.2, seconds=1)])
+def test_a_thread_over_its_time_is_failed_and_its_slot_is_free_once_it_comes_back(pool: Pool, heard: Heard) -> None:
+    pool.run([claim("thread-nap", timeout_s=0.2, seconds=1)])
     assert [error(each) for each in heard.wait_for(1).values()] == ["timeout"]
-    assert slots.room.wait_until_all_free(PATIENCE_S)
+    assert pool.free_slots.wait_until_all_free(PATIENCE_S)
     assert heard.nothing_more()
-    slots.run([claim("thread-nap", seconds=0)])
+    pool.run([claim("thread-nap", seconds=0)])
     assert [each.error for each in heard.wait_for(1).values()] == [None]
 
 
-def test_killed_again_and_again_no_outcome_is_lost_or_doubled(slots: Slots, heard: Heard) -> None:
-    slots.pace.means_ms["die"] = slots.pace.means_ms["noop"] = 0.01
+def test_killed_again_and_again_no_outcome_is_lost_or_doubled(pool: Pool, heard: Heard) -> None:
+    pool.durations.means_ms["die"] = pool.durations.means_ms["noop"] = 0.01
     wanted: dict[str, str] = {}
     for _ in range(20):
         mixed = [claim("die" if n % 7 == 3 else "noop") for n in range(20)]
         wanted |= {each.id: each.type for each in mixed}
-        with slots.room.changed:
-            assert slots.room.changed.wait_for(lambda: slots.room.free, PATIENCE_S)
-        slots.run(mixed)
+        with pool.free_slots.changed:
+            assert pool.free_slots.changed.wait_for(lambda: pool.free_slots.count, PATIENCE_S)
+        pool.run(mixed)
     outcomes: dict[str, Outcome] = {}
     while len(outcomes) + heard.handed_back.qsize() < len(wanted):
         outcomes |= heard.wait_for(1)
     back = {each.id for each in heard.wait_for_unused(heard.handed_back.qsize())}
     assert not back & set(outcomes)
     assert all((wanted[each.id] == "die") == (each.error is not None) for each in outcomes.values())
-    assert slots.room.wait_until_all_free(PATIENCE_S)
+    assert pool.free_slots.wait_until_all_free(PATIENCE_S)
     assert heard.nothing_more()
 
 
-def test_mates_that_were_withdrawn_are_not_begun_again_when_the_slow_one_is_killed(slots: Slots, heard: Heard) -> None:
-    slots.pace.means_ms["nap"] = 0.01
+def test_mates_that_were_withdrawn_are_not_begun_again_when_the_slow_one_is_killed(pool: Pool, heard: Heard) -> None:
+    pool.durations.means_ms["nap"] = 0.01
     slow, mates = claim("nap", timeout_s=0.6, seconds=60), [claim("nap", seconds=0.01) for _ in range(6)]
-    slots.run([slow, *mates])
+    pool.run([slow, *mates])
     outcomes = heard.wait_for(7)
     assert error(outcomes[slow.id]) == "timeout"
-    assert slots.room.wait_until_all_free(PATIENCE_S)
+    assert pool.free_slots.wait_until_all_free(PATIENCE_S)
     assert heard.nothing_more()

@@ -1,0 +1,73 @@
+"""Clocks: one of this machine that is never set, and Postgres' clock, which alone decides what is due."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from app.errors import LedgerAway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+MEASURE_EVERY_S = 10.0
+RETRY_S = 1.0
+MEASUREMENTS = 3
+SLOW_S = 0.5
+
+
+def now() -> float:
+    """Return seconds by a clock that is never set and, where the system has one, counts suspended time too."""
+    return time.clock_gettime(_CLOCK)
+
+
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+
+class PostgresClock:
+    """The time by Postgres' clock, computed from a clock of this machine and the measured offset.
+
+    The offset is measured every 10 s and kept while Postgres is unavailable. Before the first measurement the wall
+    clock of this machine is used. `ask` returns Postgres' time; it is an argument so that this module, which the
+    children of the pool import for `now`, does not import a database driver.
+    """
+
+    def __init__(self, ask: Callable[[], datetime], *, own: Callable[[], float] | None = None) -> None:
+        """`own` replaces both clocks of this machine."""
+        self._ask = ask
+        self._own = own or now
+        self._offset_s = 0.0 if own else time.time() - now()
+        self._measure_at = float("-inf")
+
+    def now(self) -> float:
+        """Return seconds since 1970, by Postgres' clock."""
+        return self._own() + self._offset_s
+
+    def refresh(self) -> None:
+        """Measure the offset if the last measurement is too old."""
+        if 0 <= self._measure_at - self._own() <= MEASURE_EVERY_S:
+            return
+        try:
+            self._offset_s = measure_offset_s(self._ask, self._own)
+            self._measure_at = self._own() + MEASURE_EVERY_S
+        except LedgerAway:
+            self._measure_at = self._own() + RETRY_S
+
+
+def measure_offset_s(ask: Callable[[], datetime], own: Callable[[], float]) -> float:
+    """Return how many seconds the clock behind `ask` is ahead of `own`.
+
+    Of several answers the quickest is used, as NTP does: the first one may have had to connect. After a slow answer
+    no further one is asked for.
+
+    Raises:
+        LedgerAway: Postgres does not answer.
+    """
+    answers: list[tuple[float, float]] = []
+    while len(answers) < MEASUREMENTS and (not answers or answers[-1][0] < SLOW_S):
+        asked_at = own()
+        theirs = ask().timestamp()
+        answered_at = own()
+        answers.append((answered_at - asked_at, theirs - (asked_at + answered_at) / 2))
+    return min(answers)[1]

@@ -1,0 +1,35 @@
+"""A pool of four slots, and a recorder of its results."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.integration.pool.listening import Heard
+from workers.pool.capacity import DurationStats
+from workers.pool.pool import Pool
+from workers.pool.protocol import Failure
+from workers.pool.slot import prepare_children
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from app.config import Settings
+    from app.task_types import TaskTypes
+
+
+@pytest.fixture
+def heard() -> Heard:
+    return Heard()
+
+
+@pytest.fixture
+def pool(types: TaskTypes, settings: Settings, heard: Heard) -> Iterator[Pool]:
+    prepare_children(settings.modules)
+    os.environ["TASK_MODULES"] = settings.task_modules
+    pool = Pool(types, slots=4, durations=DurationStats(), results=heard)
+    yield pool
+    pool.kill_all(Failure("worker_lost", "the test is over"))
+    pool.close()

@@ -1,0 +1,207 @@
+"""What is delivered waits for its instant and for a slot; types take turns."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from workers.pool.capacity import DurationStats, FreeSlots
+from workers.worker.inbox import ENOUGH, MAX_AHEAD_S, NOT_YET_S, PATIENCE_S, SHORT_PATIENCE_S, Inbox
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+SLOTS = 8
+SLOW_MS, FAST_MS = 3000.0, 0.01
+
+
+class Clock:
+    """Stands until it is set."""
+
+    def __init__(self) -> None:
+        self.at = 1000.0
+
+    def now(self) -> float:
+        """Seconds."""
+        return self.at
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+class Pool:
+    """What the inbox knows of it."""
+
+    def __init__(self, count: int) -> None:
+        self.free_slots, self.durations, self.slow = FreeSlots(count), DurationStats(), 0
+        self.durations.means_ms |= {"slow": SLOW_MS, "fast": FAST_MS, "quick": FAST_MS}
+
+    def slots_of_slow_types(self) -> int:
+        """So many as the test says."""
+        return self.slow
+
+    def give(self, task_type: str, count: int) -> None:
+        """Tasks have begun."""
+        assert self.free_slots.take(count) == count
+        self.slow += count * (task_type == "slow")
+
+
+@pytest.fixture
+def pool() -> Pool:
+    return Pool(SLOTS)
+
+
+@pytest.fixture
+def free_slots(pool: Pool) -> FreeSlots:
+    return pool.free_slots
+
+
+@pytest.fixture
+def inbox(clock: Clock, pool: Pool) -> Inbox:
+    return Inbox(pool, clock=clock)  # type: ignore[arg-type]
+
+
+def taken(inbox: Inbox) -> Iterator[tuple[str, int]]:
+    while batch := inbox.take(0):
+        yield batch[0], len(batch[1])
+
+
+def test_what_is_due_is_taken_once(inbox: Inbox) -> None:
+    inbox.put("fast", ["a", "b"])
+    inbox.put("fast", ["b", "c"])
+    assert inbox.take(0) == ("fast", ["a", "b", "c"])
+    assert inbox.take(0) is None
+
+
+def test_what_is_ahead_waits_for_its_instant_and_no_longer_than_a_moment(inbox: Inbox, clock: Clock) -> None:
+    inbox.put("fast", [], [("soon", clock.at + 0.05), ("in an hour, says a wrong clock", clock.at + 3600)])
+    assert inbox.take(0) is None
+    clock.at += 0.05
+    assert inbox.take(0) == ("fast", ["soon"])
+    clock.at += MAX_AHEAD_S
+    assert inbox.take(0) == ("fast", ["in an hour, says a wrong clock"])
+
+
+def test_types_take_turns(inbox: Inbox) -> None:
+    inbox.put("fast", [f"f{number}" for number in range(2500)])
+    inbox.put("quick", ["q"])
+    inbox.put("new", ["n"])
+    assert list(taken(inbox)) == [("fast", 1000), ("quick", 1), ("new", 1), ("fast", 1000), ("fast", 500)]
+
+
+def test_slow_tasks_wait_for_free_slots(inbox: Inbox, free_slots: FreeSlots) -> None:
+    inbox.put("slow", [str(number) for number in range(20)])
+    assert inbox.take(0) == ("slow", [str(number) for number in range(SLOTS)])
+    free_slots.take(SLOTS - 3)
+    assert inbox.take(0) == ("slow", ["8", "9", "10"])
+    free_slots.take(3)
+    assert inbox.take(0) is None
+
+
+def test_slow_tasks_leave_a_slot_to_fast_ones_while_there_are_some(inbox: Inbox, pool: Pool, clock: Clock) -> None:
+    inbox.put("fast", ["f"])
+    assert inbox.take(0) == ("fast", ["f"])
+    inbox.put("slow", [str(number) for number in range(20)])
+    (_, begun) = inbox.take(0) or ("", [])
+    assert len(begun) == SLOTS - 1
+    pool.give("slow", SLOTS - 1)
+    assert inbox.take(0) is None
+    inbox.put("fast", ["g"])
+    assert inbox.take(0) == ("fast", ["g"])
+    clock.at += 61
+    assert inbox.take(0) == ("slow", ["7"])
+
+
+def test_fast_tasks_do_not_keep_slow_ones_from_the_slots_that_are_theirs(inbox: Inbox, pool: Pool) -> None:
+    """Though they have all slots but one, again and again."""
+    inbox.put("fast", ["f"])
+    assert inbox.take(0)
+    pool.give("fast", SLOTS - 1)
+    inbox.put("slow", ["a", "b"])
+    assert inbox.take(0) == ("slow", ["a"])
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 16, 17, 64])
+def test_full_slots_are_no_trouble(clock: Clock, count: int) -> None:
+    pool = Pool(count)
+    inbox = Inbox(pool, clock=clock)  # type: ignore[arg-type]
+    inbox.put("fast", ["f"])
+    inbox.put("slow", ["s"])
+    pool.give("slow", count)
+    assert inbox.take(0) is None
+    pool.free_slots.give_back(1)
+    assert inbox.take(0) == ("fast", ["f"])
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_of_one_or_two_slots_none_is_kept(clock: Clock, count: int) -> None:
+    pool = Pool(count)
+    inbox = Inbox(pool, clock=clock)  # type: ignore[arg-type]
+    inbox.put("fast", ["f"])
+    assert inbox.take(0)
+    inbox.put("slow", ["a", "b", "c"])
+    assert len((inbox.take(0) or ("", []))[1]) == count
+
+
+def test_there_is_room_while_a_slot_is_free_and_few_wait(inbox: Inbox, free_slots: FreeSlots, clock: Clock) -> None:
+    assert inbox.has_room(0)
+    inbox.put("fast", [], [(f"a{number}", clock.at + 0.1) for number in range(ENOUGH)])
+    assert inbox.has_room(0)
+    inbox.put("fast", [f"d{number}" for number in range(ENOUGH)])
+    assert not inbox.has_room(0)
+    inbox.take(0)
+    assert inbox.has_room(0)
+    free_slots.take(SLOTS)
+    assert not inbox.has_room(0)
+
+
+def test_what_waited_for_too_long_is_given_away(inbox: Inbox, pool: Pool, clock: Clock) -> None:
+    pool.give("slow", SLOTS)
+    inbox.put("slow", ["old"])
+    clock.at += PATIENCE_S / 2
+    inbox.put("slow", ["young"])
+    inbox.put("fast", ["new"])
+    assert inbox.take_impatient() is None
+    clock.at += PATIENCE_S / 2
+    assert inbox.take_impatient() == ("slow", ["old"])
+    assert inbox.take_impatient() is None
+    assert sorted(filter(None, (inbox.take_any(), inbox.take_any(), inbox.take_any()))) == [
+        ("fast", ["new"]), ("slow", ["young"]),
+    ]  # fmt: skip
+
+
+def test_what_is_kept_out_by_what_is_kept_free_goes_soon(inbox: Inbox, pool: Pool, clock: Clock) -> None:
+    inbox.put("fast", ["f"])
+    assert inbox.take(0)
+    pool.give("slow", SLOTS - 1)
+    inbox.put("slow", ["s"])
+    assert inbox.take(0) is None
+    clock.at += SHORT_PATIENCE_S
+    assert inbox.take_impatient() == ("slow", ["s"])
+
+
+def test_what_the_claim_calls_early_is_tried_again_in_a_moment_and_not_at_once(inbox: Inbox, clock: Clock) -> None:
+    """Our clock is ahead of Postgres'."""
+    inbox.put_again("fast", [("a", clock.at - 1)])
+    assert inbox.take(0) is None
+    clock.at += NOT_YET_S
+    assert inbox.take(0) == ("fast", ["a"])
+
+
+def test_a_clock_that_is_set_back_does_not_hold_up_the_claimer(inbox: Inbox, clock: Clock) -> None:
+    inbox.put("fast", [], [("a", clock.at + 0.1)])
+    clock.at -= 3600
+    began = time.monotonic()
+    assert inbox.take(0.05) is None
+    assert time.monotonic() - began < 5
+
+
+def test_nothing_leaves_no_trace(inbox: Inbox) -> None:
+    for number in range(100):
+        inbox.put(f"forged-{number}", [])
+        inbox.put_again(f"forged-{number}", [])
+    assert inbox._delivered == {}

@@ -1,0 +1,1 @@
+"""The pool: where handlers run, in processes that can be killed, or in threads."""

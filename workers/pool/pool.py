@@ -1,0 +1,104 @@
+"""The pool of a worker process: its slots, as other threads see them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from functools import partial
+from typing import TYPE_CHECKING
+
+from app.loop import repeat
+from workers.pool.capacity import DurationStats, FreeSlots
+from workers.pool.claims import HeldClaims
+from workers.pool.shared import RunLease
+from workers.pool.supervisor import TICK_S, Supervisor
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from app.task import Claim
+    from app.task_types import TaskTypes
+    from workers.pool.claims import Results
+    from workers.pool.protocol import Failure
+    from workers.pool.slot import Slot
+
+KILL_LIMIT_S = 10.0
+CLOSE_LIMIT_S = 2.0
+
+
+class Pool:
+    """Places to run tasks. A thread of its own supervises the slots; all methods may be called from any thread."""
+
+    def __init__(self, types: TaskTypes, *, slots: int, durations: DurationStats, results: Results) -> None:
+        self.free_slots = FreeSlots(slots)
+        self.durations = durations
+        self.run_lease = RunLease()
+        self._closing = False
+        self._claims = HeldClaims(self.durations, results)
+        self._supervisor = Supervisor(types, free_slots=self.free_slots, lease=self.run_lease, claims=self._claims)
+        threading.Thread(target=self._supervise, name="pool", daemon=True).start()
+
+    def _supervise(self) -> None:
+        # Never stopped, and no long pause after an error: time limits must be kept as long as the process lives.
+        step, wait = self._supervisor.step, self._supervisor.wait
+        repeat(step, wait=wait, stop=threading.Event(), name="pool", max_backoff_s=TICK_S)
+
+    def prepare(self) -> None:
+        """Have one child ready before the first task needs it."""
+        self._supervisor.ask(self._supervisor.prepare)
+
+    def run(self, claims: Sequence[Claim]) -> None:
+        """Begin claims of one type in as many free slots as they are worth; without a free slot, hand them back."""
+        if claims:
+            taken = 0 if self._closing else self.free_slots.take(self.durations.slots_for(claims[0].type, len(claims)))
+            self._supervisor.ask(partial(self._supervisor.place, claims, taken))
+
+    def slot_of(self, task_id: str) -> Slot | None:
+        """Return the slot that runs this task or will; None if the pool does not hold it."""
+        return self._claims.slot_of(task_id)
+
+    def cancel(self, task_id: str) -> None:
+        """End one task with the outcome `cancelled`, without harm to its neighbours.
+
+        A running child process is killed; the tasks that wait behind it begin in other slots. A task that has not begun
+        is withdrawn. A running thread cannot be killed: its outcome is written, and ignored when it returns. Nothing
+        happens if the pool does not hold the task, or no longer does.
+        """
+        self._supervisor.ask(partial(self._supervisor.cancel, task_id))
+
+    def slots_of_slow_types(self) -> int:
+        """Return about how many slots run tasks of slow types: the supervisor changes that meanwhile."""
+        is_slow = self.durations.is_slow
+        return sum(is_slow(slot.chunk[0].type) for slot in list(self._supervisor.busy) if slot.chunk)
+
+    def is_supervised(self, within_s: float) -> bool:
+        """Return whether the supervisor answers in time. It may be blocked by a process that does not start."""
+        answered = threading.Event()
+        self._supervisor.ask(answered.set)
+        return answered.wait(within_s)
+
+    def withdraw_all(self) -> None:
+        """Hand back all claims that have not begun, and those that come from now on."""
+        self._closing = True
+        self._supervisor.ask(self._supervisor.withdraw_all)
+
+    def fence(self, failure: Failure) -> None:
+        """Let no claim so far begin, and kill what runs: other workers may hold these tasks."""
+        self.run_lease.revoke()
+        self.kill_all(failure)
+
+    def kill_all(self, failure: Failure) -> None:
+        """Kill what runs, so that it ends with this failure, and return once that is done."""
+        done = threading.Event()
+        self._supervisor.ask(partial(self._supervisor.kill_all, failure), done.set)
+        done.wait(KILL_LIMIT_S)
+
+    def close(self) -> None:
+        """Let all idle children end. One that does not, because a handler left a thread running, is killed."""
+        closed: list[Slot] = []
+        done = threading.Event()
+        self._supervisor.ask(partial(self._supervisor.close_idle, closed), done.set)
+        done.wait(5)
+        until = time.monotonic() + CLOSE_LIMIT_S
+        for slot in closed:
+            slot.end(until - time.monotonic())

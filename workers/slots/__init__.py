@@ -1,1 +1,0 @@
-"""Where handlers run, and can be killed."""
