@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 
 from app.clock import now as clock
-from app.task import Claim
+from app.task import Claim, TaskState
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -76,3 +76,7 @@ def error(outcome: Outcome) -> str:
 def message(outcome: Outcome) -> str:
     assert outcome.error
     return outcome.error.message
+
+
+def is_cancelled(outcome: Outcome) -> bool:
+    return outcome.state is TaskState.CANCELLED
