@@ -1,0 +1,83 @@
+"""Postgres' clock: measured from time to time, by the quickest answer, and kept while Postgres is unavailable."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from app.clock import MEASURE_EVERY_S, RETRY_S, PostgresClock, measure_offset_s, now
+from app.errors import LedgerAway
+
+AHEAD_S = 100.0
+
+
+class Postgres:
+    """Answers with a clock that is `ahead_s` ahead of `own`, half-way through the time that each answer takes."""
+
+    def __init__(self, *takes_s: float, ahead_s: float = AHEAD_S) -> None:
+        self.at = 1000.0
+        self.takes_s = list(takes_s)
+        self.ahead_s = ahead_s
+        self.asked = 0
+
+    def own(self) -> float:
+        return self.at
+
+    def ask(self) -> datetime:
+        self.asked += 1
+        if not self.takes_s:
+            raise LedgerAway
+        takes_s = self.takes_s.pop(0)
+        self.at += takes_s
+        # The last part of a slow answer is the way back, so that it tells a wrong offset.
+        return datetime.fromtimestamp(self.at - (takes_s / 2 if takes_s < 0.1 else 0) + self.ahead_s, UTC)
+
+
+def test_the_quickest_of_three_answers_is_believed() -> None:
+    postgres = Postgres(0.4, 0.01, 0.3)
+    assert measure_offset_s(postgres.ask, postgres.own) == pytest.approx(AHEAD_S)
+    assert postgres.asked == 3
+
+
+def test_after_a_slow_answer_no_other_is_asked_for() -> None:
+    postgres = Postgres(0.01, 0.6, 0.01)
+    assert measure_offset_s(postgres.ask, postgres.own) == pytest.approx(AHEAD_S)
+    assert postgres.asked == 2
+
+
+def test_it_is_measured_every_ten_seconds_and_after_its_own_clock_was_set_back() -> None:
+    postgres = Postgres(*[0.01] * 9)
+    clock = PostgresClock(postgres.ask, own=postgres.own)
+    clock.refresh()
+    assert clock.now() == pytest.approx(postgres.at + AHEAD_S)
+    postgres.at += MEASURE_EVERY_S / 2
+    clock.refresh()
+    assert postgres.asked == 3
+    postgres.at += MEASURE_EVERY_S
+    clock.refresh()
+    assert postgres.asked == 6
+    postgres.at -= 3600
+    clock.refresh()
+    assert postgres.asked == 9
+
+
+def test_while_postgres_is_unavailable_the_last_offset_holds_and_it_is_asked_again_soon() -> None:
+    postgres = Postgres(*[0.01] * 3)
+    clock = PostgresClock(postgres.ask, own=postgres.own)
+    clock.refresh()
+    postgres.at += MEASURE_EVERY_S + 1
+    clock.refresh()
+    clock.refresh()
+    assert postgres.asked == 4
+    assert clock.now() == pytest.approx(postgres.at + AHEAD_S)
+    postgres.at += 2 * RETRY_S
+    clock.refresh()
+    assert postgres.asked == 5
+
+
+def test_before_the_first_measurement_the_clock_of_this_machine_is_used() -> None:
+    clock = PostgresClock(Postgres().ask)
+    clock.refresh()
+    assert clock.now() == pytest.approx(datetime.now(UTC).timestamp(), abs=1)
+    assert now() <= now()
