@@ -1,6 +1,6 @@
 """Every refusal by name; the docstring is the message.
 
-Status codes are the API's business: `app/api/problems.py` has the table.
+Status codes are the API's business: `app/api/errors.py` has the table.
 """
 
 from __future__ import annotations

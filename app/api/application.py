@@ -1,42 +1,60 @@
-"""Puts the application together; connects to nothing."""
+"""Puts the application together. No server is contacted before the first request."""
 
 from __future__ import annotations
 
+import sys
 import threading
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import structlog
 from flask import Flask
 
-from app.api.access.control import control_access
-from app.api.access.sign_in import sign_in
-from app.api.answers import nothing
-from app.api.every_request import watch_requests
-from app.api.failures import handle_failures
+from app import web
+from app.api.auth import control_access
+from app.api.auth.key_ring import KeyRing
+from app.api.auth.limits import MinuteCounts, PendingLimit
+from app.api.auth.scopes import Scopes
+from app.api.errors import handle_errors
+from app.api.middleware import watch_requests
 from app.api.openapi.document import publish
 from app.api.reading.aliases import accept_old_paths
-from app.api.reading.requests import LARGEST_BODIES
 from app.api.resources.claims import claims
-from app.api.resources.health import health, prepare_checks
-from app.api.resources.problem_pages import pages
-from app.api.resources.stats import prepare_statistics, stats
-from app.api.resources.tasks import tasks
+from app.api.resources.health import health, health_checks
+from app.api.resources.stats import Statistics, stats
+from app.api.resources.tasks import MAX_BATCH_BYTES, tasks
 from app.api.resources.types import types as task_types
-from app.api.services import KEY, Services
+from app.api.services import EXTENSION, Services, services_of
 from app.broker.due_set import DueSet
 from app.broker.writer import DueSetWriter
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.creator import TaskCreator
+from app.errors import BadSetting, BadTaskType, LedgerAway
+from app.ledger import keys
 from app.logs import configure_logs
 from app.operations import Operations
 from app.task_types import TaskTypes, load_task_types
-from app.web.deliveries import mount_rq_dashboard
+from app.web.docs import pages
+from app.web.rq_dashboard import mount_rq_dashboard
+from app.web.sign_in import sign_in
+
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+    from structlog.typing import FilteringBoundLogger as BoundLogger
 
 RESOURCES = (tasks, claims, task_types, stats, health)
-ANNOUNCE_TIMEOUT_S = 1.0  # no request waits for it
+WEB = Path(web.__file__).parent
+DUE_SET_TIMEOUT_S = 1.0  # no request waits for it
+NO_KEYS = (
+    "there are no API keys, and APP_ENV=production asks everybody for one. Make the first: "
+    "`python -m app keys create NAME --scope admin`. Or let everybody in: AUTH=off."
+)
 
 
 def create_app(settings: Settings | None = None, types: TaskTypes | None = None) -> Flask:
-    """The WSGI application; `app.api.front` is what the web server calls.
+    """Return the WSGI application; `app.api.server` serves it.
 
     Safe to call before a fork: all clients connect when first used.
 
@@ -45,30 +63,82 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
     """
     settings = settings or read_settings()
     configure_logs(settings, process="web")
-    app = Flask("app.web")
+    app = Flask(__name__, template_folder=str(WEB / "templates"), static_folder=str(WEB / "static"))
     app.url_map.merge_slashes = False
-    app.config["MAX_CONTENT_LENGTH"] = max(LARGEST_BODIES.values())
-    app.extensions[KEY] = _make_services(settings, types or load_task_types(settings))
-    prepare_checks(app, app.extensions[KEY].engine, app.extensions[KEY].redis)
-    prepare_statistics(app, app.extensions[KEY])
+    app.config["MAX_CONTENT_LENGTH"] = MAX_BATCH_BYTES  # operations have limits of their own
+    services = app.extensions[EXTENSION] = make_services(settings, types or load_task_types(settings))
     watch_requests(app, settings)
-    control_access(app, settings, app.extensions[KEY].engine, app.extensions[KEY].redis, RESOURCES)
-    publish(app, app.extensions[KEY].types, RESOURCES)
-    handle_failures(app)
+    control_access(app, services, Scopes(RESOURCES))
+    publish(app, services.types, RESOURCES)
+    handle_errors(app)
     app.register_blueprint(pages)
     app.register_blueprint(sign_in)
-    app.add_url_rule("/favicon.ico", "favicon", nothing)  # browsers ask on their own
     mount_rq_dashboard(app, settings)
     accept_old_paths(app)
     return app
 
 
-def _make_services(settings: Settings, types: TaskTypes) -> Services:
-    # Two fifths of the connections create tasks, and keep their plans; whatever has to be planned anew has the others.
+def make_services(settings: Settings, types: TaskTypes) -> Services:
+    """Make the parts of the application.
+
+    Two fifths of the connections create tasks and keep their plans; all other statements have the rest.
+    """
     for_creating = max(1, settings.database_pool * 2 // 5)
     engine = connect_postgres(settings, name="web", pool=settings.database_pool - for_creating)
     creating = connect_postgres(settings, name="web", pool=for_creating, keeps_plans=True)
     redis = connect_redis(settings)
-    writer = DueSetWriter(DueSet(connect_redis(settings, timeout_s=ANNOUNCE_TIMEOUT_S)))
+    writer = DueSetWriter(DueSet(connect_redis(settings, timeout_s=DUE_SET_TIMEOUT_S)))
     operations = Operations(engine, writer, types, window_s=settings.schedule_window_s, creating=creating)
-    return Services(settings, types, engine, redis, operations, TaskCreator(operations), threading.Event())
+    return Services(
+        settings=settings,
+        types=types,
+        engine=engine,
+        redis=redis,
+        operations=operations,
+        creator=TaskCreator(operations),
+        keys=KeyRing(partial(keys.valid, engine)),
+        pending=PendingLimit(partial(keys.pending, engine)),
+        minutes=MinuteCounts(redis),
+        checks=health_checks(engine, redis),
+        statistics=Statistics(settings, types, engine, redis),
+        stopping=threading.Event(),
+    )
+
+
+def create_app_or_exit() -> Flask:
+    """Return the application of a web process.
+
+    Settings that cannot be used, and production without keys, end the process with code 1 and a line that says why.
+    """
+    log = structlog.get_logger()
+    try:
+        app = create_app()
+        settings = services_of(app).settings
+        if settings.demands_keys:
+            require_keys(services_of(app).engine, settings, log)
+    except (BadSetting, BadTaskType) as wrong:
+        sys.exit(f"The web process does not start: {wrong}")
+    log.info("web_started", keys="needed" if settings.demands_keys else _why_no_keys(settings))
+    return app
+
+
+def require_keys(engine: Engine, settings: Settings, log: BoundLogger) -> None:
+    """Check that there is a key. While Postgres does not answer, the process starts and admits no request.
+
+    Raises:
+        BadSetting: production without keys.
+    """
+    try:
+        found = keys.valid(engine)
+    except LedgerAway:
+        log.warning("keys_not_seen")
+        return
+    if not found and settings.app_env == "production":
+        engine.dispose()
+        raise BadSetting(NO_KEYS)
+    if not found:
+        log.warning("no_keys", remedy="python -m app keys create NAME --scope admin")
+
+
+def _why_no_keys(settings: Settings) -> str:
+    return "not needed: AUTH=off" if settings.auth == "off" else "not needed: development on loopback"

@@ -1,4 +1,4 @@
-"""What the views work with: the parts of the application, made once by the factory."""
+"""The parts of the application that views and pages use, made once by `create_app`."""
 
 from __future__ import annotations
 
@@ -10,20 +10,29 @@ from flask import current_app
 if TYPE_CHECKING:
     import threading
 
+    from flask import Flask
     from redis import Redis
     from sqlalchemy import Engine
 
+    from app.api.auth.key_ring import KeyRing
+    from app.api.auth.limits import MinuteCounts, PendingLimit
+    from app.api.resources.stats import Statistics
+    from app.api.single_flight import Check
     from app.config import Settings
     from app.creator import TaskCreator
     from app.operations import Operations
     from app.task_types import TaskTypes
 
-KEY = "punctual"
+EXTENSION = "punctual"
 
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """`stopping.wait` pauses, and tells whether this process should end: whoever waits, answers."""
+    """One per application.
+
+    `minutes` counts attempts to sign in, and requests where they are limited. `checks` are the questions of `/ready`.
+    `stopping` is set when this process is told to stop: long polls wait on it.
+    """
 
     settings: Settings
     types: TaskTypes
@@ -31,10 +40,20 @@ class Services:
     redis: Redis
     operations: Operations
     creator: TaskCreator
+    keys: KeyRing
+    pending: PendingLimit
+    minutes: MinuteCounts
+    checks: tuple[Check[str], ...]
+    statistics: Statistics
     stopping: threading.Event
 
 
 def services() -> Services:
-    """The parts of the application that serves this request."""
-    found: Services = current_app.extensions[KEY]
+    """Return the services of the application that serves this request."""
+    return services_of(current_app)
+
+
+def services_of(app: Flask) -> Services:
+    """Return the services of an application."""
+    found: Services = app.extensions[EXTENSION]
     return found

@@ -1,4 +1,4 @@
-"""What requests and answers look like; the OpenAPI schemas are made from these."""
+"""The shapes of requests and answers, from which the OpenAPI schemas are made."""
 
 from datetime import datetime
 from typing import Annotated, Any, Literal
@@ -7,15 +7,17 @@ from uuid import UUID
 import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from app.api.reading.instants import INSTANT_PATTERN
+from app.api.instants import INSTANT_PATTERN
 from app.task import Task, TaskState
 from punctual.types import MAX_ATTEMPTS, MAX_TIMEOUT_S
 
-LONGEST_DELAY_S = 10 * 365.25 * 86400
-LONGEST_WAIT_S = 30
-MOST_CLAIMS = 1000
-MOST_TOGETHER = 10_000
+MAX_DELAY_S = 10 * 365.25 * 86400
+MAX_WAIT_S = 30
+MAX_CLAIMS = 1000
+MAX_BATCH = 10_000
 
+TYPE_NAME = {"$ref": "#/components/schemas/TypeName"}
+EXTERNAL_TYPE_NAME = {"$ref": "#/components/schemas/ExternalTypeName"}
 InstantText = Annotated[
     str,
     Meta(
@@ -30,11 +32,16 @@ MaxAttempts = Annotated[
     float,
     Meta(ge=1, le=MAX_ATTEMPTS, multiple_of=1, description="How often it may start.", extra_json_schema=WHOLE),
 ]
-MostClaims = Annotated[
+ClaimLimit = Annotated[
     float,
-    Meta(ge=1, le=MOST_CLAIMS, multiple_of=1, description="Answer a list of so many.", extra_json_schema=WHOLE),
+    Meta(ge=1, le=MAX_CLAIMS, multiple_of=1, description="Answer a list of so many.", extra_json_schema=WHOLE),
 ]
 WorkerId = Annotated[str, Meta(min_length=1, max_length=200, description="A name of the caller's choice.")]
+
+
+def parameter(schema: dict[str, Any], description: str) -> dict[str, Any]:
+    """Return the OpenAPI object of a parameter of a query or a header."""
+    return {"schema": schema, "description": description}
 
 
 class NewTask(Struct, forbid_unknown_fields=True):
@@ -42,7 +49,7 @@ class NewTask(Struct, forbid_unknown_fields=True):
 
     type: Annotated[str, Meta(description="A registered type, in any letter case.")]
     execute_at: InstantText | UnsetType = UNSET
-    delay_s: Annotated[float, Meta(ge=0, le=LONGEST_DELAY_S, description="Seconds from now.")] | UnsetType = UNSET
+    delay_s: Annotated[float, Meta(ge=0, le=MAX_DELAY_S, description="Seconds from now.")] | UnsetType = UNSET
     payload: Annotated[dict[str, Any], Meta(description="As the type's schema says; at most 64 KiB.")] = {}
     timeout_s: TimeoutS | UnsetType = UNSET
     max_attempts: MaxAttempts | UnsetType = UNSET
@@ -51,7 +58,7 @@ class NewTask(Struct, forbid_unknown_fields=True):
 class NewTasks(Struct, forbid_unknown_fields=True):
     """Tasks to create together: all of them or none."""
 
-    tasks: Annotated[list[NewTask], Meta(min_length=1, max_length=MOST_TOGETHER)]
+    tasks: Annotated[list[NewTask], Meta(min_length=1, max_length=MAX_BATCH)]
 
 
 class CreatedTasks(Struct):
@@ -66,8 +73,8 @@ class ClaimNext(Struct, forbid_unknown_fields=True):
 
     worker_id: WorkerId
     type: Annotated[str, Meta(description="One external type; all of them if absent.")] | UnsetType = UNSET
-    wait_s: Annotated[float, Meta(ge=0, le=LONGEST_WAIT_S, description="Wait so long for one to fall due.")] = 0.0
-    limit: MostClaims | UnsetType = UNSET
+    wait_s: Annotated[float, Meta(ge=0, le=MAX_WAIT_S, description="Wait so long for one to fall due.")] = 0.0
+    limit: ClaimLimit | UnsetType = UNSET
 
 
 class ClaimOne(Struct, forbid_unknown_fields=True):
@@ -240,6 +247,6 @@ REQUESTS = (NewTask, NewTasks, ClaimNext, ClaimOne, Held, Completion, Failure)
 
 
 def schemas() -> dict[str, Any]:
-    """The OpenAPI schemas of all shapes by name."""
+    """Return the OpenAPI schemas of all shapes by name."""
     _, found = msgspec.json.schema_components([*ANSWERS, *REQUESTS, Task], ref_template="#/components/schemas/{name}")
     return found

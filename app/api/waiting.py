@@ -1,4 +1,4 @@
-"""Requests that wait for something to happen in the ledger: they look again, in growing steps."""
+"""Long polling with backoff."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 Found = TypeVar("Found")
 
-FIRST_PAUSE_S, LONGEST_PAUSE_S, GROWTH = 0.02, 0.5, 1.5
-# Sixteen threads serve the requests of a process (`front.py`). When half of them wait, the next
-# request is answered at once, as if it had not asked to wait.
-MOST_WAITING = threading.BoundedSemaphore(8)
+FIRST_PAUSE_S, MAX_PAUSE_S, GROWTH = 0.02, 0.5, 1.5
+# Sixteen threads serve the requests of a process (`server.py`). While half of them poll, the next request to poll is
+# answered at once, as if it had not asked to wait.
+POLLERS = threading.BoundedSemaphore(8)
 
 
 def look_until(
@@ -25,17 +25,17 @@ def look_until(
     pause: Callable[[float], bool],
     clock: Callable[[], float] = time.monotonic,
 ) -> Found:
-    """Look until what is found is enough or `wait_s` is over; what was found last.
+    """Call `look` until its result is enough or `wait_s` is over; return the last result.
 
-    `pause` waits so many seconds and tells whether to give up: `Event.wait` of the event that ends this process.
+    `pause` waits for so many seconds and returns whether to give up: `Event.wait` of the event that ends this process.
     """
     found = look()
-    if enough(found) or wait_s <= 0 or not MOST_WAITING.acquire(blocking=False):
+    if enough(found) or wait_s <= 0 or not POLLERS.acquire(blocking=False):
         return found
     try:
         deadline, step = clock() + wait_s, FIRST_PAUSE_S
         while not enough(found) and (left := deadline - clock()) > 0 and not pause(min(step, left)):
-            found, step = look(), min(step * GROWTH, LONGEST_PAUSE_S)
+            found, step = look(), min(step * GROWTH, MAX_PAUSE_S)
         return found
     finally:
-        MOST_WAITING.release()
+        POLLERS.release()

@@ -1,1 +1,1 @@
-"""What people look at in a browser."""
+"""Pages for people: sign-in, the documentation, the RQ dashboard; their templates and static files."""

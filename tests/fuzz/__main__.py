@@ -9,8 +9,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from app.api import create_app
-from app.api.services import KEY
+from app.api.application import create_app
+from app.api.services import services_of
 from app.config import read_settings
 from app.task_types import load_task_types
 from local import valkey
@@ -33,10 +33,10 @@ def main() -> int:
                 os.environ | urls | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error", "AUTH": "off"}
             )
             app = create_app(settings, load_task_types(settings))
-            app.extensions[KEY].stopping.set()  # nobody waits
+            services_of(app).stopping.set()  # nobody waits
             began = time.monotonic()
             tally = fuzz(app, requests=asked.requests, seed=asked.seed)
-            app.extensions[KEY].engine.dispose()
+            services_of(app).engine.dispose()
             cache.discard()
     print(f"seed {asked.seed}, {time.monotonic() - began:.0f} s: {tally}")
     for fault in tally.faults[:20]:

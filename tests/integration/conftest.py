@@ -9,8 +9,8 @@ import msgspec
 import pytest
 import structlog
 
-from app.api import create_app
-from app.api.services import KEY
+from app.api.application import create_app
+from app.api.services import services_of
 from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _nothing_is_counted_in_another_test() -> Iterator[None]:
     """No test finds in Postgres what the one before has counted, nor what was kept for a moment."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.counter_buffer.CounterBuffer.start", lambda _: None)
-        patch.setattr("app.api.cached.KEEP_S", 0.0)
+        patch.setattr("app.api.single_flight.KEEP_S", 0.0)
         yield
 
 
@@ -44,8 +44,8 @@ def web(settings: Settings, types: TaskTypes) -> Iterator[Flask]:
 
 def let_go(app: Flask) -> None:
     """Close its connections to Postgres."""
-    app.extensions[KEY].engine.dispose()
-    app.extensions[KEY].operations.creating.dispose()
+    services_of(app).engine.dispose()
+    services_of(app).operations.creating.dispose()
 
 
 @pytest.fixture
@@ -66,7 +66,7 @@ def another(
         def make(**changed: Any) -> FlaskClient:
             app = create_app(msgspec.structs.replace(settings, **changed), types)
             made.callback(let_go, app)
-            made.callback(app.extensions[KEY].redis.close)
+            made.callback(services_of(app).redis.close)
             return app.test_client()
 
         yield make
@@ -81,7 +81,8 @@ def client(web: Flask, engine: Engine, redis: Redis) -> Iterator[FlaskClient]:
 
 def heard(web: Flask) -> None:
     """Redis has heard what this application announced."""
-    assert web.extensions[KEY].operations.schedule.drain(10)
+    writer: Any = services_of(web).operations.schedule
+    assert writer.drain(10)
 
 
 @pytest.fixture

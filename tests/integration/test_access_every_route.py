@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.api.access.scopes import FOR_ANYBODY, PAGES
+from app.api.auth.scopes import PAGES, PUBLIC
 from app.api_key import Scope
 from tests.integration.asking import NOBODY, problem
 from tests.integration.keys import PASSWORD, holder
@@ -130,7 +130,7 @@ def _shown(method: str) -> str:
 def test_every_endpoint_is_declared(closed: FlaskClient) -> None:
     from app.api.application import RESOURCES
 
-    declared = FOR_ANYBODY.union(*(each.scopes for each in RESOURCES))
+    declared = PUBLIC.union(*(each.operations for each in RESOURCES))
     endpoints = {endpoint for _, _, endpoint, _ in routes(closed.application)}
     assert {each for each in endpoints if each.partition(".")[0] not in PAGES} == declared
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.api.access.control import KEY
+from app.api.services import services_of
 from app.config import read_settings
 from app.ledger import keys as ledger
 from tests.integration.asking import FUTURE, body, create, problem, run
@@ -31,8 +31,9 @@ def closed(another: Callable[..., FlaskClient]) -> Callable[..., FlaskClient]:
 
 def age(client: FlaskClient, seconds: float) -> None:
     """Let what the application knows of keys and pending tasks grow old."""
-    access = client.application.extensions[KEY]
-    for part in (access.keys, access.pending):
+    services = services_of(client.application)
+    parts: tuple[Any, ...] = (services.keys, services.pending)
+    for part in parts:
         clock = part._clock
         part._clock = lambda clock=clock: clock() + seconds
 
@@ -131,7 +132,7 @@ def test_a_key_that_may_have_few_tasks_waiting_gets_none_of_many(
 
 def minute_of(client: FlaskClient, at: float) -> None:
     """Hold the clock of the limits."""
-    client.application.extensions[KEY].minutes._clock = lambda: at
+    services_of(client.application).minutes._clock = lambda: at
 
 
 def test_each_key_has_its_own_limit_of_requests(
@@ -176,7 +177,7 @@ def test_a_redis_that_comes_back_counts_again(
     closed: Callable[..., FlaskClient], engine: Engine, harm: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client, mine = closed(requests_per_minute=100), holder(engine, "read")
-    minutes = client.application.extensions[KEY].minutes
+    minutes = services_of(client.application).minutes
     minutes._failed_at = 5998.0
     minute_of(client, 5999.9)
     client.get("/tasks", headers=mine)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.api import serve
-from app.api.services import KEY
+from app.api.application import create_app_or_exit
+from app.api.services import services_of
 from tests.integration.keys import PASSWORD, make_key
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ def start(
     def started(**environment: str) -> tuple[Flask, list[str]]:
         for name, value in environment.items():
             monkeypatch.setenv(name, value)
-        app = serve()
-        app.extensions[KEY].engine.dispose()
+        app = create_app_or_exit()
+        services_of(app).engine.dispose()
         events = [json.loads(line) for line in capsys.readouterr().err.splitlines()]
         return app, [f"{each['event']} {each.get('keys', '')}".strip() for each in events]
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.api.resources.tasks import READING
-from app.api.shapes import MOST_TOGETHER
+from app.api.resources.tasks import READERS
+from app.api.shapes import MAX_BATCH
 from app.broker.due_set import due_key
 from app.errors import LedgerAway
 from app.ledger import tasks as ledger
@@ -67,10 +67,10 @@ def test_one_task_is_the_same_by_either_way(client: FlaskClient) -> None:
 
 
 def test_as_many_as_are_allowed_and_one_more(client: FlaskClient, engine: Engine) -> None:
-    assert body(post(client, *[FOO] * MOST_TOGETHER))["count"] == MOST_TOGETHER
-    assert fields(post(client, *[FOO] * (MOST_TOGETHER + 1))).keys() == {"tasks"}
+    assert body(post(client, *[FOO] * MAX_BATCH))["count"] == MAX_BATCH
+    assert fields(post(client, *[FOO] * (MAX_BATCH + 1))).keys() == {"tasks"}
     assert fields(post(client)).keys() == {"tasks"}
-    assert count(engine) == MOST_TOGETHER
+    assert count(engine) == MAX_BATCH
 
 
 def test_every_wrong_index_is_named_and_nothing_is_kept(client: FlaskClient, engine: Engine) -> None:
@@ -156,8 +156,8 @@ def test_a_body_that_takes_seconds_to_read_is_not_read(client: FlaskClient) -> N
 
 
 def test_who_cannot_be_read_soon_is_sent_away(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.api.resources.tasks.LONGEST_TURN_S", 0.01)
-    with READING, READING:
+    monkeypatch.setattr("app.api.resources.tasks.MAX_TURN_S", 0.01)
+    with READERS, READERS:
         refused = post(client, FOO)
     problem(refused, 503, "too-busy")
     assert refused.headers["Retry-After"]

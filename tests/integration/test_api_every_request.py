@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from app.api.problems import all_problems
+from app.api.errors import all_problems
 from tests.integration.asking import NOBODY, body, create, problem
 
 if TYPE_CHECKING:

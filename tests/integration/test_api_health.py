@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
-from app.api.resources.checks import SILENT, Check, ask_all
 from app.api.resources.health import ask_redis
+from app.api.single_flight import NO_ANSWER, Check, ask_all
 from app.ledger.server import needed_version
 from tests.integration.asking import FUTURE, PAST, body, create, problem
 
@@ -105,7 +105,7 @@ def test_a_redis_that_may_forget_is_ready_with_a_warning(client: FlaskClient, re
 def test_a_frozen_server_is_asked_once_and_not_waited_for() -> None:
     thawed, asked = threading.Event(), []
     check = Check("frozen", lambda: asked.append(1) or str(thawed.wait(10)))  # type: ignore[func-returns-value]
-    assert [ask_all([check], limit_s=0.01) for _ in range(3)] == [{"frozen": SILENT}] * 3
+    assert [ask_all([check], limit_s=0.01) for _ in range(3)] == [{"frozen": NO_ANSWER}] * 3
     assert asked == [1]
     thawed.set()
     check.begin().result(timeout=10)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 import pytest
 
-from app.api.reading.listing import Wanted
-from app.api.resources import pages
-from app.api.services import KEY
+from app.api.reading import listing
+from app.api.reading.listing import ListQuery
+from app.api.services import services_of
 from app.ledger import merged
 from app.ledger.listing import Filter
 from tests.integration.asking import PAST, body, create, fields, lease, run
@@ -197,24 +197,24 @@ def test_a_task_that_changes_its_state_while_it_is_listed_is_listed(
 def test_a_page_of_large_tasks_is_shorter_and_the_pages_cover_everything_once(
     client: FlaskClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pages, "FIRST_ROWS", 4)
+    monkeypatch.setattr(listing, "FIRST_ROWS", 4)
     made = [create(client, type="noop", execute_at=at(n), payload={"a": "x" * (n % 3) * 400})["id"] for n in range(30)]
     found: list[str] = []
-    wanted = Wanted(Filter(), limit=25, cursor=None)
+    wanted = ListQuery(Filter(), limit=25, cursor=None)
     while wanted.cursor or not found:
-        page = pages.read_page(client.application.extensions[KEY].engine, wanted, most_bytes=4000)
+        page = listing.read_page(services_of(client.application).engine, wanted, max_bytes=4000)
         tasks = [json.loads(bytes(orjson.dumps(each))) for each in page.tasks]
         assert len(tasks) == 1 or len(orjson.dumps(page.tasks)) < 4100
         found += [task["id"] for task in tasks]
-        wanted = Wanted(Filter(), limit=25, cursor=page.next_cursor)
+        wanted = ListQuery(Filter(), limit=25, cursor=page.next_cursor)
     assert found == made
 
 
 def test_a_task_larger_than_a_page_is_a_page(client: FlaskClient) -> None:
     for _ in range(2):
         create(client)
-    page = pages.read_page(
-        client.application.extensions[KEY].engine, Wanted(Filter(), limit=9, cursor=None), most_bytes=1
+    page = listing.read_page(
+        services_of(client.application).engine, ListQuery(Filter(), limit=9, cursor=None), max_bytes=1
     )
     assert len(page.tasks) == 1
     assert page.next_cursor

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.api import shapes
-from app.api.cached import Cached
+from app.api.single_flight import Cached
 from app.ledger import counters, statistics, workers
 from app.ledger.counters import Counter
 from app.ledger.statements import statement
@@ -206,7 +206,7 @@ def test_parameters_are_refused(client: FlaskClient) -> None:
 
 
 def test_many_who_ask_at_once_cause_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("app.api.cached.KEEP_S", 60.0)
+    monkeypatch.setattr("app.api.single_flight.KEEP_S", 60.0)
     asked: list[int] = []
 
     def ask() -> int:
@@ -215,7 +215,7 @@ def test_many_who_ask_at_once_cause_one_question(monkeypatch: pytest.MonkeyPatch
 
     kept = Cached(ask)
     assert [kept.get() for _ in range(5)] == [1] * 5
-    monkeypatch.setattr("app.api.cached.KEEP_S", 0.0)
+    monkeypatch.setattr("app.api.single_flight.KEEP_S", 0.0)
     assert kept.get() == 2
 
 

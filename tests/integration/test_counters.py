@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
+from app.api.services import services_of
 from app.batching import Batcher
 from app.config import read_settings
 from app.connections import connect_postgres
@@ -103,6 +104,6 @@ def test_an_outside_worker_that_lost_its_claim_is_counted(client: FlaskClient, e
     held = lease(client)
     wrong = {"claim_token": "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"}
     problem(client.post(f"/tasks/{held['id']}/complete", json=wrong), 409, "claim-lost")
-    buffer = client.application.extensions["punctual"].operations.tally
+    buffer = services_of(client.application).operations.tally
     buffer.step()
     assert counters.totals(engine)[Counter.FENCED] >= 1

@@ -13,10 +13,12 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, settings as trying, strategies as st
 
-from app.api.access.control import KEY as ACCESS
-from app.api.front.creation import Creation
-from app.api.front.front import Front
-from app.api.services import KEY
+from app.api.application import RESOURCES
+from app.api.bodies import Bodies
+from app.api.fast_path import FastPath
+from app.api.openapi.resource import BodyLimits
+from app.api.server import Server
+from app.api.services import services_of
 from app.broker.due_set import due_key
 from app.errors import InvalidInput, LedgerAway
 from tests.integration.asking import FUTURE, run
@@ -72,30 +74,33 @@ class Protocol:
         self.answer = status, headers, path.encode()
 
 
+def bodies(app: Flask) -> Bodies:
+    return Bodies(BodyLimits(app, RESOURCES))
+
+
 class Ways:
     """The same request by both ways."""
 
     def __init__(self, app: Flask) -> None:
-        self.operations = app.extensions[KEY].operations
-        self._short = Front(app, threading.Event(), creation=Creation(app))
-        self._usual = Front(app, threading.Event())
-        self.was_short = False
+        self.operations = services_of(app).operations
+        self.short = Server(app, threading.Event(), bodies(app), fast_path=FastPath(app))
+        self._usual = Server(app, threading.Event(), bodies(app))
 
-    def ask(self, front: Front, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Answer:
+    def ask(self, server: Server, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Answer:
         protocol = Protocol(body)
         given = {"host": "x", "content-type": "application/json", "content-length": str(len(body)), **headers}
         scope = SimpleNamespace(
             method=method, path="/tasks", query_string="", scheme="http", server="127.0.0.1:80", client="127.0.0.1:9",
             authority=None, headers=Headers(given),
         )  # fmt: skip
-        asyncio.run(front.__rsgi__(scope, protocol))
+        asyncio.run(server.__rsgi__(scope, protocol))
         return protocol.answer
 
     def both(
         self, body: bytes, headers: Mapping[str, str] | None = None, method: str = "POST"
     ) -> tuple[Answer, Answer]:
         return (
-            self.ask(self._short, body, headers or {}, method),
+            self.ask(self.short, body, headers or {}, method),
             self.ask(self._usual, body, headers or {}, method),
         )
 
@@ -131,20 +136,21 @@ def test_a_plain_creation_has_the_same_answer_by_both_ways(
     short, usual = ways.both(json.dumps(task).encode(), headers)
     assert plain(short) == plain(usual)
     assert short[0] == 201
-    monkeypatch.setattr(Front, "_answer_by_thread", None)
-    again, _ = ways.ask(ways._short, json.dumps(task).encode(), headers), None
+    monkeypatch.setattr(Server, "_answer_in_thread", None)
+    again, _ = ways.ask(ways.short, json.dumps(task).encode(), headers), None
     assert again[0] == 201, "it took the short way"
 
 
 @pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=-5", "bytes=5-", "bytes=999999999-", "nonsense"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
 def test_parts_of_files_are_answered(client: FlaskClient, wanted: str, method: str) -> None:
-    front, protocol = Front(client.application, threading.Event()), Protocol(b"")
+    app, protocol = client.application, Protocol(b"")
+    server = Server(app, threading.Event(), bodies(app))
     scope = SimpleNamespace(
         method=method, path="/static/docs.js", query_string="", scheme="http", server="127.0.0.1:80",
         client="127.0.0.1:9", authority=None, headers=Headers({"host": "x", "range": wanted}),
     )  # fmt: skip
-    asyncio.run(front.__rsgi__(scope, protocol))
+    asyncio.run(server.__rsgi__(scope, protocol))
     assert protocol.answer[0] in {200, 206, 416}
 
 
@@ -152,7 +158,7 @@ def test_it_is_kept_and_announced(ways: Ways, web: Flask, engine: Engine, redis:
     (_, headers, body), _ = ways.both(b'{"type": "foo", "delay_s": 10}')
     made = json.loads(body)
     assert UUID(made["id"]).version == 7
-    assert dict(headers)["location"] == f"/tasks/{made['id']}"
+    assert dict(headers)["Location"] == f"/tasks/{made['id']}"
     assert run(engine, "SELECT state FROM tasks WHERE id = :id", id=made["id"]) == "scheduled"
     heard(web)
     assert redis.zscore(due_key("foo"), made["id"])
@@ -213,7 +219,7 @@ def test_what_goes_wrong_while_it_is_kept_is_explained_once(
         raise trouble
 
     monkeypatch.setattr(ways.operations, "create", fail)
-    status, headers, body = ways.ask(ways._short, json.dumps(TASK).encode(), {})
+    status, headers, body = ways.ask(ways.short, json.dumps(TASK).encode(), {})
     assert (status, len(tried)) == ({"LedgerAway": 503, "InvalidInput": 422}.get(type(trouble).__name__, 500), 1)
     assert dict(headers)["Content-Type"] == "application/problem+json"
     assert json.loads(body)["status"] == status
@@ -246,7 +252,7 @@ def test_a_key_that_is_too_old_to_be_sure_of_goes_the_usual_way(closed: Flask, e
     ways = Ways(closed)
     assert ways.both(json.dumps(TASK).encode(), bearer(secret))[0][0] == 201
     run(engine, "UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = :id", id=key.id)
-    closed.extensions[ACCESS].keys._taken_at -= 2
+    services_of(closed).keys._loaded_at -= 2
     assert ways.both(json.dumps(TASK).encode(), bearer(secret))[0][0] == 401
 
 
@@ -265,19 +271,20 @@ def test_limited_requests_are_counted_by_the_usual_way(another: Callable[..., Fl
 
 def test_many_at_once_are_kept_together(ways: Ways, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    create = ways.operations.create
+    operations = ways.operations
+    create = operations.create
 
     def counted(new: Any) -> Any:
         sizes.append(len(new))
         return create(new)
 
-    monkeypatch.setattr(ways.operations, "create", counted)
+    monkeypatch.setattr(operations, "create", counted)
 
     async def ask() -> None:
         body = json.dumps(TASK).encode()
         headers = {"host": "x", "content-type": "application/json", "content-length": str(len(body))}
-        scope = SimpleNamespace(method="POST", path="/tasks", query_string="", headers=Headers(headers))
-        await asyncio.gather(*(ways._short.__rsgi__(scope, Protocol(body)) for _ in range(100)))
+        scope = SimpleNamespace(method="POST", path="/tasks", query_string="", scheme="http", headers=Headers(headers))
+        await asyncio.gather(*(ways.short.__rsgi__(scope, Protocol(body)) for _ in range(100)))
 
     asyncio.run(ask())
     assert sum(sizes) == 100

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from app.api import create_app
-from app.api.services import KEY
+from app.api.application import create_app
+from app.api.services import services_of
 from app.config import read_settings
 from app.task_types import load_task_types
 from tests.fuzz.grammar import Grammar
@@ -24,9 +24,9 @@ def test_no_request_of_thousands_ends_in_a_5xx(
 ) -> None:
     settings = read_settings(servers | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error", "AUTH": "off"})
     app = create_app(settings, load_task_types(settings))
-    app.extensions[KEY].stopping.set()  # nobody waits
+    services_of(app).stopping.set()  # nobody waits
     tally = fuzz(app, requests=REQUESTS, seed=1)
-    app.extensions[KEY].engine.dispose()
+    services_of(app).engine.dispose()
     with capsys.disabled():
         print(f"\nFuzzing: {tally}")  # noqa: T201
     assert not tally.faults, "\n".join(tally.faults[:10])

@@ -11,8 +11,8 @@ from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.transport.wsgi import WSGITransport
 
-from app.api import create_app
-from app.api.services import KEY
+from app.api.application import create_app
+from app.api.services import services_of
 from app.config import read_settings
 from app.task_types import TaskType, TaskTypes, load_task_types
 from tests.integration.keys import PASSWORD, make_key
@@ -74,10 +74,10 @@ def application(servers: dict[str, str], engine: Engine, redis: Redis) -> Iterat
         servers | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error", "AUTH": "on", "SECRET_KEY": PASSWORD}
     )
     app = create_app(settings, TaskTypes(each for each in load_task_types(settings) if is_delivered(each)))
-    app.extensions[KEY].stopping.set()
+    services_of(app).stopping.set()
     yield app
-    app.extensions[KEY].engine.dispose()
-    app.extensions[KEY].redis.close()
+    services_of(app).engine.dispose()
+    services_of(app).redis.close()
 
 
 @pytest.fixture

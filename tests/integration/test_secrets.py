@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from app.api.services import KEY
+from app.api.services import services_of
 from app.api_key import new_secret
 from tests.integration.asking import FUTURE
+from tests.integration.conftest import heard
 from tests.integration.keys import PASSWORD, SAME_SITE, bearer, make_key
 
 if TYPE_CHECKING:
@@ -44,8 +45,8 @@ def test_no_secret_is_told_whatever_goes_wrong(
             told.append(each.post("/tasks", json=TASK, headers=headers).text)
         told += [each.post("/sign-in", data={"key": key}, headers=SAME_SITE).text for key in (secret, unknown)]
         told.append(each.get("/sign-in").text)
-        told.append(repr(each.application.extensions[KEY].settings))
-    assert client.application.extensions[KEY].operations.schedule.drain(10)
+        told.append(repr(services_of(each.application).settings))
+    heard(client.application)
     told += [str(harm.dump(key)) + str(key) for key in harm.scan_iter()]
     captured = capsys.readouterr()
     told += [captured.err, captured.out]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.api.access.control import KEY
+from app.api.services import services_of
 from app.ledger import keys as ledger
 from tests.integration.asking import FUTURE, problem
 from tests.integration.keys import PASSWORD, SAME_SITE, UNKNOWN, bearer, make_key
@@ -97,7 +97,7 @@ def test_a_key_that_may_not_look_cannot_sign_in(browser: FlaskClient, engine: En
 
 
 def test_attempts_are_limited(browser: FlaskClient, engine: Engine) -> None:
-    browser.application.extensions[KEY].minutes._clock = lambda: 6000.0
+    services_of(browser.application).minutes._clock = lambda: 6000.0
     assert [sign_in(browser, "x").status_code for _ in range(11)] == [401] * 10 + [429]
     assert sign_in(browser, make_key(engine, "read")[1]).status_code == 303, "who has a key gets in all the same"
 
@@ -129,7 +129,7 @@ def test_a_session_ends_when_its_key_is_revoked(browser: FlaskClient, engine: En
     sign_in(browser, secret)
     assert browser.get("/rq/").status_code == 200
     ledger.revoke(engine, key.id)
-    keys = browser.application.extensions[KEY].keys
+    keys = services_of(browser.application).keys
     clock = keys._clock
     keys._clock = lambda: clock() + 2
     problem(browser.get("/rq/"), 401, "unauthenticated")

@@ -7,8 +7,8 @@ import pytest
 
 from app import task
 from app.api import shapes
+from app.api.errors import REFUSALS, all_problems
 from app.api.openapi.examples import EXAMPLES
-from app.api.problems import REFUSALS, all_problems
 from app.errors import Refusal
 
 

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from flask import Flask, request
 
-from app.api.failures import handle_failures
-from app.api.front.bodies import Bodies
-from app.api.front.environ import environ_of
-from app.api.front.front import Front
-from app.api.reading.requests import LARGEST_BODY_BYTES
+from app.api.bodies import MAX_BODY_BYTES, Bodies
+from app.api.errors import handle_errors
+from app.api.server import Server, environ_of
 from app.errors import BodyTooSlow
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable
     from wsgiref.types import WSGIEnvironment
+
+LARGE_BYTES = 2 * MAX_BODY_BYTES
 
 
 class Headers:
@@ -74,8 +74,13 @@ def tell(environ: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:
     return [environ["REQUEST_METHOD"].encode(), environ["wsgi.input"].read(1000)]
 
 
-def answer(front: Front, protocol: Protocol, *headers: tuple[str, str]) -> Any:
-    asyncio.run(front.__rsgi__(scope(*headers), protocol))
+def declared(_method: str, path: str) -> int:
+    """Only one path takes more than any other."""
+    return LARGE_BYTES if path == "/large" else 0
+
+
+def answer(server: Server, protocol: Protocol, *headers: tuple[str, str]) -> Any:
+    asyncio.run(server.__rsgi__(scope(*headers), protocol))
     (told,) = protocol.answers
     return told
 
@@ -103,32 +108,32 @@ def test_an_underscore_does_not_pass_for_a_hyphen() -> None:
 
 
 def test_an_answer_is_given_in_one_piece() -> None:
-    front = Front(tell, threading.Event())
-    told = answer(front, Protocol(b"ab", b"c"), ("content-length", "3"))
+    server = Server(tell, threading.Event(), Bodies(declared))
+    told = answer(server, Protocol(b"ab", b"c"), ("content-length", "3"))
     assert told == (200, [("X", "y")], b"POSTabc")
 
 
 @pytest.mark.parametrize("headers", [[("content-length", "3")], [("transfer-encoding", "chunked")]])
 def test_a_body_that_does_not_come_is_given_up(headers: list[tuple[str, str]]) -> None:
-    front = Front(tell, threading.Event(), bodies=Bodies(within_s=0.01))
+    server = Server(tell, threading.Event(), Bodies(declared, within_s=0.01))
     with pytest.raises(BodyTooSlow):
-        answer(front, Protocol(b"a", ends=False), *headers)
+        answer(server, Protocol(b"a", ends=False), *headers)
 
 
 def test_a_late_or_short_body_is_answered_with_a_problem() -> None:
     app = Flask("app.web")
-    handle_failures(app)
+    handle_errors(app)
     app.add_url_rule("/tasks", "read", lambda: str(len(request.get_data())), methods=["POST"])
-    front = Front(app, threading.Event(), bodies=Bodies(within_s=0.01))
-    status, _, body = answer(front, Protocol(b"a", ends=False), ("content-length", "3"))
+    server = Server(app, threading.Event(), Bodies(declared, within_s=0.01))
+    status, _, body = answer(server, Protocol(b"a", ends=False), ("content-length", "3"))
     assert (status, json.loads(body)["type"]) == (408, "/problems/body-too-slow")
-    status, _, body = answer(front, Protocol(b"a"), ("content-length", "3"))
+    status, _, body = answer(server, Protocol(b"a"), ("content-length", "3"))
     assert (status, json.loads(body)["type"]) == (400, "/problems/body-cut-off")
 
 
 def test_a_crowd_of_bodies_holds_only_so_much() -> None:
     """Until they are answered; large ones are counted by themselves."""
-    bodies, large = Bodies(most_held=10, most_large=20), LARGEST_BODY_BYTES + 1
+    bodies, large = Bodies(declared, max_held=10, max_large_held=20), MAX_BODY_BYTES + 1
 
     async def read(length: int, size: int = 100) -> Any:
         async with bodies.read(Protocol(b"x" * length), size) as body:
@@ -153,14 +158,24 @@ def test_a_crowd_of_bodies_holds_only_so_much() -> None:
         ({"REQUEST_METHOD": "GET", "CONTENT_LENGTH": "5"}, 0),
         ({"REQUEST_METHOD": "POST"}, 0),
         ({"REQUEST_METHOD": "post", "CONTENT_LENGTH": "5"}, 5),
-        ({"REQUEST_METHOD": "PUT", "HTTP_TRANSFER_ENCODING": "chunked"}, LARGEST_BODY_BYTES + 1),
-        ({"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(LARGEST_BODY_BYTES + 1)}, 0),
+        ({"REQUEST_METHOD": "PUT", "HTTP_TRANSFER_ENCODING": "chunked"}, MAX_BODY_BYTES + 1),
+        ({"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(MAX_BODY_BYTES + 1)}, 0),
         ({"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "9" * 99}, 0),
         ({"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "-1"}, 0),
+        (
+            {"REQUEST_METHOD": "POST", "PATH_INFO": "/large", "CONTENT_LENGTH": str(2 * MAX_BODY_BYTES)},
+            2 * MAX_BODY_BYTES,
+        ),
+        ({"REQUEST_METHOD": "POST", "PATH_INFO": "/large", "CONTENT_LENGTH": str(2 * MAX_BODY_BYTES + 1)}, 0),
+        (
+            {"REQUEST_METHOD": "POST", "PATH_INFO": "/large", "HTTP_TRANSFER_ENCODING": "chunked"},
+            2 * MAX_BODY_BYTES + 1,
+        ),
+        ({"REQUEST_METHOD": "POST", "PATH_INFO": "/small", "CONTENT_LENGTH": str(2 * MAX_BODY_BYTES)}, 0),
     ],
 )
 def test_only_what_may_be_read_is_waited_for(environ: dict[str, Any], size: int) -> None:
-    assert Bodies.size(environ) == size
+    assert Bodies(declared).size(environ) == size
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -168,7 +183,7 @@ def test_a_signal_to_end_is_told_to_requests_that_wait(number: signal.Signals) -
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
     stopping = threading.Event()
     try:
-        Front(tell, stopping).__rsgi_init__(None)
+        Server(tell, stopping, Bodies(declared)).__rsgi_init__(None)
         signal.raise_signal(number)
         assert stopping.wait(5)
     finally:

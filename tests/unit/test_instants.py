@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from app.api.reading.instants import read_instant, write_instant
+from app.api.instants import read_instant, write_instant
 
 READ = {
     "2030-01-31T09:30:00Z": datetime(2030, 1, 31, 9, 30, tzinfo=UTC),

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from app.api.access.key_ring import FRESH_S, LONGEST_S, MOST_UNKNOWN, KeyRing
+from app.api.auth.key_ring import FRESH_S, MAX_AGE_S, MAX_UNKNOWN, KeyRing
 from app.api_key import LENGTH, PREFIX, ApiKey, Scope, digest, new_secret
 from app.errors import LedgerAway
 
@@ -89,7 +89,7 @@ def test_a_thousand_guesses_cost_few_statements_and_no_memory(ring: KeyRing, led
     ledger.add(b"a")
     for guess in range(1000):
         assert ring.find(f"guess {guess}".encode()) is None
-    assert ledger.asked <= MOST_UNKNOWN + 1
+    assert ledger.asked <= MAX_UNKNOWN + 1
     assert len(ring._by_digest) == 1
     ledger.now += FRESH_S
     ledger.add(b"b")
@@ -112,7 +112,7 @@ def test_what_is_known_serves_for_a_moment_when_postgres_leaves_and_no_longer(ri
     key = ledger.add(b"a")
     ring.find(b"a")
     ledger.away = True
-    ledger.now += LONGEST_S - 0.1
+    ledger.now += MAX_AGE_S - 0.1
     assert ring.find(b"a") is key
     ledger.now += 0.1
     with pytest.raises(LedgerAway):

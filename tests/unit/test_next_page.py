@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.access.next_page import HOME, next_page
+from app.api.auth.sessions import HOME, next_page
 
 
 @pytest.mark.parametrize("ours", ["/", "/rq/", "/rq/0/view/jobs/default/queued/8/asc/1", "/tasks?state=a,b&x=%2F"])

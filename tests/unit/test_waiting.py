@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.api import waiting
-from app.api.waiting import LONGEST_PAUSE_S, look_until
+from app.api.waiting import MAX_PAUSE_S, look_until
 
 
 class Clock:
@@ -39,7 +39,7 @@ def test_steps_grow_up_to_a_limit() -> None:
     clock = Clock()
     look_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock)
     assert clock.pauses[:3] == sorted(clock.pauses[:3])
-    assert max(clock.pauses) == LONGEST_PAUSE_S
+    assert max(clock.pauses) == MAX_PAUSE_S
 
 
 def test_it_ends_when_something_is_found() -> None:
@@ -57,10 +57,10 @@ def test_it_ends_when_the_process_should_end() -> None:
 def test_when_too_many_wait_the_next_one_is_answered_at_once() -> None:
     clock = Clock()
     taken = 0
-    while waiting.MOST_WAITING.acquire(blocking=False):
+    while waiting.POLLERS.acquire(blocking=False):
         taken += 1
     try:
         look_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock)
     finally:
-        waiting.MOST_WAITING.release(taken)
+        waiting.POLLERS.release(taken)
     assert clock.pauses == []

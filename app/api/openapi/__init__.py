@@ -1,1 +1,1 @@
-"""The OpenAPI document: what each operation says of itself, put together and shown."""
+"""The OpenAPI document: each operation is documented beside its view."""

@@ -1,17 +1,17 @@
-"""The OpenAPI document, and Swagger UI to read it with; nothing comes from elsewhere."""
+"""The OpenAPI document: the operations, the schemas of their shapes, and the task types of this service."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from flask import Response, render_template
+from flask import Response
 from flask_smorest import Api
 
+from app.api import shapes
 from app.api.answers import JSON
 from app.api.openapi.operation import SECURITY_SCHEME
 from app.api.openapi.resource import TaskIdConverter
-from app.api.openapi.schemas import schemas
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -39,19 +39,16 @@ BEARER = {
     "description": "An API key, made by `python -m app keys create`. Each operation names the scope that it needs; "
     "`admin` is enough for all. No key is needed with `AUTH=off`, and in development on loopback.",
 }
-PAGE = (
-    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-)
+ONE_TIME = [{"required": ["execute_at"]}, {"required": ["delay_s"]}]
 
 
 class DocumentedApi(Api):  # type: ignore[misc]  # flask-smorest has no types
-    """Flask-smorest without its own errors, pages and ETags: each operation names its own answers."""
+    """Flask-smorest without its own errors, pages and ETags: each operation declares its own answers."""
 
     DEFAULT_ERROR_RESPONSE_NAME = None
 
     def _register_error_handlers(self) -> None:
-        """Leave errors to `failures.py`."""
+        """Leave errors to `app.api.errors`."""
 
     def _register_responses(self) -> None:
         """Keep its error schema out of the document."""
@@ -64,11 +61,11 @@ class DocumentedApi(Api):  # type: ignore[misc]  # flask-smorest has no types
 
 
 def publish(app: Flask, types: TaskTypes, resources: tuple[Resource, ...]) -> None:
-    """Register the resources, and serve their document."""
+    """Register the resources, and serve their document at `/openapi.json`."""
     app.config |= {"API_TITLE": TITLE, "API_VERSION": VERSION, "OPENAPI_VERSION": "3.1.0"}
     app.url_map.converters["task"] = TaskIdConverter
     api = DocumentedApi(app, spec_kwargs={"info": {"description": ABOUT}, "servers": [{"url": "/"}]})
-    for name, schema in schemas(types).items():
+    for name, schema in _schemas(types).items():
         api.spec.components.schema(name, schema)
     for name, header in HEADERS.items():
         api.spec.components.header(name, header)
@@ -77,8 +74,23 @@ def publish(app: Flask, types: TaskTypes, resources: tuple[Resource, ...]) -> No
         api.register_blueprint(resource)
     document = orjson.dumps(api.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS)
     app.add_url_rule("/openapi.json", "openapi", lambda: Response(document, mimetype=JSON))
-    app.add_url_rule("/docs", "docs", _page)
 
 
-def _page() -> Response:
-    return Response(render_template("docs.html"), headers={"Content-Security-Policy": PAGE})
+def _schemas(types: TaskTypes) -> dict[str, Any]:
+    """Return all schemas by name, with the names of the registered types."""
+    schemas = shapes.schemas()
+    schemas["NewTask"]["properties"]["type"] = shapes.TYPE_NAME
+    schemas["NewTask"]["oneOf"] = ONE_TIME
+    schemas["ClaimNext"]["properties"]["type"] = shapes.EXTERNAL_TYPE_NAME
+    names = {
+        "TypeName": _enum(types.names, "A registered type; any letter case is accepted."),
+        "ExternalTypeName": _enum(
+            sorted(each.name for each in types.external), "A type that only outside workers run; all of them if absent."
+        ),
+    }
+    return schemas | names
+
+
+def _enum(names: list[str], description: str) -> dict[str, Any]:
+    """Return the schema of one of these names. JSON Schema forbids an empty enum."""
+    return {"type": "string", "description": description} | ({"enum": names} if names else {})

@@ -1,4 +1,4 @@
-"""A blueprint whose operations are routed and documented in one place."""
+"""A blueprint that routes, limits and documents its operations from one declaration each."""
 
 from __future__ import annotations
 
@@ -7,17 +7,16 @@ from typing import TYPE_CHECKING
 
 from flask import request
 from flask_smorest import Blueprint
-from werkzeug.routing import BaseConverter
+from werkzeug.exceptions import HTTPException
+from werkzeug.routing import BaseConverter, RequestRedirect
 
 from app.api.openapi.operation import Operation, describe
-from app.api.reading.requests import refuse_parameters
+from app.api.reading.requests import limit_body, refuse_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from flask import Response
-
-    from app.api_key import Scope
+    from flask import Flask, Response
 
     View = Callable[..., Response]
 
@@ -27,35 +26,56 @@ TASK_ID = {"in": "path", "name": "task_id", "schema": {"type": "string", "format
 
 
 class TaskIdConverter(BaseConverter):
-    """Whatever is no plain word: `/tasks/next` and the like keep their 405, all else may be a wrong id."""
+    """Matches anything but a plain word: `/tasks/next` and the like keep their 405, all else may be an invalid id."""
 
     regex = r"(?![a-z]+\Z)[^/]+"
 
 
 class Resource(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
-    """One resource of the API; `name` is its tag in the document. `scopes`: what each endpoint needs."""
+    """One resource of the API; `name` is its tag in the document. `operations` are by endpoint."""
 
     def __init__(self, name: str, module: str, description: str) -> None:
         super().__init__(name, module, description=description)
-        self.scopes: dict[str, Scope | None] = {}
-        self._without_parameters: set[str] = set()
-        self.before_request(self._refuse_parameters)
+        self.operations: dict[str, Operation] = {}
+        self.before_request(self._limit)
 
-    def operation(self, method: str, path: str, about: Operation) -> Callable[[View], View]:
-        """Route the decorated view, and document it: its docstring is the description."""
+    def operation(self, method: str, path: str, operation: Operation) -> Callable[[View], View]:
+        """Route the decorated view and document it; its docstring is the description."""
 
         def register(view: View) -> View:
-            self.scopes[f"{self.name}.{view.__name__}"] = about.scope
-            if not about.query:
-                self._without_parameters.add(f"{self.name}.{view.__name__}")
+            self.operations[f"{self.name}.{view.__name__}"] = operation
             name = f"{self.name.lower()}.{view.__name__.rstrip('_')}"
-            documented = self.doc(operationId=name, description=getdoc(view), **describe(about))(view)
+            documented = self.doc(operationId=name, description=getdoc(view), **describe(operation))(view)
             parameters = [TASK_ID] if TASK in path else None
             self.add_url_rule(path, view.__name__, documented, methods=[method], parameters=parameters)
             return view
 
         return register
 
-    def _refuse_parameters(self) -> None:
-        if request.query_string and request.endpoint in self._without_parameters:
+    def _limit(self) -> None:
+        """Before each request: refuse query parameters that the operation does not have, and too large a body."""
+        operation = self.operations.get(request.endpoint or "")
+        if operation is None:
+            return
+        if request.query_string and not operation.query:
             refuse_parameters()
+        limit_body(operation.max_body_bytes)
+
+
+class BodyLimits:
+    """The declared `max_body_bytes` by method and path, through the routes: an alias has the limit of its endpoint."""
+
+    def __init__(self, app: Flask, resources: Iterable[Resource]) -> None:
+        self._routes = app.url_map.bind("")
+        self._operations = {
+            endpoint: operation for resource in resources for endpoint, operation in resource.operations.items()
+        }
+
+    def __call__(self, method: str, path: str) -> int:
+        """Return the limit of a request; 0 for a route that is not there or declares none."""
+        try:
+            endpoint, _ = self._routes.match(path, method)
+        except (HTTPException, RequestRedirect):
+            return 0
+        operation = self._operations.get(endpoint)
+        return operation.max_body_bytes if operation else 0

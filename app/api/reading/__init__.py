@@ -1,1 +1,1 @@
-"""Reads requests strictly: JSON, instants, shapes; what is wrong is gathered field by field."""
+"""Strict reading of requests: JSON, shapes and query parameters; errors are collected field by field."""

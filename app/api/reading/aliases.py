@@ -1,4 +1,4 @@
-"""The names of five earlier systems: accepted in requests, never answered, not in the OpenAPI document."""
+"""Names of five earlier systems: accepted in requests, never used in answers nor in the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-# Every alias there is. The README shows this table.
+# All aliases. The README shows this table.
 PATHS = {"/task": "/tasks"}
 METHODS = {"PUT": ("POST", "/tasks")}
 FIELDS = {
@@ -43,7 +43,7 @@ STATES = {
 
 
 def rename_fields(body: dict[str, Any]) -> dict[str, Any]:
-    """Give each field of a task its canonical name.
+    """Return the body with the canonical name of each field.
 
     Raises:
         InvalidInput: two names for one field disagree.
@@ -57,12 +57,12 @@ def rename_fields(body: dict[str, Any]) -> dict[str, Any]:
 
 
 def sent_fields(body: Mapping[str, Any]) -> dict[str, str]:
-    """Which field came only under an old name, and which: errors name what was sent."""
+    """Return the alias of each field that was sent under an alias alone, because errors name what was sent."""
     return {FIELDS[given]: given for given in body if given in FIELDS and FIELDS[given] not in body}
 
 
 def rename_filters(query: Mapping[str, list[str]]) -> dict[str, list[str]]:
-    """Give each filter of a list its canonical name; `filter=status:x` becomes `state=x`. Raises as `rename_fields`."""
+    """Return the filters with their canonical names; `filter=status:x` becomes `state=x`. Raises as `rename_fields`."""
     renamed: dict[str, list[str]] = {}
     for given, values in query.items():
         if given != "filter":
@@ -74,7 +74,7 @@ def rename_filters(query: Mapping[str, list[str]]) -> dict[str, list[str]]:
 
 
 def sent_filters(query: Mapping[str, list[str]]) -> dict[str, str]:
-    """As `sent_fields`."""
+    """Return the alias of each filter that was sent under an alias alone."""
     split = {FILTER_PREFIXES[prefix]: "filter" for prefix in FILTER_PREFIXES for value in query.get("filter", ())
              if value.startswith(prefix)}  # fmt: skip
     old = {FILTERS[given]: given for given in query if given in FILTERS}
@@ -82,7 +82,7 @@ def sent_filters(query: Mapping[str, list[str]]) -> dict[str, str]:
 
 
 def state_word(word: str) -> str:
-    """The canonical word for a state, in lower case; a word that is not known stays as it is."""
+    """Return the canonical word for a state, in lower case; an unknown word is kept."""
     return STATES.get(word.lower(), word.lower())
 
 
@@ -106,7 +106,7 @@ def _put(renamed: dict[str, Any], name: str, value: Any, given: str) -> None:
 
 
 def _meaning(name: str, value: Any) -> Any:
-    """What a value says, whatever its spelling: letter case, old words for states, one value or several."""
+    """Return a form of a value in which spellings that mean the same are equal: letter case, old words, lists."""
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
         return {_meaning(name, word) for each in value for word in each.split(",")}
     if not isinstance(value, str):
@@ -115,7 +115,7 @@ def _meaning(name: str, value: Any) -> Any:
 
 
 def _split_filters(values: list[str]) -> dict[str, list[str]]:
-    """Repeated ones of a kind add up, as `state` and `type` do."""
+    """Collect repeated filters by name, as for `state` and `type`."""
     split: dict[str, list[str]] = {}
     for value in values:
         name, rest = _split_filter(value)

@@ -1,4 +1,4 @@
-"""Gathers what is wrong with each field, so that one answer names all of it."""
+"""Collects the errors of all fields, so that one answer names them all."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 Value = TypeVar("Value")
-SHOWN = 100
+MAX_NAME = 100
 
 
 class NotAllowed(ValueError):
@@ -25,9 +25,9 @@ class NotAllowed(ValueError):
 
 
 class FieldErrors:
-    """Messages by field; `refuse` ends the request if there are any.
+    """Messages by field; `refuse` raises them.
 
-    `sent`: by which name a field was sent, where that was an alias.
+    `sent`: the name under which a field was sent, where that was an alias. `allowed`: the values it may have.
     """
 
     def __init__(self) -> None:
@@ -36,11 +36,11 @@ class FieldErrors:
         self.allowed: dict[str, list[str]] = {}
 
     def add(self, field: str, message: str) -> None:
-        """Say what is wrong with a field; the first message stays."""
-        self.fields.setdefault(field[:SHOWN], message)
+        """Add the message of a field; its first message is kept."""
+        self.fields.setdefault(field[:MAX_NAME], message)
 
     def read(self, field: str, reader: Callable[[Any], Value], value: Any) -> Value | None:
-        """Read a value; None, and a message, when the reader does not take it."""
+        """Return what `reader` makes of a value; None, and a message, if it raises ValueError."""
         try:
             return reader(value)
         except NotAllowed as wrong:
@@ -51,17 +51,17 @@ class FieldErrors:
         return None
 
     def refuse(self) -> None:
-        """Raise InvalidInput if anything was wrong."""
+        """Raise InvalidInput if there is a message."""
         if self.fields:
             details: dict[str, Any] = {"fields": self._as_sent(self.fields)}
             raise InvalidInput(None, **(details | ({"allowed": self._as_sent(self.allowed)} if self.allowed else {})))
 
-    def _as_sent(self, told: dict[str, Value]) -> dict[str, Value]:
-        return {self.sent.get(field, field): what for field, what in told.items()}
+    def _as_sent(self, by_field: dict[str, Value]) -> dict[str, Value]:
+        return {self.sent.get(field, field): value for field, value in by_field.items()}
 
 
 def fit(value: dict[str, Any], shape: type[Shape], errors: FieldErrors) -> Shape:
-    """Fit JSON into a shape. Fields that are wrong or missing are UNSET in the answer, and named in `errors`."""
+    """Convert JSON into a shape. Fields that are wrong or missing are UNSET in the result, and named in `errors`."""
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as wrong:
@@ -75,16 +75,16 @@ def explain(
     errors: FieldErrors,
     place: str = "",
 ) -> dict[str, Any]:
-    """Look at each field by itself, now that the whole did not fit; the good ones, the others UNSET."""
+    """Convert each field by itself, after the whole could not be; return the fields, the wrong ones UNSET."""
     known = len(errors.fields)
     good = _fit_each(value, shape, errors, place)
-    if len(errors.fields) == known:  # a rule of the whole, not of one field
+    if len(errors.fields) == known:  # a rule that concerns several fields
         errors.add(place.rstrip(".") or "body", message_of(wrong)[1])
     return good
 
 
 def message_of(wrong: msgspec.ValidationError) -> tuple[str, str]:
-    """Msgspec's message as (place below the root, what is wrong there)."""
+    """Split a message of msgspec into the place below the root and what is wrong there."""
     what, _, where = str(wrong).partition(" - at `")
     return where.rstrip("`").removeprefix("$").removeprefix("."), what.replace("`", "")
 

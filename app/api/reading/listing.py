@@ -1,30 +1,35 @@
-"""Reads the filters of a list of tasks."""
+"""The list of tasks: its query parameters, and its pages."""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
 from uuid import UUID
 
+import orjson
 from flask import request
 
-from app.api.openapi.operation import parameter
-from app.api.openapi.schemas import TYPE_NAME
+from app.api.answers import encode
+from app.api.instants import INSTANT_PATTERN, read_instant
 from app.api.reading.aliases import state_word
 from app.api.reading.field_errors import FieldErrors, NotAllowed
-from app.api.reading.instants import INSTANT_PATTERN, read_instant
 from app.api.reading.requests import query, type_reader
-from app.ledger.listing import Filter
+from app.api.shapes import TYPE_NAME, parameter
+from app.ledger.listing import Filter, cursor_after, list_tasks
 from app.task import TaskState
 
 if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
     from app.task_types import TaskTypes
 
-MOST_TASKS, USUAL_TASKS = 1000, 100
+MAX_TASKS, DEFAULT_TASKS = 1000, 100
+MAX_PAGE_BYTES = 8 * 1024 * 1024
+FIRST_ROWS = 100
 ORDERS = {"execute_at,id": False, "execute_at": False, "-execute_at": True}
-ID_BEGINNING = re.compile(r"(-?[0-9a-fA-F]){8,32}-?")
+ID_PREFIX = re.compile(r"(-?[0-9a-fA-F]){8,32}-?")
 LIMIT = re.compile(r"[0-9]{1,4}")
 INSTANT = {"type": "string", "format": "date-time", "pattern": INSTANT_PATTERN}
 
@@ -37,51 +42,86 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "since": parameter(INSTANT, "execute_at not before this instant; write `+` as %2B."),
     "until": parameter(INSTANT, "execute_at before this instant."),
     "q": parameter(
-        {"type": "string", "pattern": f"^{ID_BEGINNING.pattern}$"}, "The beginning of an id, at least 8 hex digits."
+        {"type": "string", "pattern": f"^{ID_PREFIX.pattern}$"}, "The beginning of an id, at least 8 hex digits."
     ),
     "order": parameter({"enum": list(ORDERS), "default": "execute_at,id"}, "By time, or latest first."),
-    "limit": parameter({"type": "integer", "minimum": 1, "maximum": MOST_TASKS, "default": USUAL_TASKS}, "Page size."),
+    "limit": parameter({"type": "integer", "minimum": 1, "maximum": MAX_TASKS, "default": DEFAULT_TASKS}, "Page size."),
     "cursor": parameter({"type": "string", "minLength": 1}, "`next_cursor` of the page before, with the same filters."),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which tasks, how many, and from where on."""
+class ListQuery:
+    """Which tasks, how many, and where the page begins."""
 
     filter: Filter
     limit: int
     cursor: str | None
 
 
-def read_listing(types: TaskTypes) -> Wanted:
-    """What the query asks for.
+@dataclass(slots=True)
+class EncodedPage:
+    """Tasks in JSON, and where the next page begins (None on the last one)."""
+
+    tasks: list[orjson.Fragment] = field(default_factory=list)
+    next_cursor: str | None = None
+
+
+def read_list_query(types: TaskTypes) -> ListQuery:
+    """Read the query parameters of a list.
 
     Raises:
         InvalidInput: naming every parameter that is unknown or wrong.
     """
     errors = FieldErrors()
-    given = query(tuple(PARAMETERS), errors)
-    first_id, last_id = given.one("q", _id_range, (None, None)) or (None, None)
-    wanted = Wanted(
+    sent = query(tuple(PARAMETERS), errors)
+    first_id, last_id = sent.one("q", _id_range, (None, None)) or (None, None)
+    asked = ListQuery(
         Filter(
-            states=given.many("state", _state),
-            types=given.many("type", type_reader(types.names)),
-            since=given.one("since", read_instant),
-            until=given.one("until", read_instant),
+            states=sent.many("state", _state),
+            types=sent.many("type", type_reader(types.names)),
+            since=sent.one("since", read_instant),
+            until=sent.one("until", read_instant),
             id_from=first_id,
             id_to=last_id,
-            latest_first=given.one("order", _order, default=False),
+            latest_first=sent.one("order", _order, default=False),
         ),
-        limit=given.one("limit", _limit, USUAL_TASKS),
-        cursor=given.one("cursor", _cursor),
+        limit=sent.one("limit", _limit, DEFAULT_TASKS),
+        cursor=sent.one("cursor", _cursor),
     )
     errors.refuse()
-    return wanted
+    return asked
+
+
+def read_page(engine: Engine, asked: ListQuery, *, max_bytes: int = MAX_PAGE_BYTES) -> EncodedPage:
+    """Return as many tasks as were asked for or fit into `max_bytes`, at least one if there is one.
+
+    Rows are fetched in steps, each as large as is likely to fit by the size of the rows before.
+
+    Raises:
+        InvalidInput, LedgerAway: as `list_tasks`.
+    """
+    page, size, rows = EncodedPage(next_cursor=asked.cursor), 0, FIRST_ROWS
+    while len(page.tasks) < asked.limit:
+        found = list_tasks(
+            engine, asked.filter, limit=min(rows, asked.limit - len(page.tasks)), cursor=page.next_cursor
+        )
+        for task in found.tasks:
+            text = encode(task)
+            if page.tasks and size + len(text) > max_bytes:
+                return page
+            page.tasks.append(orjson.Fragment(text))
+            page.next_cursor = cursor_after(task, asked.filter)
+            size += len(text)
+        page.next_cursor = found.next_cursor
+        if page.next_cursor is None:
+            return page
+        rows = max(1, (max_bytes - size) * len(page.tasks) // size)
+    return page
 
 
 def link_to_next(cursor: str) -> str:
-    """The header that leads to the next page: this query, from there on."""
+    """Return the `Link` header with the URL of the next page: this query, from `cursor` on."""
     kept = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
     return f'</tasks?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
 
@@ -94,7 +134,7 @@ def _state(word: str) -> TaskState:
 
 
 def _id_range(text: str) -> tuple[UUID, UUID]:
-    if not ID_BEGINNING.fullmatch(text):
+    if not ID_PREFIX.fullmatch(text):
         raise ValueError("Must be the beginning of an id, at least 8 hex digits.")
     digits = text.replace("-", "")
     return UUID(digits.ljust(32, "0")), UUID(digits.ljust(32, "f"))
@@ -107,8 +147,8 @@ def _order(text: str) -> bool:
 
 
 def _limit(text: str) -> int:
-    if not LIMIT.fullmatch(text) or not 1 <= int(text) <= MOST_TASKS:
-        raise ValueError(f"Must be a whole number from 1 to {MOST_TASKS}.")
+    if not LIMIT.fullmatch(text) or not 1 <= int(text) <= MAX_TASKS:
+        raise ValueError(f"Must be a whole number from 1 to {MAX_TASKS}.")
     return int(text)
 
 

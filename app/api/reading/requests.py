@@ -1,18 +1,20 @@
-"""Reads requests strictly: ids, bodies, and query parameters."""
+"""Reads ids, bodies, headers and query parameters of requests."""
 
 from __future__ import annotations
 
+import math
 import re
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
+from werkzeug.http import parse_list_header
 
 from app.api.reading.aliases import rename_fields, rename_filters, sent_fields, sent_filters
 from app.api.reading.field_errors import FieldErrors, NotAllowed, Shape, fit
 from app.api.reading.strict_json import read_object
-from app.api.shapes import LONGEST_WAIT_S
+from app.api.shapes import MAX_WAIT_S
 from app.errors import TaskNotFound, UnsupportedMedia
 
 if TYPE_CHECKING:
@@ -20,65 +22,112 @@ if TYPE_CHECKING:
 
     from app.api.reading.field_errors import Value
 
-MOST_BODY_BYTES = 128 * 1024
-LARGEST_BODY_BYTES = 512 * 1024  # of all calls but those named here
-BATCH = "/tasks/batch"
-LARGEST_BODIES = {BATCH: 8 * 1024 * 1024}
 ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 SECONDS = re.compile(r"[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
 
 def read_id(text: str) -> UUID:
-    """The id in a path; what is not a UUID names no task."""
+    """Read the id in a path.
+
+    Raises:
+        TaskNotFound: it is not a UUID, so there is no such task.
+    """
     if not ID.fullmatch(text):
         raise TaskNotFound
     return UUID(text)
 
 
-def read_body(shape: type[Shape], errors: FieldErrors, *, limit: int = MOST_BODY_BYTES) -> Shape:
-    """The body in its shape, aliases resolved; wrong fields are UNSET and named in `errors`.
+def limit_body(max_bytes: int) -> None:
+    """Set how large the body of this request may be.
+
+    Werkzeug cuts a chunked body off at its limit without an error, so its limit is one byte more.
+    """
+    request.max_content_length = max_bytes + 1
+
+
+def read_json_bytes() -> bytes:
+    """Return the body of a request that says it is JSON.
+
+    Raises:
+        UnsupportedMedia, BodyCutOff, BodyTooSlow, werkzeug's RequestEntityTooLarge.
+    """
+    if not is_json(request.headers.get("Content-Type", "")) or "Content-Encoding" in request.headers:
+        raise UnsupportedMedia
+    limit = request.max_content_length or math.inf
+    if (request.content_length or 0) >= limit:
+        raise RequestEntityTooLarge  # not received, as `app.api.bodies` decides
+    body = request.get_data(cache=False)
+    if len(body) >= limit:
+        raise RequestEntityTooLarge
+    return body
+
+
+def is_json(content_type: str) -> bool:
+    """Return whether a Content-Type is JSON in UTF-8."""
+    if content_type == "application/json":
+        return True
+    media, *parameters = content_type.lower().replace(" ", "").split(";")
+    return media == "application/json" and set(parameters) <= {"", "charset=utf-8", 'charset="utf-8"'}
+
+
+def read_body(shape: type[Shape], errors: FieldErrors) -> Shape:
+    """Read the body in its shape, aliases resolved; fields that are wrong are UNSET, and named in `errors`.
 
     Raises:
         UnsupportedMedia, BodyCutOff, BodyTooSlow, NotJson, InvalidInput, werkzeug's RequestEntityTooLarge.
     """
-    return fit(rename_fields(read_json_object(errors, limit=limit)), shape, errors)
+    sent = read_object(read_json_bytes())
+    errors.sent = sent_fields(sent)
+    return fit(rename_fields(sent), shape, errors)
 
 
-def read_whole(shape: type[Shape], *, limit: int = MOST_BODY_BYTES) -> Shape:
-    """A body that the shape alone judges. Raises as `read_body`."""
+def read_whole(shape: type[Shape]) -> Shape:
+    """Read a body that its shape alone validates. Raises as `read_body`."""
     errors = FieldErrors()
-    body = read_body(shape, errors, limit=limit)
+    body = read_body(shape, errors)
     errors.refuse()
     return body
 
 
-def read_json_object(errors: FieldErrors, *, limit: int = MOST_BODY_BYTES) -> dict[str, Any]:
-    """The body as it was sent, of no particular shape. Raises as `read_body`."""
-    if not _says_json(request.headers.get("Content-Type", "")) or "Content-Encoding" in request.headers:
-        raise UnsupportedMedia
-    given = read_object(_read_bytes(limit))
-    errors.sent = sent_fields(given)
-    return given
+def prefers_minimal() -> bool:
+    """Return whether the header `Prefer` (RFC 7240) of this request asks for an answer without a body."""
+    return asks_for_minimal(request.headers.get("Prefer", ""))
+
+
+def asks_for_minimal(prefer: str) -> bool:
+    """Return whether the first `return` preference is `minimal`."""
+    for preference in parse_list_header(prefer):
+        name, _, value = preference.partition(";")[0].partition("=")
+        if name.strip().lower() == "return":
+            return value.strip().strip('"').lower() == "minimal"
+    return False
 
 
 def refuse_parameters() -> None:
-    """For calls that take no query parameters."""
+    """Refuse query parameters of a call that takes none."""
     if request.query_string:
         Query(dict(request.args.lists()), (), FieldErrors()).errors.refuse()
 
 
-class Query:
-    """Query parameters by name; unknown names are wrong."""
+def query(known: tuple[str, ...], errors: FieldErrors) -> Query:
+    """Return the query parameters of this request, aliases resolved."""
+    sent = dict(request.args.lists())
+    errors.sent = sent_filters(sent)
+    return Query(rename_filters(sent), known, errors)
 
-    def __init__(self, given: Mapping[str, list[str]], known: tuple[str, ...], errors: FieldErrors) -> None:
-        self.given = given
+
+class Query:
+    """Query parameters by name; an unknown name is an error."""
+
+    def __init__(self, sent: Mapping[str, list[str]], known: tuple[str, ...], errors: FieldErrors) -> None:
+        self.sent = sent
         self.errors = errors
-        for name in given.keys() - set(known):
+        for name in sent.keys() - set(known):
             errors.add(name, "Unknown parameter.")
 
     def one(self, name: str, reader: Callable[[str], Value], default: Any = None) -> Any:
-        """The value of a parameter that may be given once."""
-        values = self.given.get(name)
+        """Return the value of a parameter that may be given once."""
+        values = self.sent.get(name)
         if not values:
             return default
         if len(values) > 1:
@@ -86,14 +135,14 @@ class Query:
         return self.errors.read(name, reader, values[0])
 
     def many(self, name: str, reader: Callable[[str], Value]) -> tuple[Value, ...]:
-        """The values of a parameter that repeats or takes commas, each once, in a fixed order."""
-        words = {word for value in self.given.get(name, ()) for word in value.split(",")}
-        read = [self.errors.read(name, reader, word) for word in sorted(words)]
-        return tuple(dict.fromkeys(value for value in read if value is not None))
+        """Return the distinct values, in a fixed order, of a parameter that repeats or takes commas."""
+        words = {word for value in self.sent.get(name, ()) for word in value.split(",")}
+        values = [self.errors.read(name, reader, word) for word in sorted(words)]
+        return tuple(dict.fromkeys(value for value in values if value is not None))
 
 
 def type_reader(names: list[str]) -> Callable[[str], str]:
-    """A reader of type names in any letter case."""
+    """Return a reader of type names in any letter case."""
 
     def read(name: str) -> str:
         if name.lower() not in names:
@@ -104,28 +153,11 @@ def type_reader(names: list[str]) -> Callable[[str], str]:
 
 
 def read_wait(text: str) -> float:
-    """How long the caller is willing to wait: 0 to 30 seconds."""
-    if not SECONDS.fullmatch(text) or float(text) > LONGEST_WAIT_S:
+    """Read how long the caller is willing to wait.
+
+    Raises:
+        ValueError: it is not a number of seconds from 0 to 30.
+    """
+    if not SECONDS.fullmatch(text) or float(text) > MAX_WAIT_S:
         raise ValueError("Must be a number of seconds from 0 to 30.")
     return float(text)
-
-
-def query(known: tuple[str, ...], errors: FieldErrors) -> Query:
-    """The query parameters of this request."""
-    given = dict(request.args.lists())
-    errors.sent = sent_filters(given)
-    return Query(rename_filters(given), known, errors)
-
-
-def _read_bytes(limit: int) -> bytes:
-    """The body. Werkzeug cuts a chunked one off at its limit without a word: one byte more tells."""
-    request.max_content_length = limit + 1
-    raw = request.get_data(cache=False)
-    if len(raw) > limit:
-        raise RequestEntityTooLarge
-    return raw
-
-
-def _says_json(content_type: str) -> bool:
-    media, *parameters = content_type.lower().replace(" ", "").split(";")
-    return media == "application/json" and set(parameters) <= {"", "charset=utf-8", 'charset="utf-8"'}

@@ -1,73 +1,119 @@
-"""JSON as other systems understand it: what they would read differently, or could not store, is refused."""
+"""Strict JSON: what other parsers would read differently, or Postgres could not store, is refused with its place."""
 
 from __future__ import annotations
 
 import json
 import math
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from app.api.reading.misfits import Misfit, find_misfit
 from app.errors import InvalidInput, NotJson
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
-DEEPEST = 32
-MOST_PARTS = 400_000
-SMALLEST_INTEGER, LARGEST_INTEGER = -(2**63), 2**64 - 1
-LONGEST_INTEGER = len(str(SMALLEST_INTEGER))
+MAX_DEPTH = 32
+MAX_VALUES = 400_000
+MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
+MAX_DIGITS = len(str(MIN_INTEGER))
+MAX_PLACE = 100
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
     """Read one JSON object.
 
     Raises:
-        NotJson: not UTF-8, not JSON; NaN and Infinity are not JSON.
-        InvalidInput: duplicate names, numbers beyond 64 bit, NUL, lone surrogates, too deep, not an object; says where.
+        NotJson: it is not UTF-8, or not JSON; NaN and Infinity are not JSON.
+        InvalidInput: duplicate names, numbers beyond 64 bits, NUL, lone surrogates, too deep, not an object; the place
+            is named.
     """
-    if len(raw) > MOST_PARTS and sum(map(raw.count, (b"[", b"{", b","))) > MOST_PARTS:
-        raise InvalidInput(fields={"body": f"At most {MOST_PARTS} values."})  # seconds of work, however few bytes
+    if len(raw) > MAX_VALUES and sum(map(raw.count, (b"[", b"{", b","))) > MAX_VALUES:
+        raise InvalidInput(fields={"body": f"At most {MAX_VALUES} values."})  # seconds of work, however few bytes
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
         raise NotJson("The body is not UTF-8.") from None
     try:
         value = _decode(DECODER, text)
-    except _MisfitFound:
-        _refuse_misfits(_decode(FINDER, text))
+    except _InvalidValueFound:
+        _refuse_invalid_values(_decode(LOCATOR, text))
         raise InvalidInput from None
     if not isinstance(value, dict):
         raise InvalidInput(fields={"body": "Must be a JSON object."})
-    # Neither broken texts nor depth can be there unless the bytes say so: most bodies are spared the walk.
-    if b"\\u" in raw or (raw.count(b"{") + raw.count(b"[") > DEEPEST and _is_deep(value)):
-        _refuse_misfits(value)
+    # Invalid text needs an escape and depth needs brackets, so most bodies are not walked.
+    if b"\\u" in raw or (raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _is_deep(value)):
+        _refuse_invalid_values(value)
     return value
 
 
-def _is_deep(value: Any, left: int = DEEPEST) -> bool:
-    inner = value.values() if value.__class__ is dict else value
-    return left == 0 or any(
-        _is_deep(each, left - 1) for each in inner if each.__class__ is dict or each.__class__ is list
-    )
+@dataclass(frozen=True, slots=True)
+class InvalidValue:
+    """Stands for a value that is JSON and cannot be stored. `name`: the member of it that is at fault."""
+
+    message: str
+    name: str = ""
 
 
-class _MisfitFound(Exception):
-    """Something is there that cannot be kept: read once more, to say where."""
+class _InvalidValueFound(Exception):
+    """There is an invalid value: the text is decoded once more to find its place."""
 
 
 def _decode(decoder: json.JSONDecoder, text: str) -> Any:
     try:
         return decoder.decode(text)
     except RecursionError:
-        raise InvalidInput(fields={"body": f"Nested deeper than {DEEPEST} levels."}) from None
+        raise InvalidInput(fields={"body": f"Nested deeper than {MAX_DEPTH} levels."}) from None
     except json.JSONDecodeError as wrong:
         raise NotJson(f"Not JSON at line {wrong.lineno}, column {wrong.colno}.") from None
 
 
-def _refuse_misfits(value: Any) -> None:
-    if found := find_misfit(value, deepest=DEEPEST):
+def _refuse_invalid_values(value: Any) -> None:
+    if found := _find_invalid(value):
         place, message = found
         raise InvalidInput(fields={place: message})
+
+
+def _find_invalid(value: Any, place: str = "", depth: int = 1) -> tuple[str, str] | None:
+    """Return the place and the message of the first invalid value, text or depth."""
+    if isinstance(value, InvalidValue):
+        return _at(_join(place, value.name), value.message)
+    if isinstance(value, str):
+        return _at(place, "Contains a NUL character or half a surrogate pair.") if _is_invalid(value) else None
+    if isinstance(value, dict | list) and depth > MAX_DEPTH:
+        return _at(place, f"Nested deeper than {MAX_DEPTH} levels.")
+    for inner_place, name, inner in _members(value, place):
+        if _is_invalid(name):
+            return _at(inner_place, "The name contains a NUL character or half a surrogate pair.")
+        if found := _find_invalid(inner, inner_place, depth + 1):
+            return found
+    return None
+
+
+def _members(value: Any, place: str) -> Iterator[tuple[str, str, Any]]:
+    """Yield the place, the name (empty in a list) and the value of each member."""
+    if isinstance(value, dict):
+        yield from ((_join(place, name), name, inner) for name, inner in value.items())
+    elif isinstance(value, list):
+        yield from ((f"{place}[{number}]", "", inner) for number, inner in enumerate(value))
+
+
+def _join(place: str, name: str) -> str:
+    return f"{place}.{name}" if place and name else place or name
+
+
+def _at(place: str, message: str) -> tuple[str, str]:
+    return place[:MAX_PLACE] or "body", message
+
+
+def _is_invalid(text: str) -> bool:
+    return "\0" in text or any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _is_deep(value: Any, left: int = MAX_DEPTH) -> bool:
+    inner = value.values() if value.__class__ is dict else value
+    return left == 0 or any(
+        _is_deep(each, left - 1) for each in inner if each.__class__ is dict or each.__class__ is list
+    )
 
 
 def _pairs(pairs: list[tuple[str, Any]]) -> Any:
@@ -75,19 +121,19 @@ def _pairs(pairs: list[tuple[str, Any]]) -> Any:
     if len(read) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        return Misfit("Given twice.", name=twice)
+        return InvalidValue("Given twice.", name=twice)
     return read
 
 
 def _integer(text: str) -> Any:
-    if len(text) <= LONGEST_INTEGER and SMALLEST_INTEGER <= (number := int(text)) <= LARGEST_INTEGER:
+    if len(text) <= MAX_DIGITS and MIN_INTEGER <= (number := int(text)) <= MAX_INTEGER:
         return number
-    return Misfit("An integer must fit into 64 bits.")
+    return InvalidValue("An integer must fit into 64 bits.")
 
 
 def _fraction(text: str) -> Any:
     number = float(text)
-    return number if math.isfinite(number) else Misfit("The number is too large.")
+    return number if math.isfinite(number) else InvalidValue("The number is too large.")
 
 
 def _constant(name: str) -> NoReturn:
@@ -95,10 +141,12 @@ def _constant(name: str) -> NoReturn:
 
 
 def _strictly(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Raise where `hook` returns an invalid value, so that decoding ends there."""
+
     def read(given: Any) -> Any:
         value = hook(given)
-        if value.__class__ is Misfit:
-            raise _MisfitFound
+        if value.__class__ is InvalidValue:
+            raise _InvalidValueFound
         return value
 
     return read
@@ -110,4 +158,6 @@ DECODER = json.JSONDecoder(
     parse_float=_strictly(_fraction),
     parse_constant=_constant,
 )
-FINDER = json.JSONDecoder(object_pairs_hook=_pairs, parse_int=_integer, parse_float=_fraction, parse_constant=_constant)
+LOCATOR = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
+)

@@ -1,1 +1,1 @@
-"""One file per resource: its calls, each documented beside its view."""
+"""One file per resource: its operations, each declared beside its view."""

@@ -8,15 +8,15 @@ import orjson
 from msgspec import UNSET
 
 from app.api import shapes
-from app.api.answers import json_answer, lease_fields, nothing
-from app.api.every_request import name_task
-from app.api.openapi.operation import Operation, parameter
+from app.api.answers import json_answer, lease_fields, no_content
+from app.api.middleware import name_task
+from app.api.openapi.operation import Operation
 from app.api.openapi.resource import TASK, Resource
-from app.api.openapi.schemas import TYPE_NAME
 from app.api.reading.field_errors import FieldErrors
-from app.api.reading.requests import LARGEST_BODY_BYTES, query, read_body, read_id, read_whole, type_reader
-from app.api.resources.claiming import claim_next, read_types
+from app.api.reading.requests import query, read_body, read_id, read_whole, type_reader
 from app.api.services import services
+from app.api.shapes import TYPE_NAME, parameter
+from app.api.waiting import look_until
 from app.api_key import Scope
 from app.errors import ClaimLost, ResultTooLarge, TaskDeleted, TaskNotClaimable, TaskNotFound
 from app.ledger.tasks import next_scheduled
@@ -25,9 +25,12 @@ from app.task import Task
 if TYPE_CHECKING:
     from flask import Response
 
+    from app.task import Lease
+
 claims = Resource("Claims", __name__, "For workers of your own, in any language: take tasks, hand in results.")
 
-MOST_RESULT_BYTES = 256 * 1024
+MAX_RESULT_BYTES = 256 * 1024
+MAX_RESULT_BODY_BYTES = 512 * 1024
 TYPE = parameter(TYPE_NAME, "Only tasks of this type.")
 HOLDING = (TaskNotFound, ClaimLost)
 
@@ -48,7 +51,7 @@ def peek() -> Response:
     kind = query(("type",), errors).one("type", type_reader(services().types.names))
     errors.refuse()
     task = next_scheduled(services().engine, [kind] if kind else None)
-    return json_answer(task) if task else nothing()
+    return json_answer(task) if task else no_content()
 
 
 @claims.operation(
@@ -65,15 +68,15 @@ def claim() -> Response:
     """Without `limit` the answer is one task, with `limit` it is `{"tasks": [...]}`; 204 when none is due."""
     errors = FieldErrors()
     asked = read_body(shapes.ClaimNext, errors)
-    kinds = read_types(asked, errors)
+    names = _types_to_claim(asked, errors)
     errors.refuse()
-    won = claim_next(asked, kinds)
-    if not won:
-        return nothing()
+    claimed = _claim(asked, names)
+    if not claimed:
+        return no_content()
     if asked.limit is not UNSET:
-        return json_answer({"tasks": [lease_fields(lease) for lease in won]})
-    name_task(won[0].task.id)
-    return json_answer(lease_fields(won[0]))
+        return json_answer({"tasks": [lease_fields(lease) for lease in claimed]})
+    name_task(claimed[0].task.id)
+    return json_answer(lease_fields(claimed[0]))
 
 
 @claims.operation(
@@ -118,16 +121,17 @@ def heartbeat(task_id: str) -> Response:
         summary="Hand in a result",
         scope=Scope.WORKER,
         body=shapes.Completion,
+        max_body_bytes=MAX_RESULT_BODY_BYTES,
         answers={200: (Task,)},
         refusals=(*HOLDING, ResultTooLarge),
     ),
 )
 def complete(task_id: str) -> Response:
     """The task has succeeded."""
-    found, done = read_id(task_id), read_whole(shapes.Completion, limit=LARGEST_BODY_BYTES)
+    found, done = read_id(task_id), read_whole(shapes.Completion)
     result = orjson.dumps(done.result)
-    if len(result) > MOST_RESULT_BYTES:
-        raise ResultTooLarge(bytes=len(result), limit=MOST_RESULT_BYTES)
+    if len(result) > MAX_RESULT_BYTES:
+        raise ResultTooLarge(bytes=len(result), limit=MAX_RESULT_BYTES)
     return json_answer(services().operations.complete(found, done.claim_token, result.decode()))
 
 
@@ -166,3 +170,23 @@ def release(task_id: str) -> Response:
     """The work has not begun, and the attempt is not counted."""
     found, held = read_id(task_id), read_whole(shapes.Held)
     return json_answer(services().operations.release(found, held.claim_token))
+
+
+def _types_to_claim(asked: shapes.ClaimNext, errors: FieldErrors) -> list[str]:
+    """Return the type that was asked for, or all external ones; any other type is an error."""
+    external = sorted(kind.name for kind in services().types.external)
+    if not isinstance(asked.type, str):
+        return external
+    name = errors.read("type", type_reader(external), asked.type)
+    return [name] if name else []
+
+
+def _claim(asked: shapes.ClaimNext, types: list[str]) -> list[Lease]:
+    """Claim what is due, the earliest first, or wait for something to fall due; none when the wait is over."""
+    limit = 1 if asked.limit is UNSET else int(asked.limit)
+    return look_until(
+        lambda: services().operations.claim_due(worker_id=asked.worker_id, types=types, limit=limit),
+        bool,
+        wait_s=asked.wait_s,
+        pause=services().stopping.wait,
+    )

@@ -1,21 +1,20 @@
-"""Whether this process lives, and whether it can serve."""
+"""Health checks: whether this process lives, and whether it can serve."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app
-
 from app.api import shapes
 from app.api.answers import json_answer
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import Resource
-from app.api.resources.checks import Check, ask_all
+from app.api.services import services
+from app.api.single_flight import Check, ask_all
 from app.errors import LedgerAway, NotReady
 from app.ledger.server import needed_version, present_version
 
 if TYPE_CHECKING:
-    from flask import Flask, Response
+    from flask import Response
     from redis import Redis
     from sqlalchemy import Engine
 
@@ -23,7 +22,6 @@ health = Resource("Health", __name__, "For load balancers and platforms.")
 
 OK = "ok"
 LIMIT_S = 2.0
-KEY = "punctual-checks"
 
 
 @health.operation(
@@ -49,7 +47,7 @@ def alive() -> Response:
 )
 def ready() -> Response:
     """Postgres and Redis answer, and the schema is not behind the code. Otherwise 503 names the culprits."""
-    checks = ask_all(current_app.extensions[KEY], limit_s=LIMIT_S)
+    checks = ask_all(services().checks, limit_s=LIMIT_S)
     culprits = {name: said for name, said in checks.items() if not said.startswith(OK)}
     if culprits:
         raise NotReady(**culprits)
@@ -57,13 +55,13 @@ def ready() -> Response:
     return json_answer({"status": "ready", "checks": dict.fromkeys(checks, OK), "warnings": warnings})
 
 
-def prepare_checks(app: Flask, engine: Engine, redis: Redis) -> None:
-    """Give the application its questions; nobody is asked yet."""
-    app.extensions[KEY] = [Check("postgres", lambda: ask_postgres(engine)), Check("redis", lambda: ask_redis(redis))]
+def health_checks(engine: Engine, redis: Redis) -> tuple[Check[str], ...]:
+    """Return the questions of `/ready`. No server is contacted yet."""
+    return Check("postgres", lambda: ask_postgres(engine)), Check("redis", lambda: ask_redis(redis))
 
 
 def ask_postgres(engine: Engine) -> str:
-    """`ok`, perhaps with a warning, or what is wrong with Postgres or its schema."""
+    """Return `ok`, perhaps with a warning, or what is wrong with Postgres or its schema."""
     try:
         present = present_version(engine)
     except LedgerAway:
@@ -74,7 +72,7 @@ def ask_postgres(engine: Engine) -> str:
 
 
 def ask_redis(redis: Redis) -> str:
-    """`ok`, perhaps with a warning; an exception names the trouble."""
+    """Return `ok`, perhaps with a warning; an error of Redis is raised."""
     memory: Any = redis.info("memory")
     policy = memory.get("maxmemory_policy", "unknown")
     return OK if policy == "noeviction" else f"{OK}, but maxmemory-policy is {policy}, not noeviction"

@@ -1,43 +1,32 @@
-"""How the service fares: one call for dashboards, scripts and people."""
+"""Statistics of the service, in one call for dashboards, scripts and people."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from flask import current_app
-
 from app.api import shapes
 from app.api.answers import json_answer
-from app.api.cached import Cached
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import Resource
-from app.api.resources.checks import Check
 from app.api.services import services
+from app.api.single_flight import Cached, Check
 from app.api_key import Scope
 from app.broker.contents import Contents, Depths
 from app.ledger import counters, statistics, workers
 
 if TYPE_CHECKING:
-    from flask import Flask, Response
+    from flask import Response
+    from redis import Redis
+    from sqlalchemy import Engine
 
-    from app.api.services import Services
-    from app.ledger.statistics import Counts
+    from app.config import Settings
+    from app.task_types import TaskTypes
 
 stats = Resource("Stats", __name__, "How it fares.")
 
 REDIS_WITHIN_S = 0.25
-KEY = "punctual-statistics"
-
-
-@dataclass(frozen=True, slots=True)
-class Statistics:
-    """What was counted a moment ago, and the question to Redis."""
-
-    counts: Cached[Counts]
-    all: Cached[dict[str, Any]]
-    depths: Check[Depths]
 
 
 @stats.operation(
@@ -49,48 +38,43 @@ def show() -> Response:
     Nothing is counted beyond `counted_up_to`, so the call costs the same whatever the table holds. When Redis does not
     answer within 250 ms, `redis` says so, and what only Redis knows is null.
     """
-    return json_answer(_statistics().all.get())
+    return json_answer(services().statistics.all.get())
 
 
-def kept_counts() -> Counts:
-    """How many tasks of each registered type are in each state, a moment ago."""
-    return _statistics().counts.get()
+class Statistics:
+    """Answers about the whole service, each computed at most every two seconds. No server is contacted at first.
 
+    `counts`: how many tasks of each registered type are in each state. `all`: the answer of `GET /stats`.
+    """
 
-def prepare_statistics(app: Flask, parts: Services) -> None:
-    """Give the application its questions; nobody is asked yet."""
-    queues = sorted({each.queue for each in parts.types.delivered})
-    contents = Contents(parts.redis)
-    depths = Check("depths", lambda: contents.depths(parts.types.names, queues))
-    counts = Cached(lambda: statistics.count(parts.engine, parts.types.names))
-    app.extensions[KEY] = Statistics(counts, Cached(_gather), depths)
+    def __init__(self, settings: Settings, types: TaskTypes, engine: Engine, redis: Redis) -> None:
+        self._engine = engine
+        self._dead_after_s = settings.worker_dead_after_s
+        contents, queues = Contents(redis), sorted({each.queue for each in types.delivered})
+        self._depths = Check("depths", lambda: contents.depths(types.names, queues))
+        self.counts = Cached(lambda: statistics.count(engine, types.names))
+        self.all = Cached(self._compute)
 
-
-def _gather() -> dict[str, Any]:
-    engine, settings = services().engine, services().settings
-    counts, lately, overdue = kept_counts(), statistics.punctuality(engine), statistics.overdue(engine)
-    known = workers.known(engine)
-    depths = _statistics().depths.within(REDIS_WITHIN_S)
-    in_redis = asdict(depths) if depths else dict.fromkeys(Depths.__dataclass_fields__)
-    return {
-        "measured_at": datetime.now(UTC),
-        "counted_up_to": statistics.COUNTED_UP_TO,
-        "by_state": counts.by_state,
-        "by_type": counts.of_type,
-        "oldest_overdue_s": overdue.oldest_s,
-        "punctuality": {
-            "window_s": statistics.LATELY_S,
-            **asdict(lately.of_all),
-            "by_type": {name: asdict(each) for name, each in lately.by_type.items()},
-            "early_total": lately.early_total,
-        },
-        "backlog": {"due": overdue.tasks, **in_redis},
-        "redis": "ok" if depths else "away",
-        "workers": [{**asdict(each), "alive": each.silent_s <= settings.worker_dead_after_s} for each in known],
-        "counters": counters.totals(engine),
-    }
-
-
-def _statistics() -> Statistics:
-    found: Statistics = current_app.extensions[KEY]
-    return found
+    def _compute(self) -> dict[str, Any]:
+        engine = self._engine
+        counts, lateness, overdue = self.counts.get(), statistics.punctuality(engine), statistics.overdue(engine)
+        known = workers.known(engine)
+        depths = self._depths.within(REDIS_WITHIN_S)
+        in_redis = asdict(depths) if depths else dict.fromkeys(Depths.__dataclass_fields__)
+        return {
+            "measured_at": datetime.now(UTC),
+            "counted_up_to": statistics.COUNTED_UP_TO,
+            "by_state": counts.by_state,
+            "by_type": counts.of_type,
+            "oldest_overdue_s": overdue.oldest_s,
+            "punctuality": {
+                "window_s": statistics.LATELY_S,
+                **asdict(lateness.of_all),
+                "by_type": {name: asdict(each) for name, each in lateness.by_type.items()},
+                "early_total": lateness.early_total,
+            },
+            "backlog": {"due": overdue.tasks, **in_redis},
+            "redis": "ok" if depths else "away",
+            "workers": [{**asdict(each), "alive": each.silent_s <= self._dead_after_s} for each in known],
+            "counters": counters.totals(engine),
+        }

@@ -3,37 +3,33 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
 
-from flask import request
+from flask import Response
 
 from app.api import shapes
-from app.api.access.control import access
-from app.api.answers import created, json_answer, nothing
-from app.api.every_request import name_task
-from app.api.openapi.operation import Operation, parameter
+from app.api.answers import json_answer, no_content
+from app.api.auth.gate import caller_id, caller_key
+from app.api.creation import create_task, created_answer
+from app.api.middleware import name_task
+from app.api.openapi.operation import Operation
 from app.api.openapi.resource import TASK, Resource
 from app.api.reading.field_errors import FieldErrors
-from app.api.reading.listing import PARAMETERS, link_to_next, read_listing
-from app.api.reading.new_task import new_task
-from app.api.reading.new_tasks import read_new_tasks
-from app.api.reading.preferences import prefers_minimal
-from app.api.reading.requests import BATCH, query, read_body, read_id, read_wait
-from app.api.resources.pages import read_page
+from app.api.reading.listing import PARAMETERS, link_to_next, read_list_query, read_page
+from app.api.reading.requests import prefers_minimal, query, read_id, read_json_bytes, read_wait
+from app.api.reading.tasks import read_new_task, read_new_tasks
 from app.api.services import services
+from app.api.shapes import parameter
 from app.api.waiting import look_until
 from app.api_key import Scope
 from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooBusy, TooManyPending
 from app.ledger import tasks as ledger
 from app.task import Task
 
-if TYPE_CHECKING:
-    from flask import Response
-
 tasks = Resource("Tasks", __name__, "Create tasks, look at them, delete them before they run.")
 
-READING = threading.BoundedSemaphore(2)  # a large batch takes ten times its size while it is read
-LONGEST_TURN_S = 1.0
+MAX_BATCH_BYTES = 8 * 1024 * 1024
+READERS = threading.BoundedSemaphore(2)  # a large batch takes ten times its size while it is read
+MAX_TURN_S = 1.0
 WAIT_S = parameter({"type": "number", "minimum": 0, "maximum": 30, "default": 0}, "Wait so long for a final state.")
 PREFER = parameter({"type": "string"}, "`return=minimal`: 204, no body. What is not understood is ignored (RFC 7240).")
 
@@ -52,34 +48,33 @@ PREFER = parameter({"type": "string"}, "`return=minimal`: 204, no body. What is 
 )
 def create() -> Response:
     """A time in the past is accepted: as soon as possible. 201 depends on Postgres alone."""
-    errors = FieldErrors()
-    asked = read_body(shapes.NewTask, errors)
-    new = new_task(asked, services().types, errors)
-    access().pending.allow()
+    new = read_new_task(read_json_bytes(), services().types, created_by=caller_id())
     name_task(new.id)
-    return created(services().creator.create(new))
+    status, headers, body = created_answer(create_task(services(), new, caller_key(), services().creator.create))
+    return Response(body, status, headers)
 
 
 @tasks.operation(
     "POST",
-    BATCH,
+    "/tasks/batch",
     Operation(
         summary="Create many tasks",
         scope=Scope.WRITE,
         body=shapes.NewTasks,
+        max_body_bytes=MAX_BATCH_BYTES,
         answers={201: (shapes.CreatedTasks,)},
         refusals=(TooManyPending, TooBusy),
     ),
 )
 def create_batch() -> Response:
     """All of them or none, 1 to 10,000, at most 8 MiB. Their ids are in the order of the request."""
-    if not READING.acquire(timeout=LONGEST_TURN_S):
+    if not READERS.acquire(timeout=MAX_TURN_S):
         raise TooBusy
     try:
-        new = read_new_tasks(services().types)
+        new = read_new_tasks(read_json_bytes(), services().types, created_by=caller_id())
     finally:
-        READING.release()
-    access().pending.allow(len(new))
+        READERS.release()
+    services().pending.allow(caller_key(), len(new))
     services().operations.create_together(new)
     return json_answer({"ids": [each.id for each in new], "count": len(new)}, 201)
 
@@ -97,8 +92,7 @@ def create_batch() -> Response:
 )
 def list_() -> Response:
     """Filters combine with AND. A page holds 8 MiB at most: with large payloads fewer tasks than `limit`."""
-    wanted = read_listing(services().types)
-    page = read_page(services().engine, wanted)
+    page = read_page(services().engine, read_list_query(services().types))
     headers = {"Link": link_to_next(page.next_cursor)} if page.next_cursor else None
     return json_answer({"tasks": page.tasks, "count": len(page.tasks), "next_cursor": page.next_cursor}, 200, headers)
 
@@ -143,6 +137,6 @@ def show(task_id: str) -> Response:
 def delete(task_id: str) -> Response:
     """It never ran, and never will. A second time answers the same."""
     task = services().operations.delete(read_id(task_id))
-    if prefers_minimal(request.headers.get("Prefer", "")):
-        return nothing({"Preference-Applied": "return=minimal"})
+    if prefers_minimal():
+        return no_content({"Preference-Applied": "return=minimal"})
     return json_answer(task)

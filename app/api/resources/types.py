@@ -8,7 +8,6 @@ from app.api import shapes
 from app.api.answers import json_answer
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import Resource
-from app.api.resources.stats import kept_counts
 from app.api.services import services
 from app.api_key import Scope
 
@@ -28,7 +27,7 @@ types = Resource("Types", __name__, "What can be scheduled.")
 )
 def list_() -> Response:
     """Each with the JSON Schema of its payload, its limits, and its tasks by state, counted as in `GET /stats`."""
-    found = kept_counts().of_type
+    found = services().statistics.counts.get().of_type
     known = services().types
     return json_answer({"types": [_described(known[name], found.get(name, {})) for name in known.names]})
 

@@ -1,4 +1,4 @@
-"""The page to sign in with an API key, and out."""
+"""The page where people sign in with an API key, and sign out."""
 
 from __future__ import annotations
 
@@ -6,13 +6,21 @@ from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, redirect, render_template, request
 
-from app.api.access.control import access
-from app.api.access.forgery import form_field, refuse_foreign, refuse_forged
-from app.api.access.next_page import next_page
-from app.api.access.request_rate import refuse_beyond
-from app.api.access.sessions import begin_session, end_session, session_key_id, session_token
-from app.api.problems import REFUSALS
-from app.api_key import Scope, digest
+from app.api.auth.gate import key_from
+from app.api.auth.limits import refuse_beyond
+from app.api.auth.sessions import (
+    begin_session,
+    end_session,
+    form_field,
+    next_page,
+    refuse_cross_site,
+    refuse_forged,
+    session_key_id,
+    session_token,
+)
+from app.api.errors import REFUSALS
+from app.api.services import services
+from app.api_key import Scope
 from app.errors import ScopeMissing, TooManyRequests, Unauthenticated
 
 if TYPE_CHECKING:
@@ -23,11 +31,11 @@ if TYPE_CHECKING:
 
 sign_in = Blueprint("sign_in", __name__)
 
-PAGE = (
+POLICY = (
     "default-src 'none'; style-src 'self'; img-src data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
-# A browser tells nobody where a form comes from if a page has no-referrer.
-HEADERS = {"Content-Security-Policy": PAGE, "Referrer-Policy": "same-origin"}
+# With no-referrer a browser would send `Origin: null` with the form.
+HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
 ATTEMPTS_PER_MINUTE = 10
 WRONG: dict[type[Refusal], str] = {
     Unauthenticated: "This key is unknown, expired or revoked.",
@@ -38,19 +46,19 @@ WRONG: dict[type[Refusal], str] = {
 
 @sign_in.get("/sign-in")
 def form() -> Response:
-    """The form; or who is signed in, and the way out."""
-    key_id = session_key_id() if access().needed else None
-    return _page(signed_in=access().keys.with_id(key_id) if key_id else None)
+    """Show the form; in a session, its key and a button to sign out."""
+    key_id = session_key_id() if services().settings.demands_keys else None
+    return _page(signed_in=services().keys.with_id(key_id) if key_id else None)
 
 
 @sign_in.post("/sign-in")
 def enter() -> AnyResponse:
-    """Begin a session for a key that may at least look."""
-    refuse_foreign()
-    if not access().needed:
+    """Begin a session for a key with the scope `read` or `admin`."""
+    refuse_cross_site()
+    if not services().settings.demands_keys:
         return redirect("/sign-in", 303)
     try:
-        key = _key_that_looks(form_field("key").strip())
+        key = _key_to_read(form_field("key").strip())
     except (Unauthenticated, ScopeMissing) as refused:
         return _page(refused=_counted(type(refused)))
     begin_session(key)
@@ -59,7 +67,7 @@ def enter() -> AnyResponse:
 
 @sign_in.post("/sign-out")
 def leave() -> AnyResponse:
-    """End the session. Its cookie is worth nothing in this browser any more; a copy of it lasts until it expires."""
+    """End the session: the browser drops its cookie. A copy of the cookie is valid until it expires."""
     if session_key_id():
         refuse_forged()
         end_session()
@@ -67,17 +75,16 @@ def leave() -> AnyResponse:
 
 
 def _counted(refused: type[Refusal]) -> type[Refusal]:
-    """Only failures are counted: whoever has a key gets in, whatever others try from behind the same proxy."""
+    """Count a failed attempt. A valid key is never refused for the attempts of others behind the same proxy."""
     try:
-        refuse_beyond(ATTEMPTS_PER_MINUTE, access().minutes.count(f"sign-in/{request.remote_addr}"))
+        refuse_beyond(ATTEMPTS_PER_MINUTE, services().minutes.count(f"sign-in/{request.remote_addr}"))
     except TooManyRequests as too_many:
         return type(too_many)
     return refused
 
 
-def _key_that_looks(secret: str) -> ApiKey:
-    hashed = digest(secret)
-    key = access().keys.find(hashed) if hashed else None
+def _key_to_read(secret: str) -> ApiKey:
+    key = key_from(secret, services().keys.find)
     if key is None:
         raise Unauthenticated
     if not key.allows(Scope.READ):
@@ -89,7 +96,7 @@ def _page(*, signed_in: ApiKey | None = None, refused: type[Refusal] | None = No
     problem = REFUSALS[refused] if refused else None
     page = render_template(
         "sign_in.html",
-        needed=access().needed,
+        needed=services().settings.demands_keys,
         wrong=WRONG[refused] if refused else None,
         next=next_page(form_field("next") or request.args.get("next", "")),
         token=session_token(),

@@ -1,25 +1,31 @@
-"""The one table from refusals to HTTP statuses, and the shape of every error answer (RFC 9457)."""
+"""The one table from refusals to HTTP statuses, and error answers as problem details (RFC 9457)."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import structlog
 from flask import Response, g
+from redis.exceptions import RedisError
+from werkzeug.exceptions import HTTPException, MethodNotAllowed, PreconditionFailed
 
 from app import errors
-from app.api.reading.instants import write_instant
+from app.api.instants import write_instant
+
+if TYPE_CHECKING:
+    from flask import Flask
 
 MEDIA_TYPE = "application/problem+json"
-RETRY_AFTER_S = {429: "10", 503: "2"}  # unless the details say `retry_after_s`
+RETRY_AFTER_S = {429: "10", 503: "2"}  # unless the details have `retry_after_s`
 CHALLENGES = {401: "Bearer"}
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One kind of error answer; `/problems/<slug>` explains it."""
+    """One kind of error answer; the page `/problems/<slug>` explains it."""
 
     status: int
     slug: str
@@ -73,12 +79,12 @@ OTHER = Problem(0, "http-error", "HTTP error", "An error that the status alone e
 
 
 def all_problems() -> list[Problem]:
-    """Every kind there is, one for each page under `/problems/`."""
+    """Return every kind of problem, one for each page under `/problems/`."""
     return [*REFUSALS.values(), *HTTP.values(), OTHER]
 
 
-def answer(problem: Problem, detail: str | None = None, details: dict[str, Any] | None = None) -> Response:
-    """The error answer. The standard library escapes what other encoders refuse: an error must never fail."""
+def problem_answer(problem: Problem, detail: str | None = None, details: dict[str, Any] | None = None) -> Response:
+    """Make the error answer. `json.dumps` escapes what faster encoders refuse: an error answer must never fail."""
     body: dict[str, Any] = {
         "type": f"/problems/{problem.slug}",
         "title": problem.title,
@@ -92,6 +98,42 @@ def answer(problem: Problem, detail: str | None = None, details: dict[str, Any] 
         response.headers["Retry-After"] = str(body["details"].get("retry_after_s", RETRY_AFTER_S[problem.status]))
     if problem.status in CHALLENGES:
         response.headers["WWW-Authenticate"] = CHALLENGES[problem.status]
+    return response
+
+
+def handle_errors(app: Flask) -> None:
+    """Register the error handlers. An unknown exception is a 500 that reveals nothing."""
+    log = structlog.get_logger()
+
+    @app.errorhandler(Exception)
+    def crash(_: Exception) -> Response:
+        log.exception("request_crashed")  # noqa: LOG004 - Flask calls this inside its except clause
+        return problem_answer(HTTP[500])
+
+    @app.after_request
+    def replace_failed_precondition(response: Response) -> Response:
+        """Replace the 412 that Flask answers, with the file, to `If-Match` for a file."""
+        if response.status_code != PreconditionFailed.code or response.mimetype == MEDIA_TYPE:
+            return response
+        response.close()
+        return _http_error(PreconditionFailed())
+
+    app.register_error_handler(errors.Refusal, _refusal)
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(RedisError, lambda _: problem_answer(REFUSALS[errors.RedisAway]))
+
+
+def _refusal(refused: errors.Refusal) -> Response:
+    kind = next(each for each in type(refused).__mro__ if each in REFUSALS)
+    return problem_answer(REFUSALS[kind], refused.detail, refused.details)
+
+
+def _http_error(error: HTTPException) -> Response:
+    """Answer what Flask and Werkzeug refuse: unknown routes, wrong methods, bodies that are too large."""
+    status = error.code or 500
+    response = problem_answer(HTTP.get(status) or replace(OTHER, status=status, title=error.name))
+    if isinstance(error, MethodNotAllowed) and error.valid_methods:
+        response.headers["Allow"] = ", ".join(sorted(error.valid_methods))
     return response
 
 

@@ -1,0 +1,107 @@
+"""Admits a request or refuses it: which key, which scope, and no change that another site's page sends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flask import g, redirect, request
+
+from app.api.auth.scopes import is_page
+from app.api.auth.sessions import SAFE_METHODS, end_session, refuse_forged, session_key_id, sign_in_url
+from app.api_key import Scope, digest
+from app.errors import ScopeMissing, Unauthenticated
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from uuid import UUID
+
+    from werkzeug.wrappers import Response
+
+    from app.api.auth.key_ring import KeyRing
+    from app.api.auth.scopes import Scopes
+    from app.api_key import ApiKey
+
+SCOPE_OF_CHANGES_BY_COOKIE = Scope.ADMIN
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """The valid key of a request. `by_cookie`: a session cookie stands for it."""
+
+    key: ApiKey
+    by_cookie: bool = False
+
+
+def caller_key() -> ApiKey | None:
+    """Return the key of this request; None where no key is needed."""
+    caller: Caller | None = g.get("caller")
+    return caller.key if caller else None
+
+
+def caller_id() -> UUID | None:
+    """Return the id of the caller's key, for the rows and log lines of this request."""
+    key = caller_key()
+    return key.id if key else None
+
+
+def key_from(secret: str, find: Callable[[bytes], ApiKey | None]) -> ApiKey | None:
+    """Return the key with this secret; `find` looks its digest up (`KeyRing.find` or `KeyRing.known`)."""
+    hashed = digest(secret)
+    return find(hashed) if hashed else None
+
+
+def bearer_secret(credentials: str) -> str:
+    """Return the secret of an `Authorization: Bearer` header; empty for another kind of credentials."""
+    scheme, _, secret = credentials.partition(" ")
+    return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+class Gate:
+    """The hook that runs before every request where keys are needed."""
+
+    def __init__(self, keys: KeyRing, scopes: Scopes) -> None:
+        self._keys = keys
+        self._scopes = scopes
+
+    def admit(self) -> Response | None:
+        """Return None to go on, or a redirect to the page to sign in.
+
+        An unknown path is answered with 404 only to the holder of a key.
+
+        Raises:
+            Unauthenticated, ScopeMissing, ForgedRequest.
+            LedgerAway: it is unknown whether the key is valid.
+        """
+        needed = self._scopes.of(request.endpoint) if request.endpoint else None
+        if request.endpoint and needed is None:
+            return None
+        caller = self._identify()
+        if caller is None:
+            if _is_navigation():
+                return redirect(sign_in_url(), 303)
+            raise Unauthenticated
+        g.caller = caller
+        if caller.by_cookie and request.method not in SAFE_METHODS:
+            refuse_forged()
+            needed = needed and SCOPE_OF_CHANGES_BY_COOKIE
+        if needed and not caller.key.allows(needed):
+            raise ScopeMissing(needed=needed, scopes=sorted(caller.key.scopes))
+        return None
+
+    def _identify(self) -> Caller | None:
+        """Return the caller. The header decides alone if it is there: a wrong key is not made good by a session."""
+        credentials = request.headers.get("Authorization")
+        if credentials is not None:
+            key = key_from(bearer_secret(credentials), self._keys.find)
+            return Caller(key) if key else None
+        key_id = session_key_id()
+        key = self._keys.with_id(key_id) if key_id else None
+        if key_id and not key:
+            end_session()  # revoked or expired
+        return Caller(key, by_cookie=True) if key else None
+
+
+def _is_navigation() -> bool:
+    """Return whether a browser opens a page, as opposed to a program or a script of a page."""
+    return request.method == "GET" and is_page(request.path) and "text/html" in request.headers.get("Accept", "")

@@ -1,0 +1,100 @@
+"""Fast path for `POST /tasks`: answers on the event loop, without a thread and Flask, which cost more than the rest.
+
+It uses the same functions as the view. Any other request, and any refusal, falls back to Flask, which explains it.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from app.api.auth.gate import bearer_secret, key_from
+from app.api.creation import create_task, created_answer
+from app.api.middleware import RequestLog, is_https, request_id_of, standard_headers
+from app.api.openapi.operation import MAX_BODY_BYTES
+from app.api.reading.requests import is_json
+from app.api.reading.tasks import read_new_task
+from app.api.services import services_of
+from app.api_key import Scope
+from app.errors import Refusal
+
+if TYPE_CHECKING:
+    from flask import Flask
+
+    from app.api_key import ApiKey
+
+    Answer = tuple[int, list[tuple[str, str]], bytes]
+
+PATH, METHODS = "/tasks", {"POST", "PUT"}
+MAX_DIGITS = 6
+# Headers that do not change the answer, or that are handled here. A request with any other header falls back.
+HANDLED = frozenset({
+    "host", "content-type", "content-length", "accept", "accept-encoding", "accept-language", "connection",
+    "user-agent", "authorization", "x-request-id", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto",
+    "x-request-start", "via",
+})  # fmt: skip
+
+
+class Fallback(Exception):
+    """Flask must answer this request."""
+
+
+class FastPath:
+    """Used on one event loop only."""
+
+    def __init__(self, app: Flask) -> None:
+        self._services = services_of(app)
+        self._in_production = self._services.settings.app_env == "production"
+        self._is_on = not self._services.settings.requests_per_minute  # counted in Redis, so not on an event loop
+        self._log = RequestLog()
+
+    def size(self, scope: Any) -> int | None:
+        """Return the length of the body of a request that may be answered here; None for all others."""
+        if scope.path != PATH or scope.method not in METHODS or scope.query_string or not self._is_on:
+            return None
+        length = scope.headers.get("content-length") or ""
+        if not length.isdecimal() or len(length) > MAX_DIGITS or not 0 < int(length) <= MAX_BODY_BYTES:
+            return None
+        return int(length)
+
+    async def answer(self, scope: Any, body: bytes) -> Answer | Exception | None:
+        """Return the answer once the task is committed; None to fall back; an error for Flask to explain."""
+        began = time.perf_counter()
+        try:
+            headers = _handled_headers(scope.headers)
+            key = self._key(headers.get("authorization", ""))
+            new = read_new_task(body, self._services.types, created_by=key.id if key else None)
+        except (Fallback, Refusal):
+            return None
+        try:
+            task = await create_task(self._services, new, key, self._services.creator.submit_from_loop)
+        except Exception as error:  # noqa: BLE001  # Flask explains a crash, too
+            return error
+        request_id = request_id_of(headers.get("x-request-id"))
+        hsts = self._in_production and is_https(scope.scheme, headers.get("x-forwarded-proto"))
+        status, answer_headers, content = created_answer(task)
+        self._log.write(
+            method=scope.method, route=PATH, status=status, began=began, key_id=key.id if key else None,
+            task_id=new.id, request_id=request_id,
+        )  # fmt: skip
+        return status, [*answer_headers, *standard_headers(request_id, hsts=hsts)], content
+
+    def _key(self, credentials: str) -> ApiKey | None:
+        """Return the key of the request; None where no key is needed. Postgres and Redis are not asked."""
+        if not self._services.settings.demands_keys:
+            return None
+        key = key_from(bearer_secret(credentials), self._services.keys.known)
+        if key is None or key.max_pending is not None or not key.allows(Scope.WRITE):
+            raise Fallback
+        return key
+
+
+def _handled_headers(sent: Any) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    for name, value in sent.items():
+        if name not in HANDLED or name in headers:
+            raise Fallback
+        headers[name] = value
+    if not is_json(headers.get("content-type", "")):
+        raise Fallback
+    return headers

@@ -1,0 +1,108 @@
+"""What every answer has: a request id, security headers, and one line in the log.
+
+The functions without a hook serve the fast path, too, whose answers do not come from Flask.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from flask import g, request
+from uuid_utils import uuid4
+
+from app.api.auth.gate import caller_id
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from flask import Flask, Response
+
+    from app.config import Settings
+
+REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
+MAX_LOGGED_ID = 36
+HSTS = "Strict-Transport-Security", "max-age=31536000"
+NO_CONTENT_ALLOWED = "default-src 'none'; frame-ancestors 'none'"
+DEFAULT_HEADERS = {
+    "Cache-Control": "no-store",
+    "Content-Security-Policy": NO_CONTENT_ALLOWED,
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+
+
+class RequestLog:
+    """Writes one line for each request."""
+
+    def __init__(self) -> None:
+        self._log = structlog.get_logger().bind()  # bound once: `get_logger` binds anew at every call otherwise
+
+    def write(
+        self, *, method: str, route: str | None, status: int, began: float, key_id: UUID | None, task_id: str | None,
+        **more: Any,
+    ) -> None:  # fmt: skip
+        """Write the line. `began` is a reading of `time.perf_counter`."""
+        fields: dict[str, Any] = {
+            "method": method,
+            "route": route,
+            "status": status,
+            "ms": round((time.perf_counter() - began) * 1000, 2),
+        }
+        if key_id:
+            fields["key_id"] = str(key_id)
+        if task_id:
+            fields["task_id"] = task_id[:MAX_LOGGED_ID]
+        self._log.info("request", **fields, **more)
+
+
+def watch_requests(app: Flask, settings: Settings) -> None:
+    """Register the two hooks; both run for errors and unknown routes, too."""
+    log, in_production = RequestLog(), settings.app_env == "production"
+
+    @app.before_request
+    def begin() -> None:
+        g.began = time.perf_counter()
+        g.request_id = request_id_of(request.headers.get("X-Request-ID"))
+        # A thread keeps the context of its last request.
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=g.request_id)
+
+    @app.after_request
+    def end(response: Response) -> Response:
+        https = is_https(request.scheme, request.headers.get("X-Forwarded-Proto"))
+        for name, value in standard_headers(g.request_id, hsts=in_production and https):
+            if name not in response.headers:
+                response.headers.add(name, value)
+        log.write(
+            method=request.method,
+            route=request.url_rule.rule if request.url_rule else None,
+            status=response.status_code,
+            began=g.began,
+            key_id=caller_id(),
+            task_id=g.get("task_id") or (request.view_args or {}).get("task_id"),
+        )
+        return response
+
+
+def request_id_of(sent: str | None) -> str:
+    """Return the id that the request has, if it can be logged as it is, or a new one."""
+    return sent if sent and REQUEST_ID.fullmatch(sent) else str(uuid4())
+
+
+def is_https(scheme: str, forwarded_proto: str | None) -> bool:
+    """Return whether the client speaks https, to this process or to a proxy. A client that lies harms only itself."""
+    return scheme == "https" or (forwarded_proto or "").lower() == "https"
+
+
+def standard_headers(request_id: str, *, hsts: bool) -> list[tuple[str, str]]:
+    """Return the headers of every answer, for those that it does not have."""
+    headers = [*DEFAULT_HEADERS.items(), ("X-Request-ID", request_id)]
+    return [*headers, HSTS] if hsts else headers
+
+
+def name_task(task_id: object) -> None:
+    """Have the log line name a task that the path does not."""
+    g.task_id = str(task_id)

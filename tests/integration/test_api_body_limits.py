@@ -1,0 +1,145 @@
+"""The endpoint decides how large a body may be, before it is received: an alias takes what its path takes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+import threading
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from app.api.application import RESOURCES
+from app.api.bodies import MAX_BODY_BYTES, Bodies
+from app.api.openapi.resource import BodyLimits
+from app.api.reading.aliases import PATHS
+from app.api.server import Server
+from tests.integration.asking import FUTURE, NOBODY, run
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from flask import Flask
+    from flask.testing import FlaskClient
+    from sqlalchemy import Engine
+
+MEGABYTE = 1 << 20
+
+
+class Headers:
+    """As granian has them."""
+
+    def __init__(self, **given: str) -> None:
+        self._given = {name.replace("_", "-"): value for name, value in given.items()}
+
+    def keys(self) -> list[str]:
+        return list(self._given)
+
+    def get(self, name: str) -> str | None:
+        return self._given.get(name)
+
+    def get_all(self, name: str) -> list[str]:
+        return [self._given[name]]
+
+
+class Protocol:
+    """A body in pieces of 64 KiB; keeps the answer, and how much of the body was received."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+        self.received = 0
+        self.status, self.answer = 0, b""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for begin in range(0, len(self._body), 65_536):
+            piece = self._body[begin : begin + 65_536]
+            self.received += len(piece)
+            yield piece
+
+    def response_bytes(self, status: int, _headers: Any, body: bytes) -> None:
+        self.status, self.answer = status, body
+
+
+def send(app: Flask, method: str, path: str, body: bytes, **headers: str) -> Protocol:
+    """Send a request as the web server does."""
+    server = Server(app, threading.Event(), Bodies(BodyLimits(app, RESOURCES)))
+    protocol = Protocol(body)
+    length = {} if "transfer_encoding" in headers else {"content_length": str(len(body))}
+    scope = SimpleNamespace(
+        method=method, path=path, query_string="", scheme="http", server="127.0.0.1:80", client="127.0.0.1:9",
+        authority="x", headers=Headers(content_type="application/json", **length, **headers),
+    )  # fmt: skip
+    asyncio.run(server.__rsgi__(scope, protocol))
+    return protocol
+
+
+def batch(size: int) -> bytes:
+    """A batch of about so many bytes."""
+    task = {"type": "foo", "execute_at": FUTURE, "payload": {"text": "x" * 60_000}}
+    return json.dumps({"tasks": [task] * (size // 60_100 + 1)}).encode()
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+@pytest.mark.parametrize("path", ["/tasks/batch", "/task/batch"])
+def test_a_batch_of_a_megabyte_is_taken_at_its_path_and_at_its_alias(
+    client: FlaskClient,
+    engine: Engine,
+    path: str,
+    chunked: bool,  # noqa: FBT001
+) -> None:
+    body = batch(MEGABYTE)
+    assert len(body) > MEGABYTE
+    sent = send(client.application, "POST", path, body, **({"transfer_encoding": "chunked"} if chunked else {}))
+    assert sent.status == 201, sent.answer
+    assert run(engine, "SELECT count(*) FROM tasks") == json.loads(sent.answer)["count"]
+
+
+@pytest.mark.parametrize("path", ["/tasks/batch", "/task/batch"])
+def test_a_batch_beyond_the_limit_is_refused_unread(client: FlaskClient, path: str) -> None:
+    sent = send(client.application, "POST", path, batch(9 * MEGABYTE))
+    assert (sent.status, json.loads(sent.answer)["type"]) == (413, "/problems/body-too-large")
+    assert sent.received == 0
+
+
+def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
+    """Each path that takes a body, with its method and endpoint."""
+    for rule in app.url_map.iter_rules():
+        path = re.sub(
+            r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", lambda found: NOBODY if found[1] == "task_id" else "1", rule.rule
+        )
+        for method in sorted({"POST", "PUT", "PATCH"} & (rule.methods or set())):
+            yield method, path, rule.endpoint
+
+
+def test_every_route_and_every_alias_has_the_limit_of_its_operation(client: FlaskClient) -> None:
+    limits = BodyLimits(client.application, RESOURCES)
+    declared = {name: each for resource in RESOURCES for name, each in resource.operations.items()}
+    found = {}
+    for method, path, endpoint in routes(client.application):
+        found[method, path] = limits(method, path)
+        assert found[method, path] == (declared[endpoint].max_body_bytes if endpoint in declared else 0), path
+    assert {path for _, path in found} >= {"/tasks", "/task", "/tasks/batch", "/task/batch", "/sign-in"}
+    for (method, path), limit in found.items():
+        for old, new in PATHS.items():
+            if path == old or path.startswith(f"{old}/"):
+                assert limit == found[method, new + path.removeprefix(old)], path
+
+
+def test_every_route_receives_what_its_operation_takes_and_refuses_one_byte_more(client: FlaskClient) -> None:
+    """Blanks are not JSON: 400 means that the whole body was read, 413 that it was too large."""
+    app = client.application
+    limits = BodyLimits(app, RESOURCES)
+    for method, path, _ in routes(app):
+        limit = limits(method, path)
+        if not limit:
+            continue
+        assert send(app, method, path, b" " * limit).status == 400, (method, path)
+        assert send(app, method, path, b" " * (limit + 1)).status == 413, (method, path)
+
+
+def test_what_is_not_there_is_received_only_up_to_the_common_limit(client: FlaskClient) -> None:
+    for path in ("/nope", "/tasks/batch/", "/é", "/health"):
+        sent = send(client.application, "POST", path, b" " * (MAX_BODY_BYTES + 1))
+        assert (sent.status in {404, 405}, sent.received) == (True, 0), path
