@@ -14,4 +14,4 @@ USER punctual
 ENV PORT=8000
 EXPOSE 8000
 # As in the Procfile; a test compares them. The shell is replaced, so that SIGTERM reaches the process itself.
-CMD ["/bin/sh", "-c", "exec python -m app.web_server --interface rsgi --factory app.api.front:open_front --host ${HOST:-0.0.0.0} --port $PORT --workers ${WEB_PROCESSES:-1} --respawn-failed-workers --backlog 2048 --backpressure 1024 --http 1 --http1-header-read-timeout 15000 --no-ws --log-level error --workers-kill-timeout 8"]
+CMD ["/bin/sh", "-c", "exec python -m app.web_server"]

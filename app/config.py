@@ -39,7 +39,9 @@ class Settings(HandlerSettings, frozen=True, kw_only=True, rename=str.upper):
     redis_url: str
     app_env: Literal["development", "production"] = "development"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    host: str = "0.0.0.0"  # noqa: S104 - where the Procfile has the web process listen, unless told otherwise
+    host: str = "0.0.0.0"  # noqa: S104 - where the web process listens, unless told otherwise
+    port: Annotated[int, msgspec.Meta(ge=1, le=65_535)] = 8000
+    web_processes: Count = 1
 
     auth: Literal["auto", "on", "off"] = "auto"
     secret_key: str = ""

@@ -15,7 +15,8 @@ from local.ports import free_port
 from local.procfile import read_procfile
 from tools.load import Load, post, send_all
 
-OURS, BARE = "app.api.front:open_front", "benchmarks.limits.bare_app:open_app"
+OURS, BARE = "python -m app.web_server", "python -m benchmarks.limits.bare_app"
+PROCESSES = 2
 CONNECTIONS, COUNT, WARM = 32, 15_000, 500
 FAR_S, START_S = 86_400.0, 30.0
 
@@ -27,21 +28,19 @@ def bare_application(servers: Servers) -> Iterator[Callable[[], dict[str, float]
         make_table(connection)
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    with servers.running(command_of(port)):
+    listening = {"HOST": "127.0.0.1", "PORT": str(port), "WEB_PROCESSES": str(PROCESSES)}
+    with servers.running(bare_command(), environment=listening):
         _wait_until_it_listens(port)
         _ask(url, WARM)
         yield partial(_measured, url)
 
 
-def command_of(port: int) -> str:
+def bare_command() -> str:
     """The line of the Procfile, with the bare application in place of ours."""
     command = read_procfile(TOP / "Procfile")["web"]
-    if OURS not in command:
-        raise RuntimeError(f"the Procfile no longer starts {OURS}")
-    options = {"${HOST:-0.0.0.0}": "127.0.0.1", "$PORT": str(port), "${WEB_PROCESSES:-1}": "2", OURS: BARE}
-    for name, value in options.items():
-        command = command.replace(name, value)
-    return command
+    if command != OURS:
+        raise RuntimeError(f"the Procfile no longer starts `{OURS}`")
+    return BARE
 
 
 def _measured(url: str) -> dict[str, float]:

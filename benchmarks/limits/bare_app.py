@@ -14,6 +14,8 @@ import orjson
 import psycopg
 from uuid_utils.compat import uuid7
 
+from app.web_server import serve
+
 HEADERS = [("content-type", "application/json")]
 # As JSON: the values come one by one, and to make arrays of them takes longer.
 INSERT = """
@@ -58,3 +60,7 @@ class BareApp:
 def open_app() -> BareApp:
     """For the web server to call, once in each process."""
     return BareApp()
+
+
+if __name__ == "__main__":
+    serve("benchmarks.limits.bare_app:open_app")

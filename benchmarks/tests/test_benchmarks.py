@@ -18,7 +18,7 @@ import pytest
 from benchmarks import records
 from benchmarks.graphs import DARK, Chart, Line, drain_chart, draw, lag_chart, look_of, write_graphs
 from benchmarks.kept import Kept
-from benchmarks.limits.bare import command_of
+from benchmarks.limits.bare import bare_command
 from benchmarks.limits.limits import limit_parts
 from benchmarks.limits.stores import arguments
 from benchmarks.machine import Machine
@@ -161,10 +161,7 @@ def test_arrays_are_written_as_postgres_reads_them() -> None:
 
 
 def test_the_bare_application_is_started_as_the_procfile_starts_ours() -> None:
-    command = command_of(8123)
-    assert "benchmarks.limits.bare_app:open_app" in command
-    assert "--port 8123 --workers 2 " in command
-    assert "$" not in command
+    assert bare_command() == "python -m benchmarks.limits.bare_app"  # its options: test_web_server_options
 
 
 def test_the_machine_says_how_fast_its_python_is() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import resource
 import threading
 import time
@@ -12,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.acceptance.processes import ROOT, descendants
+from app.web_server import HEADER_TIMEOUT_MS
+from tests.acceptance.processes import descendants
 from tests.acceptance.sockets import POST, connections, ends
 
 if TYPE_CHECKING:
@@ -32,9 +32,8 @@ BIG = b"GET /static/vendor/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r
 
 @pytest.fixture(scope="module")
 def header_limit_s() -> float:
-    """How long the server waits for a header, as the Procfile says."""
-    (found,) = re.findall(r"--http1-header-read-timeout (\d+)", (ROOT / "Procfile").read_text())
-    return int(found) / 1000
+    """How long the server waits for a header."""
+    return HEADER_TIMEOUT_MS / 1000
 
 
 def resident_bytes(service: Service) -> int:

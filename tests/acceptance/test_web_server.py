@@ -52,13 +52,17 @@ def test_a_stop_that_comes_as_a_worker_process_dies_is_heard(tmp_path: Path) -> 
     """With granian's own handlers a third of these never end."""
     (tmp_path / "application.py").write_text(APPLICATION)
     (tmp_path / "sitecustomize.py").write_text(SLOW_LOCKS)
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)])}
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)]),
+        "HOST": "127.0.0.1",
+        "DATABASE_URL": "postgresql://nowhere/x",
+        "REDIS_URL": "redis://nowhere",
+    }
     for _ in range(TIMES):
         port = free_port()
-        options = f"--interface rsgi --factory application:Application --port {port} --respawn-failed-workers"
-        command = [sys.executable, "-m", "app.web_server", *options.split(), "--workers-kill-timeout", "8"]
+        command = [sys.executable, "-c", "from app.web_server import serve; serve('application:Application')"]
         with subprocess.Popen(
-            command, env=environment, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL,
+            command, env=environment | {"PORT": str(port)}, cwd=ROOT, start_new_session=True, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
         ) as web:  # fmt: skip
             try:

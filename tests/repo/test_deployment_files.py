@@ -20,7 +20,6 @@ from tests.pgbouncer import DOCUMENTED
 ROOT = Path(__file__).parents[2]
 COMMANDS = read_procfile(ROOT / "Procfile")
 RUNNING = set(COMMANDS) - {"release"}
-OF_PLATFORMS = {"PORT", "HOST", "WEB_PROCESSES"}
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def test_the_procfile_has_the_processes_that_the_documents_name() -> None:
 
 def test_every_command_of_the_procfile_starts_something_that_is_there() -> None:
     for name, command in COMMANDS.items():
-        for module in re.findall(r"(?:python -m |--factory )([\w.]+)", command):
+        for module in re.findall(r"python -m ([\w.]+)", command):
             assert importlib.util.find_spec(module), name
         assert not re.search(r"[;&|]", command), f"{name}: a shell would stay between the command and its signals"
 
@@ -82,7 +81,7 @@ def test_processes_get_the_grace_they_need(compose: dict[str, Any]) -> None:
 
 
 def test_every_variable_that_the_files_set_is_one_that_is_read(compose: dict[str, Any]) -> None:
-    read = set(Settings.__struct_encode_fields__) | OF_PLATFORMS
+    read = set(Settings.__struct_encode_fields__)
     assert set(compose["x-service"]["environment"]) <= read
     assert set(json.loads((ROOT / "app.json").read_text())["env"]) <= read
 

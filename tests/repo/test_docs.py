@@ -26,8 +26,8 @@ README, STATES, OPERATING, FAULTS = (
     (ROOT / name).read_text(encoding="utf-8")
     for name in ("README.md", "docs/states.md", "docs/operating.md", "docs/faults.md")
 )
-# Read by the Procfile and `make run`, not by the processes themselves.
-BESIDE_THE_SETTINGS = {"PORT", "WEB_PROCESSES", "WORKERS"}
+# Read by `make run`, not by the processes themselves.
+BESIDE_THE_SETTINGS = {"WORKERS"}
 SQL = ROOT / "app" / "ledger" / "sql"
 LOG_CALL = re.compile(r"""log\.(info|warning|error|exception)\(\s*"(\w+)\"""")
 CHANGES_A_STATE = re.compile(r"SET state|(INSERT INTO|DELETE FROM) tasks")

@@ -13,7 +13,7 @@ from tests.faults.plan import Plan
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-FACTORY = "app.api.front:open_front"
+WEB, MUTANT_WEB = "python -m app.web_server", "python -m tests.faults.mutants.web"
 MODULES = {"worker": "workers.worker.__main__", "promoter": "workers.promoter", "sweeper": "workers.sweeper"}
 MIX = {"brief": 60.0, "aimed": 15.0, "long": 5.0, "threaded": 5.0, "stumble": 5.0, "outside": 10.0}
 # Claims whose answer was lost are settled after two of these, and all must be over long before the sweeper
@@ -54,9 +54,8 @@ class Mutant:
                        environment={**QUICK, MUTANT: self.name})  # fmt: skip
 
     def _commands(self) -> dict[str, str]:
-        web = read_procfile(ROOT / "Procfile")["web"]
-        assert FACTORY in web
-        ours = {"web": web.replace(FACTORY, "tests.faults.mutants.web:open_front")}
+        assert read_procfile(ROOT / "Procfile")["web"] == WEB
+        ours = {"web": MUTANT_WEB}
         ours |= {kind: f"python -m tests.faults.mutants {self.name} {module}" for kind, module in MODULES.items()}
         return {kind: ours[kind] for kind in self.processes}
 

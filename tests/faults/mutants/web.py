@@ -1,4 +1,4 @@
-"""The web process with a bug in it: the factory that granian calls instead of ours."""
+"""The web process with a bug in it: started as ours, with another factory for granian to call."""
 
 from __future__ import annotations
 
@@ -6,10 +6,16 @@ import os
 from importlib import import_module
 from typing import Any
 
+from app.web_server import serve
+
 MUTANT = "PUNCTUAL_MUTANT"
 
 
-def open_front() -> Any:
-    """As `app.api.front.open_front`, after the bug of that name is in."""
+def make_server() -> Any:
+    """As `app.api.server.make_server`, after the bug of that name is in."""
     import_module(f"tests.faults.mutants.{os.environ[MUTANT]}").seed()
-    return import_module("app.api.front").open_front()
+    return import_module("app.api.server").make_server()
+
+
+if __name__ == "__main__":
+    serve("tests.faults.mutants.web:make_server")

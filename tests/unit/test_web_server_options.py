@@ -1,0 +1,88 @@
+"""What the web process tells granian: its options stand in code, three of them are settings."""
+
+from __future__ import annotations
+
+import runpy
+from typing import Any
+
+import pytest
+
+from app import web_server
+from app.config import read_settings
+from app.errors import BadSetting
+
+URLS = {"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"}
+
+
+class Recorded:
+    """In place of the server: keeps what it is told."""
+
+    told: dict[str, Any]
+
+    def __init__(self, target: str, **options: Any) -> None:
+        type(self).told = {"target": target, **options}
+
+    def serve(self) -> None:
+        """Serve nothing."""
+
+
+@pytest.fixture
+def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    for name in ("HOST", "PORT", "WEB_PROCESSES"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in URLS.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(web_server, "WebServer", Recorded)
+    monkeypatch.setattr("os.sched_setscheduler", lambda *_: None)
+    return monkeypatch
+
+
+def test_the_options_of_the_server(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("HOST", "127.0.0.1")
+    environment.setenv("PORT", "8123")
+    environment.setenv("WEB_PROCESSES", "2")
+    web_server.serve()
+    told = Recorded.told
+    assert told.pop("http1_settings").header_read_timeout == 15_000
+    assert {name: getattr(value, "value", value) for name, value in told.items()} == {
+        "target": "app.api.server:make_server",
+        "factory": True,
+        "interface": "rsgi",
+        "address": "127.0.0.1",
+        "port": 8123,
+        "workers": 2,
+        "respawn_failed_workers": True,
+        "workers_kill_timeout": 8,
+        "backlog": 2048,
+        "backpressure": 1024,
+        "http": "1",
+        "websockets": False,
+        "log_level": "error",
+    }
+
+
+def test_without_settings_one_process_listens_on_port_8000_of_every_address(environment: pytest.MonkeyPatch) -> None:
+    web_server.serve()
+    told = Recorded.told
+    assert (told["address"], told["port"], told["workers"]) == ("0.0.0.0", 8000, 1)
+
+
+def test_the_bare_application_is_served_with_the_same_options(environment: pytest.MonkeyPatch) -> None:
+    web_server.serve()
+    ours = Recorded.told
+    runpy.run_module("benchmarks.limits.bare_app", run_name="__main__")
+    assert Recorded.told == ours | {"target": "benchmarks.limits.bare_app:open_app"}
+
+
+def test_settings_that_cannot_be_used_are_told_and_end_it(environment: pytest.MonkeyPatch) -> None:
+    environment.delenv("DATABASE_URL")
+    with pytest.raises(SystemExit, match="The web process does not start: DATABASE_URL is not set"):
+        web_server.serve()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("PORT", "0"), ("PORT", "65536"), ("PORT", "http"), ("WEB_PROCESSES", "0")]
+)
+def test_a_port_and_a_number_of_processes_are_checked(name: str, value: str) -> None:
+    with pytest.raises(BadSetting, match=name):
+        read_settings(URLS | {name: value})
