@@ -1,11 +1,13 @@
-"""Questions to a server that many requests ask at once and that are asked once: `Cached` answers and `Check`s."""
+"""Questions that many requests ask at once and that are asked once: cached answers, and checks of a server."""
 
 from __future__ import annotations
 
 import threading
 import time
 from concurrent.futures import Future, TimeoutError as WaitTimeout
-from typing import TYPE_CHECKING, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from cachetools import TTLCache, cached
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -16,20 +18,13 @@ KEEP_S = 2.0
 NO_ANSWER = "does not answer in time"
 
 
-class Cached(Generic[Answer]):
-    """An answer that is at most KEEP_S old. Requests that come while it is loaded wait for it."""
+def cached_briefly(load: Callable[[], Answer], *, timer: Callable[[], float] = time.monotonic) -> Callable[[], Answer]:
+    """Return a function that answers what `load` does, at most KEEP_S old.
 
-    def __init__(self, load: Callable[[], Answer]) -> None:
-        self._load = load
-        self._lock = threading.Lock()
-        self._answer: tuple[float, Answer] | None = None
-
-    def get(self) -> Answer:
-        """Return the answer. An error of `load` is raised, and not kept."""
-        with self._lock:
-            if self._answer is None or time.monotonic() - self._answer[0] >= KEEP_S:
-                self._answer = time.monotonic(), self._load()
-            return self._answer[1]
+    Calls that come while `load` runs wait for its answer. An error is raised, and not kept.
+    """
+    cache: TTLCache[Any, Answer] = TTLCache(maxsize=1, ttl=KEEP_S, timer=timer)
+    return cached(cache, condition=threading.Condition())(load)
 
 
 class Check(Generic[Answer]):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -10,7 +12,8 @@ import pytest
 from sqlalchemy import text
 
 from app.api import shapes
-from app.api.single_flight import Cached
+from app.api.single_flight import cached_briefly
+from app.errors import LedgerAway
 from app.ledger import counters, statistics, workers
 from app.ledger.counters import Counter
 from app.ledger.statements import statement
@@ -205,18 +208,57 @@ def test_parameters_are_refused(client: FlaskClient) -> None:
     assert list(fields(client.get("/stats?state=failed"))) == ["state"]
 
 
-def test_many_who_ask_at_once_cause_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_is_kept_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.api.single_flight.KEEP_S", 60.0)
     asked: list[int] = []
+    clock = [0.0]
 
     def ask() -> int:
         asked.append(1)
         return len(asked)
 
-    kept = Cached(ask)
-    assert [kept.get() for _ in range(5)] == [1] * 5
-    monkeypatch.setattr("app.api.single_flight.KEEP_S", 0.0)
-    assert kept.get() == 2
+    kept = cached_briefly(ask, timer=lambda: clock[0])
+    assert [kept() for _ in range(5)] == [1] * 5
+    clock[0] = 59.9
+    assert kept() == 1
+    clock[0] = 60.0
+    assert kept() == 2
+
+
+def test_many_who_ask_at_once_cause_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("app.api.single_flight.KEEP_S", 60.0)
+    asked: list[int] = []
+    many = threading.Barrier(8)
+
+    def ask() -> int:
+        asked.append(1)
+        time.sleep(0.2)
+        return len(asked)
+
+    kept = cached_briefly(ask)
+
+    def ask_with_the_others(_: int) -> int:
+        many.wait(10)
+        return kept()
+
+    with ThreadPoolExecutor(8) as threads:
+        assert list(threads.map(ask_with_the_others, range(8))) == [1] * 8
+    assert len(asked) == 1
+
+
+def test_an_error_is_not_kept() -> None:
+    asked: list[int] = []
+
+    def ask() -> int:
+        asked.append(1)
+        if len(asked) == 1:
+            raise LedgerAway
+        return 1
+
+    kept = cached_briefly(ask)
+    with pytest.raises(LedgerAway):
+        kept()
+    assert kept() == 1
 
 
 def test_the_bound_is_the_one_that_the_shapes_tell() -> None:

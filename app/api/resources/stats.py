@@ -11,7 +11,7 @@ from app.api.answers import json_answer
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import Resource
 from app.api.services import services
-from app.api.single_flight import Cached, Check
+from app.api.single_flight import Check, cached_briefly
 from app.api_key import Scope
 from app.broker.contents import Contents, Depths
 from app.ledger import counters, statistics, workers
@@ -38,13 +38,13 @@ def show() -> Response:
     Nothing is counted beyond `counted_up_to`, so the call costs the same whatever the table holds. When Redis does not
     answer within 250 ms, `redis` says so, and what only Redis knows is null.
     """
-    return json_answer(services().statistics.all.get())
+    return json_answer(services().statistics.all())
 
 
 class Statistics:
     """Answers about the whole service, each computed at most every two seconds. No server is contacted at first.
 
-    `counts`: how many tasks of each registered type are in each state. `all`: the answer of `GET /stats`.
+    `counts()`: how many tasks of each registered type are in each state. `all()`: the answer of `GET /stats`.
     """
 
     def __init__(self, settings: Settings, types: TaskTypes, engine: Engine, redis: Redis) -> None:
@@ -52,12 +52,12 @@ class Statistics:
         self._dead_after_s = settings.worker_dead_after_s
         contents, queues = Contents(redis), sorted({each.queue for each in types.delivered})
         self._depths = Check("depths", lambda: contents.depths(types.names, queues))
-        self.counts = Cached(lambda: statistics.count(engine, types.names))
-        self.all = Cached(self._compute)
+        self.counts = cached_briefly(lambda: statistics.count(engine, types.names))
+        self.all = cached_briefly(self._compute)
 
     def _compute(self) -> dict[str, Any]:
         engine = self._engine
-        counts, lateness, overdue = self.counts.get(), statistics.punctuality(engine), statistics.overdue(engine)
+        counts, lateness, overdue = self.counts(), statistics.punctuality(engine), statistics.overdue(engine)
         known = workers.known(engine)
         depths = self._depths.within(REDIS_WITHIN_S)
         in_redis = asdict(depths) if depths else dict.fromkeys(Depths.__dataclass_fields__)

@@ -27,7 +27,7 @@ types = Resource("Types", __name__, "What can be scheduled.")
 )
 def list_() -> Response:
     """Each with the JSON Schema of its payload, its limits, and its tasks by state, counted as in `GET /stats`."""
-    found = services().statistics.counts.get().of_type
+    found = services().statistics.counts().of_type
     known = services().types
     return json_answer({"types": [_described(known[name], found.get(name, {})) for name in known.names]})
 
