@@ -38,13 +38,15 @@ class Backoff:
         self._name = name
         self._max_s = max_s
         self._pause_s = 0.0
+        # Its own generator: other code may seed the global one, or check that it is not used, from other threads.
+        self._jitter = random.Random()  # noqa: S311  # no secret
 
     def failed(self, trouble: Exception) -> float:
         """Return how long to pause now, in seconds."""
         if not self._pause_s:
             log.warning("server_unavailable", loop=self._name, trouble=repr(trouble.__cause__ or trouble)[:300])
         self._pause_s = min(self._max_s, max(MIN_BACKOFF_S, self._pause_s * 2))
-        return self._pause_s * random.uniform(0.5, 1.0)  # noqa: S311  # jitter, not a secret
+        return self._pause_s * self._jitter.uniform(0.5, 1.0)
 
     def succeeded(self) -> None:
         """Reset the pause."""
