@@ -13,9 +13,9 @@ from flask import Flask
 
 from app import web
 from app.api.auth import control_access
+from app.api.auth.gate import Scopes
 from app.api.auth.key_ring import KeyRing
 from app.api.auth.limits import MinuteCounts, PendingLimit
-from app.api.auth.scopes import Scopes
 from app.api.errors import handle_errors
 from app.api.middleware import watch_requests
 from app.api.openapi.document import publish

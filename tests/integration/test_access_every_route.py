@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.api.auth.scopes import PAGES, PUBLIC
+from app.api.auth.gate import PAGES, PUBLIC
 from app.api_key import Scope
 from tests.integration.asking import NOBODY, problem
 from tests.integration.keys import PASSWORD, holder

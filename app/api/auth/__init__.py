@@ -14,7 +14,7 @@ from app.api.auth.sessions import configure_sessions
 if TYPE_CHECKING:
     from flask import Flask
 
-    from app.api.auth.scopes import Scopes
+    from app.api.auth.gate import Scopes
     from app.api.services import Services
 
 

@@ -7,21 +7,38 @@ from typing import TYPE_CHECKING
 
 from flask import g, redirect, request
 
-from app.api.auth.scopes import is_page
 from app.api.auth.sessions import SAFE_METHODS, end_session, refuse_forged, session_key_id, sign_in_url
 from app.api_key import Scope, digest
 from app.errors import ScopeMissing, Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Mapping
     from uuid import UUID
 
     from werkzeug.wrappers import Response
 
     from app.api.auth.key_ring import KeyRing
-    from app.api.auth.scopes import Scopes
+    from app.api.openapi.resource import Resource
     from app.api_key import ApiKey
 
+# By endpoint; an alias of a path has the same endpoint.
+PUBLIC = frozenset(
+    {
+        "openapi",
+        "static",
+        "pages.docs",
+        "pages.favicon",
+        "pages.problem",
+        "pages.problems",
+        "sign_in.form",
+        "sign_in.enter",
+        "sign_in.leave",
+    }
+)
+# By blueprint. A browser without a session that opens one of these pages is redirected to the page to sign in.
+PAGES = {"rq_dashboard": Scope.READ}
+PAGE_PATHS = ("/rq",)
+UNDECLARED = Scope.ADMIN
 SCOPE_OF_CHANGES_BY_COOKIE = Scope.ADMIN
 
 
@@ -55,6 +72,22 @@ def bearer_secret(credentials: str) -> str:
     """Return the secret of an `Authorization: Bearer` header; empty for another kind of credentials."""
     scheme, _, secret = credentials.partition(" ")
     return secret.strip() if scheme.lower() == "bearer" else ""
+
+
+class Scopes:
+    """The scope of every endpoint; a route without a declaration needs `admin`."""
+
+    def __init__(self, resources: Iterable[Resource]) -> None:
+        declared: dict[str, Scope | None] = dict.fromkeys(PUBLIC)
+        for resource in resources:
+            declared |= {endpoint: operation.scope for endpoint, operation in resource.operations.items()}
+        self.declared: Mapping[str, Scope | None] = declared
+
+    def of(self, endpoint: str) -> Scope | None:
+        """Return the scope of an endpoint; None if it is public."""
+        if endpoint in self.declared:
+            return self.declared[endpoint]
+        return PAGES.get(endpoint.partition(".")[0], UNDECLARED)
 
 
 class Gate:
@@ -104,4 +137,9 @@ class Gate:
 
 def _is_navigation() -> bool:
     """Return whether a browser opens a page, as opposed to a program or a script of a page."""
-    return request.method == "GET" and is_page(request.path) and "text/html" in request.headers.get("Accept", "")
+    return request.method == "GET" and _is_page(request.path) and "text/html" in request.headers.get("Accept", "")
+
+
+def _is_page(path: str) -> bool:
+    """Return whether a path leads to a page that people open in a browser."""
+    return any(path == page or path.startswith(f"{page}/") for page in PAGE_PATHS)

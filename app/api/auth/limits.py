@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from flask import Response
     from redis import Redis
 
-    from app.api.auth.scopes import Scopes
+    from app.api.auth.gate import Scopes
     from app.api_key import ApiKey
 
 KEY_PREFIX = "limits"  # below that of the connection

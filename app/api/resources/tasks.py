@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from typing import TYPE_CHECKING, TypeVar
 
+import msgspec
 from flask import Response
 
 from app.api import shapes
-from app.api.answers import json_answer, no_content
+from app.api.answers import JSON, encode, json_answer, no_content
 from app.api.auth.gate import caller_id, caller_key
-from app.api.creation import create_task, created_answer
 from app.api.middleware import name_task
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import TASK, Resource
@@ -24,6 +25,15 @@ from app.api_key import Scope
 from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooBusy, TooManyPending
 from app.ledger import tasks as ledger
 from app.task import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from app.api.services import Services
+    from app.api_key import ApiKey
+    from app.task import NewTask
+
+Created = TypeVar("Created")
 
 tasks = Resource("Tasks", __name__, "Create tasks, look at them, delete them before they run.")
 
@@ -140,3 +150,22 @@ def delete(task_id: str) -> Response:
     if prefers_minimal():
         return no_content({"Preference-Applied": "return=minimal"})
     return json_answer(task)
+
+
+def create_task(services: Services, new: NewTask, key: ApiKey | None, submit: Callable[[NewTask], Created]) -> Created:
+    """Create a task for the holder of a key: the one way, for the view and for the fast path.
+
+    `submit` is a method of `services.creator`: `create` blocks until the task is committed, `submit_from_loop` returns
+    a future. For a key with `max_pending` this call may ask Postgres, and so block, in either case.
+
+    Raises:
+        TooManyPending, LedgerAway, and what `submit` raises.
+    """
+    services.pending.allow(key)
+    return submit(new)
+
+
+def created_answer(task: Task) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return the status, headers and body of a 201: where the task is, and the task with its id under a second name."""
+    headers = [("Content-Type", JSON), ("Location", f"/tasks/{task.id}")]
+    return 201, headers, encode(msgspec.structs.asdict(task) | {"task_id": task.id})
