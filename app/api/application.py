@@ -22,10 +22,11 @@ from app.api.openapi.document import publish
 from app.api.reading.aliases import accept_old_paths
 from app.api.resources.claims import claims
 from app.api.resources.health import health, health_checks
-from app.api.resources.stats import Statistics, stats
+from app.api.resources.stats import stats
 from app.api.resources.tasks import MAX_BATCH_BYTES, tasks
 from app.api.resources.types import types as task_types
 from app.api.services import EXTENSION, Services, services_of
+from app.api.statistics import Statistics
 from app.broker.due_set import DueSet
 from app.broker.writer import DueSetWriter
 from app.config import Settings, read_settings

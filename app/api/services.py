@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from app.api.auth.key_ring import KeyRing
     from app.api.auth.limits import MinuteCounts, PendingLimit
-    from app.api.resources.stats import Statistics
     from app.api.single_flight import Check
+    from app.api.statistics import Statistics
     from app.config import Settings
     from app.creator import TaskCreator
     from app.operations import Operations
