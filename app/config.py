@@ -1,4 +1,4 @@
-"""Settings: the only reader of the environment; refuses bad values at start."""
+"""Settings. No other module reads the environment; values that cannot be used are refused at the start."""
 
 from __future__ import annotations
 

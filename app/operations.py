@@ -1,4 +1,7 @@
-"""The acts that touch both stores, truth first: what is not announced in Redis, the sweeper restores."""
+"""What can be done to tasks: create, delete, cancel, and all acts of outside workers.
+
+Postgres is written first, the due set in Redis afterwards. The sweeper restores what a crash in between leaves out.
+"""
 
 from __future__ import annotations
 
@@ -33,30 +36,28 @@ log = structlog.get_logger()
 
 
 class Operations:
-    """The two stores, and how far ahead the schedule looks.
+    """The acts on both stores. `window_s` is how far ahead the due set reaches.
 
-    What creates tasks may have connections of its own: nobody who waits for a row keeps it waiting.
+    Creation may use a pool of its own, `creating`, so that slow statements cannot starve it.
     """
 
     def __init__(
-        self, engine: Engine, schedule: DueSet | DueSetWriter, types: TaskTypes, *, window_s: float,
+        self, engine: Engine, due_set: DueSet | DueSetWriter, types: TaskTypes, *, window_s: float,
         clock: Callable[[], float] = time.time, creating: Engine | None = None,
     ) -> None:  # fmt: skip
         self.engine = engine
         self.creating = creating or engine
-        self.tally = CounterBuffer(engine)
-        self.schedule = schedule
+        self.counters = CounterBuffer(engine)
+        self.due_set = due_set
         self.types = types
         self._clock = clock
-        self.announce_within = timedelta(seconds=window_s + ANNOUNCE_MARGIN_S)
+        self._window = timedelta(seconds=window_s + ANNOUNCE_MARGIN_S)
 
     def create(self, new: Sequence[NewTask]) -> list[Task | InvalidInput]:
-        """Keep tasks, then announce those due soon; each kept task, or why Postgres refused it.
-
-        A crash in between leaves tasks that Redis does not know; so does a Redis that is away.
+        """Store tasks, then add those due soon to the due set; return each task, or why Postgres refused it.
 
         Raises:
-            LedgerAway: nothing is known to be kept.
+            LedgerAway: whether anything was stored is unknown.
         """
         try:
             stored = self._insert(new)
@@ -64,26 +65,26 @@ class Operations:
             if len(new) > 1:
                 return [self.create([each])[0] for each in new]
             return [InvalidInput("Postgres cannot keep these values.")]
-        kept = [each.scheduled(stored[each.id].execute_at, stored[each.id].created_at) for each in new]
-        self.announce([Due(str(task.id), task.type, task.execute_at) for task in kept])
-        return list(kept)
+        created = [each.scheduled(stored[each.id].execute_at, stored[each.id].created_at) for each in new]
+        self.add_due([Due(str(task.id), task.type, task.execute_at) for task in created])
+        return list(created)
 
     def create_together(self, new: Sequence[NewTask]) -> None:
-        """Keep all of these tasks, or none; then announce those due soon. What a crash leaves is as with `create`.
+        """Store all of these tasks, or none; then add those due soon to the due set.
 
         Raises:
             InvalidInput: Postgres refused a value.
-            LedgerAway: it is unknown whether they are kept.
+            LedgerAway: whether they were stored is unknown.
         """
         delayed = [each.id for each in new if each.execute_at is None]
         try:
             stored = self._insert(new, answered=delayed)
         except StatementRefused:
             raise InvalidInput("Postgres cannot keep these values.") from None
-        self.announce([Due(each.id, each.type, each.execute_at or stored[each.id].execute_at) for each in new])
+        self.add_due([Due(each.id, each.type, each.execute_at or stored[each.id].execute_at) for each in new])
 
     def delete(self, task_id: UUID) -> Task:
-        """Delete a task that never began: it never will. An id left in Redis is refused by the claim.
+        """Delete a task that never began, so that it never will. The claim refuses an id that is left in Redis.
 
         Raises:
             TaskNotFound, TaskNotDeletable, LedgerAway.
@@ -93,9 +94,9 @@ class Operations:
         return task
 
     def cancel(self, task_id: UUID) -> Task:
-        """Cancel a task that has not begun; ask the worker of a running one to stop it, and not to try it again.
+        """Cancel a task that has not begun, or request that a running one is stopped and not tried again.
 
-        An id left in Redis is refused by the claim. A worker learns of the request with its next heartbeat.
+        The claim refuses an id that is left in Redis. A worker receives the request with its next heartbeat.
 
         Raises:
             TaskNotFound, TaskNotCancellable, LedgerAway.
@@ -158,26 +159,26 @@ class Operations:
         try:
             task, again = claims.finish_lease(self.engine, ended)
         except ClaimLost:
-            self.tally.count(Counter.FENCED)
+            self.counters.count(Counter.FENCED)
             raise
-        self.announce(again)
+        self.add_due(again)
         return task
 
     def _forget(self, task: Task) -> None:
         try:
-            self.schedule.remove(task.type, [str(task.id)])
+            self.due_set.remove(task.type, [str(task.id)])
         except ScheduleAway as trouble:
             log.warning("schedule_away", doing="delete", trouble=type(trouble).__name__)
 
-    def announce(self, entries: Sequence[Due]) -> None:
-        """Tell Redis what is due soon. Its failure changes nothing that was promised."""
-        horizon = datetime.fromtimestamp(self._clock(), UTC) + self.announce_within
+    def add_due(self, entries: Sequence[Due]) -> None:
+        """Add what is due soon to the due set. If Redis fails, the sweeper restores it."""
+        horizon = datetime.fromtimestamp(self._clock(), UTC) + self._window
         soon = [each for each in entries if each.at < horizon and self.types.delivers(each.type)]
         try:
             if soon:
-                self.schedule.add(soon)
+                self.due_set.add(soon)
         except ScheduleAway as trouble:
-            log.warning("schedule_away", doing="announce", tasks=len(soon), trouble=type(trouble).__name__)
+            log.warning("schedule_away", doing="add", tasks=len(soon), trouble=type(trouble).__name__)
 
     def _insert(self, new: Sequence[NewTask], *, answered: Sequence[str] | None = None) -> dict[str, Stored]:
         """Insert, a second time if the connection broke: the ids are ours, so nothing is stored twice."""

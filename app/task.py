@@ -103,7 +103,7 @@ ASKED_COLUMNS = [name for name in NewTask.__struct_fields__ if name in Task.__st
 
 
 class Due(msgspec.Struct, frozen=True):
-    """An entry of the due set: this task of this type may start at this instant."""
+    """An entry of the due set: the instant at which a task may start."""
 
     id: str
     type: str

@@ -96,7 +96,7 @@ class Feeding:
         self._until = now + self._window
         types = repairs.types_due(self._engine, until=self._until)
         self._cursors = [
-            repairs.beginning(each, max(self._since, first_at))
+            repairs.page_start(each, max(self._since, first_at))
             for each, first_at in types.items()
             if self._delivers(each)
         ]

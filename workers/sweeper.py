@@ -114,7 +114,7 @@ class Sweeper:
     def _restore_type(self, task_type: str, until: datetime) -> int:
         """Restore the first page, and the next one after the last sweep's, so that a long backlog is covered."""
         looked_up_to = self._looked_up_to.pop(task_type, None)
-        page, restored = self._restore_page(repairs.beginning(task_type), until)
+        page, restored = self._restore_page(repairs.page_start(task_type), until)
         if len(page) == PAGE:
             page, more = self._restore_page(looked_up_to or page[-1], until)
             restored += more

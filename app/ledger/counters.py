@@ -1,4 +1,4 @@
-"""How often something went wrong or was put right, added up over all processes and all time."""
+"""Totals of faults and repairs, over all processes since the installation."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ if TYPE_CHECKING:
 
 
 class Counter(StrEnum):
-    """What is counted."""
+    """The events that are counted."""
 
     FENCED = "fenced"
-    """Outcomes refused, because the claim was lost."""
+    """Outcomes that were refused because their claim was lost."""
     RESCUED = "rescued"
-    """Tasks taken from a worker that was dead, or whose lease was over."""
+    """Tasks taken from a dead worker, or from one whose lease had expired."""
     RESTORED = "restored"
-    """Overdue tasks that Redis did not know, put back on the schedule."""
+    """Overdue tasks that Redis did not hold, added to the due set again."""
     HANDED_BACK = "handed_back"
-    """Claims given back by a worker because their code had not begun."""
+    """Claims that a worker handed back because their code had not begun."""
     CLAIMS_LOST = "claims_lost"
-    """Ids that a worker asked for and did not get: taken by another, over, or gone."""
+    """Delivered ids that a worker could not claim: claimed by another, over, or gone."""
     CLAIMS_UNANSWERED = "claims_unanswered"
-    """Claims that Postgres did not answer; nothing of them was run."""
+    """Claims that Postgres did not answer; nothing of them ran."""
     REFUSED_JOBS = "refused_jobs"
-    """RQ jobs that are not envelopes of ours; nothing of them was run."""
+    """RQ jobs that are not our deliveries; nothing of them ran."""
 
 
 def add(engine: Engine, counted: Mapping[Counter, int]) -> None:
-    """Add these to the totals.
+    """Add to the totals.
 
     Raises:
         LedgerAway: whether they were added is unknown.
@@ -42,7 +42,7 @@ def add(engine: Engine, counted: Mapping[Counter, int]) -> None:
 
 
 def totals(engine: Engine) -> dict[Counter, int]:
-    """All totals; 0 for what never happened. What processes counted in the last second may be missing."""
+    """Return all totals. What processes counted in the last second may be missing."""
     found = dict.fromkeys(Counter, 0)
     known = set(Counter)
     return found | {Counter(name): value for name, value in rows(engine, "counters", make=_total) if name in known}

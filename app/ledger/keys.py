@@ -1,4 +1,4 @@
-"""API keys in the ledger: made, looked up, revoked, and what each has pending."""
+"""API keys: create, look up, revoke, and count the pending tasks of each."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-MOST_VALID = 10_000  # what a web process keeps in memory
+MOST_VALID = 10_000  # each web process keeps all valid keys in memory
 
 
 @dataclass(frozen=True, slots=True)
 class ListedKey:
-    """A key, and whether it opens something now."""
+    """A key, and whether it is valid now."""
 
     key: ApiKey
     valid: bool
@@ -42,10 +42,10 @@ def create(
     expires_in_s: float | None = None,
     max_pending: int | None = None,
 ) -> ApiKey:
-    """Keep a new key; of its secret, the hash.
+    """Store a new key, with the hash of its secret.
 
     Raises:
-        TooManyKeys: no web process would look at it.
+        TooManyKeys: there are MOST_VALID valid keys.
     """
     if len(valid(engine)) >= MOST_VALID:
         raise TooManyKeys
@@ -61,10 +61,10 @@ def create(
 
 
 def valid(engine: Engine) -> dict[bytes, ApiKey]:
-    """The keys that open something now, by the hash of their secret; the newest, if there are too many.
+    """Return the valid keys by the hash of their secret; the newest, if there are too many.
 
     Raises:
-        LedgerAway: Postgres does not answer, or has no table of keys yet.
+        LedgerAway: Postgres does not answer, or was never migrated.
     """
     try:
         return dict(rows(engine, "keys_valid", {"limit": MOST_VALID}, make=_by_hash))
@@ -73,12 +73,12 @@ def valid(engine: Engine) -> dict[bytes, ApiKey]:
 
 
 def list_all(engine: Engine) -> list[ListedKey]:
-    """Every key ever made, the oldest first."""
+    """Return all keys ever made, the oldest first."""
     return rows(engine, "keys_all", make=ListedKey.from_row)
 
 
 def revoke(engine: Engine, key_id: UUID) -> ApiKey:
-    """From now on it opens nothing; web processes notice within seconds.
+    """Revoke a key; web processes notice within seconds.
 
     Raises:
         KeyNotFound: no such id.
@@ -89,7 +89,7 @@ def revoke(engine: Engine, key_id: UUID) -> ApiKey:
 
 
 def pending(engine: Engine, key_id: UUID, at_most: int) -> int:
-    """How many tasks of this key wait to run; not counted beyond `at_most`."""
+    """Count the scheduled tasks of this key, up to `at_most`."""
     return int(scalars(engine, "key_pending", {"id": key_id, "at_most": at_most})[0])
 
 

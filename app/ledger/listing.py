@@ -14,7 +14,7 @@ from uuid import UUID
 from sqlalchemy import literal, or_, select, tuple_
 
 from app.errors import InvalidInput
-from app.ledger.merged import TASK_COLUMNS, TASKS, groups, in_order, merged, of_state, of_types, some_at_a_time
+from app.ledger.index_merge import TASK_COLUMNS, TASKS, batched, groups, in_order, merge_groups, of_state, of_types
 from app.ledger.statements import refusing, statement
 from app.ledger.watchdog import connected
 from app.task import EPOCH, Task, TaskState
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Engine, Select
 
 NOT_DELETED = tuple(state for state in TaskState if state != TaskState.DELETED)
-FEW = 100_000  # ids in a range: to count and sort 65,000 takes about 45 ms
-ONE_VIEW = {"isolation_level": "REPEATABLE READ"}  # a task that changes its state meanwhile is in one of the two
+MAX_SORTED = 100_000  # ids of a range that are sorted: to count and sort 65,000 takes about 45 ms
+ONE_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}  # a task that changes its state meanwhile is listed once
 CURSOR_BYTES = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filter:
-    """Which tasks: all conditions given must hold. `since <= execute_at < until`.
+    """Conditions on tasks, all of which must hold. `since <= execute_at < until`.
 
-    `id_from`, `id_to`: ids in this range (both ends included). Deleted tasks are listed only when asked for by state.
+    `id_from` and `id_to` include both ends. Deleted tasks are listed only if `states` names them.
     """
 
     states: tuple[TaskState, ...] = ()
@@ -46,28 +46,28 @@ class Filter:
     id_to: UUID | None = None
     latest_first: bool = False
 
-    def digest(self) -> bytes:
-        """Eight bytes that tell this filter from another: a cursor belongs to one filter."""
+    def fingerprint(self) -> bytes:
+        """Return eight bytes that identify this filter: a cursor belongs to one filter."""
         return hashlib.sha256(repr(self).encode()).digest()[:8]
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some tasks in order, and where the next page begins (None on the last one)."""
+    """Tasks in order, and the cursor of the next page (None on the last one)."""
 
     tasks: list[Task]
     next_cursor: str | None
 
 
 def list_tasks(engine: Engine, wanted: Filter, *, limit: int, cursor: str | None = None) -> Page:
-    """One page of tasks in the order of (execute_at, id).
+    """Return one page of tasks in the order of (execute_at, id).
 
     Raises:
-        InvalidInput: a cursor that is not one of this filter's.
+        InvalidInput: the cursor does not belong to this filter.
         LedgerAway: Postgres did not answer in time.
     """
     after = _read_cursor(cursor, wanted) if cursor else None
-    with refusing(), connected(engine) as connection, connection.execution_options(**ONE_VIEW).begin():
+    with refusing(), connected(engine) as connection, connection.execution_options(**ONE_SNAPSHOT).begin():
         statements = _statements(connection, wanted, limit=limit + 1, after=after)
         pages = [connection.execute(each).mappings().all() for each in statements]
     rows = pages[0] if len(pages) == 1 else _first_of(pages, wanted)
@@ -76,35 +76,37 @@ def list_tasks(engine: Engine, wanted: Filter, *, limit: int, cursor: str | None
 
 
 def cursor_after(last: Task, wanted: Filter) -> str:
-    """Where the next page begins when this task is the last one of a page."""
+    """Return the cursor of the page that follows this task."""
     micros = (last.execute_at - EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(wanted.digest() + micros.to_bytes(8, "big", signed=True) + last.id.bytes).decode()
+    return base64.urlsafe_b64encode(
+        wanted.fingerprint() + micros.to_bytes(8, "big", signed=True) + last.id.bytes
+    ).decode()
 
 
 def _statements(
     connection: Connection, wanted: Filter, *, limit: int, after: tuple[datetime, UUID] | None
 ) -> list[Select[Any]]:
-    """What to ask; each answers the first `limit` of some tasks, and there are so many only where types abound."""
+    """Return the statements of a page, each of which selects its first `limit` tasks; several only for many types."""
     states = wanted.states or NOT_DELETED
     conditions = partial(_conditions, wanted, after)
     if _is_narrow(connection, wanted):
         narrow = select(TASKS.c.id).where(or_(*map(of_state, states)), *of_types(wanted.types))
         narrow = narrow.where(*conditions(TASKS.c.execute_at))
         place = in_order(TASKS.c.execute_at, TASKS.c.id, latest_first=wanted.latest_first)
-        first = narrow.order_by(*place).limit(limit).subquery()  # sorted without what a row carries besides
+        first = narrow.order_by(*place).limit(limit).subquery()  # only ids are sorted, not rows
         return [select(*TASK_COLUMNS).join_from(first, TASKS, TASKS.c.id == first.c.id).order_by(*place)]
     return [
-        merged(some, TASK_COLUMNS, conditions, limit=limit, latest_first=wanted.latest_first)
-        for some in some_at_a_time(list(groups(connection, states, wanted.types)))
+        merge_groups(some, TASK_COLUMNS, conditions, limit=limit, latest_first=wanted.latest_first)
+        for some in batched(list(groups(connection, states, wanted.types)))
     ]
 
 
 def _is_narrow(connection: Connection, wanted: Filter) -> bool:
-    """Whether few tasks have such an id: they are read by it, and put in order."""
+    """Return whether few tasks have an id in the range: these are read by their ids, and sorted."""
     if not wanted.id_from:
         return False
-    asked = {"first": wanted.id_from, "last": wanted.id_to, "most": FEW + 1}
-    return int(connection.exec_driver_sql(statement("ids_between"), asked).scalar_one()) <= FEW
+    asked = {"first": wanted.id_from, "last": wanted.id_to, "most": MAX_SORTED + 1}
+    return int(connection.exec_driver_sql(statement("ids_between"), asked).scalar_one()) <= MAX_SORTED
 
 
 def _conditions(
@@ -124,7 +126,7 @@ def _conditions(
 
 
 def _first_of(pages: list[Sequence[Any]], wanted: Filter) -> list[Any]:
-    """Those of all pages in one order."""
+    """Return the rows of all pages in one order."""
     return sorted(
         chain.from_iterable(pages), key=lambda row: (row["execute_at"], row["id"]), reverse=wanted.latest_first
     )
@@ -134,7 +136,7 @@ def _read_cursor(cursor: str, wanted: Filter) -> tuple[datetime, UUID]:
     refusal = InvalidInput(fields={"cursor": "Not a cursor of this list: take it from `next_cursor` as it is."})
     try:
         packed = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True)
-        if len(packed) != CURSOR_BYTES or packed[:8] != wanted.digest():
+        if len(packed) != CURSOR_BYTES or packed[:8] != wanted.fingerprint():
             raise refusal
         at = EPOCH + timedelta(microseconds=int.from_bytes(packed[8:16], "big", signed=True))
         return at, UUID(bytes=packed[16:])

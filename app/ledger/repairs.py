@@ -1,4 +1,4 @@
-"""What the sweeper and housekeeping ask: what is due, what did dead workers hold, what has been kept long enough."""
+"""Statements of the sweeper and of housekeeping: what is due, what dead workers held, what retention removes."""
 
 from __future__ import annotations
 
@@ -31,31 +31,31 @@ class Rescued:
 
 
 def clock(engine: Engine) -> datetime:
-    """The time by Postgres' clock, the only one that decides."""
+    """Return the time by Postgres' clock, which alone decides what is due."""
     now: datetime = scalars(engine, "clock")[0]
     return now
 
 
-def beginning(task_type: str, at: datetime = EPOCH) -> Due:
-    """The place before all tasks of a type that are due at that instant or later."""
+def page_start(task_type: str, at: datetime = EPOCH) -> Due:
+    """Return the place before all tasks of a type that are due at that instant or later."""
     return Due("00000000-0000-0000-0000-000000000000", task_type, at)
 
 
 def due_between(engine: Engine, *, after: Due, until: datetime, limit: int) -> list[Due]:
-    """Scheduled tasks of the type of `after`, due later than that place and before `until`: one page in order."""
+    """Return one page, in order, of scheduled tasks of the type of `after`, due after that place and before `until`."""
     page = {"type": after.type, "after": after.at, "after_id": after.id, "until": until, "limit": limit}
     return rows(engine, "due_between", page, make=Due)
 
 
 def types_due(engine: Engine, *, until: datetime) -> dict[str, datetime]:
-    """The types of which something is scheduled and due before `until`, and when its first is; the earliest first."""
+    """Return the types that have a scheduled task due before `until`, and when their first is; earliest first."""
     return dict(rows(engine, "types_due", {"until": until}, make=_first))
 
 
 def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:
-    """Settle up to `limit` running tasks whose worker is dead, or has forgotten them.
+    """Settle up to `limit` running tasks whose worker is dead, or long past their time limit.
 
-    Each is one failed attempt. What another sweeper settled in between is left out.
+    Each is a failed attempt. What another sweeper settles in between is left out.
     """
     silence = {"dead_after_s": dead_after_s, "forgotten_after_s": FORGOTTEN_AFTER_S}
     lost = rows(engine, "lost", {**silence, "limit": limit}, make=LostAttempt)
@@ -66,7 +66,7 @@ def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:
 
 
 def purge_final(engine: Engine, *, older_than_s: float, limit: int) -> int:
-    """Remove up to `limit` tasks that became final so long ago; how many were removed."""
+    """Delete up to `limit` tasks that became final that long ago; return how many."""
     bounds = {"older_than_s": older_than_s}
     removed = execute(engine, "purge_deleted", bounds | {"limit": limit})
     for state in ENDED:

@@ -1,4 +1,4 @@
-"""How many tasks there are and how they fare: every number is bounded in what it costs, whatever the table holds."""
+"""Counts of tasks and how late they started. The cost of each number is bounded, however large the table is."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects.postgresql import array
 
-from app.ledger.merged import TASKS, groups, merged
+from app.ledger.index_merge import TASKS, groups, merge_groups
 from app.ledger.statements import refusing, rows, scalars
 from app.ledger.watchdog import connected
 from app.task import TaskState
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine, Select
 
-    from app.ledger.merged import Group
+    from app.ledger.index_merge import Group
 
 COUNTED_UP_TO = 10_000
 BEGUN = (TaskState.RUNNING, TaskState.SUCCEEDED, TaskState.FAILED)
@@ -33,7 +33,7 @@ ByState = dict[TaskState, int]
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """How many tasks; COUNTED_UP_TO stands for as many or more. `of_type` has the types that were asked for."""
+    """Numbers of tasks; COUNTED_UP_TO means that many or more. `of_type` has the types that were asked for."""
 
     by_state: ByState
     of_type: dict[str, ByState]
@@ -41,7 +41,7 @@ class Counts:
 
 @dataclass(frozen=True, slots=True)
 class Lateness:
-    """How late so many tasks began, since when; in milliseconds, None when nothing began."""
+    """How late `tasks` tasks started that were due at `since` or later: milliseconds, None when none started."""
 
     tasks: int
     since: datetime | None
@@ -52,9 +52,9 @@ class Lateness:
 
 @dataclass(frozen=True, slots=True)
 class Punctuality:
-    """How late tasks began that were due lately: the last COUNTED_UP_TO of LATELY_S seconds, and those of each type.
+    """How late tasks started that fell due in the last LATELY_S seconds: the latest COUNTED_UP_TO, and by type.
 
-    `early_total`: starts before their time among all tasks that are kept.
+    `early_total` counts starts before their time, of all tasks that are stored.
     """
 
     of_all: Lateness
@@ -64,7 +64,7 @@ class Punctuality:
 
 @dataclass(frozen=True, slots=True)
 class Overdue:
-    """Scheduled tasks that should have begun (COUNTED_UP_TO: or more), and how late the oldest is; 0 for none."""
+    """Scheduled tasks that should have started (COUNTED_UP_TO: or more), and how late the oldest is; 0 for none."""
 
     tasks: int
     oldest_s: float
@@ -80,7 +80,7 @@ class _Count:
 
 
 def count(engine: Engine, types: Sequence[str]) -> Counts:
-    """Count by state, and for each of these types by state; what is not there is left out."""
+    """Count all tasks by state, and those of each of these types; zeros are left out."""
     found: defaultdict[str | None, ByState] = defaultdict(dict)
     for each in rows(engine, "task_counts", {"types": list(types), "most": COUNTED_UP_TO}, make=_Count):
         if each.number:
@@ -89,7 +89,7 @@ def count(engine: Engine, types: Sequence[str]) -> Counts:
 
 
 def punctuality(engine: Engine) -> Punctuality:
-    """How late tasks began lately."""
+    """Return how late tasks started in the last LATELY_S seconds."""
     with refusing(), connected(engine) as connection:
         answer = connection.execute(_lately(list(groups(connection, BEGUN, ())))).fetchall()
     found = {row.type: Lateness(row.tasks, row.since, *(row.shares or (None, None, None))) for row in answer}
@@ -97,13 +97,13 @@ def punctuality(engine: Engine) -> Punctuality:
 
 
 def _lately(begun: Sequence[Group]) -> Select[Any]:
-    """The latest that fell due and began: how late, all together (type is null), and by type.
+    """Select how late the latest started tasks were, for all together (type is null) and by type.
 
-    now(), which an index can begin at: a clock that moves on within the statement would be compared with every row.
+    now(), at which an index scan can begin: clock_timestamp() would be compared with every row.
     """
     since = func.now() - timedelta(seconds=LATELY_S)
     columns = [TASKS.c.type, TASKS.c.execute_at, TASKS.c.id, TASKS.c.lag_ms]
-    recent = merged(
+    recent = merge_groups(
         begun, columns, lambda place: [place.between(since, func.now())], limit=COUNTED_UP_TO, latest_first=True
     ).subquery()
     late = func.percentile_cont(array(SHARES)).within_group(recent.c.lag_ms)
@@ -118,10 +118,10 @@ def _lately(begun: Sequence[Group]) -> Select[Any]:
 
 
 def early_total(engine: Engine) -> int:
-    """Starts before their time, of all tasks that are kept; COUNTED_UP_TO: or more."""
+    """Count starts before their time, of all tasks that are stored; COUNTED_UP_TO: or more."""
     return int(scalars(engine, "early_total", {"most": COUNTED_UP_TO})[0])
 
 
 def overdue(engine: Engine) -> Overdue:
-    """What should have begun."""
+    """Count the scheduled tasks that should have started."""
     return rows(engine, "overdue_count", {"most": COUNTED_UP_TO}, make=Overdue)[0]

@@ -1,4 +1,4 @@
-"""A task's own row: insert it, get it, delete it."""
+"""The row of a task: insert, get, delete, cancel."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ class Stored:
 
 
 def insert(engine: Engine, new: Sequence[NewTask], *, answered: Sequence[str] | None = None) -> dict[str, Stored]:
-    """Store new tasks, all or none; by id those that were not stored before, of `answered` alone if that is given."""
+    """Store new tasks, all or none; return those not stored before by id, only of `answered` if given."""
     wanted = None if answered is None else array(answered)
     asked = {"tasks": msgspec.json.encode(new).decode(), "answered": wanted}
     return {each.id: each for each in rows(engine, "insert", asked, make=Stored)}
 
 
 def stored(engine: Engine, ids: Sequence[str]) -> dict[str, Stored]:
-    """Those of these ids that are in the ledger."""
+    """Return those of these tasks that are stored, by id."""
     return {each.id: each for each in rows(engine, "get_many", {"ids": array(ids)}, make=Stored)}
 
 
 def get(engine: Engine, task_id: UUID | str) -> Task:
-    """The task, whatever its state.
+    """Return a task in any state.
 
     Raises:
         TaskNotFound: no such id.
@@ -56,10 +56,10 @@ def get(engine: Engine, task_id: UUID | str) -> Task:
 
 
 def delete(engine: Engine, task_id: UUID) -> Task:
-    """Delete a task that never began; a second time answers the same.
+    """Delete a task that never began; repeating it returns the same.
 
-    The update decides. When it changed nothing, the row says why; when the row says `scheduled`, it was handed back
-    in between, and the update is tried again.
+    The update decides. If it changed nothing, the row tells why. If the row is `scheduled`, the task was handed back in
+    between, and the update is tried again.
 
     Raises:
         TaskNotFound: no such id.
@@ -89,7 +89,7 @@ def cancel(engine: Engine, task_id: UUID) -> Task:
 
 
 def show(engine: Engine, task_id: UUID) -> Task:
-    """The task, unless it was deleted.
+    """Return a task that is not deleted.
 
     Raises:
         TaskNotFound: no such id.
@@ -102,6 +102,6 @@ def show(engine: Engine, task_id: UUID) -> Task:
 
 
 def next_scheduled(engine: Engine, types: Sequence[str] | None) -> Task | None:
-    """The earliest scheduled task of these types (None: of all), due or not."""
+    """Return the earliest scheduled task of these types (None: of all), due or not."""
     found = rows(engine, "next", {"types": None if types is None else list(types)}, make=Task.from_row)
     return found[0] if found else None

@@ -1,4 +1,4 @@
-"""The worker processes: their heartbeats, and the rows they leave behind."""
+"""The worker processes: heartbeats, and rows of those that have vanished."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker process as the ledger knows it; `silent_s` since its last heartbeat."""
+    """A worker process; `silent_s` is the time since its last heartbeat."""
 
     id: str
     queue: str
@@ -27,15 +27,15 @@ def heartbeat(engine: Engine, worker_id: str, *, queue: str, slots: int) -> list
 
 
 def retire(engine: Engine, worker_id: str) -> None:
-    """Take a stopped worker off the list; whatever it still held is rescued at the next sweep."""
+    """Delete the row of a stopped worker; what it still held is rescued at the next sweep."""
     execute(engine, "retire_worker", {"id": worker_id})
 
 
 def known(engine: Engine) -> list[WorkerRow]:
-    """All workers with a row, alive or not."""
+    """Return all workers that have a row, alive or not."""
     return rows(engine, "workers", make=WorkerRow)
 
 
 def purge(engine: Engine, *, older_than_s: float) -> int:
-    """Forget workers silent for so long; how many."""
+    """Delete the rows of workers without a heartbeat for that long; return how many."""
     return execute(engine, "purge_workers", {"older_than_s": older_than_s})

@@ -81,7 +81,7 @@ def client(web: Flask, engine: Engine, redis: Redis) -> Iterator[FlaskClient]:
 
 def heard(web: Flask) -> None:
     """Redis has heard what this application announced."""
-    writer: Any = services_of(web).operations.schedule
+    writer: Any = services_of(web).operations.due_set
     assert writer.drain(10)
 
 

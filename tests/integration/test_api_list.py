@@ -11,7 +11,7 @@ import pytest
 from app.api.reading import listing
 from app.api.reading.listing import ListQuery
 from app.api.services import services_of
-from app.ledger import merged
+from app.ledger import index_merge
 from app.ledger.listing import Filter
 from tests.integration.asking import PAST, body, create, fields, lease, run
 
@@ -183,14 +183,14 @@ def test_a_task_that_changes_its_state_while_it_is_listed_is_listed(
     task = create(client, type="foo", execute_at=PAST, max_attempts=2)
     claimed = "state = 'running', attempt = 1, started_at = now(), worker_id = 'w', claim_token = gen_random_uuid()"
     run(engine, f"UPDATE tasks SET {claimed} WHERE id = :id", id=task["id"])
-    ask = merged.types_in
+    ask = index_merge.types_in
 
     def and_it_is_rescued(connection: Connection, state: TaskState) -> list[str]:
         found = ask(connection, state)
         run(engine, "UPDATE tasks SET state = 'scheduled', claim_token = NULL WHERE id = :id", id=task["id"])
         return found
 
-    monkeypatch.setattr(merged, "types_in", and_it_is_rescued)
+    monkeypatch.setattr(index_merge, "types_in", and_it_is_rescued)
     assert [each["id"] for each in body(client.get("/tasks?state=scheduled,running"))["tasks"]] == [task["id"]]
 
 

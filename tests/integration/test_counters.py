@@ -104,6 +104,6 @@ def test_an_outside_worker_that_lost_its_claim_is_counted(client: FlaskClient, e
     held = lease(client)
     wrong = {"claim_token": "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"}
     problem(client.post(f"/tasks/{held['id']}/complete", json=wrong), 409, "claim-lost")
-    buffer = services_of(client.application).operations.tally
+    buffer = services_of(client.application).operations.counters
     buffer.step()
     assert counters.totals(engine)[Counter.FENCED] >= 1

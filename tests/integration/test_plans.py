@@ -94,7 +94,7 @@ def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine
 def test_a_page_of_what_is_due_at_one_instant_costs_a_page(settings: Settings, operations: Operations) -> None:
     """Not the whole instant, sorted, for each page of it."""
     sweeping = connect_postgres(settings, name="sweeper", pool=1)  # one connection: what it read is told at once
-    at, after = ahead(60), repairs.beginning("noop")
+    at, after = ahead(60), repairs.page_start("noop")
     made = sorted(ids(make(operations, 3000, at=at)))
     fed = []
     before = _rows_read(sweeping)

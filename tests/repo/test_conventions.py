@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.config import read_settings
-from app.ledger.merged import TASK_COLUMNS
+from app.ledger.index_merge import TASK_COLUMNS
 from app.ledger.statements import statement
 from app.task import Task
 from app.task_types import load_task_types

@@ -12,7 +12,7 @@ from app.broker.due_set import DueSet, feed_every_s
 from app.cli.doctor.finding import Finding, ok, warn
 from app.cli.output import lag
 from app.ledger.claims import waiting
-from app.ledger.repairs import beginning, clock, due_between
+from app.ledger.repairs import clock, due_between, page_start
 from app.task import Due
 from app.task_types import TaskTypes
 
@@ -66,7 +66,7 @@ def _lost_and_ahead(
     end = now + timedelta(seconds=window_s - feed_every_s(window_s))
     found: list[Due] = []
     for each in types.delivered:
-        found += due_between(engine, after=beginning(each.name), until=end, limit=MAX_COMPARED)
+        found += due_between(engine, after=page_start(each.name), until=end, limit=MAX_COMPARED)
     late = [task for task in found if task.at < now - timedelta(seconds=SWEPT_WITHIN_S)]
     ahead = [task for task in found if task.at > now]
     return _ids(schedule.unknown(late, now=now)), _ids(schedule.unknown(ahead, now=end))

@@ -91,7 +91,7 @@ def check_late(engine: Engine, contents: Contents, types: TaskTypes, settings: S
     until = now - timedelta(seconds=LATE_S)
     oldest: list[Due] = []
     for task_type in list(repairs.types_due(engine, until=until))[:MAX_LATE_TYPES]:
-        oldest += repairs.due_between(engine, after=repairs.beginning(task_type), until=until, limit=1)
+        oldest += repairs.due_between(engine, after=repairs.page_start(task_type), until=until, limit=1)
     for late in oldest:
         reason, remedy = why(_late_task(engine, contents, types, settings, late))
         said = f"{late.type} {late.id} is {lag((now - late.at).total_seconds() * 1000)} late: {reason}"
