@@ -22,7 +22,7 @@ ANY_OBJECT = dict[str, Any]
 class Context(msgspec.Struct, frozen=True):
     """What a handler learns about its task beside the payload.
 
-    `id` and `attempt` together are unique, so they can serve as an idempotency key for what the handler does elsewhere.
+    `id` is the same in every attempt, so it can serve as an idempotency key for what the handler does elsewhere.
     """
 
     id: str

@@ -1,4 +1,4 @@
-"""The README's shell blocks, as a reader would run them, answer what it says."""
+"""The shell blocks of the README and of docs/api.md, as a reader would run them, answer what these documents say."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ import pytest
 if TYPE_CHECKING:
     from tests.acceptance.service import Service
 
-README = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parents[2]
 BLOCK = re.compile(r"^```(bash|json)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 BETWEEN = "\x1e"
 WORTH_COMPARING = {"state", "status", "title"}
 
 
-def blocks(heading: str) -> list[tuple[str, Any]]:
+def blocks(document: str, heading: str) -> list[tuple[str, Any]]:
     """The shell blocks of a section, each with the answer that follows it, if one does."""
-    section = README.split(f"\n## {heading}\n")[1].split("\n## ")[0]
+    text = (ROOT / document).read_text(encoding="utf-8")
+    section = text.split(f"\n## {heading}\n")[1].split("\n## ")[0]
     found: list[tuple[str, Any]] = []
     for language, text in BLOCK.findall(section):
         if language == "bash":
@@ -58,9 +59,11 @@ def compare(documented: Any, answered: Any, place: str) -> None:
             compare(documented[0], each, f"{place}[]")
 
 
-@pytest.mark.parametrize("heading", ["Try it", "Outside workers"])
-def test_what_the_readme_shows_is_what_the_service_answers(heading: str, service: Service) -> None:
-    shown = blocks(heading)
+@pytest.mark.parametrize(
+    ("document", "heading"), [("README.md", "Try it"), ("docs/api.md", "Tasks"), ("docs/api.md", "Outside workers")]
+)
+def test_what_the_documents_show_is_what_the_service_answers(document: str, heading: str, service: Service) -> None:
+    shown = blocks(document, heading)
     assert sum(answer is not None for _, answer in shown) >= 2
     printed = run_in_one_shell([command for command, _ in shown], service.url)
     for (command, documented), said in zip(shown, printed, strict=True):

@@ -22,9 +22,16 @@ from tests.faults.plan import Plan
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "SECURITY.md", *sorted((ROOT / "docs").glob("*.md"))]
-README, STATES, OPERATING, FAULTS = (
+README, CONFIGURATION, ALIASES, STATES, OPERATING, FAULTS = (
     (ROOT / name).read_text(encoding="utf-8")
-    for name in ("README.md", "docs/states.md", "docs/operating.md", "docs/faults.md")
+    for name in (
+        "README.md",
+        "docs/configuration.md",
+        "docs/aliases.md",
+        "docs/states.md",
+        "docs/operating.md",
+        "docs/faults.md",
+    )
 )
 # Read by `make run`, not by the processes themselves.
 BESIDE_THE_SETTINGS = {"WORKERS"}
@@ -57,13 +64,13 @@ def code(cell: str) -> str:
     return str(found)
 
 
-def test_the_readme_lists_every_setting_and_no_other() -> None:
-    listed = [code(row[0]) for row in rows(section(README, "Configuration"))]
+def test_the_page_of_configuration_lists_every_setting_and_no_other() -> None:
+    listed = [code(row[0]) for row in rows(section(CONFIGURATION, "Settings"))]
     assert sorted(listed) == sorted({*Settings.__struct_encode_fields__, *BESIDE_THE_SETTINGS})
 
 
-def test_the_readme_says_the_defaults_that_the_settings_have() -> None:
-    said = {code(row[0]): row[1].strip("`") for row in rows(section(README, "Configuration"))}
+def test_the_page_of_configuration_shows_the_defaults_that_the_settings_have() -> None:
+    said = {code(row[0]): row[1].strip("`") for row in rows(section(CONFIGURATION, "Settings"))}
     blank = Settings(database_url="", redis_url="")
     for field, name in zip(Settings.__struct_fields__, Settings.__struct_encode_fields__, strict=True):
         default = getattr(blank, field)
@@ -72,8 +79,8 @@ def test_the_readme_says_the_defaults_that_the_settings_have() -> None:
         assert said[name] == ("required" if name in {"DATABASE_URL", "REDIS_URL"} else expected), name
 
 
-def test_the_readme_shows_every_alias_and_no_other() -> None:
-    shown = {(row[0], code(row[1]), code(row[2])) for row in rows(section(README, "Names of earlier systems"))}
+def test_the_page_of_aliases_shows_every_alias_and_no_other() -> None:
+    shown = {(row[0], code(row[1]), code(row[2])) for row in rows(section(ALIASES, "Names of earlier systems"))}
     accepted = {("path", old, new) for old, new in aliases.PATHS.items()}
     accepted |= {("method", f"{old} {path}", f"{new} {path}") for old, (new, path) in aliases.METHODS.items()}
     accepted |= {("field", old, new) for old, new in aliases.FIELDS.items()}

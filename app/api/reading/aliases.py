@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from flask import Flask
 
-# All aliases. The README shows this table.
+# Every alias there is; docs/aliases.md shows them, too.
 PATHS = {"/task": "/tasks"}
 METHODS = {"PUT": ("POST", "/tasks")}
 FIELDS = {
