@@ -52,7 +52,7 @@ def examine() -> Iterator[Finding]:
     try:
         settings = read_settings(otherwise=run_addresses())
     except BadSetting as wrong:
-        yield fail("settings", str(wrong).rstrip("."), "Set it as the README's table says, or start `make run`.")
+        yield fail("settings", str(wrong).rstrip("."), "Set it as docs/configuration.md says, or start `make run`.")
         return
     yield ok("settings", "all can be read")
     engine = connect_postgres(settings, name="doctor", pool=1)
