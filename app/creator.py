@@ -83,7 +83,7 @@ class TaskCreator(Batcher[tuple[NewTask, Promise]]):
         answers: list[tuple[Promise, Task | Exception]]
         try:
             answers = list(zip(promises, self._operations.create(tasks), strict=True))
-        except Exception as trouble:  # noqa: BLE001  # whatever it is, each request must be answered
+        except Exception as trouble:  # noqa: BLE001  # each request must be answered
             answers = [(promise, trouble) for promise in promises]
         _answer(answers)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class Forgiving:
-    """A stream, but nobody fails because of it: a log that nobody reads any more, a disk that is full."""
+    """Text stream that swallows write errors: a closed pipe, a full disk."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -34,7 +34,7 @@ class Forgiving:
 def configure_logs(settings: Settings, **about: str) -> None:
     """Send our events and those of the libraries to stderr, in one shape.
 
-    `about` is said on every line, whatever thread logs it: the process, and the worker if it is one.
+    `about` is added to each line, from any thread: the process, and the worker if it is one.
     """
 
     def add_about(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:

@@ -1,4 +1,4 @@
-"""When a failed attempt is tried again: one rule, whatever made the attempt fail."""
+"""Retry policy: when a failed attempt is tried again. The rule is the same for every kind of failure."""
 
 from __future__ import annotations
 

@@ -195,10 +195,10 @@ def connected(engine: Engine) -> AbstractContextManager[Connection]:
     return _watchdog.breaker(engine).connected(engine)
 
 
-def _start_anew() -> None:
+def _replace_watchdog() -> None:
     """Threads do not survive a fork, and a lock may be held by one of them."""
     global _watchdog  # noqa: PLW0603  # one for each process
     _watchdog = Watchdog()
 
 
-os.register_at_fork(after_in_child=_start_anew)
+os.register_at_fork(after_in_child=_replace_watchdog)

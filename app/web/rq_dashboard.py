@@ -81,7 +81,7 @@ def _tolerant(view: Callable[..., Any]) -> Callable[..., Any]:
             return view(**arguments)
         except (HTTPException, RedisConnectionError, RedisTimeout):
             raise
-        except Exception as trouble:  # noqa: BLE001  # whatever it is, it is not ours
+        except Exception as trouble:  # noqa: BLE001  # of RQ, its dashboard, or what is in Redis
             log.warning("deliveries_not_readable", path=request.path[:200], trouble=repr(trouble)[:300])
             if request.path.endswith(".json"):
                 return jsonify(NOTHING)

@@ -1,4 +1,4 @@
-"""Who may use the API: keys, of which only the hash is kept."""
+"""API keys, of which only the hash is stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""States as an enum, and each task in as few indexes as it can: what waits, runs and is over lie apart."""
+"""States become an enum, and each task is in as few indexes as possible."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
-# Whatever says something about the state goes, and comes back below. The table is written anew, under a lock: about a
+# What depends on the state is dropped, and created again below. The table is rewritten under a lock: about a
 # minute for ten million tasks.
 BEFORE = (
     "DROP TRIGGER final_states_are_final ON tasks",
@@ -131,6 +131,6 @@ $$
 
 
 def upgrade() -> None:
-    """Write the table anew; then its guards, indexes and functions."""
+    """Rewrite the table; then create its guards, indexes and functions."""
     for statement in (*BEFORE, *ENUM, *GUARDS, *INDEXES, COUNT_TASKS, WAITING_TYPES, COUNT_OVERDUE):
         op.execute(statement)

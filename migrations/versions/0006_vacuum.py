@@ -1,4 +1,4 @@
-"""How the table of tasks is tidied when millions lie still in it, and those at its hot end are written three times."""
+"""Storage and autovacuum settings for a large table whose newest rows are updated three times."""
 
 from __future__ import annotations
 
@@ -19,5 +19,5 @@ ALTER TABLE tasks SET (
 
 
 def upgrade() -> None:
-    """Settings only: nothing is rewritten, nobody waits."""
+    """Change settings only: nothing is rewritten, and no lock is held."""
     op.execute(TIDY)

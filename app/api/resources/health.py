@@ -30,7 +30,7 @@ LIMIT_S = 2.0
     Operation(summary="Does this process live?", scope=None, answers={200: (shapes.Health,)}, needs_ledger=False),
 )
 def alive() -> Response:
-    """It asks nobody else: restarting this process would not bring back a server that is away."""
+    """No other server is contacted: restarting this process would not repair one."""
     return json_answer({"status": "alive"})
 
 

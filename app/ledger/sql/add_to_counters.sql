@@ -1,4 +1,4 @@
--- What a process counted since it last said so; in the order of names, so that two never wait for each other in a ring.
+-- Add counts to the totals, in the order of names, so that two processes cannot deadlock.
 INSERT INTO counters (name, value)
 SELECT name, number
 FROM unnest(%(names)s::text[], %(numbers)s::bigint[]) AS counted (name, number)

@@ -1,4 +1,5 @@
--- Before it began: cancelled. While it runs: the request, which its worker learns with the next heartbeat.
+-- Cancel a task that has not begun. Of a running task only record the request; its worker receives it with the next
+-- heartbeat.
 UPDATE tasks
 SET state = CASE WHEN state = 'scheduled' THEN 'cancelled' ELSE state END,
     finished_at = CASE WHEN state = 'scheduled' THEN clock_timestamp() END,

@@ -1,4 +1,4 @@
--- What a claim won whose answer was lost: the token tells.
+-- What a claim won whose answer was lost, found by its token.
 SELECT {claim}
 FROM tasks
 WHERE id = ANY(%(ids)s::uuid[]) AND state::text = 'running' AND claim_token = %(token)s::uuid

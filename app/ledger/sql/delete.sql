@@ -1,4 +1,4 @@
--- Deleted is deleted: only what never began, decided in this one statement.
+-- Delete a task, only if it never began. This one statement decides.
 UPDATE tasks
 SET state = 'deleted', deleted_at = clock_timestamp()
 WHERE id = %(id)s AND state::text = 'scheduled' AND attempt = 0

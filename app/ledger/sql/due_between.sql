@@ -1,4 +1,5 @@
--- Scheduled tasks of one type due in [after, until), in order, one page; `after_id` resumes within one instant.
+-- One page, in order, of the scheduled tasks of a type that are due in [after, until). `after_id` resumes within an
+-- instant.
 SELECT {due}
 FROM tasks AS task
 WHERE state = 'scheduled'

@@ -1,8 +1,8 @@
--- Outcomes, many at once, each only by the holder of its claim. What to write is decided in code, but for one thing: a
--- task that is to be cancelled is not tried again.
--- Tasks are found by their ids, whatever the planner thinks of the table; that they run is compared with something of
--- the outcome, which is always true, or it is looked at first, thought to be rare, and each task meets each outcome.
--- Answers how many were written, and those of them that are tried again: one row of nulls where none is.
+-- Write outcomes, each only by the holder of its claim. They are decided in code, with one exception: a task that is to
+-- be cancelled is not tried again. Tasks are found by their ids. The test for `running` is compared with a column of
+-- the outcome, which is always true, so that the planner cannot evaluate it first: it expects few running rows, and
+-- would join each of them with each outcome. Returns the number of rows written, and those of them that are tried again
+-- (one row of nulls if there is none).
 WITH written AS (
     UPDATE tasks AS task
     SET state = CASE WHEN outcome.retry_in_s IS NOT NULL AND cancel_requested_at IS NOT NULL THEN 'cancelled'

@@ -1,4 +1,4 @@
--- Which of these are kept already: asked when it is unknown whether an insert was committed.
+-- Which of these tasks are stored. Used when it is unknown whether an insert was committed.
 SELECT id::text, execute_at, created_at
 FROM tasks
 WHERE id = ANY(%(ids)s::uuid[])

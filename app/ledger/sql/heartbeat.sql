@@ -1,4 +1,4 @@
--- One row per worker process, renewed every few seconds. Answers which of the tasks that it runs are to be cancelled.
+-- Renew the row of a worker process. Returns those of its running tasks that are to be cancelled.
 WITH beat AS (
     INSERT INTO workers (id, queue, slots)
     VALUES (%(id)s, %(queue)s, %(slots)s)

@@ -1,4 +1,4 @@
--- All keys ever made, and whether each opens something now.
+-- All keys ever made, and whether each is valid now.
 SELECT {key},
        revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp()) AS valid
 FROM api_keys

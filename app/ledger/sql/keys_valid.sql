@@ -1,4 +1,4 @@
--- Keys that open something now, the newest first, each with the hash of its secret.
+-- The valid keys, the newest first, each with the hash of its secret.
 SELECT {key}, secret_sha256
 FROM api_keys
 WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > clock_timestamp())

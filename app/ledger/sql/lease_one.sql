@@ -1,4 +1,4 @@
--- The right to run this very task, for an outside worker.
+-- Claim one task for an outside worker.
 UPDATE tasks
 SET {begin},
     lease_expires_at = clock_timestamp() + make_interval(secs => 2 * timeout_s)

@@ -1,6 +1,6 @@
--- Attempts that nothing runs any more. A worker of ours is dead when its heartbeat is too old or gone, an outside worker
--- when its lease is over. A task long over its time is lost, too, though its worker lives: the worker killed it and
--- reported that, and a failover took the report back. Rows that another sweeper settles just now are its business.
+-- Attempts that no worker runs any more. Our own worker is dead when its heartbeat is too old or its row is gone, an
+-- outside worker when its lease has expired. A task that is long over its time limit is lost too, although its worker
+-- lives: the worker killed it and reported that, and a failover of Postgres lost the report.
 SELECT id::text, claim_token::text AS token, attempt, max_attempts, type, worker_id
 FROM tasks AS task
 WHERE {lost}

@@ -1,4 +1,4 @@
--- The earliest scheduled task of these types (all types: null), not claimed.
+-- The earliest scheduled task of these types (null: of all types). It is not claimed.
 SELECT {task}
 FROM unnest(coalesce(%(types)s::text[], (SELECT array_agg(type) FROM waiting_types()))) AS wanted (wanted_type), LATERAL (
     SELECT {task}, due_at

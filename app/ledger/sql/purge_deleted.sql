@@ -1,4 +1,5 @@
--- Retention of what was deleted, perhaps long before its time: the order of deletions finds it.
+-- Retention of deleted tasks. They may have been deleted long before their time, so an index on `deleted_at` finds
+-- them.
 DELETE FROM tasks
 WHERE id IN (
     SELECT id

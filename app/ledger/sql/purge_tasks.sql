@@ -1,6 +1,6 @@
--- Retention of what ended, one bounded batch of one state and type. A task ends after its time, so the order of time
--- finds it; rows that others hold are skipped, nothing waits for this. now(), at which the index can end: with
--- clock_timestamp() the last batch would read all that is over.
+-- Retention of tasks that are over: one batch of one state and type. A task ends after its execute_at, so the index on
+-- execute_at finds it. Locked rows are skipped. An index scan can end at now(): with clock_timestamp() the last batch
+-- would read all tasks that are over.
 DELETE FROM tasks
 WHERE id IN (
     SELECT id

@@ -1,4 +1,4 @@
--- Hand-back: claimed, code not begun. The attempt is not counted. A task that is to be cancelled does not wait again.
+-- Hand back claims whose code has not begun. The attempt is not counted. A task that is to be cancelled is cancelled.
 UPDATE tasks AS task
 SET state = CASE WHEN cancel_requested_at IS NULL THEN 'scheduled'::task_state ELSE 'cancelled' END,
     finished_at = CASE WHEN cancel_requested_at IS NOT NULL THEN clock_timestamp() END,

@@ -1,4 +1,5 @@
--- Settle lost attempts, each only while it is still lost: fenced by its token, which the next claim replaces.
+-- Settle lost attempts, each only while it is still lost. The claim token fences it, because the next claim replaces
+-- it.
 UPDATE tasks AS task
 SET state = CASE WHEN outcome.retry_in_s IS NOT NULL AND cancel_requested_at IS NOT NULL THEN 'cancelled'
                  ELSE outcome.state END,

@@ -1,3 +1,3 @@
--- A worker that has stopped in order and holds nothing any more.
+-- Delete the row of a worker that has stopped and holds no task.
 DELETE FROM workers
 WHERE id = %(id)s

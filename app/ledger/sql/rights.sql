@@ -1,4 +1,4 @@
--- What the processes need and this role may not do; as docs/postgres-role.sql grants it.
+-- Rights that the processes need and this role lacks. docs/postgres-role.sql grants them.
 SELECT needed.privilege || ' on ' || relation
 FROM (VALUES ('alembic_version', '{SELECT}'::text[]),
              ('tasks', '{SELECT,INSERT,UPDATE,DELETE}'),

@@ -1,2 +1,2 @@
--- What is in force on this connection, of the settings that each session asks for; times in milliseconds.
+-- The values of settings on this connection. Times are in milliseconds.
 SELECT name, setting FROM pg_settings WHERE name = ANY(%(names)s::text[])

@@ -1,3 +1,3 @@
--- How many tasks of each type are in each state, counted up to a bound; the function is in the migration 0002.
+-- Count the tasks of each type by state, up to a limit.
 SELECT state, type, number
 FROM count_tasks(%(types)s::text[], %(most)s)

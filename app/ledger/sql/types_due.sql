@@ -1,4 +1,4 @@
--- The types of which something is scheduled and due before an instant, and when the first is; the earliest first.
+-- The types that have a scheduled task due before an instant, and when their first is due; the earliest first.
 SELECT type, first_at
 FROM waiting_types()
 WHERE first_at < %(until)s::timestamptz

@@ -1,5 +1,5 @@
--- Which types there are in a state that is neither scheduled nor running: one look into the index for each, however many
--- tasks there are.
+-- The types that occur in a state other than scheduled and running. One index lookup per type, however many tasks
+-- exist.
 WITH RECURSIVE present AS (
     (SELECT type FROM tasks WHERE state = %(state)s AND state <> 'running' AND state <> 'scheduled' ORDER BY type LIMIT 1)
     UNION ALL

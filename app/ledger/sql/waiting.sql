@@ -1,4 +1,4 @@
--- Which of these still wait, and until when.
+-- Which of these tasks are still scheduled, and when they are due.
 SELECT {due}
 FROM tasks AS task
 WHERE id = ANY(%(ids)s::uuid[]) AND state::text = 'scheduled'
