@@ -23,7 +23,7 @@ stats = Resource("Stats", __name__, "How it fares.")
 def show() -> Response:
     """Counts, lateness, backlog, workers and counters, at most two seconds old.
 
-    Nothing is counted beyond `counted_up_to`, so the cost of the call does not depend on the size of the table. When Redis does not
+    Nothing is counted beyond `counted_up_to`, so the cost does not depend on the size of the table. When Redis does not
     answer within 250 ms, `redis` says so, and what only Redis knows is null.
     """
     return json_answer(services().statistics.all())
