@@ -108,15 +108,15 @@ def redis(settings: Settings, harm: Redis) -> Iterator[Redis]:
 
 
 @pytest.fixture
-def schedule(redis: Redis) -> DueSet:
-    """The schedule in an empty Redis."""
+def due_set(redis: Redis) -> DueSet:
+    """The due set in an empty Redis."""
     return DueSet(redis)
 
 
 @pytest.fixture
-def operations(engine: Engine, schedule: DueSet, types: TaskTypes, settings: Settings) -> Operations:
+def operations(engine: Engine, due_set: DueSet, types: TaskTypes, settings: Settings) -> Operations:
     """Both stores, empty."""
-    return Operations(engine, schedule, types, window_s=settings.schedule_window_s)
+    return Operations(engine, due_set, types, window_s=settings.schedule_window_s)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -49,9 +49,9 @@ def remote(network: Network, settings: Settings) -> Iterator[Engine]:
 
 
 @pytest.fixture
-def parts(remote: Engine, schedule: DueSet, types: TaskTypes) -> Parts:
+def parts(remote: Engine, due_set: DueSet, types: TaskTypes) -> Parts:
     """What receives envelopes, out there."""
-    return Parts(remote, schedule, types)
+    return Parts(remote, due_set, types)
 
 
 def test_a_claim_whose_answer_is_lost_is_not_run_but_handed_back_and_runs_once(

@@ -89,12 +89,12 @@ def test_nothing_of_theirs_is_run_removed_or_shown_and_it_runs_as_ever(  # noqa:
 
 def test_they_run_nothing_of_ours(  # noqa: PLR0917  # fixtures
     their_file: Path, owners: dict[str, str], redis: Redis, engine: Engine, types: TaskTypes, operations: Operations,
-    schedule: DueSet,
+    due_set: DueSet,
 ) -> None:  # fmt: skip
     made, received = make(operations), list[tuple[str, list[str]]]()
     Promoter(engine, redis, types).step()
     they_work(owners["REDIS_URL"])
     assert sorted(their_file.read_text().split()) == ["enqueued", "periodic", "scheduled"]
-    assert schedule.sizes(["noop"]) == (0, 1)
+    assert due_set.sizes(["noop"]) == (0, 1)
     work(redis, CounterBuffer(engine), received)
     assert received == [("noop", ids(made))]

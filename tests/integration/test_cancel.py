@@ -33,13 +33,13 @@ def begin(engine: Engine, made: list[Task], worker_id: str = "w") -> list[Claim]
 
 
 def test_before_it_began_a_task_is_cancelled_and_never_claimed(
-    engine: Engine, operations: Operations, schedule: DueSet
+    engine: Engine, operations: Operations, due_set: DueSet
 ) -> None:
     (task,) = made = make(operations)
     now = operations.cancel(task.id)
     assert (now.state, now.attempt) == (TaskState.CANCELLED, 0)
     assert now.finished_at
-    assert schedule.sizes(["noop"]) == (0, 0)
+    assert due_set.sizes(["noop"]) == (0, 0)
     assert begin(engine, made) == []
 
 

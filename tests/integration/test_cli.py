@@ -223,26 +223,26 @@ def test_the_doctor_misses_a_worker(run: Any) -> None:
     assert findings(run)["workers"]["level"] == "fail"
 
 
-def test_the_doctor_sees_what_redis_does_not_know(run: Any, engine: Engine, schedule: DueSet) -> None:
+def test_the_doctor_sees_what_redis_does_not_know(run: Any, engine: Engine, due_set: DueSet) -> None:
     old = told(run("task", "create", "baz", "--at", "2020-01-01T00:00:00Z", "--json"))
     assert findings(run)["drift"]["level"] == "ok"
     assert findings(run)["overdue"]["level"] == "warn"
     assert "no worker is alive for queue default" in findings(run)["overdue"]["said"]
-    schedule.remove("baz", [old["id"]])
+    due_set.remove("baz", [old["id"]])
     assert findings(run)["drift"]["said"].startswith("1 due tasks are unknown to Redis")
-    schedule.add([Due(old["id"], "baz", datetime.now(UTC) - timedelta(seconds=60))])
+    due_set.add([Due(old["id"], "baz", datetime.now(UTC) - timedelta(seconds=60))])
     assert findings(run)["drift"]["level"] == "ok"
 
 
-def test_the_doctor_sees_what_is_to_come_and_unknown_to_redis(run: Any, schedule: DueSet) -> None:
+def test_the_doctor_sees_what_is_to_come_and_unknown_to_redis(run: Any, due_set: DueSet) -> None:
     task = told(run("task", "create", "baz", "--in", "10m", "--json"))
     assert findings(run)["drift"]["level"] == "ok"
-    schedule.remove("baz", [task["id"]])
+    due_set.remove("baz", [task["id"]])
     assert findings(run)["drift"]["said"].startswith("1 tasks due within 60.0 m are unknown to Redis")
 
 
-def test_the_doctor_counts_ids_of_tasks_that_do_not_wait(run: Any, schedule: DueSet) -> None:
-    schedule.add([Due("01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11", "baz", datetime.now(UTC) + timedelta(hours=1))])
+def test_the_doctor_counts_ids_of_tasks_that_do_not_wait(run: Any, due_set: DueSet) -> None:
+    due_set.add([Due("01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11", "baz", datetime.now(UTC) + timedelta(hours=1))])
     assert findings(run)["drift"]["said"].endswith("1 on the schedule, 0 delivered, 1 of no task that waits")
 
 

@@ -31,9 +31,9 @@ def passed_s() -> list[float]:
 
 
 @pytest.fixture
-def feeding(engine: Engine, schedule: DueSet, passed_s: list[float]) -> Feeding:
+def feeding(engine: Engine, due_set: DueSet, passed_s: list[float]) -> Feeding:
     """One that by now has fed what there is: nothing."""
-    one = Feeding(engine, schedule, lambda _: True, window_s=3600, clock=lambda: passed_s[0])
+    one = Feeding(engine, due_set, lambda _: True, window_s=3600, clock=lambda: passed_s[0])
     feed_all(one)
     return one
 
@@ -44,7 +44,7 @@ def feed_all(feeding: Feeding) -> None:
 
 
 def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
-    sweeper: Sweeper, operations: Operations, schedule: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
+    sweeper: Sweeper, operations: Operations, due_set: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.feeding.BATCH", 10)
     make(operations, 15)
@@ -53,14 +53,14 @@ def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
     feed_all(sweeper.feeding)
     harm.flushall()
     assert (sweeper.feeding.step(), sweeper.feeding.rest_s) == (True, 0)
-    assert schedule.sizes(["noop"]) == (10, 0)
-    assert schedule.redis.zcount("due:noop", "-inf", time.time()) == 10
+    assert due_set.sizes(["noop"]) == (10, 0)
+    assert due_set.redis.zcount("due:noop", "-inf", time.time()) == 10
     feed_all(sweeper.feeding)
-    assert schedule.sizes(["noop"]) == (25, 0)
+    assert due_set.sizes(["noop"]) == (25, 0)
 
 
 def test_what_is_due_soon_is_fed_without_rests_and_what_is_due_later_with_them(
-    sweeper: Sweeper, operations: Operations, schedule: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
+    sweeper: Sweeper, operations: Operations, due_set: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.sweeper.SWEEP_INTERVAL_S", 600)
     monkeypatch.setattr("workers.feeding.BATCH", 4)
@@ -71,7 +71,7 @@ def test_what_is_due_soon_is_fed_without_rests_and_what_is_due_later_with_them(
     fed, rested = [], []
     for goes_on_at_once in (True, True, False, False, False):
         assert sweeper.step() == goes_on_at_once
-        fed.append(schedule.sizes(["noop"])[0])
+        fed.append(due_set.sizes(["noop"])[0])
         rested.append(0 < sweeper.pause_s < POLL_INTERVAL_S)
     assert fed == [4, 8, 12, 16, 16]  # the second bite begins with what is late
     assert rested == [False, False, True, True, False]
@@ -79,38 +79,38 @@ def test_what_is_due_soon_is_fed_without_rests_and_what_is_due_later_with_them(
 
 
 def test_what_is_due_first_is_fed_first_whatever_its_type(
-    sweeper: Sweeper, operations: Operations, schedule: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
+    sweeper: Sweeper, operations: Operations, due_set: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.feeding.BATCH", 4)
     make(operations, 12, task_type="whoami", at=ahead(600))
     make(operations, 12, at=ahead(30))
     harm.flushall()
     assert [(sweeper.feeding.step(), sweeper.feeding.rest_s) for _ in range(3)] == [(True, 0)] * 3
-    assert schedule.sizes(["noop"]) == (12, 0)
-    assert schedule.sizes(["whoami"]) == (0, 0)
+    assert due_set.sizes(["noop"]) == (12, 0)
+    assert due_set.sizes(["whoami"]) == (0, 0)
     feed_all(sweeper.feeding)
-    assert schedule.sizes(["whoami"]) == (12, 0)
+    assert due_set.sizes(["whoami"]) == (12, 0)
 
 
 def test_what_comes_within_a_short_window_is_fed_before_it_is_due(
-    engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
+    engine: Engine, operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     passed_s = [0.0]
-    feeding = Feeding(engine, schedule, lambda _: True, window_s=10, clock=lambda: passed_s[0])
+    feeding = Feeding(engine, due_set, lambda _: True, window_s=10, clock=lambda: passed_s[0])
     feed_all(feeding)
     (task,) = make(operations, at=ahead(12))
     harm.delete("punctual:due:noop")
     change(engine, task.id, "execute_at = clock_timestamp() + interval '10 s'")  # it enters the window now
     passed_s[0] += 3
     feed_all(feeding)
-    assert schedule.sizes(["noop"]) == (0, 0)
+    assert due_set.sizes(["noop"]) == (0, 0)
     passed_s[0] += 2  # half the window after the round before
     feed_all(feeding)
-    assert schedule.sizes(["noop"]) == (1, 0)
+    assert due_set.sizes(["noop"]) == (1, 0)
 
 
 def test_what_redis_may_not_have_heard_is_said_again_by_the_next_round_unless_it_is_on_its_way(
-    feeding: Feeding, passed_s: list[float], operations: Operations, schedule: DueSet, harm: Redis
+    feeding: Feeding, passed_s: list[float], operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     make(operations, 5, at=ahead(600))
     make(operations, 2, at=ahead(5))
@@ -120,15 +120,15 @@ def test_what_redis_may_not_have_heard_is_said_again_by_the_next_round_unless_it
             feeding.resync()
         passed_s[0] += FEED_EVERY_S
         feed_all(feeding)
-        assert schedule.sizes(["noop"]) == (known, 0)
+        assert due_set.sizes(["noop"]) == (known, 0)
     harm.delete("punctual:due:noop")
     passed_s[0] += RESYNC_INTERVAL_S
     feed_all(feeding)
-    assert schedule.sizes(["noop"]) == (5, 0)
+    assert due_set.sizes(["noop"]) == (5, 0)
 
 
 def test_the_sweeper_doubts_a_redis_that_was_away(  # noqa: PLR0917  # fixtures
-    engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations, schedule: DueSet,
+    engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations, due_set: DueSet,
     harm: Redis, passed_s: list[float], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     sweeper = Sweeper(engine, redis, types, settings, clock=lambda: passed_s[0])
@@ -141,7 +141,7 @@ def test_the_sweeper_doubts_a_redis_that_was_away(  # noqa: PLR0917  # fixtures
             sweeper.step()
     passed_s[0] += FEED_EVERY_S
     sweeper.step()
-    assert schedule.sizes(["noop"]) == (3, 0)
+    assert due_set.sizes(["noop"]) == (3, 0)
 
 
 def test_a_round_feeds_what_has_come_within_the_window_since_the_one_before(
@@ -161,10 +161,10 @@ def test_a_round_feeds_what_has_come_within_the_window_since_the_one_before(
 
 
 def test_feeding_by_some_that_know_nothing_of_each_other_is_harmless(
-    engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
+    engine: Engine, operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     make(operations, 7, at=ahead(60))
     harm.flushall()
     for _ in range(3):
-        feed_all(Feeding(engine, schedule, lambda _: True, window_s=3600))
-        assert schedule.sizes(["noop"]) == (7, 0)
+        feed_all(Feeding(engine, due_set, lambda _: True, window_s=3600))
+        assert due_set.sizes(["noop"]) == (7, 0)

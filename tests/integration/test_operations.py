@@ -46,11 +46,11 @@ def test_a_delay_counts_from_the_clock_of_postgres(operations: Operations) -> No
     assert timedelta(seconds=90.4) < task.execute_at - task.created_at < timedelta(seconds=90.6)
 
 
-def test_only_what_is_due_within_the_window_goes_to_redis(operations: Operations, schedule: DueSet) -> None:
+def test_only_what_is_due_within_the_window_goes_to_redis(operations: Operations, due_set: DueSet) -> None:
     make(operations, at=ahead(3600))
     make(operations, at=ahead(3600 + ANNOUNCE_MARGIN_S + 60))
     make(operations, task_type="outside")
-    assert schedule.sizes(["noop", "outside"]) == (1, 0)
+    assert due_set.sizes(["noop", "outside"]) == (1, 0)
 
 
 def test_one_row_that_postgres_refuses_does_not_fail_its_neighbours(engine: Engine, operations: Operations) -> None:
@@ -74,11 +74,11 @@ def test_creating_and_deleting_need_no_redis(without_redis: Operations, engine: 
     assert tasks.get(engine, task.id).deleted_at
 
 
-def test_a_postgres_that_is_away_keeps_nothing(schedule: DueSet, types: TaskTypes) -> None:
+def test_a_postgres_that_is_away_keeps_nothing(due_set: DueSet, types: TaskTypes) -> None:
     away = connect_postgres(read_settings(NOWHERE), name="nowhere")
     with pytest.raises(LedgerAway):
-        Operations(away, schedule, types, window_s=3600).create([new_task()])
-    assert schedule.sizes(["noop"]) == (0, 0)
+        Operations(away, due_set, types, window_s=3600).create([new_task()])
+    assert due_set.sizes(["noop"]) == (0, 0)
     away.dispose()
 
 
@@ -97,9 +97,9 @@ def test_each_request_hears_of_its_own_refusal(operations: Operations) -> None:
     assert creator.create(new_task()).id
 
 
-def test_every_request_hears_that_postgres_is_away(schedule: DueSet, types: TaskTypes, settings: Settings) -> None:
+def test_every_request_hears_that_postgres_is_away(due_set: DueSet, types: TaskTypes, settings: Settings) -> None:
     away = connect_postgres(read_settings(NOWHERE), name="nowhere")
-    creator = TaskCreator(Operations(away, schedule, types, window_s=settings.schedule_window_s))
+    creator = TaskCreator(Operations(away, due_set, types, window_s=settings.schedule_window_s))
     with pytest.raises(LedgerAway):
         creator.create(new_task())
     away.dispose()

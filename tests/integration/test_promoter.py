@@ -98,10 +98,10 @@ def test_no_envelope_holds_more_than_a_fair_share_of_the_backlog(
 
 
 def test_what_another_promoter_had_in_hand_when_it_died_is_delivered_by_the_next(
-    promoter: Promoter, operations: Operations, queue: Queue, schedule: DueSet
+    promoter: Promoter, operations: Operations, queue: Queue, due_set: DueSet
 ) -> None:
     (due,) = make(operations)
-    schedule.promote([Route("noop", "default", 1)], now=time.time())  # and dies
+    due_set.promote([Route("noop", "default", 1)], now=time.time())  # and dies
     deadline = time.monotonic() + PATIENCE_S
     while not queue.count and time.monotonic() < deadline:
         promoter.step()
@@ -147,9 +147,9 @@ def test_it_wakes_for_a_task_that_comes_first_now(promoter: Promoter, operations
 
 
 def test_two_promoters_deliver_each_task_once(
-    engine: Engine, schedule: DueSet, types: TaskTypes, operations: Operations, queue: Queue
+    engine: Engine, due_set: DueSet, types: TaskTypes, operations: Operations, queue: Queue
 ) -> None:
-    redis = schedule.redis
+    redis = due_set.redis
     put_durations(redis, {"noop": 0.1})
     made = make(operations, 3000)
     two = [Promoter(engine, redis, types) for _ in range(2)]
@@ -158,7 +158,7 @@ def test_two_promoters_deliver_each_task_once(
         for each in two:
             each.step()
         some = [task_id for _, those in envelopes(queue) for task_id in those]
-        schedule.remove("noop", some or ["none"])
+        due_set.remove("noop", some or ["none"])
         delivered += some
         redis.delete(queue.key)
     assert sorted(delivered) == sorted(ids(made))

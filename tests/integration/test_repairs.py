@@ -42,18 +42,18 @@ def begin(engine: Engine, made: list[Task], worker_id: str = "w") -> list[Claim]
 
 
 def test_overdue_tasks_that_redis_does_not_know_are_restored(
-    sweeper: Sweeper, operations: Operations, schedule: DueSet, harm: Redis
+    sweeper: Sweeper, operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     make(operations, 30)
     make(operations, 5, task_type="outside")
     harm.flushall()
     assert sweeper.restore() == 30
     assert sweeper.restore() == 0
-    assert schedule.sizes(["noop", "outside"]) == (30, 0)
+    assert due_set.sizes(["noop", "outside"]) == (30, 0)
 
 
 def test_many_lost_tasks_are_restored_without_a_pause(
-    sweeper: Sweeper, operations: Operations, schedule: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
+    sweeper: Sweeper, operations: Operations, due_set: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.sweeper.PAGE", 10)
     monkeypatch.setattr("workers.sweeper.MANY_LOST", 10)
@@ -61,7 +61,7 @@ def test_many_lost_tasks_are_restored_without_a_pause(
     make(operations, 35)
     harm.delete("punctual:due:noop")
     assert [sweeper.step() for _ in range(3)] == [True, True, False]
-    assert schedule.sizes(["noop"]) == (35, 0)
+    assert due_set.sizes(["noop"]) == (35, 0)
 
 
 def test_what_a_dead_worker_held_fails_by_name(sweeper: Sweeper, engine: Engine, operations: Operations) -> None:
@@ -109,7 +109,7 @@ def test_what_a_living_worker_holds_is_left_alone(sweeper: Sweeper, engine: Engi
 
 
 def test_a_rescued_task_with_attempts_left_is_scheduled_again_and_its_old_run_is_fenced(
-    sweeper: Sweeper, engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
+    sweeper: Sweeper, engine: Engine, operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     (task,) = made = make(operations, task_type="whoami", max_attempts=2)
     (held,) = begin(engine, made)
@@ -119,7 +119,7 @@ def test_a_rescued_task_with_attempts_left_is_scheduled_again_and_its_old_run_is
     assert (now.state, now.attempt) == (TaskState.SCHEDULED, 1)
     assert now.next_attempt_at
     assert ahead(0.5) < now.next_attempt_at < ahead(1.2), "a lost worker is a failed attempt, spaced like any other"
-    assert schedule.sizes(["whoami"]) == (1, 0)
+    assert due_set.sizes(["whoami"]) == (1, 0)
     assert claims.finish(engine, [succeeded(held.id, held.token, "1")]).fenced == ids(made)
 
 

@@ -46,10 +46,10 @@ def elsewhere(owners: dict[str, str], owner: Engine, monkeypatch: pytest.MonkeyP
 
 
 def test_an_installation_in_a_schema_lives_there_alone(
-    elsewhere: Settings, engine: Engine, operations: Operations, schedule: DueSet, types: TaskTypes
+    elsewhere: Settings, engine: Engine, operations: Operations, due_set: DueSet, types: TaskTypes
 ) -> None:
     theirs = connect_postgres(elsewhere, name="elsewhere", pool=2)
-    other = Operations(theirs, schedule, types, window_s=3600)
+    other = Operations(theirs, due_set, types, window_s=3600)
     (mine,), (their_task,) = make(operations), make(other)
     assert present_version(theirs) == needed_version() == present_version(engine)
     assert [each.id for each in list_tasks(engine, Filter(), limit=10).tasks] == [mine.id]

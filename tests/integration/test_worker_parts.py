@@ -87,7 +87,7 @@ class HandedBack:
 class Parts:
     """A claimer and what it works with."""
 
-    def __init__(self, engine: Engine, schedule: DueSet, types: TaskTypes, slots: int = 2) -> None:
+    def __init__(self, engine: Engine, due_set: DueSet, types: TaskTypes, slots: int = 2) -> None:
         self.pool = RecordingPool(slots)
         self.may_claim = threading.Event()
         self.may_claim.set()
@@ -96,7 +96,7 @@ class Parts:
         self.unresolved = UnresolvedClaims(engine, self.handed_back, settle_s=0)
         self.inbox = Inbox(self.pool, clock=self.clock)  # type: ignore[arg-type]
         self.claimer = Claimer(
-            engine, schedule, self.inbox, self.pool, types, worker_id="w",  # type: ignore[arg-type]
+            engine, due_set, self.inbox, self.pool, types, worker_id="w",  # type: ignore[arg-type]
             unresolved=self.unresolved, may_claim=self.may_claim, counters=self.counters, clock=self.clock,  # type: ignore[arg-type]
         )  # fmt: skip
 
@@ -108,8 +108,8 @@ class Parts:
 
 
 @pytest.fixture
-def parts(engine: Engine, schedule: DueSet, types: TaskTypes) -> Parts:
-    return Parts(engine, schedule, types)
+def parts(engine: Engine, due_set: DueSet, types: TaskTypes) -> Parts:
+    return Parts(engine, due_set, types)
 
 
 @pytest.fixture
@@ -118,8 +118,8 @@ def tally(engine: Engine) -> CounterBuffer:
 
 
 @pytest.fixture
-def finisher(engine: Engine, schedule: DueSet, tally: CounterBuffer) -> Iterator[Finisher]:
-    finisher = Finisher(engine, schedule, tally, {})
+def finisher(engine: Engine, due_set: DueSet, tally: CounterBuffer) -> Iterator[Finisher]:
+    finisher = Finisher(engine, due_set, tally, {})
     yield finisher
     finisher.close(PATIENCE_S)
 
@@ -136,27 +136,27 @@ def test_an_envelope_is_claimed_slot_by_slot_until_it_is_empty(parts: Parts, ope
 
 
 def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
-    parts: Parts, operations: Operations, schedule: DueSet
+    parts: Parts, operations: Operations, due_set: DueSet
 ) -> None:
     due, early = make(operations)[0], make(operations, at=ahead(60))[0]
     deleted = operations.delete(make(operations)[0].id)
-    schedule.redis.delete("due:noop")
-    schedule.redis.zadd("delivered:noop", dict.fromkeys(ids([due, early, deleted]), 1))
+    due_set.redis.delete("due:noop")
+    due_set.redis.zadd("delivered:noop", dict.fromkeys(ids([due, early, deleted]), 1))
     parts.receive("noop", ids([due, early, deleted]))
     assert [each.id for each in parts.pool.ran] == ids([due])
-    assert schedule.sizes(["noop"]) == (1, 0)
+    assert due_set.sizes(["noop"]) == (1, 0)
     assert parts.counters.pending() == {Counter.CLAIMS_LOST: 1}
 
 
 @pytest.mark.parametrize("why", ["stop", "no room", "fenced"])
 def test_what_cannot_begin_here_goes_back_on_the_schedule(
-    parts: Parts, operations: Operations, schedule: DueSet, why: str, harm: Redis
+    parts: Parts, operations: Operations, due_set: DueSet, why: str, harm: Redis
 ) -> None:
     made = make(operations, 3)
     harm.flushall()
     parts.pool.free_slots.take(2)
     parts.receive("noop", ids(made))
-    assert schedule.sizes(["noop"]) == (0, 0)
+    assert due_set.sizes(["noop"]) == (0, 0)
     if why == "stop":
         parts.claimer.put_back_all()
     elif why == "no room":
@@ -166,21 +166,21 @@ def test_what_cannot_begin_here_goes_back_on_the_schedule(
         parts.may_claim.clear()
         parts.claimer.step(0.0)
     assert parts.pool.ran == []
-    assert schedule.sizes(["noop"]) == (3, 0)
+    assert due_set.sizes(["noop"]) == (3, 0)
     assert counted(operations.engine) == {("noop", "scheduled"): 3}
 
 
 def test_a_type_only_a_newer_release_knows_is_not_tried_in_a_circle(
-    engine: Engine, schedule: DueSet, operations: Operations, harm: Redis
+    engine: Engine, due_set: DueSet, operations: Operations, harm: Redis
 ) -> None:
     old_release = Parts(
-        engine, schedule, type(operations.types)(each for each in operations.types if each.name == "foo")
+        engine, due_set, type(operations.types)(each for each in operations.types if each.name == "foo")
     )
     made = make(operations)
     harm.flushall()
     old_release.receive("noop", ids(made))
-    assert schedule.promote([Route("noop", "default", 1)], now=time.time()).taken[0].ids == []
-    assert schedule.sizes(["noop"]) == (1, 0)
+    assert due_set.promote([Route("noop", "default", 1)], now=time.time()).taken[0].ids == []
+    assert due_set.sizes(["noop"]) == (1, 0)
 
 
 def test_an_unanswered_claim_is_neither_run_nor_repeated_but_handed_back(
@@ -226,23 +226,23 @@ def test_outcomes_are_written_and_a_bad_one_does_not_hold_up_its_neighbours(
 
 
 def test_a_failed_attempt_goes_back_on_the_schedule(
-    finisher: Finisher, engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
+    finisher: Finisher, engine: Engine, operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     made = make(operations, task_type="whoami", max_attempts=2)
     (held,) = begin(engine, ids(made))
     harm.flushall()
     finisher.ended([failed(held, "timeout", "late")])
-    wait_until(lambda: schedule.sizes(["whoami"]) == (1, 0), PATIENCE_S, "it is scheduled")
+    wait_until(lambda: due_set.sizes(["whoami"]) == (1, 0), PATIENCE_S, "it is scheduled")
 
 
 def test_claims_that_were_not_used_are_released_and_scheduled(  # noqa: PLR0917  # fixtures
-    finisher: Finisher, tally: CounterBuffer, engine: Engine, operations: Operations, schedule: DueSet, harm: Redis
+    finisher: Finisher, tally: CounterBuffer, engine: Engine, operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     made = make(operations, 3)
     held = begin(engine, ids(made))
     harm.flushall()
     finisher.unused(held)
-    wait_until(lambda: schedule.sizes(["noop"]) == (3, 0), PATIENCE_S, "they are scheduled")
+    wait_until(lambda: due_set.sizes(["noop"]) == (3, 0), PATIENCE_S, "they are scheduled")
     assert tally.pending() == {Counter.HANDED_BACK: 3}
     assert all(tasks.get(engine, each.id) == each for each in made)
 
@@ -257,11 +257,11 @@ def test_a_fenced_outcome_is_counted_and_changes_nothing(
     assert tasks.get(engine, task.id).state is TaskState.RUNNING
 
 
-def test_an_outcome_waits_until_postgres_is_back(schedule: DueSet, engine: Engine, operations: Operations) -> None:
+def test_an_outcome_waits_until_postgres_is_back(due_set: DueSet, engine: Engine, operations: Operations) -> None:
     made = make(operations)
     (held,) = begin(engine, ids(made))
     away = connect_postgres(read_settings(NOWHERE), name="away")
-    finisher = Finisher(away, schedule, CounterBuffer(away), {})
+    finisher = Finisher(away, due_set, CounterBuffer(away), {})
     finisher.ended([succeeded(held.id, held.token, "1")])
     assert not finisher.close(0.5)
     finisher._engine = engine

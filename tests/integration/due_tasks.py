@@ -27,6 +27,6 @@ def due(name: str, seconds: float, task_type: str = "noop") -> Due:
     return Due(id_of(name), task_type, NOW + timedelta(seconds=seconds))
 
 
-def promote(schedule: DueSet, *lanes: Route, at: float = 0) -> tuple[dict[str, list[str]], float]:
-    made = schedule.promote(lanes or [NOOP], now=NOW.timestamp() + at)
+def promote(due_set: DueSet, *lanes: Route, at: float = 0) -> tuple[dict[str, list[str]], float]:
+    made = due_set.promote(lanes or [NOOP], now=NOW.timestamp() + at)
     return {each.type: [NAMES.get(task_id, task_id) for task_id in each.ids] for each in made.taken}, made.next_at
