@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +12,7 @@ from app.broker.contents import put_durations
 from app.broker.due_set import Route, delivered_key
 from app.broker.rq import deliveries
 from app.broker.rq.jobs import MAX_IDS
+from app.ledger import repairs
 from tests.making import ahead, ids, make
 from workers.promoter import Promoter, delivery_size
 
@@ -79,11 +81,14 @@ def test_fast_tasks_share_envelopes_and_types_take_turns(
     ]  # fmt: skip
 
 
-def test_what_is_due_in_a_moment_travels_ahead_with_its_instant(
-    promoter: Promoter, operations: Operations, queue: Queue
-) -> None:
-    (soon,) = make(operations, at=ahead(0.04))
-    promoter.step()
+def test_what_is_due_in_a_moment_travels_ahead_with_its_instant(  # noqa: PLR0917  # fixtures
+    engine: Engine, redis: Redis, types: TaskTypes, operations: Operations, queue: Queue,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    now = ahead(60)
+    monkeypatch.setattr(repairs, "clock", lambda _: now)
+    (soon,) = make(operations, at=now + timedelta(milliseconds=40))
+    Promoter(engine, redis, types, clock=now.timestamp).step()
     assert [job.args for job in queue.jobs] == [["noop", [], [[str(soon.id), soon.execute_at.timestamp()]]]]
 
 
@@ -165,12 +170,11 @@ def test_two_promoters_deliver_each_task_once(
 
 
 def test_deliveries_that_nobody_claims_are_delivered_again(
-    promoter: Promoter, engine: Engine, operations: Operations, queue: Queue, redis: Redis
+    promoter: Promoter, types: TaskTypes, operations: Operations, queue: Queue, redis: Redis
 ) -> None:
     (task,) = make(operations)
     promoter.step()
     redis.delete(queue.key)
     redis.zadd(delivered_key(task.type), {str(task.id): 0})
-    later = Promoter(engine, redis, promoter._types)
-    later.step()
+    Promoter(operations.engine, redis, types).step()
     assert envelopes(queue) == [("noop", ids([task]))]
