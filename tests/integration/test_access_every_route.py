@@ -135,7 +135,7 @@ def test_every_endpoint_is_declared(closed: FlaskClient) -> None:
     assert {each for each in endpoints if each.partition(".")[0] not in PAGES} == declared
 
 
-def test_a_route_that_nobody_declared_is_for_admin(closed: FlaskClient, engine: Engine) -> None:
+def test_an_undeclared_route_needs_the_admin_scope(closed: FlaskClient, engine: Engine) -> None:
     closed.application.add_url_rule("/forgotten", "forgotten", lambda: "found")
     problem(closed.get("/forgotten"), 401, "unauthenticated")
     assert problem(closed.get("/forgotten", headers=holder(engine, "read", "write", "worker")), 403, "scope-missing")
@@ -143,16 +143,14 @@ def test_a_route_that_nobody_declared_is_for_admin(closed: FlaskClient, engine: 
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-def test_what_is_not_there_looks_like_what_is_to_whoever_has_no_key(
-    closed: FlaskClient, engine: Engine, method: str
-) -> None:
+def test_missing_and_existing_paths_look_alike_without_a_key(closed: FlaskClient, engine: Engine, method: str) -> None:
     for path in (*UNKNOWN, "/tasks", "/types"):
         problem(closed.open(path, method=method), 401, "unauthenticated")
     problem(closed.patch("/health"), 401, "unauthenticated")
     problem(closed.open("/nope", method=method, headers=holder(engine, "worker")), 404, "not-found")
 
 
-def test_head_tells_nothing_more_than_get(closed: FlaskClient) -> None:
+def test_head_answers_nothing_more_than_get(closed: FlaskClient) -> None:
     answer = closed.head("/tasks")
     assert (answer.status_code, answer.data) == (401, b"")
 
@@ -170,7 +168,7 @@ def test_a_body_that_is_too_large_is_refused_everywhere_chunked_or_not(closed: F
             assert answer.status_code in expected, (method, rule, chunked)
 
 
-def test_the_document_says_what_each_operation_needs(closed: FlaskClient) -> None:
+def test_the_document_names_the_scope_of_each_operation(closed: FlaskClient) -> None:
     document: Any = closed.get("/openapi.json").get_json()
     (name,) = document["components"]["securitySchemes"]
     assert document["components"]["securitySchemes"][name]["scheme"] == "bearer"
@@ -181,7 +179,7 @@ def test_the_document_says_what_each_operation_needs(closed: FlaskClient) -> Non
             assert ("401" in item[method]["responses"]) is not is_open
 
 
-def test_https_is_remembered_in_production_alone(another: Callable[..., FlaskClient]) -> None:
+def test_strict_transport_security_is_sent_in_production_only(another: Callable[..., FlaskClient]) -> None:
     proxied, name = {"X-Forwarded-Proto": "https"}, "Strict-Transport-Security"
     production = another(app_env="production", auth="off")
     assert production.get("/health", headers=proxied).headers[name].startswith("max-age=")

@@ -38,7 +38,7 @@ def age(client: FlaskClient, seconds: float) -> None:
         part._clock = lambda clock=clock: clock() + seconds
 
 
-def test_a_key_lets_in(closed: Callable[..., FlaskClient], engine: Engine) -> None:
+def test_a_valid_key_is_accepted(closed: Callable[..., FlaskClient], engine: Engine) -> None:
     client = closed()
     assert client.get("/tasks", headers=holder(engine, "read")).status_code == 200
     assert client.get("/tasks", headers={"Authorization": f"bEARER  {make_key(engine, 'read')[1]} "}).status_code == 200
@@ -50,19 +50,19 @@ def test_a_key_lets_in(closed: Callable[..., FlaskClient], engine: Engine) -> No
      "Bearer " + "x" * 10_000, "Bearer \xff" * 50],
     ids=lambda sent: sent[:12],
 )  # fmt: skip
-def test_anything_else_does_not(closed: Callable[..., FlaskClient], engine: Engine, sent: str) -> None:
+def test_any_other_authorization_is_refused(closed: Callable[..., FlaskClient], engine: Engine, sent: str) -> None:
     holder(engine, "admin")
     refused = closed().get("/tasks", headers={"Authorization": sent})
     problem(refused, 401, "unauthenticated")
     assert len(sent) < 20 or sent.removeprefix("Bearer ") not in refused.text
 
 
-def test_two_keys_of_one_name_are_valid_at_a_time(closed: Callable[..., FlaskClient], engine: Engine) -> None:
+def test_two_keys_of_one_name_are_valid_at_the_same_time(closed: Callable[..., FlaskClient], engine: Engine) -> None:
     client, old, new = closed(), holder(engine, "read"), holder(engine, "read")
     assert [client.get("/tasks", headers=each).status_code for each in (old, new)] == [200, 200]
 
 
-def test_a_revoked_key_is_out_within_seconds(closed: Callable[..., FlaskClient], engine: Engine) -> None:
+def test_a_revoked_key_is_refused_within_seconds(closed: Callable[..., FlaskClient], engine: Engine) -> None:
     client = closed()
     key, secret = make_key(engine, "read")
     assert client.get("/tasks", headers=bearer(secret)).status_code == 200
@@ -80,12 +80,12 @@ def test_a_key_expires_by_the_clock_of_postgres(closed: Callable[..., FlaskClien
     problem(client.get("/tasks", headers=bearer(secret)), 401, "unauthenticated")
 
 
-def test_only_the_hash_is_kept(engine: Engine) -> None:
+def test_only_the_hash_of_a_key_is_stored(engine: Engine) -> None:
     key, secret = make_key(engine, "read")
     assert secret not in run(engine, "SELECT api_keys::text FROM api_keys WHERE id = :id", id=key.id)
 
 
-def test_without_postgres_nobody_gets_in(closed: Callable[..., FlaskClient]) -> None:
+def test_without_postgres_no_key_is_accepted(closed: Callable[..., FlaskClient]) -> None:
     client = closed(database_url=f"postgresql+psycopg://x:{PASSWORD[:8]}@{NOBODY_LISTENS}/x")
     problem(client.get("/tasks", headers=bearer(UNKNOWN)), 503, "ledger-away")
     problem(client.get("/rq/", headers=bearer(UNKNOWN)), 503, "ledger-away")
@@ -100,13 +100,13 @@ def test_a_task_knows_the_key_that_created_it(closed: Callable[..., FlaskClient]
     assert "created_by" not in made
 
 
-def test_where_no_key_is_needed_none_is_looked_at(client: FlaskClient, engine: Engine) -> None:
+def test_an_installation_without_keys_ignores_keys(client: FlaskClient, engine: Engine) -> None:
     _, secret = make_key(engine, "worker")
     made = body(client.post("/tasks", json=TASK, headers=bearer(secret)))
     assert run(engine, "SELECT created_by FROM tasks WHERE id = :id", id=made["id"]) is None
 
 
-def test_a_key_has_only_so_many_tasks_waiting(closed: Callable[..., FlaskClient], engine: Engine) -> None:
+def test_the_pending_tasks_of_a_key_are_limited(closed: Callable[..., FlaskClient], engine: Engine) -> None:
     client, few, any_number = closed(), holder(engine, "write", max_pending=2), holder(engine, "write")
     made = [body(client.post("/tasks", json=TASK, headers=few)) for _ in range(2)]
     refused = client.post("/tasks", json=TASK, headers=few)
@@ -120,7 +120,7 @@ def test_a_key_has_only_so_many_tasks_waiting(closed: Callable[..., FlaskClient]
     problem(client.post("/tasks", json=TASK, headers=few), 429, "too-many-pending")
 
 
-def test_a_key_that_may_have_few_tasks_waiting_gets_none_of_many(
+def test_a_batch_beyond_the_pending_limit_of_a_key_creates_nothing(
     closed: Callable[..., FlaskClient], engine: Engine
 ) -> None:
     client, few = closed(), holder(engine, "write", max_pending=2)
@@ -173,7 +173,7 @@ def test_without_redis_each_process_limits_by_itself(
     assert capsys.readouterr().err.count("limits_in_memory") == 1
 
 
-def test_a_redis_that_comes_back_counts_again(
+def test_limits_are_counted_in_redis_again_once_it_is_available(
     closed: Callable[..., FlaskClient], engine: Engine, harm: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client, mine = closed(requests_per_minute=100), holder(engine, "read")
@@ -188,7 +188,7 @@ def test_a_redis_that_comes_back_counts_again(
     assert "limits_in_redis" in capsys.readouterr().err
 
 
-def test_where_no_key_is_needed_a_limit_counts_by_address(another: Callable[..., FlaskClient]) -> None:
+def test_without_keys_a_limit_counts_by_address(another: Callable[..., FlaskClient]) -> None:
     client = another(requests_per_minute=1, redis_timeout_s=5.0)
     minute_of(client, 6000.0)
     mine, yours = ({"REMOTE_ADDR": address} for address in ("10.0.0.1", "10.0.0.2"))
@@ -196,7 +196,7 @@ def test_where_no_key_is_needed_a_limit_counts_by_address(another: Callable[...,
     assert answers == [200, 429, 200]
 
 
-def test_without_a_limit_redis_is_not_asked_and_no_header_says_anything(client: FlaskClient, harm: Redis) -> None:
+def test_without_a_limit_nothing_is_counted_in_redis_and_no_header_is_sent(client: FlaskClient, harm: Redis) -> None:
     created: dict[str, Any] = create(client)
     answer = client.get(f"/tasks/{created['id']}")
     assert "RateLimit" not in answer.headers
@@ -217,6 +217,6 @@ def test_without_a_limit_redis_is_not_asked_and_no_header_says_anything(client: 
         ({"APP_ENV": "production", "AUTH": "off"}, False),
     ],
 )
-def test_keys_are_needed_wherever_others_could_come_in(given: dict[str, str], needed: bool) -> None:  # noqa: FBT001
+def test_keys_are_needed_unless_only_this_machine_can_connect(given: dict[str, str], needed: bool) -> None:  # noqa: FBT001
     urls = {"DATABASE_URL": "postgres://h/n", "REDIS_URL": "redis://h"}
     assert read_settings(urls | given).demands_keys is needed

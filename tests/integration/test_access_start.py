@@ -37,13 +37,13 @@ def start(
     return started
 
 
-def test_development_on_loopback_says_that_no_key_is_needed(start: Callable[..., tuple[Flask, list[str]]]) -> None:
+def test_development_on_loopback_logs_that_no_key_is_needed(start: Callable[..., tuple[Flask, list[str]]]) -> None:
     app, events = start(HOST="127.0.0.1")
     assert events == ["web_started not needed: development on loopback"]
     assert app.test_client().get("/rq/").status_code == 200
 
 
-def test_development_that_others_reach_needs_keys(start: Callable[..., tuple[Flask, list[str]]]) -> None:
+def test_development_on_other_addresses_needs_keys(start: Callable[..., tuple[Flask, list[str]]]) -> None:
     app, events = start(HOST="0.0.0.0")
     assert events == ["no_keys", "web_started needed"]
     assert app.test_client().get("/tasks").status_code == 401
@@ -70,11 +70,11 @@ def test_production_with_a_key_starts(start: Callable[..., tuple[Flask, list[str
     assert start(APP_ENV="production", SECRET_KEY=PASSWORD)[1] == ["web_started needed"]
 
 
-def test_production_starts_for_everybody_if_it_is_said(start: Callable[..., tuple[Flask, list[str]]]) -> None:
+def test_production_starts_without_keys_if_auth_is_off(start: Callable[..., tuple[Flask, list[str]]]) -> None:
     assert start(APP_ENV="production", AUTH="off")[1] == ["web_started not needed: AUTH=off"]
 
 
-def test_production_starts_closed_while_postgres_is_away(start: Callable[..., tuple[Flask, list[str]]]) -> None:
+def test_production_starts_closed_while_postgres_is_unavailable(start: Callable[..., tuple[Flask, list[str]]]) -> None:
     app, events = start(APP_ENV="production", SECRET_KEY=PASSWORD, DATABASE_URL=AWAY)
     assert events == ["keys_not_seen", "web_started needed"]
     client = app.test_client()

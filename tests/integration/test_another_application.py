@@ -58,7 +58,7 @@ def theirs(harm: Redis) -> dict[bytes, bytes | None]:
     return {key: harm.dump(key) for key in harm.scan_iter() if not key.startswith(b"punctual:")}
 
 
-def test_nothing_of_theirs_is_run_removed_or_shown_and_it_runs_as_ever(  # noqa: PLR0917  # fixtures
+def test_their_jobs_are_not_run_removed_or_shown_and_still_run(  # noqa: PLR0917  # fixtures
     their_file: Path, owners: dict[str, str], harm: Redis, redis: Redis, engine: Engine, types: TaskTypes,
     operations: Operations, client: FlaskClient,
 ) -> None:  # fmt: skip
@@ -87,7 +87,7 @@ def test_nothing_of_theirs_is_run_removed_or_shown_and_it_runs_as_ever(  # noqa:
     assert harm.zcard("rq:scheduler:scheduled_jobs") == 2  # what is not due, and the next of what comes again
 
 
-def test_they_run_nothing_of_ours(  # noqa: PLR0917  # fixtures
+def test_their_worker_runs_no_job_of_ours(  # noqa: PLR0917  # fixtures
     their_file: Path, owners: dict[str, str], redis: Redis, engine: Engine, types: TaskTypes, operations: Operations,
     due_set: DueSet,
 ) -> None:  # fmt: skip

@@ -51,7 +51,7 @@ def test_a_list_is_filtered_by_an_old_name(client: FlaskClient, old: str, new: s
     assert [task["id"] for task in body(client.get(f"/tasks?{old}={value}"))["tasks"]] == [wanted]
 
 
-def test_a_list_is_filtered_by_one_parameter_for_all(client: FlaskClient) -> None:
+def test_a_list_is_filtered_by_one_combined_parameter(client: FlaskClient) -> None:
     wanted, _other = lease(client)["id"], create(client)["id"]
     for query in ("filter=status:InProgress", "filter=kind:Outside", "filter=status:running&filter=kind:outside"):
         assert [task["id"] for task in body(client.get(f"/tasks?{query}"))["tasks"]] == [wanted]
@@ -68,7 +68,7 @@ def test_names_that_disagree_are_refused(client: FlaskClient) -> None:
     assert list(fields(client.get("/tasks?state=running&status=done"))) == ["status"]
 
 
-def test_errors_name_what_was_sent(client: FlaskClient) -> None:
+def test_errors_use_the_names_of_the_request(client: FlaskClient) -> None:
     asked = {"kind": "nope", "send_ts": "soon", "timeout_s": 0}
     told = problem(client.post("/tasks", json=asked), 422, "invalid-input")
     assert set(told["fields"]) == set(asked)
@@ -78,7 +78,7 @@ def test_errors_name_what_was_sent(client: FlaskClient) -> None:
     assert list(fields(client.get("/tasks?state=asleep&status=asleep"))) == ["state"]
 
 
-def test_names_that_agree_are_one(client: FlaskClient) -> None:
+def test_two_names_with_the_same_value_are_accepted(client: FlaskClient) -> None:
     asked = {"type": "foo", "kind": "foo", "execute_at": FUTURE, "time": FUTURE}
     assert client.post("/tasks", json=asked).status_code == 201
 

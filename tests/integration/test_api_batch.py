@@ -37,7 +37,7 @@ def count(engine: Engine) -> int:
     return int(run(engine, "SELECT count(*) FROM tasks"))
 
 
-def test_all_are_kept_and_their_ids_answered_in_order(client: FlaskClient, engine: Engine) -> None:
+def test_all_are_created_and_their_ids_returned_in_order(client: FlaskClient, engine: Engine) -> None:
     answer = post(
         client,
         {"type": "Noop", "execute_at": "2100-01-01T00:00:00.000001+01:00", "payload": {"a": [1, "é", 1e300, None]}},
@@ -56,7 +56,7 @@ def test_all_are_kept_and_their_ids_answered_in_order(client: FlaskClient, engin
     assert count(engine) == 3
 
 
-def test_one_task_is_the_same_by_either_way(client: FlaskClient) -> None:
+def test_a_task_of_a_batch_equals_a_task_created_alone(client: FlaskClient) -> None:
     task = {"type": "whoami", "execute_at": FUTURE, "payload": {"n": 2**63}}
     single = body(client.post("/tasks", json=task))
     among_many = body(client.get(f"/tasks/{body(post(client, task))['ids'][0]}"))
@@ -66,14 +66,14 @@ def test_one_task_is_the_same_by_either_way(client: FlaskClient) -> None:
     }
 
 
-def test_as_many_as_are_allowed_and_one_more(client: FlaskClient, engine: Engine) -> None:
+def test_a_batch_is_accepted_up_to_its_limit_and_refused_beyond_it(client: FlaskClient, engine: Engine) -> None:
     assert body(post(client, *[FOO] * MAX_BATCH))["count"] == MAX_BATCH
     assert fields(post(client, *[FOO] * (MAX_BATCH + 1))).keys() == {"tasks"}
     assert fields(post(client)).keys() == {"tasks"}
     assert count(engine) == MAX_BATCH
 
 
-def test_every_wrong_index_is_named_and_nothing_is_kept(client: FlaskClient, engine: Engine) -> None:
+def test_every_invalid_index_is_named_and_nothing_is_created(client: FlaskClient, engine: Engine) -> None:
     answer = post(
         client, FOO, {"type": "nothing", "execute_at": FUTURE}, {"type": "foo"}, {**FOO, "extra": 1},
         {"kind": "foo", "time": "tomorrow"}, {**FOO, "delay_s": 1}, {**FOO, "kind": "bar"}, FOO,
@@ -99,11 +99,11 @@ def test_every_wrong_index_is_named_and_nothing_is_kept(client: FlaskClient, eng
         '{"tasks": [[]]}',
     ],
 )
-def test_what_is_no_list_of_tasks_is_refused(client: FlaskClient, sent: str) -> None:
+def test_a_body_without_a_list_of_tasks_is_refused(client: FlaskClient, sent: str) -> None:
     assert fields(client.post("/tasks/batch", data=sent, content_type="application/json"))
 
 
-def test_json_is_read_as_strictly_as_elsewhere(client: FlaskClient, engine: Engine) -> None:
+def test_the_json_of_a_batch_is_read_strictly(client: FlaskClient, engine: Engine) -> None:
     twice = '{"tasks": [{"type": "foo", "type": "bar", "delay_s": 1}]}'
     assert set(fields(client.post("/tasks/batch", data=twice, content_type="application/json"))) == {"tasks[0].type"}
     nul = '{"tasks": [{"type": "foo", "delay_s": 1, "payload": {"a": "\\u0000"}}]}'
@@ -111,7 +111,7 @@ def test_json_is_read_as_strictly_as_elsewhere(client: FlaskClient, engine: Engi
     assert count(engine) == 0
 
 
-def test_what_postgres_refuses_keeps_all_of_them_out(
+def test_a_row_that_postgres_refuses_fails_the_whole_batch(
     client: FlaskClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sound = ledger.insert
@@ -125,7 +125,7 @@ def test_what_postgres_refuses_keeps_all_of_them_out(
     assert count(engine) == 0
 
 
-def test_a_lost_answer_keeps_nothing_twice(
+def test_a_lost_answer_of_postgres_creates_nothing_twice(
     client: FlaskClient, web: Flask, engine: Engine, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     insert, answers = ledger.insert, iter([False])
@@ -143,19 +143,21 @@ def test_a_lost_answer_keeps_nothing_twice(
     assert redis.zrange(due_key("foo"), 0, -1) == [each.encode() for each in reversed(told["ids"])]
 
 
-def test_what_is_due_soon_is_on_the_schedule(client: FlaskClient, web: Flask, redis: Redis) -> None:
+def test_a_task_due_soon_is_in_the_due_set(client: FlaskClient, web: Flask, redis: Redis) -> None:
     told = body(post(client, {"type": "foo", "delay_s": 10}, FOO, {"type": "outside", "delay_s": 1}))
     heard(web)
     assert redis.zrange(due_key("foo"), 0, -1) == [told["ids"][0].encode()]
     assert not redis.exists(due_key("outside"))
 
 
-def test_a_body_that_takes_seconds_to_read_is_not_read(client: FlaskClient) -> None:
+def test_a_body_that_would_take_seconds_to_parse_is_refused(client: FlaskClient) -> None:
     nested = b'{"tasks": [{"type": "noop", "delay_s": 1, "payload": {"a": [' + b"[]," * 1_000_000 + b"0]}}]}"
     assert set(fields(client.post("/tasks/batch", data=nested, content_type="application/json"))) == {"body"}
 
 
-def test_who_cannot_be_read_soon_is_sent_away(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batch_that_would_wait_too_long_for_parsing_is_refused(
+    client: FlaskClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("app.api.resources.tasks.MAX_TURN_S", 0.01)
     with READERS, READERS:
         refused = post(client, FOO)
@@ -164,7 +166,7 @@ def test_who_cannot_be_read_soon_is_sent_away(client: FlaskClient, monkeypatch: 
     assert post(client, FOO).status_code == 201
 
 
-def test_a_body_of_several_megabytes_is_taken_and_one_beyond_the_limit_is_not(client: FlaskClient) -> None:
+def test_a_body_of_several_megabytes_is_accepted_and_one_beyond_the_limit_refused(client: FlaskClient) -> None:
     large = {**FOO, "payload": {"text": "x" * 60_000}}
     assert body(post(client, *[large] * 100))["count"] == 100
     problem(post(client, *[large] * 150), 413, "body-too-large")

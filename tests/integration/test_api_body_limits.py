@@ -83,7 +83,7 @@ def batch(size: int) -> bytes:
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("path", ["/tasks/batch", "/task/batch"])
-def test_a_batch_of_a_megabyte_is_taken_at_its_path_and_at_its_alias(
+def test_a_batch_of_a_megabyte_is_accepted_at_its_path_and_at_its_alias(
     client: FlaskClient,
     engine: Engine,
     path: str,
@@ -139,7 +139,7 @@ def test_every_route_receives_what_its_operation_takes_and_refuses_one_byte_more
         assert send(app, method, path, b" " * (limit + 1)).status == 413, (method, path)
 
 
-def test_what_is_not_there_is_received_only_up_to_the_common_limit(client: FlaskClient) -> None:
+def test_bodies_for_missing_paths_are_received_up_to_the_common_limit_only(client: FlaskClient) -> None:
     for path in ("/nope", "/tasks/batch/", "/é", "/health"):
         sent = send(client.application, "POST", path, b" " * (MAX_BODY_BYTES + 1))
         assert (sent.status in {404, 405}, sent.received) == (True, 0), path

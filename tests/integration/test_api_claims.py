@@ -38,7 +38,7 @@ def test_next_is_the_earliest_scheduled_task_due_or_not(client: FlaskClient) -> 
 
 
 @pytest.mark.parametrize(("query", "field"), [("type=nope", "type"), ("type=foo&type=bar", "type"), ("x=1", "x")])
-def test_next_refuses_what_it_does_not_know(client: FlaskClient, query: str, field: str) -> None:
+def test_next_refuses_unknown_values_and_parameters(client: FlaskClient, query: str, field: str) -> None:
     assert list(fields(client.get(f"/tasks/next?{query}"))) == [field]
 
 
@@ -62,7 +62,7 @@ def test_with_a_limit_the_answer_is_a_list(client: FlaskClient) -> None:
     assert claim(client, limit=1).status_code == 204
 
 
-def test_what_is_not_due_or_not_outside_is_not_claimed(client: FlaskClient) -> None:
+def test_tasks_that_are_not_due_or_not_external_are_not_claimed(client: FlaskClient) -> None:
     create(client, type="outside", execute_at=FUTURE)
     create(client, type="foo", execute_at=PAST)
     answer = claim(client, wait_s=0.05)
@@ -87,13 +87,13 @@ def test_what_is_not_due_or_not_outside_is_not_claimed(client: FlaskClient) -> N
         ("wait", {"wait": 1}),
     ],
 )
-def test_a_claim_refuses_what_it_does_not_know(client: FlaskClient, field: str, given: dict[str, Any]) -> None:
+def test_a_claim_refuses_invalid_fields(client: FlaskClient, field: str, given: dict[str, Any]) -> None:
     create(client, type="outside", execute_at=PAST)
     assert list(fields(claim(client, **given))) == [field]
     assert body(client.get("/tasks/next"))["attempt"] == 0
 
 
-def test_a_type_that_is_not_outside_is_refused_with_those_that_are(client: FlaskClient) -> None:
+def test_a_type_that_is_not_external_is_refused_with_a_list_of_those_that_are(client: FlaskClient) -> None:
     assert problem(claim(client, type="foo"), 422, "invalid-input")["allowed"] == {"type": ["outside"]}
 
 
@@ -120,7 +120,7 @@ def test_one_task_is_not_claimed_twice(client: FlaskClient) -> None:
     assert problem(answer, 409, "task-not-claimable")["state"] == "running"
 
 
-def test_a_task_that_is_gone_is_not_claimed(client: FlaskClient) -> None:
+def test_a_deleted_or_unknown_task_is_not_claimed(client: FlaskClient) -> None:
     task = create(client, type="outside")
     client.delete(f"/tasks/{task['id']}")
     problem(client.post(f"/tasks/{task['id']}/claim", json={"worker_id": "me"}), 404, "task-deleted")
@@ -136,7 +136,7 @@ def test_a_heartbeat_renews_the_lease(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("result", [None, 0, "text", [1, {"a": None}], {"output": "é"}, 2**64 - 1])
-def test_a_result_is_handed_in(client: FlaskClient, result: Any) -> None:
+def test_a_result_is_stored(client: FlaskClient, result: Any) -> None:
     held = lease(client)
     done = body(hand_in(client, held, "complete", result=result))
     assert (done["state"], done["result"], done["error"]) == ("succeeded", result, None)
@@ -166,7 +166,7 @@ def test_a_body_far_too_large_is_a_413(client: FlaskClient) -> None:
         ({"type": "Printer", "message": ""}, {"type": "Printer", "message": "", "attempt": 1}),
     ],
 )
-def test_a_failure_is_handed_in(client: FlaskClient, error: Any, kept: dict[str, Any]) -> None:
+def test_a_failure_is_stored(client: FlaskClient, error: Any, kept: dict[str, Any]) -> None:
     failed = body(hand_in(client, lease(client), "fail", error=error))
     assert (failed["state"], failed["error"], failed["result"]) == ("failed", kept, None)
 
@@ -177,7 +177,7 @@ def test_a_failure_with_attempts_left_waits_for_the_next(client: FlaskClient) ->
     assert failed["next_attempt_at"] > failed["execute_at"]
 
 
-def test_a_claim_is_given_back_and_the_attempt_is_not_counted(client: FlaskClient) -> None:
+def test_a_claim_is_handed_back_and_the_attempt_is_not_counted(client: FlaskClient) -> None:
     held = lease(client)
     given_back = body(hand_in(client, held, "release"))
     assert (given_back["state"], given_back["attempt"], given_back["worker_id"]) == ("scheduled", 0, None)
@@ -198,14 +198,14 @@ def test_an_expired_lease_is_a_lost_claim(client: FlaskClient, engine: Engine, c
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_nobody_holds_what_does_not_exist(client: FlaskClient, call: str) -> None:
+def test_an_unknown_task_is_not_found(client: FlaskClient, call: str) -> None:
     held = {"id": NOBODY, "claim_token": str(uuid4())}
     problem(hand_in(client, held, call, **CALLS[call]), 404, "task-not-found")
     problem(hand_in(client, held | {"id": "x"}, call, **CALLS[call]), 404, "task-not-found")
 
 
 @pytest.mark.parametrize("call", CALLS)
-def test_what_follows_a_claim_refuses_what_it_does_not_know(client: FlaskClient, call: str) -> None:
+def test_calls_after_a_claim_refuse_invalid_fields(client: FlaskClient, call: str) -> None:
     held = lease(client)
     assert list(fields(hand_in(client, held, call, **CALLS[call], colour="red"))) == ["colour"]
     assert list(fields(hand_in(client, held | {"claim_token": "x"}, call, **CALLS[call]))) == ["claim_token"]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 
-def test_a_task_is_answered_with_all_its_fields_and_kept(client: FlaskClient) -> None:
+def test_a_created_task_is_returned_with_all_its_fields_and_stored(client: FlaskClient) -> None:
     answer = client.post(
         "/tasks",
         json={"type": "Noop", "execute_at": "2100-01-01T00:00:00.000001+01:00", "payload": {"a": [1, "é"]}},
@@ -54,7 +54,7 @@ def test_a_delay_counts_from_now(client: FlaskClient) -> None:
     assert abs(delay - timedelta(seconds=60.5)) < timedelta(seconds=1)
 
 
-def test_what_is_due_soon_is_on_the_schedule(client: FlaskClient, web: Flask, redis: Redis) -> None:
+def test_a_task_due_soon_is_in_the_due_set(client: FlaskClient, web: Flask, redis: Redis) -> None:
     soon, _later = create(client, delay_s=10), create(client)
     heard(web)
     assert redis.zrange(due_key("foo"), 0, -1) == [soon["id"].encode()]
@@ -125,12 +125,12 @@ def test_the_payload_is_checked_against_its_type(client: FlaskClient) -> None:
     assert set(fields(client.post("/tasks", json=asked))) == {"payload.seconds", "payload.mood"}
 
 
-def test_a_payload_just_within_its_limit_is_kept_as_it_is(client: FlaskClient) -> None:
+def test_a_payload_just_within_its_limit_is_stored_unchanged(client: FlaskClient) -> None:
     payload = {"a": "x" * (65536 - len('{"a":""}'))}
     assert body(client.get(f"/tasks/{create(client, type='noop', payload=payload)['id']}"))["payload"] == payload
 
 
-def test_numbers_and_texts_come_back_as_they_went(client: FlaskClient) -> None:
+def test_numbers_and_texts_are_returned_unchanged(client: FlaskClient) -> None:
     payload = {"big": 2**64 - 1, "small": -(2**63), "tiny": 5e-324, "huge": 1.7e308, "text": "\U0001f600\u007f\u2028"}
     assert body(client.get(f"/tasks/{create(client, type='noop', payload=payload)['id']}"))["payload"] == payload
 

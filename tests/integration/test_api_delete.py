@@ -25,7 +25,7 @@ def test_a_scheduled_task_is_deleted_and_a_second_time_answers_the_same(client: 
     assert body(first) == body(second)
 
 
-def test_a_deleted_task_leaves_the_schedule(client: FlaskClient, web: Flask, redis: Redis) -> None:
+def test_a_deleted_task_leaves_the_due_set(client: FlaskClient, web: Flask, redis: Redis) -> None:
     task = create(client, delay_s=60)
     heard(web)
     assert redis.zcard(due_key("foo")) == 1
@@ -35,14 +35,14 @@ def test_a_deleted_task_leaves_the_schedule(client: FlaskClient, web: Flask, red
 
 
 @pytest.mark.parametrize("prefer", ["return=minimal", "Return=Minimal", "respond-async, return=minimal"])
-def test_who_prefers_little_gets_no_body(client: FlaskClient, prefer: str) -> None:
+def test_a_minimal_answer_has_no_body(client: FlaskClient, prefer: str) -> None:
     answer = client.delete(f"/tasks/{create(client)['id']}", headers={"Prefer": prefer})
     assert (answer.status_code, answer.data) == (204, b"")
     assert answer.headers["Preference-Applied"] == "return=minimal"
     assert "Content-Type" not in answer.headers
 
 
-def test_who_prefers_something_else_gets_the_task(client: FlaskClient) -> None:
+def test_any_other_preference_gets_the_task(client: FlaskClient) -> None:
     answer = client.delete(f"/tasks/{create(client)['id']}", headers={"Prefer": "return=representation"})
     assert answer.status_code == 200
     assert "Preference-Applied" not in answer.headers

@@ -40,7 +40,7 @@ def test_a_request_keeps_its_own_id(client: FlaskClient) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "a b", "<script>", "x" * 129, "é"])
-def test_an_id_that_is_not_sane_is_replaced(client: FlaskClient, given: str) -> None:
+def test_an_invalid_request_id_is_replaced(client: FlaskClient, given: str) -> None:
     assert UUID(client.get("/health", headers={"X-Request-ID": given}).headers["X-Request-ID"])
 
 
@@ -58,7 +58,7 @@ def test_a_request_is_one_line_in_the_log(
     assert all(line["ms"] >= 0 for line in (made, shown, unknown))
 
 
-def test_a_crash_tells_the_log_everything_and_the_caller_nothing(
+def test_a_crash_is_logged_in_full_and_hidden_from_the_caller(
     another: Callable[..., FlaskClient], capsys: pytest.CaptureFixture[str]
 ) -> None:
     logged = another()
@@ -97,7 +97,7 @@ def test_every_problem_has_a_page(client: FlaskClient, slug: str) -> None:
     assert f"/problems/{slug}" in client.get("/problems/").text
 
 
-def test_there_is_no_page_about_no_problem(client: FlaskClient) -> None:
+def test_there_is_no_page_for_an_unknown_problem(client: FlaskClient) -> None:
     problem(client.get("/problems/nope"), 404, "not-found")
 
 

@@ -35,11 +35,11 @@ def without(another: Callable[..., FlaskClient]) -> Callable[[str], FlaskClient]
     return lambda server: another(**{f"{server}_url": URLS[f"{server}_url"]})
 
 
-def test_a_process_that_lives_says_so(client: FlaskClient) -> None:
+def test_a_live_process_is_alive(client: FlaskClient) -> None:
     assert body(client.get("/health")) == {"status": "alive"}
 
 
-def test_a_process_that_has_everything_is_ready(client: FlaskClient) -> None:
+def test_a_process_with_both_servers_is_ready(client: FlaskClient) -> None:
     assert body(client.get("/ready")) == {
         "status": "ready",
         "checks": {"postgres": "ok", "redis": "ok"},
@@ -47,7 +47,7 @@ def test_a_process_that_has_everything_is_ready(client: FlaskClient) -> None:
     }
 
 
-def test_without_postgres_it_lives_and_is_not_ready(without: Callable[[str], FlaskClient]) -> None:
+def test_without_postgres_the_process_is_alive_but_not_ready(without: Callable[[str], FlaskClient]) -> None:
     client = without("database")
     assert client.get("/health").status_code == 200
     answer = client.get("/ready")
@@ -56,13 +56,13 @@ def test_without_postgres_it_lives_and_is_not_ready(without: Callable[[str], Fla
     assert "secret" not in answer.text
 
 
-def test_without_redis_it_is_not_ready(without: Callable[[str], FlaskClient]) -> None:
+def test_without_redis_the_process_is_not_ready(without: Callable[[str], FlaskClient]) -> None:
     answer = without("redis").get("/ready")
     assert problem(answer, 503, "not-ready") == {"redis": "ConnectionError"}
     assert NOBODY_LISTENS not in answer.text
 
 
-def test_behind_the_migrations_it_is_not_ready(client: FlaskClient, owner: Engine) -> None:
+def test_with_an_older_schema_the_process_is_not_ready(client: FlaskClient, owner: Engine) -> None:
     with owner.connect() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
         try:
@@ -72,7 +72,7 @@ def test_behind_the_migrations_it_is_not_ready(client: FlaskClient, owner: Engin
     assert told == {"postgres": "the schema is behind the code: run the migrations"}
 
 
-def test_ahead_of_its_code_it_is_ready_with_a_warning(client: FlaskClient, owner: Engine) -> None:
+def test_with_a_newer_schema_the_process_is_ready_with_a_warning(client: FlaskClient, owner: Engine) -> None:
     with owner.connect() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         try:
@@ -82,7 +82,7 @@ def test_ahead_of_its_code_it_is_ready_with_a_warning(client: FlaskClient, owner
     assert (told["status"], told["warnings"]) == ("ready", ["postgres: the schema is newer than this code"])
 
 
-def test_without_any_migration_it_is_not_ready(client: FlaskClient, owner: Engine) -> None:
+def test_without_any_migration_the_process_is_not_ready(client: FlaskClient, owner: Engine) -> None:
     with owner.connect() as connection:
         connection.execute(text("ALTER TABLE alembic_version RENAME TO elsewhere"))
         try:
@@ -91,7 +91,9 @@ def test_without_any_migration_it_is_not_ready(client: FlaskClient, owner: Engin
             connection.execute(text("ALTER TABLE elsewhere RENAME TO alembic_version"))
 
 
-def test_a_redis_that_may_forget_is_ready_with_a_warning(client: FlaskClient, redis: Redis, harm: Redis) -> None:
+def test_with_a_redis_that_may_evict_keys_the_process_is_ready_with_a_warning(
+    client: FlaskClient, redis: Redis, harm: Redis
+) -> None:
     harm.config_set("maxmemory-policy", "allkeys-lru")
     try:
         told = body(client.get("/ready"))
@@ -102,7 +104,7 @@ def test_a_redis_that_may_forget_is_ready_with_a_warning(client: FlaskClient, re
     assert told["warnings"] == ["redis: maxmemory-policy is allkeys-lru, not noeviction"]
 
 
-def test_a_frozen_server_is_asked_once_and_not_waited_for() -> None:
+def test_a_frozen_server_is_queried_once_and_not_waited_for() -> None:
     thawed, asked = threading.Event(), []
     check = Check("frozen", lambda: asked.append(1) or str(thawed.wait(10)))  # type: ignore[func-returns-value]
     assert [ask_all([check], limit_s=0.01) for _ in range(3)] == [{"frozen": NO_ANSWER}] * 3
@@ -111,7 +113,7 @@ def test_a_frozen_server_is_asked_once_and_not_waited_for() -> None:
     check.begin().result(timeout=10)
 
 
-def test_without_postgres_requests_are_a_503_that_says_when_to_come_back(without: Callable[[str], FlaskClient]) -> None:
+def test_without_postgres_requests_are_answered_503_with_retry_after(without: Callable[[str], FlaskClient]) -> None:
     client = without("database")
     for answer in (
         client.post("/tasks", json={"type": "foo", "execute_at": PAST}),

@@ -96,7 +96,7 @@ def test_deleted_tasks_are_listed_only_when_asked_for(client: FlaskClient) -> No
     assert ids(client, "?state=deleted,scheduled") == [gone, here]
 
 
-def test_states_are_told_apart(client: FlaskClient) -> None:
+def test_tasks_are_filtered_by_state(client: FlaskClient) -> None:
     running, scheduled = lease(client)["id"], create(client)["id"]
     assert ids(client, "?state=running") == [running]
     assert ids(client, "?state=Scheduled") == [scheduled]
@@ -111,7 +111,7 @@ def test_the_beginning_of_an_id_finds_it(client: FlaskClient) -> None:
     assert ids(client, "?q=ffffffff") == []
 
 
-def test_one_deep_result_does_not_spoil_the_list(client: FlaskClient, engine: Engine) -> None:
+def test_one_deeply_nested_result_does_not_break_the_list(client: FlaskClient, engine: Engine) -> None:
     held = lease(client)
     deep = "[" * 700 + "]" * 700
     run(engine, "UPDATE tasks SET result = CAST(:deep AS jsonb), started_at = '2030-01-31T08:30:00.25Z'", deep=deep)

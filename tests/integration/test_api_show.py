@@ -22,7 +22,7 @@ def test_a_task_is_shown(client: FlaskClient) -> None:
     assert body(client.get(f"/tasks/{task['id'].upper()}")) == task
 
 
-def test_a_running_task_tells_who_runs_it_since_when_and_how_late(client: FlaskClient) -> None:
+def test_a_running_task_shows_its_worker_start_and_lag(client: FlaskClient) -> None:
     task = body(client.get(f"/tasks/{lease(client)['id']}"))
     assert (task["state"], task["worker_id"], task["attempt"]) == ("running", "w", 1)
     assert task["started_at"].endswith("Z")
@@ -34,7 +34,7 @@ def test_no_such_task_is_a_404(client: FlaskClient) -> None:
     problem(client.get(f"/tasks/{NOBODY}"), 404, "task-not-found")
 
 
-def test_a_deleted_task_is_a_404_that_says_when(client: FlaskClient) -> None:
+def test_a_deleted_task_is_a_404_with_its_instant_of_deletion(client: FlaskClient) -> None:
     task = create(client)
     deleted = body(client.delete(f"/tasks/{task['id']}"))
     told = problem(client.get(f"/tasks/{task['id']}"), 404, "task-deleted")
@@ -54,12 +54,12 @@ def test_a_wait_ends_when_the_state_is_final(client: FlaskClient, monkeypatch: p
     assert body(client.get(f"/tasks/{held['id']}?wait_s=30"))["result"] == 7
 
 
-def test_a_wait_that_is_over_answers_what_there_is(client: FlaskClient) -> None:
+def test_a_wait_that_times_out_returns_the_task_as_it_is(client: FlaskClient) -> None:
     task = create(client, execute_at=FUTURE)
     assert body(client.get(f"/tasks/{task['id']}?wait_s=0.05"))["state"] == "scheduled"
 
 
-def test_nobody_waits_for_what_is_final(client: FlaskClient) -> None:
+def test_a_final_task_is_returned_without_a_wait(client: FlaskClient) -> None:
     held = lease(client)
     client.post(f"/tasks/{held['id']}/fail", json={"claim_token": held["claim_token"], "error": "no"})
     assert body(client.get(f"/tasks/{held['id']}?wait_s=30"))["state"] == "failed"

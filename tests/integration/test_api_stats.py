@@ -54,7 +54,7 @@ def told(client: FlaskClient) -> dict[str, Any]:
     return body(answer)
 
 
-def test_nothing_there_is_nothing_counted(client: FlaskClient) -> None:
+def test_empty_tables_have_empty_statistics(client: FlaskClient) -> None:
     empty = told(client)
     assert (empty["by_state"], empty["by_type"], empty["workers"]) == ({}, {}, [])
     assert (empty["oldest_overdue_s"], empty["backlog"]["due"], empty["punctuality"]["tasks"]) == (0, 0, 0)
@@ -75,7 +75,7 @@ def test_tasks_are_counted_by_state_and_type(client: FlaskClient) -> None:
     }  # fmt: skip
 
 
-def test_what_should_have_begun_is_told(client: FlaskClient, engine: Engine) -> None:
+def test_overdue_tasks_are_counted(client: FlaskClient, engine: Engine) -> None:
     task = create(client, execute_at=PAST)
     change(engine, task["id"], "execute_at = clock_timestamp() - interval '5 min'")
     create(client, execute_at=FUTURE)
@@ -84,7 +84,7 @@ def test_what_should_have_begun_is_told(client: FlaskClient, engine: Engine) -> 
     assert now["backlog"]["due"] == 1
 
 
-def test_lateness_is_that_of_the_tasks_that_were_due_lately(client: FlaskClient, engine: Engine) -> None:
+def test_punctuality_covers_the_tasks_of_the_last_minutes(client: FlaskClient, engine: Engine) -> None:
     for n, ago in enumerate(["1 min", "2 min", "10 min", "20 min"]):
         task = create(client, execute_at=FUTURE)
         change(engine, task["id"], f"{BEGUN}, execute_at = clock_timestamp() - interval '{ago}', lag_ms = {10 * n}")
@@ -94,7 +94,7 @@ def test_lateness_is_that_of_the_tasks_that_were_due_lately(client: FlaskClient,
     assert lately["early_total"] == 0
 
 
-def test_lateness_is_told_of_each_type(client: FlaskClient, engine: Engine) -> None:
+def test_punctuality_is_reported_by_type(client: FlaskClient, engine: Engine) -> None:
     for n, task_type in enumerate(["foo", "baz", "baz"]):
         task = create(client, type=task_type, execute_at=FUTURE)
         change(engine, task["id"], f"{BEGUN}, execute_at = clock_timestamp() - interval '1 min', lag_ms = {10 * n}")
@@ -103,13 +103,13 @@ def test_lateness_is_told_of_each_type(client: FlaskClient, engine: Engine) -> N
     assert {name: (each["tasks"], each["p50_ms"]) for name, each in by_type.items()} == {"foo": (1, 0), "baz": (2, 15)}
 
 
-def test_a_start_before_its_time_is_told(client: FlaskClient, engine: Engine) -> None:
+def test_early_starts_are_counted(client: FlaskClient, engine: Engine) -> None:
     task = create(client, execute_at=FUTURE)
     change(engine, task["id"], f"{BEGUN}, lag_ms = -0.001")
     assert told(client)["punctuality"]["early_total"] == 1
 
 
-def test_what_waits_in_redis_is_told(client: FlaskClient, redis: Redis) -> None:
+def test_the_backlog_in_redis_is_counted(client: FlaskClient, redis: Redis) -> None:
     create(client, execute_at=FUTURE)
     redis.zadd("due:baz", {"a": 1})
     redis.zadd("delivered:foo", {"b": 1, "c": 1})
@@ -118,7 +118,7 @@ def test_what_waits_in_redis_is_told(client: FlaskClient, redis: Redis) -> None:
     assert (backlog["on_schedule"], backlog["delivered"], backlog["rq_queues"]) == (1, 2, {"default": 3})
 
 
-def test_workers_and_counters_are_told(client: FlaskClient, engine: Engine) -> None:
+def test_workers_and_counters_are_reported(client: FlaskClient, engine: Engine) -> None:
     workers.heartbeat(engine, "w", queue="default", slots=3)
     workers.heartbeat(engine, "gone", queue="default", slots=3)
     with engine.connect() as connection:
@@ -132,7 +132,9 @@ def test_workers_and_counters_are_told(client: FlaskClient, engine: Engine) -> N
     assert now["counters"]["rescued"] == 7
 
 
-def test_without_redis_it_still_answers_and_says_so(another: Callable[..., FlaskClient], engine: Engine) -> None:
+def test_without_redis_statistics_are_answered_and_marked_incomplete(
+    another: Callable[..., FlaskClient], engine: Engine
+) -> None:
     client = another(redis_url="redis://:secret@127.0.0.1:1/0")
     create(client, execute_at=FUTURE)
     now = told(client)
@@ -141,7 +143,7 @@ def test_without_redis_it_still_answers_and_says_so(another: Callable[..., Flask
     assert now["by_state"] == {"scheduled": 1}
 
 
-def test_a_redis_that_is_no_use_does_not_hold_it_up(client: FlaskClient, harm: Redis) -> None:
+def test_a_broken_or_frozen_redis_does_not_delay_the_statistics(client: FlaskClient, harm: Redis) -> None:
     harm.set("punctual:due:baz", "x")
     assert told(client)["redis"] == "away"
     harm.client_pause(5000)
@@ -153,9 +155,7 @@ def test_a_redis_that_is_no_use_does_not_hold_it_up(client: FlaskClient, harm: R
         harm.client_unpause()
 
 
-def test_counting_stops_at_a_bound_and_reads_no_more_than_that(
-    client: FlaskClient, owner: Engine, types: TaskTypes
-) -> None:
+def test_counting_stops_at_a_bound(client: FlaskClient, owner: Engine, types: TaskTypes) -> None:
     with owner.connect() as connection:
         connection.execute(text(FILL), {"rows": 40_000})
         connection.execute(text("VACUUM ANALYZE tasks"))
@@ -166,7 +166,7 @@ def test_counting_stops_at_a_bound_and_reads_no_more_than_that(
 
 
 @pytest.mark.parametrize("name", ["overdue_count", "types_due", "early_total", "lease_due", "next", "punctuality"])
-def test_what_is_far_ahead_is_not_read_to_find_what_is_due(owner: Engine, engine: Engine, name: str) -> None:
+def test_statements_for_due_tasks_do_not_read_tasks_far_ahead(owner: Engine, engine: Engine, name: str) -> None:
     """However many tasks wait for next year; the rows that a statement touches are counted by Postgres itself."""
     given = {"most": 10_000, "until": PAST, "types": ["foo"], "limit": 1, "token": TOKEN, "worker_id": "w"}
     with owner.connect() as connection:
@@ -181,7 +181,7 @@ def test_what_is_far_ahead_is_not_read_to_find_what_is_due(owner: Engine, engine
 
 
 @pytest.mark.parametrize("name", ["purge_tasks", "purge_deleted"])
-def test_what_is_too_new_to_go_is_not_read_to_find_what_is_old(owner: Engine, engine: Engine, name: str) -> None:
+def test_purging_does_not_read_rows_that_are_too_new(owner: Engine, engine: Engine, name: str) -> None:
     """Every few seconds somebody asks, of millions."""
     given = {"state": "succeeded", "type": "foo", "older_than_s": 3600, "limit": 1000}
     with owner.connect() as connection:
@@ -208,7 +208,7 @@ def test_parameters_are_refused(client: FlaskClient) -> None:
     assert list(fields(client.get("/stats?state=failed"))) == ["state"]
 
 
-def test_an_answer_is_kept_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_is_cached_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.api.single_flight.KEEP_S", 60.0)
     asked: list[int] = []
     clock = [0.0]
@@ -225,7 +225,7 @@ def test_an_answer_is_kept_for_a_moment(monkeypatch: pytest.MonkeyPatch) -> None
     assert kept() == 2
 
 
-def test_many_who_ask_at_once_cause_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_callers_share_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.api.single_flight.KEEP_S", 60.0)
     asked: list[int] = []
     many = threading.Barrier(8)
@@ -246,7 +246,7 @@ def test_many_who_ask_at_once_cause_one_question(monkeypatch: pytest.MonkeyPatch
     assert len(asked) == 1
 
 
-def test_an_error_is_not_kept() -> None:
+def test_an_error_is_not_cached() -> None:
     asked: list[int] = []
 
     def ask() -> int:
@@ -261,5 +261,5 @@ def test_an_error_is_not_kept() -> None:
     assert kept() == 1
 
 
-def test_the_bound_is_the_one_that_the_shapes_tell() -> None:
+def test_the_documented_bound_is_the_one_in_use() -> None:
     assert f"{statistics.COUNTED_UP_TO:,}" in str(shapes.Counts)

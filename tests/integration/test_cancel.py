@@ -32,7 +32,7 @@ def begin(engine: Engine, made: list[Task], worker_id: str = "w") -> list[Claim]
     ).mine
 
 
-def test_before_it_began_a_task_is_cancelled_and_never_claimed(
+def test_a_task_that_was_cancelled_before_it_began_is_never_claimed(
     engine: Engine, operations: Operations, due_set: DueSet
 ) -> None:
     (task,) = made = make(operations)
@@ -43,7 +43,7 @@ def test_before_it_began_a_task_is_cancelled_and_never_claimed(
     assert begin(engine, made) == []
 
 
-def test_the_worker_of_a_running_task_is_told_with_its_next_heartbeat(engine: Engine, operations: Operations) -> None:
+def test_a_heartbeat_returns_the_running_tasks_to_cancel(engine: Engine, operations: Operations) -> None:
     mine, other, theirs = made = make(operations, 3)
     begin(engine, made[:2])
     begin(engine, made[2:], worker_id="v")
@@ -54,7 +54,7 @@ def test_the_worker_of_a_running_task_is_told_with_its_next_heartbeat(engine: En
     assert tasks.get(engine, other.id).state is TaskState.RUNNING
 
 
-def test_a_cancelled_attempt_is_final_and_asked_for_no_more(engine: Engine, operations: Operations) -> None:
+def test_a_cancelled_attempt_is_final_and_no_longer_in_the_heartbeat(engine: Engine, operations: Operations) -> None:
     (task,) = made = make(operations, task_type="whoami", max_attempts=3)
     (held,) = begin(engine, made)
     operations.cancel(task.id)
@@ -65,7 +65,7 @@ def test_a_cancelled_attempt_is_final_and_asked_for_no_more(engine: Engine, oper
     assert workers.heartbeat(engine, "w", queue="default", slots=1) == []
 
 
-def test_a_task_that_is_to_be_cancelled_is_not_tried_again(engine: Engine, operations: Operations) -> None:
+def test_a_task_with_a_cancel_request_is_not_retried(engine: Engine, operations: Operations) -> None:
     (task,) = made = make(operations, task_type="whoami", max_attempts=3)
     (held,) = begin(engine, made)
     operations.cancel(task.id)
@@ -76,7 +76,7 @@ def test_a_task_that_is_to_be_cancelled_is_not_tried_again(engine: Engine, opera
     assert now.finished_at
 
 
-def test_what_succeeds_before_the_worker_is_told_has_succeeded(engine: Engine, operations: Operations) -> None:
+def test_a_success_before_the_next_heartbeat_stays_a_success(engine: Engine, operations: Operations) -> None:
     (task,) = made = make(operations)
     (held,) = begin(engine, made)
     operations.cancel(task.id)
@@ -84,7 +84,7 @@ def test_what_succeeds_before_the_worker_is_told_has_succeeded(engine: Engine, o
     assert tasks.get(engine, task.id).state is TaskState.SUCCEEDED
 
 
-def test_a_handed_back_and_a_rescued_task_that_is_to_be_cancelled_is_cancelled(
+def test_handed_back_and_rescued_tasks_with_a_cancel_request_are_cancelled(
     sweeper: Sweeper, engine: Engine, operations: Operations
 ) -> None:
     back, lost = made = make(operations, 2, task_type="whoami", max_attempts=3)
@@ -97,7 +97,7 @@ def test_a_handed_back_and_a_rescued_task_that_is_to_be_cancelled_is_cancelled(
     assert tasks.get(engine, back.id).attempt == 0
 
 
-def test_an_outside_worker_is_told_with_its_heartbeat(engine: Engine, operations: Operations) -> None:
+def test_the_heartbeat_of_an_outside_worker_returns_the_cancel_request(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, task_type="outside")
     lease = operations.claim_one(task.id, worker_id="laptop")
     assert not operations.extend_lease(task.id, lease.claim_token)[1]
@@ -105,7 +105,7 @@ def test_an_outside_worker_is_told_with_its_heartbeat(engine: Engine, operations
     assert operations.extend_lease(task.id, lease.claim_token)[1]
 
 
-def test_what_is_over_or_unknown_cannot_be_cancelled(engine: Engine, operations: Operations) -> None:
+def test_final_and_unknown_tasks_cannot_be_cancelled(engine: Engine, operations: Operations) -> None:
     (task,) = made = make(operations)
     (held,) = begin(engine, made)
     claims.finish(engine, [succeeded(held.id, held.token, "1")])
@@ -116,7 +116,7 @@ def test_what_is_over_or_unknown_cannot_be_cancelled(engine: Engine, operations:
         operations.cancel(type(task.id)("01890000-0000-7000-8000-000000000000"))
 
 
-def test_of_a_cancel_and_a_claim_one_wins_and_the_other_learns_it(engine: Engine, operations: Operations) -> None:
+def test_a_cancel_and_a_claim_at_once_agree_on_who_won(engine: Engine, operations: Operations) -> None:
     for _ in range(RACES):
         made = make(operations)
         start = threading.Barrier(2)

@@ -114,7 +114,7 @@ def test_stats_are_tables_or_json(run: Any, engine: Engine) -> None:
     assert told(run("stats", "--json"))["by_type"] == {"foo": {"scheduled": 1}}
 
 
-def test_show_waits_for_the_end(run: Any, engine: Engine) -> None:
+def test_show_waits_for_the_final_state(run: Any, engine: Engine) -> None:
     task = told(run("task", "create", "foo", "--json"))
     waiting = threading.Timer(0.1, play_worker, [engine])
     waiting.start()
@@ -123,7 +123,7 @@ def test_show_waits_for_the_end(run: Any, engine: Engine) -> None:
     assert (shown["state"], shown["result"]) == ("succeeded", {"output": f"Foo {task['id']}"})
 
 
-def test_a_refusal_tells_what_is_wrong_with_each_field_and_has_exit_code_1(run: Any) -> None:
+def test_a_refusal_names_each_invalid_field_and_has_exit_code_1(run: Any) -> None:
     refused = run("task", "create", "nonsense", "--at", "tomorrow")
     assert refused.exit_code == 1
     assert "type: Must be one of" in refused.output
@@ -133,7 +133,7 @@ def test_a_refusal_tells_what_is_wrong_with_each_field_and_has_exit_code_1(run: 
     assert json.loads(problem.stderr)["type"] == "/problems/invalid-input"
 
 
-def test_what_was_submitted_is_verified(run: Any, engine: Engine, place: Path) -> None:
+def test_submitted_tasks_are_verified(run: Any, engine: Engine, place: Path) -> None:
     went = told(
         run("submit", "--count", 60, "--spread", "1ms", "--type", "foo", "--type", "baz", "--concurrency", 4, "--json")
     )
@@ -150,7 +150,7 @@ def test_what_was_submitted_is_verified(run: Any, engine: Engine, place: Path) -
     assert "lag p99" in table.stdout
 
 
-def test_a_line_too_many_or_too_few_is_found(run: Any, engine: Engine, place: Path) -> None:
+def test_an_extra_or_missing_line_is_found(run: Any, engine: Engine, place: Path) -> None:
     run("submit", "--count", 5, "--spread", "0s", "--type", "foo")
     lines = play_worker(engine)
     (place / "out").write_text("\n".join([*lines, lines[0]]))
@@ -172,7 +172,7 @@ def test_a_task_that_vanished_or_never_ran_is_found(run: Any, engine: Engine) ->
     assert "4 are not over yet" in run("verify", "--wait", "0s").stderr
 
 
-def test_a_submission_that_is_refused_says_why(run: Any) -> None:
+def test_a_refused_submission_names_the_reason(run: Any) -> None:
     refused = run("submit", "--count", 3, "--type", "nonsense", "--json")
     assert refused.exit_code == 1
     went = json.loads(refused.stdout)
@@ -180,7 +180,7 @@ def test_a_submission_that_is_refused_says_why(run: Any) -> None:
     assert "type: Must be one of" in went["reason"]
 
 
-def test_what_the_script_submitted_is_verified_too(
+def test_tasks_of_the_script_are_verified_too(
     run: Any, address: str, engine: Engine, place: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert submit_task.main([address, "--count", "30", "--minutes", "0", "--type", "foo", "--type", "baz"]) == 0
@@ -189,7 +189,7 @@ def test_what_the_script_submitted_is_verified_too(
     assert told(run("verify", "--json"))["succeeded"] == 30
 
 
-def test_the_script_says_what_was_refused(address: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_reports_refusals(address: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert submit_task.main([address, "--count", "2", "--type", "nonsense"]) == 1
     assert "HTTP 422" in capsys.readouterr().err
 
@@ -198,7 +198,7 @@ def findings(run: Any) -> dict[str, dict[str, str]]:
     return {each["check"]: each for each in json.loads(run("doctor", "--json").stdout)}
 
 
-def test_the_doctor_finds_nothing_where_all_is_well(run: Any, engine: Engine, redis: Redis) -> None:
+def test_the_doctor_finds_nothing_wrong_in_a_healthy_installation(run: Any, engine: Engine, redis: Redis) -> None:
     current_generation(redis)
     run("task", "create", "foo", "--in", "10m")
     workers.heartbeat(engine, "player", queue="default", slots=16)
@@ -218,12 +218,12 @@ def test_the_doctor_never_shows_a_password(run: Any, settings: Settings) -> None
     assert password not in run("doctor", "--json").output
 
 
-def test_the_doctor_misses_a_worker(run: Any) -> None:
+def test_the_doctor_fails_without_a_live_worker(run: Any) -> None:
     assert run("doctor").exit_code == 1
     assert findings(run)["workers"]["level"] == "fail"
 
 
-def test_the_doctor_sees_what_redis_does_not_know(run: Any, engine: Engine, due_set: DueSet) -> None:
+def test_the_doctor_finds_due_tasks_that_redis_does_not_know(run: Any, engine: Engine, due_set: DueSet) -> None:
     old = told(run("task", "create", "baz", "--at", "2020-01-01T00:00:00Z", "--json"))
     assert findings(run)["drift"]["level"] == "ok"
     assert findings(run)["overdue"]["level"] == "warn"
@@ -234,14 +234,14 @@ def test_the_doctor_sees_what_redis_does_not_know(run: Any, engine: Engine, due_
     assert findings(run)["drift"]["level"] == "ok"
 
 
-def test_the_doctor_sees_what_is_to_come_and_unknown_to_redis(run: Any, due_set: DueSet) -> None:
+def test_the_doctor_finds_tasks_of_the_window_that_redis_does_not_know(run: Any, due_set: DueSet) -> None:
     task = told(run("task", "create", "baz", "--in", "10m", "--json"))
     assert findings(run)["drift"]["level"] == "ok"
     due_set.remove("baz", [task["id"]])
     assert findings(run)["drift"]["said"].startswith("1 tasks due within 60.0 m are unknown to Redis")
 
 
-def test_the_doctor_counts_ids_of_tasks_that_do_not_wait(run: Any, due_set: DueSet) -> None:
+def test_the_doctor_counts_ids_without_a_scheduled_task(run: Any, due_set: DueSet) -> None:
     due_set.add([Due("01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11", "baz", datetime.now(UTC) + timedelta(hours=1))])
     assert findings(run)["drift"]["said"].endswith("1 on the schedule, 0 delivered, 1 of no task that waits")
 
@@ -252,7 +252,7 @@ def test_the_doctor_names_a_type_without_a_handler(run: Any, engine: Engine) -> 
     assert findings(run)["overdue"]["said"].endswith("late: type print has no handler")
 
 
-def test_the_doctor_says_which_rights_are_missing(run: Any, owner: Engine) -> None:
+def test_the_doctor_names_missing_rights(run: Any, owner: Engine) -> None:
     with owner.connect() as connection:
         connection.execute(text(f"REVOKE UPDATE ON tasks FROM {ROLE}"))
         try:
@@ -261,7 +261,7 @@ def test_the_doctor_says_which_rights_are_missing(run: Any, owner: Engine) -> No
             connection.execute(text(f"GRANT UPDATE ON tasks TO {ROLE}"))
 
 
-def test_the_doctor_says_what_is_away(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_names_unavailable_servers(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", "postgresql://user:secret@127.0.0.1:9/x")
     monkeypatch.setenv("REDIS_URL", "redis://:secret@127.0.0.1:9/0")
     examined = run("doctor")
@@ -271,7 +271,7 @@ def test_the_doctor_says_what_is_away(run: Any, monkeypatch: pytest.MonkeyPatch)
     assert "secret" not in examined.output
 
 
-def test_the_doctor_warns_of_a_redis_that_throws_keys_away(run: Any, harm: Redis) -> None:
+def test_the_doctor_fails_a_redis_that_evicts_keys(run: Any, harm: Redis) -> None:
     harm.config_set("maxmemory-policy", "allkeys-lru")
     try:
         assert findings(run)["eviction"]["level"] == "fail"
@@ -279,7 +279,7 @@ def test_the_doctor_warns_of_a_redis_that_throws_keys_away(run: Any, harm: Redis
         harm.config_set("maxmemory-policy", "noeviction")
 
 
-def test_the_doctor_takes_the_settings_of_a_running_make_run(
+def test_the_doctor_reads_the_settings_of_a_running_make_run(
     run: Any, place: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     urls = {"DATABASE_URL": settings.database_url, "REDIS_URL": settings.redis_url}
@@ -290,6 +290,6 @@ def test_the_doctor_takes_the_settings_of_a_running_make_run(
     assert findings(run)["postgres"]["level"] == "ok"
 
 
-def test_the_doctor_says_which_task_types_cannot_be_read(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_doctor_fails_task_modules_that_cannot_be_imported(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TASK_MODULES", "no.such.module")
     assert findings(run)["types"]["level"] == "fail"

@@ -72,7 +72,7 @@ def test_a_key_is_made_shown_once_listed_and_revoked(run: Any, closed: FlaskClie
     assert told(run("keys", "revoke", listed["id"], "--json"))["revoked_at"] == revoked["revoked_at"]
 
 
-def test_json_has_the_key_too(run: Any, closed: FlaskClient) -> None:
+def test_the_json_output_contains_the_key(run: Any, closed: FlaskClient) -> None:
     made = told(run("keys", "create", "outside", "--scope", "worker", "--max-pending", 5, "--json"))
     assert (made["max_pending"], made["expires_at"], made["revoked_at"]) == (5, None, None)
     assert closed.get("/tasks/next", headers=bearer(made["key"])).status_code == 204
@@ -86,7 +86,7 @@ def test_wrong_usage_is_refused(run: Any) -> None:
     assert (absent.exit_code, absent.stderr) == (1, "Error: There is no API key with this id.\n")
 
 
-def test_a_postgres_that_is_away_is_named(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unavailable_postgres_is_named(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://x:{PASSWORD[:8]}@127.0.0.1:1/x")
     away = run("keys", "list")
     assert away.exit_code == 3

@@ -87,7 +87,7 @@ def test_nothing_that_many_threads_counted_is_lost(engine: Engine) -> None:
     assert counters.totals(engine)[Counter.CLAIMS_LOST] == 2000
 
 
-def test_the_sweeper_counts_what_it_rescues_and_restores(
+def test_the_sweeper_counts_rescued_and_restored_tasks(
     engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations
 ) -> None:
     sweeper = Sweeper(engine, redis, types, settings)

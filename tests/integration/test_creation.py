@@ -130,7 +130,7 @@ def plain(told: Answer) -> tuple[int, dict[str, str], bytes]:
     ids=lambda task: str(task["type"]),
 )
 @pytest.mark.parametrize("headers", [{}, {"X-Request-ID": "mine"}, {"X-Forwarded-Proto": "https", "Via": "1.1 x"}])
-def test_a_plain_creation_has_the_same_answer_by_both_ways(
+def test_a_plain_request_has_the_same_answer_on_both_paths(
     ways: Ways, task: dict[str, Any], headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     short, usual = ways.both(json.dumps(task).encode(), headers)
@@ -143,7 +143,7 @@ def test_a_plain_creation_has_the_same_answer_by_both_ways(
 
 @pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=-5", "bytes=5-", "bytes=999999999-", "nonsense"])
 @pytest.mark.parametrize("method", ["GET", "HEAD"])
-def test_parts_of_files_are_answered(client: FlaskClient, wanted: str, method: str) -> None:
+def test_ranges_of_files_are_answered(client: FlaskClient, wanted: str, method: str) -> None:
     app, protocol = client.application, Protocol(b"")
     server = Server(app, threading.Event(), bodies(app))
     scope = SimpleNamespace(
@@ -154,7 +154,9 @@ def test_parts_of_files_are_answered(client: FlaskClient, wanted: str, method: s
     assert protocol.answer[0] in {200, 206, 416}
 
 
-def test_it_is_kept_and_announced(ways: Ways, web: Flask, engine: Engine, redis: Redis) -> None:
+def test_a_created_task_is_stored_and_added_to_the_due_set(
+    ways: Ways, web: Flask, engine: Engine, redis: Redis
+) -> None:
     (_, headers, body), _ = ways.both(b'{"type": "foo", "delay_s": 10}')
     made = json.loads(body)
     assert UUID(made["id"]).version == 7
@@ -187,7 +189,7 @@ NOT_PLAIN: list[tuple[bytes, dict[str, str]]] = [
 
 
 @pytest.mark.parametrize(("body", "headers"), NOT_PLAIN)
-def test_what_is_not_plain_is_explained_as_ever(ways: Ways, body: bytes, headers: dict[str, str]) -> None:
+def test_an_unusual_request_has_the_same_answer_on_both_paths(ways: Ways, body: bytes, headers: dict[str, str]) -> None:
     short, usual = ways.both(body, headers)
     assert plain(short) == plain(usual)
 
@@ -203,13 +205,13 @@ FIELDS = ["type", "execute_at", "delay_s", "payload", "timeout_s", "max_attempts
 
 @trying(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(task=st.dictionaries(st.sampled_from(FIELDS), ODD, max_size=6), start=st.sampled_from([{}, TASK]))
-def test_whatever_is_sent_both_ways_agree(ways: Ways, task: dict[str, Any], start: dict[str, Any]) -> None:
+def test_both_paths_agree_on_every_body(ways: Ways, task: dict[str, Any], start: dict[str, Any]) -> None:
     short, usual = ways.both(json.dumps({**start, **task}).encode())
     assert plain(short) == plain(usual)
 
 
 @pytest.mark.parametrize("trouble", [LedgerAway(), InvalidInput("No."), RuntimeError("a bug")])
-def test_what_goes_wrong_while_it_is_kept_is_explained_once(
+def test_an_error_during_creation_is_answered_once_and_not_retried(
     ways: Ways, engine: Engine, monkeypatch: pytest.MonkeyPatch, trouble: Exception
 ) -> None:
     tried = []
@@ -233,7 +235,7 @@ def closed(another: Callable[..., FlaskClient]) -> Flask:
 
 
 @pytest.mark.parametrize("scope", ["write", "admin", "read", "worker"])
-def test_a_key_counts_the_same_by_both_ways(closed: Flask, engine: Engine, scope: str) -> None:
+def test_a_key_has_the_same_effect_on_both_paths(closed: Flask, engine: Engine, scope: str) -> None:
     key, secret = make_key(engine, scope)
     ways = Ways(closed)
     for _ in range(2):  # the first time it is not known yet
@@ -247,7 +249,7 @@ def test_a_key_counts_the_same_by_both_ways(closed: Flask, engine: Engine, scope
         assert short[0] == 401
 
 
-def test_a_key_that_is_too_old_to_be_sure_of_goes_the_usual_way(closed: Flask, engine: Engine) -> None:
+def test_a_key_cached_too_long_is_checked_by_the_slow_path(closed: Flask, engine: Engine) -> None:
     key, secret = make_key(engine, "write")
     ways = Ways(closed)
     assert ways.both(json.dumps(TASK).encode(), bearer(secret))[0][0] == 201
@@ -256,20 +258,20 @@ def test_a_key_that_is_too_old_to_be_sure_of_goes_the_usual_way(closed: Flask, e
     assert ways.both(json.dumps(TASK).encode(), bearer(secret))[0][0] == 401
 
 
-def test_who_may_have_few_waiting_is_counted(closed: Flask, engine: Engine) -> None:
+def test_the_pending_limit_of_a_key_is_enforced_on_both_paths(closed: Flask, engine: Engine) -> None:
     _, secret = make_key(engine, "write", max_pending=1)
     ways = Ways(closed)
     short, usual = ways.both(json.dumps(TASK).encode(), bearer(secret))
     assert (short[0], usual[0]) == (201, 429)
 
 
-def test_limited_requests_are_counted_by_the_usual_way(another: Callable[..., FlaskClient]) -> None:
+def test_rate_limited_requests_take_the_slow_path(another: Callable[..., FlaskClient]) -> None:
     ways = Ways(another(requests_per_minute=1).application)
     short, usual = ways.both(json.dumps(TASK).encode())
     assert (short[0], usual[0]) == (201, 429)
 
 
-def test_many_at_once_are_kept_together(ways: Ways, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_creations_share_batches(ways: Ways, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     operations = ways.operations
     create = operations.create

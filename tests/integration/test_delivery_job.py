@@ -41,7 +41,7 @@ def tally(engine: Engine) -> CounterBuffer:
     return CounterBuffer(engine)
 
 
-def test_envelopes_of_ours_are_received(redis: Redis, tally: CounterBuffer, received: Received) -> None:
+def test_our_deliveries_are_received(redis: Redis, tally: CounterBuffer, received: Received) -> None:
     push(queue("default", redis), [Delivery("noop", [ONE, TWO]), Delivery("foo", [], [(THREE, 9.5)])])
     work(redis, tally, received)
     assert received == [("noop", [ONE, TWO]), ("foo", [[THREE, 9.5]])]
@@ -49,7 +49,7 @@ def test_envelopes_of_ours_are_received(redis: Redis, tally: CounterBuffer, rece
 
 
 @pytest.mark.parametrize(("function", "arguments"), FOREIGN, ids=lambda value: str(value)[:40])
-def test_a_job_that_is_no_envelope_is_refused_and_counted(
+def test_a_job_that_is_no_delivery_is_refused_and_counted(
     redis: Redis, tally: CounterBuffer, received: Received, function: str, arguments: list[Any]
 ) -> None:
     job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(function, args=arguments)
@@ -61,7 +61,7 @@ def test_a_job_that_is_no_envelope_is_refused_and_counted(
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_whatever_lies_on_the_queue_is_refused_and_the_next_envelope_received(
+def test_any_entry_of_the_queue_is_refused_and_the_next_delivery_received(
     redis: Redis, tally: CounterBuffer, received: Received, name: str, tmp_path: Path
 ) -> None:
     push_raw(redis, name, canary=tmp_path / "sprung")
@@ -73,7 +73,7 @@ def test_whatever_lies_on_the_queue_is_refused_and_the_next_envelope_received(
     assert tally.pending() in ({Counter.REFUSED_JOBS: 1}, {})
 
 
-def test_a_pickled_job_is_refused_and_not_read(
+def test_a_pickled_job_is_refused_and_not_unpickled(
     redis: Redis, tally: CounterBuffer, received: Received, tmp_path: Path
 ) -> None:
     class Trap:
@@ -87,7 +87,7 @@ def test_a_pickled_job_is_refused_and_not_read(
     assert job.get_status() == JobStatus.FAILED
 
 
-def test_what_a_good_envelope_says_beside_its_ids_is_not_read(
+def test_other_fields_of_a_valid_delivery_are_ignored(
     redis: Redis, harm: Redis, tally: CounterBuffer, received: Received
 ) -> None:
     job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(DELIVER, "noop", [ONE], [])
@@ -105,7 +105,7 @@ def test_what_a_good_envelope_says_beside_its_ids_is_not_read(
     assert 0 < harm.ttl(f"punctual:{job.key}") <= RESULT_TTL_S
 
 
-def test_a_worker_takes_no_commands_from_redis(redis: Redis, harm: Redis, tally: CounterBuffer) -> None:
+def test_a_worker_accepts_no_commands_from_redis(redis: Redis, harm: Redis, tally: CounterBuffer) -> None:
     worker = receiver(redis, tally, [])
     worker.bootstrap("CRITICAL")
     assert harm.publish("punctual:rq:pubsub:test", json.dumps({"command": "shutdown"})) == 0
@@ -113,7 +113,7 @@ def test_a_worker_takes_no_commands_from_redis(redis: Redis, harm: Redis, tally:
 
 
 @pytest.mark.parametrize("key", ["rq:queue:default", "rq:queue:default:intermediate", "rq:wip:default"])
-def test_a_queue_of_the_wrong_type_is_removed_and_the_next_envelope_received(
+def test_a_queue_of_the_wrong_type_is_removed_and_the_next_delivery_received(
     redis: Redis, harm: Redis, tally: CounterBuffer, received: Received, key: str
 ) -> None:
     harm.set(f"punctual:{key}", "x")
@@ -126,7 +126,7 @@ def test_a_queue_of_the_wrong_type_is_removed_and_the_next_envelope_received(
     assert ("noop", [TWO]) in received
 
 
-def test_what_is_called_is_checked_a_second_time(redis: Redis) -> None:
+def test_the_function_of_a_job_is_checked_again_before_the_call(redis: Redis) -> None:
     job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(CHORE, "argument")
     with pytest.raises(ForeignJob):
         _ = accepting(CHORES).fetch(job.id, redis).func

@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from app.broker.due_set import DueSet
 
 
-def test_what_is_due_is_taken_in_order_and_what_is_not_stays(due_set: DueSet) -> None:
+def test_due_ids_are_taken_in_order_and_others_stay(due_set: DueSet) -> None:
     due_set.add([due("c", 1), due("b", -1), due("a", -2)])
     assert promote(due_set) == ({"noop": ["a", "b"]}, NOW.timestamp() + 1)
     assert promote(due_set) == ({"noop": []}, NOW.timestamp() + 1)
 
 
-def test_what_is_due_in_a_moment_comes_along_with_its_instant(due_set: DueSet) -> None:
+def test_ids_due_in_milliseconds_are_taken_along_with_their_instants(due_set: DueSet) -> None:
     due_set.add([due("a", BEGIN_AHEAD_S), due("b", LOOK_AHEAD_S), due("c", LOOK_AHEAD_S + 0.01)])
     assert due_set.promote([NOOP], now=NOW.timestamp() - 0.01).taken[0].ahead == []
     made = due_set.promote([NOOP], now=NOW.timestamp() + 0.001)
@@ -47,12 +47,12 @@ def test_an_instant_is_kept_to_the_microsecond(due_set: DueSet) -> None:
     assert score(NOW + timedelta(microseconds=1)) == NOW.timestamp() + 0.000001
 
 
-def test_types_have_lanes_of_their_own(due_set: DueSet) -> None:
+def test_types_are_promoted_independently(due_set: DueSet) -> None:
     due_set.add([due("a", -2), due("b", -1, "foo")])
     assert promote(due_set, NOOP, Route("foo", "default", 1))[0] == {"noop": ["a"], "foo": ["b"]}
 
 
-def test_only_so_many_of_a_type_are_on_their_way_and_others_do_not_mind(due_set: DueSet) -> None:
+def test_the_deliveries_of_one_type_are_limited_and_do_not_limit_others(due_set: DueSet) -> None:
     due_set.add([due(f"{n:03}", -1) for n in range(50)])
     first = due_set.promote([NOOP], now=NOW.timestamp()).taken[0]
     assert (len(first.ids), first.left) == (30, 20)
@@ -63,7 +63,7 @@ def test_only_so_many_of_a_type_are_on_their_way_and_others_do_not_mind(due_set:
     assert len(due_set.promote([NOOP], now=NOW.timestamp()).taken[0].ids) == 5
 
 
-def test_while_envelopes_wait_none_follows_that_is_not_full(due_set: DueSet, redis: Redis) -> None:
+def test_while_deliveries_wait_only_full_ones_follow(due_set: DueSet, redis: Redis) -> None:
     due_set.add([due(f"{n:03}", -1) for n in range(50)])
     first = due_set.promote([NOOP], now=NOW.timestamp()).taken[0]
     redis.rpush("rq:queue:default", "envelope")
@@ -74,14 +74,14 @@ def test_while_envelopes_wait_none_follows_that_is_not_full(due_set: DueSet, red
     assert len(due_set.promote([NOOP], now=NOW.timestamp()).taken[0].ids) == 10
 
 
-def test_a_full_queue_leaves_ids_on_the_schedule(due_set: DueSet, redis: Redis) -> None:
+def test_a_full_queue_leaves_ids_in_the_due_set(due_set: DueSet, redis: Redis) -> None:
     due_set.add([due("a", -1)])
     redis.rpush("rq:queue:default", *["envelope"] * 8)
     taken = due_set.promote([NOOP], now=NOW.timestamp()).taken
     assert (taken[0].ids, taken[0].left) == ([], 1)
 
 
-def test_two_passes_never_take_the_same_id(due_set: DueSet) -> None:
+def test_two_promotions_never_take_the_same_id(due_set: DueSet) -> None:
     due_set.add([due(f"{n}", -1) for n in range(5000)])
     taken: list[str] = []
     while some := due_set.promote([Route("noop", "default", 500)], now=NOW.timestamp()).taken[0].ids:
@@ -90,7 +90,7 @@ def test_two_passes_never_take_the_same_id(due_set: DueSet) -> None:
     assert len(taken) == len(set(taken)) == 5000
 
 
-def test_what_is_settled_is_forgotten_wherever_it_is(due_set: DueSet, redis: Redis) -> None:
+def test_removed_ids_leave_the_due_set_and_the_deliveries(due_set: DueSet, redis: Redis) -> None:
     due_set.add([due("a", -1), due("b", 5)])
     promote(due_set)
     due_set.remove("noop", [id_of("a"), id_of("b"), id_of("unknown")])
@@ -116,12 +116,12 @@ def test_adding_again_moves_an_id(due_set: DueSet) -> None:
     assert promote(due_set)[0] == {"noop": ["a"]}
 
 
-def test_more_ids_than_one_call_takes(due_set: DueSet) -> None:
+def test_more_ids_than_one_call_takes_are_added(due_set: DueSet) -> None:
     due_set.add([due(f"{n}", 5) for n in range(12_345)])
     assert due_set.sizes(["noop"]) == (12_345, 0)
 
 
-def test_nothing_is_nothing(due_set: DueSet) -> None:
+def test_empty_arguments_change_nothing(due_set: DueSet) -> None:
     due_set.add([])
     assert due_set.promote([], now=0) == Promotion([])
     assert due_set.take_back([], now=0) == 0

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from app.broker.due_set import DueSet
 
 
-def test_a_delivery_that_nobody_claims_comes_back(due_set: DueSet) -> None:
+def test_an_unclaimed_delivery_is_taken_back(due_set: DueSet) -> None:
     due_set.add([due("a", -1)])
     due_set.confirm(due_set.promote([NOOP], now=NOW.timestamp()))
     assert due_set.take_back(["noop"], now=NOW.timestamp() + LOST_AFTER_S - 0.1) == 0
@@ -26,7 +26,7 @@ def test_a_delivery_that_nobody_claims_comes_back(due_set: DueSet) -> None:
     assert promote(due_set, at=LOST_AFTER_S)[0] == {"noop": ["a"]}
 
 
-def test_what_was_taken_and_never_sent_comes_back_at_once(due_set: DueSet) -> None:
+def test_a_promotion_that_was_never_pushed_is_taken_back_at_once(due_set: DueSet) -> None:
     due_set.add([due("a", -1)])
     lost_at = due_set.promote([NOOP], now=NOW.timestamp()).lost_at
     assert lost_at == pytest.approx(NOW.timestamp() + MAX_IN_FLIGHT_S, abs=0.002)
@@ -34,7 +34,7 @@ def test_what_was_taken_and_never_sent_comes_back_at_once(due_set: DueSet) -> No
     assert due_set.take_back(["noop"], now=lost_at) == 1
 
 
-def test_a_large_pass_that_was_never_sent_comes_back_whole_and_no_other_pass_with_it(due_set: DueSet) -> None:
+def test_a_large_promotion_that_was_never_pushed_is_taken_back_whole_and_alone(due_set: DueSet) -> None:
     lanes, now = [Route("noop", "default", 500)], NOW.timestamp()
     due_set.add([due("a", -2)])
     due_set.confirm(due_set.promote(lanes, now=now - 1))
@@ -47,7 +47,7 @@ def test_a_large_pass_that_was_never_sent_comes_back_whole_and_no_other_pass_wit
     assert due_set.sizes(["noop"]) == (1300, 1)
 
 
-def test_a_pass_that_was_carried_out_twice_is_two(due_set: DueSet) -> None:
+def test_a_promotion_that_was_executed_twice_counts_as_two(due_set: DueSet) -> None:
     """As when its answer is lost, and redis-py sends it again."""
     lanes, now = [Route("noop", "default", 500)], NOW.timestamp()
     due_set.add([due("a", -1)])
@@ -58,7 +58,7 @@ def test_a_pass_that_was_carried_out_twice_is_two(due_set: DueSet) -> None:
     assert promote(due_set, at=MAX_IN_FLIGHT_S)[0] == {"noop": ["a"]}
 
 
-def test_what_was_taken_before_a_script_failed_comes_back_at_once(due_set: DueSet, redis: Redis) -> None:
+def test_ids_taken_before_a_script_failed_are_taken_back_at_once(due_set: DueSet, redis: Redis) -> None:
     due_set.add([due("a", -1)])
     redis.set("rq:workers:other", "of the wrong type")
     due_set.add([due("b", -1, "foo")])
@@ -68,13 +68,13 @@ def test_what_was_taken_before_a_script_failed_comes_back_at_once(due_set: DueSe
 
 
 @pytest.mark.parametrize("strange", [b"", b"nan", b"-inf", b"1e3", b"(1", b"\xff", b"x" * 10_000])
-def test_what_is_no_name_of_a_pass_is_forgotten(due_set: DueSet, redis: Redis, strange: bytes) -> None:
+def test_an_invalid_name_of_a_promotion_is_removed(due_set: DueSet, redis: Redis, strange: bytes) -> None:
     redis.zadd(IN_FLIGHT, {strange: 0})
     assert due_set.take_back(["noop"], now=NOW.timestamp()) == 0
     assert not redis.exists(IN_FLIGHT)
 
 
-def test_what_was_claimed_before_it_was_said_to_be_sent_stays_forgotten(due_set: DueSet, redis: Redis) -> None:
+def test_ids_claimed_before_their_promotion_was_confirmed_stay_removed(due_set: DueSet, redis: Redis) -> None:
     due_set.add([due("a", -1)])
     made = due_set.promote([NOOP], now=NOW.timestamp())
     due_set.remove("noop", made.taken[0].ids)
@@ -82,14 +82,14 @@ def test_what_was_claimed_before_it_was_said_to_be_sent_stays_forgotten(due_set:
     assert not redis.exists(delivered_key("noop"))
 
 
-def test_a_delivery_comes_back_though_the_clock_was_set_back_an_hour(due_set: DueSet) -> None:
+def test_a_delivery_is_taken_back_after_the_clock_was_set_back_an_hour(due_set: DueSet) -> None:
     due_set.add([due("a", -1)])
     promote(due_set)
     assert due_set.take_back(["noop"], now=NOW.timestamp() - LOST_AFTER_S + 0.1) == 0
     assert due_set.take_back(["noop"], now=NOW.timestamp() - 3600) == 1
 
 
-def test_unknown_are_those_neither_scheduled_nor_delivered(due_set: DueSet) -> None:
+def test_ids_neither_in_the_due_set_nor_delivered_are_unknown(due_set: DueSet) -> None:
     due_set.add([due("delivered", -1), due("scheduled", 5)])
     promote(due_set)
     lost = due("lost", -1)
@@ -99,7 +99,7 @@ def test_unknown_are_those_neither_scheduled_nor_delivered(due_set: DueSet) -> N
 
 @pytest.mark.parametrize("key", [due_key("noop"), delivered_key("noop")])
 @pytest.mark.parametrize("score_of_another", [float("inf"), NOW.timestamp() + 3600])
-def test_a_due_task_that_somebody_put_far_ahead_is_as_good_as_unknown(
+def test_a_due_task_with_a_foreign_score_far_ahead_counts_as_unknown(
     due_set: DueSet, redis: Redis, key: str, score_of_another: float
 ) -> None:
     task = due("a", -1)
@@ -107,7 +107,7 @@ def test_a_due_task_that_somebody_put_far_ahead_is_as_good_as_unknown(
     assert due_set.unknown([task], now=NOW) == [task]
 
 
-def test_whatever_is_no_id_is_dropped_and_its_neighbours_go_on(due_set: DueSet, redis: Redis) -> None:
+def test_invalid_ids_are_dropped_and_valid_ones_are_promoted(due_set: DueSet, redis: Redis) -> None:
     due_set.add([due("a", -1)])
     for strange in (
         b"",
@@ -127,7 +127,7 @@ def test_whatever_is_no_id_is_dropped_and_its_neighbours_go_on(due_set: DueSet, 
 
 
 @pytest.mark.parametrize("instant", ["-inf", -1e300, -1, 0, 1e-300])
-def test_an_instant_of_another_world_is_only_a_hint(due_set: DueSet, redis: Redis, instant: float | str) -> None:
+def test_an_absurd_score_delays_no_other_task(due_set: DueSet, redis: Redis, instant: float | str) -> None:
     redis.execute_command("ZADD", due_key("noop"), instant, id_of("a"))
     due_set.add([due("b", -1)])
     assert promote(due_set)[0] == {"noop": ["a", "b"]}

@@ -71,7 +71,7 @@ def in_due_set(redis: Redis) -> int:
     return int(count)
 
 
-def test_what_is_added_is_written_soon_and_what_is_removed_is_gone(writer: DueSetWriter, redis: Redis) -> None:
+def test_added_ids_are_written_soon_and_removed_ids_are_gone(writer: DueSetWriter, redis: Redis) -> None:
     entries = [due() for _ in range(2500)]
     writer.add(entries)
     assert writer.drain(SOON_S)
@@ -81,7 +81,7 @@ def test_what_is_added_is_written_soon_and_what_is_removed_is_gone(writer: DueSe
     assert in_due_set(redis) == 500
 
 
-def test_what_is_removed_before_it_was_written_never_arrives(writer: DueSetWriter, moody: Moody, redis: Redis) -> None:
+def test_an_id_removed_before_it_was_written_is_never_written(writer: DueSetWriter, moody: Moody, redis: Redis) -> None:
     moody.moody = True
     kept, gone = due(), due()
     writer.add([kept, gone])
@@ -91,9 +91,7 @@ def test_what_is_removed_before_it_was_written_never_arrives(writer: DueSetWrite
     assert redis.zrange(due_key("noop"), 0, -1) == [kept.id.encode()]
 
 
-def test_what_an_unavailable_redis_missed_is_written_when_it_is_available(
-    writer: DueSetWriter, moody: Moody, redis: Redis
-) -> None:
+def test_changes_are_written_when_redis_is_available_again(writer: DueSetWriter, moody: Moody, redis: Redis) -> None:
     moody.moody = True
     for _ in range(20):
         writer.add([due()])
@@ -113,7 +111,7 @@ def test_adding_never_waits(writer: DueSetWriter, moody: Moody, redis: Redis) ->
     assert in_due_set(redis) == 20
 
 
-def test_what_is_kept_for_an_unavailable_redis_has_a_limit(
+def test_the_changes_kept_for_an_unavailable_redis_are_limited(
     writer: DueSetWriter, moody: Moody, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_PENDING", 100)

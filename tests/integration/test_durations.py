@@ -15,7 +15,7 @@ def test_durations_are_kept_by_type(redis: Redis) -> None:
     assert get_durations(redis) == {"noop": 0.0125, "foo": 3000.0}
 
 
-def test_a_duration_that_cannot_be_one_is_ignored(redis: Redis) -> None:
+def test_an_invalid_duration_is_ignored(redis: Redis) -> None:
     put_durations(redis, {"noop": 0.5})
     garbage: Any = {b"a": b"x", b"b": b"nan", b"c": b"inf", b"d": b"-1", b"e": b"\xff", b"\xff": b"1e999"}
     redis.hset("durations", mapping=garbage)

@@ -43,7 +43,7 @@ def feed_all(feeding: Feeding) -> None:
         pass
 
 
-def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
+def test_a_wiped_redis_gets_the_whole_window_again_late_tasks_first(
     sweeper: Sweeper, operations: Operations, due_set: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.feeding.BATCH", 10)
@@ -59,7 +59,7 @@ def test_a_wiped_redis_gets_the_whole_window_back_the_late_ones_first(
     assert due_set.sizes(["noop"]) == (25, 0)
 
 
-def test_what_is_due_soon_is_fed_without_rests_and_what_is_due_later_with_them(
+def test_tasks_due_soon_are_fed_without_pauses_and_later_ones_with_pauses(
     sweeper: Sweeper, operations: Operations, due_set: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.sweeper.SWEEP_INTERVAL_S", 600)
@@ -78,7 +78,7 @@ def test_what_is_due_soon_is_fed_without_rests_and_what_is_due_later_with_them(
     assert sweeper.pause_s == POLL_INTERVAL_S
 
 
-def test_what_is_due_first_is_fed_first_whatever_its_type(
+def test_tasks_of_all_types_are_fed_in_the_order_of_their_instants(
     sweeper: Sweeper, operations: Operations, due_set: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.feeding.BATCH", 4)
@@ -92,7 +92,7 @@ def test_what_is_due_first_is_fed_first_whatever_its_type(
     assert due_set.sizes(["whoami"]) == (12, 0)
 
 
-def test_what_comes_within_a_short_window_is_fed_before_it_is_due(
+def test_tasks_that_enter_a_short_window_are_fed_before_they_are_due(
     engine: Engine, operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     passed_s = [0.0]
@@ -109,7 +109,7 @@ def test_what_comes_within_a_short_window_is_fed_before_it_is_due(
     assert due_set.sizes(["noop"]) == (1, 0)
 
 
-def test_what_redis_may_not_have_heard_is_said_again_by_the_next_round_unless_it_is_on_its_way(
+def test_a_resync_feeds_the_window_again_except_tasks_due_in_seconds(
     feeding: Feeding, passed_s: list[float], operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     make(operations, 5, at=ahead(600))
@@ -127,7 +127,7 @@ def test_what_redis_may_not_have_heard_is_said_again_by_the_next_round_unless_it
     assert due_set.sizes(["noop"]) == (5, 0)
 
 
-def test_the_sweeper_doubts_a_redis_that_was_away(  # noqa: PLR0917  # fixtures
+def test_the_sweeper_resyncs_a_redis_that_was_unavailable(  # noqa: PLR0917  # fixtures
     engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations, due_set: DueSet,
     harm: Redis, passed_s: list[float], monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -144,7 +144,7 @@ def test_the_sweeper_doubts_a_redis_that_was_away(  # noqa: PLR0917  # fixtures
     assert due_set.sizes(["noop"]) == (3, 0)
 
 
-def test_a_round_feeds_what_has_come_within_the_window_since_the_one_before(
+def test_a_round_feeds_only_tasks_that_entered_the_window_since_the_last_one(
     engine: Engine, feeding: Feeding, passed_s: list[float], operations: Operations, harm: Redis
 ) -> None:
     """What was created within it was announced: to say it again would deliver twice what is on its way."""
@@ -160,7 +160,7 @@ def test_a_round_feeds_what_has_come_within_the_window_since_the_one_before(
     assert harm.zrange("punctual:due:noop", 0, -1) == [str(later.id).encode()]
 
 
-def test_feeding_by_some_that_know_nothing_of_each_other_is_harmless(
+def test_feeding_by_several_sweepers_is_harmless(
     engine: Engine, operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     make(operations, 7, at=ahead(60))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 REQUESTS = 3000
 
 
-def test_no_request_of_thousands_ends_in_a_5xx(
+def test_no_request_of_thousands_is_answered_with_a_5xx(
     servers: dict[str, str], engine: Engine, redis: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
     settings = read_settings(servers | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error", "AUTH": "off"})

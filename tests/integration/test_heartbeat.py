@@ -70,7 +70,7 @@ def make(
     )  # fmt: skip
 
 
-def test_a_heartbeat_keeps_a_row_and_takes_it_away_at_the_end(engine: Engine, settings: Settings) -> None:
+def test_a_heartbeat_keeps_a_row_and_deletes_it_at_the_end(engine: Engine, settings: Settings) -> None:
     unresolved = Unresolved()
     heart = make(engine, settings, RecordingPool(), unresolved)
     heart.start()
@@ -81,7 +81,7 @@ def test_a_heartbeat_keeps_a_row_and_takes_it_away_at_the_end(engine: Engine, se
     assert workers.known(engine) == []
 
 
-def test_a_worker_that_cannot_renew_in_time_stops_its_tasks_and_claims_no_more(
+def test_a_worker_that_cannot_renew_its_run_lease_stops_its_tasks_and_its_claims(
     engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = msgspec.structs.replace(settings, heartbeat_s=0.05, worker_dead_after_s=2.2)
@@ -104,7 +104,7 @@ def test_a_worker_that_cannot_renew_in_time_stops_its_tasks_and_claims_no_more(
     away.dispose()
 
 
-def test_a_heartbeat_that_hangs_is_fenced_too(
+def test_a_worker_whose_heartbeat_hangs_is_fenced_too(
     engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick = msgspec.structs.replace(settings, heartbeat_s=0.05, worker_dead_after_s=2.2)
@@ -124,7 +124,7 @@ def test_a_heartbeat_that_hangs_is_fenced_too(
     heart.stop()
 
 
-def test_a_heartbeat_that_is_long_on_its_way_after_a_silence_fences_before_it_renews(
+def test_a_heartbeat_that_succeeds_too_late_fences_before_it_renews(
     engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at, pool, unresolved = [100.0], RecordingPool(), Unresolved()
@@ -160,7 +160,7 @@ def test_a_worker_whose_pool_is_not_supervised_counts_as_dead_and_begins_nothing
     heart.stop()
 
 
-def test_a_heartbeat_brings_the_pool_what_was_asked_of_its_tasks(
+def test_a_heartbeat_passes_cancel_requests_to_the_pool(
     engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = RecordingPool()

@@ -31,7 +31,7 @@ def claim(engine: Engine, wanted: list[str], worker_id: str = "w") -> Claimed:
     return claims.claim(engine, wanted, worker_id=worker_id, types=TYPES, token=claims.new_token(), asked_at=0.0)
 
 
-def test_a_due_task_is_claimed_once_and_says_by_whom(engine: Engine, operations: Operations) -> None:
+def test_a_due_task_is_claimed_once_and_names_its_worker(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations)
     first, second = claim(engine, ids([task])), claim(engine, ids([task]))
     assert [each.id for each in first.mine] == ids([task])
@@ -42,28 +42,28 @@ def test_a_due_task_is_claimed_once_and_says_by_whom(engine: Engine, operations:
     assert now.lag_ms > 0
 
 
-def test_a_task_that_is_not_due_is_answered_with_its_instant(engine: Engine, operations: Operations) -> None:
+def test_a_claim_of_a_task_that_is_not_due_returns_its_instant(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, at=ahead(60))
     answer = claim(engine, ids([task]))
     assert answer.mine == []
     assert [(each.id, each.type, each.at) for each in answer.waiting] == [(str(task.id), "noop", task.execute_at)]
 
 
-def test_a_deleted_task_and_an_unknown_id_are_gone(engine: Engine, operations: Operations) -> None:
+def test_a_claim_omits_deleted_tasks_and_unknown_ids(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations)
     operations.delete(task.id)
     answer = claim(engine, [str(task.id), "01890000-0000-7000-8000-000000000000"])
     assert (answer.mine, answer.waiting) == ([], [])
 
 
-def test_a_type_this_worker_does_not_know_waits_for_one_that_does(engine: Engine, operations: Operations) -> None:
+def test_a_task_of_a_type_that_this_worker_does_not_know_keeps_waiting(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, task_type="foo")
     answer = claim(engine, ids([task]))
     assert answer.mine == []
     assert [each.type for each in answer.waiting] == ["foo"]
 
 
-def test_eight_claimers_of_the_same_tasks_win_each_once(engine: Engine, operations: Operations) -> None:
+def test_eight_claimers_of_the_same_tasks_claim_each_task_once(engine: Engine, operations: Operations) -> None:
     wanted = ids(make(operations, 200))
     start = threading.Barrier(8)
 
@@ -76,7 +76,7 @@ def test_eight_claimers_of_the_same_tasks_win_each_once(engine: Engine, operatio
     assert sorted(won) == sorted(wanted)
 
 
-def test_what_an_unanswered_claim_won_is_found_by_its_token(engine: Engine, operations: Operations) -> None:
+def test_the_tasks_of_an_unanswered_claim_are_found_by_its_token(engine: Engine, operations: Operations) -> None:
     wanted = ids(make(operations, 3))
     token = claims.new_token()
     claims.claim(engine, wanted[:2], worker_id="w", types=TYPES, token=token, asked_at=0.0)
@@ -84,7 +84,7 @@ def test_what_an_unanswered_claim_won_is_found_by_its_token(engine: Engine, oper
     assert claims.claimed_by(engine, wanted, claims.new_token()) == []
 
 
-def test_outcomes_are_written_by_the_holder_of_the_claim_only(engine: Engine, operations: Operations) -> None:
+def test_an_outcome_without_the_claim_token_is_fenced(engine: Engine, operations: Operations) -> None:
     first, second = make(operations, 2)
     held = {each.id: each for each in claim(engine, ids([first, second])).mine}
     finished = claims.finish(
@@ -99,7 +99,7 @@ def test_outcomes_are_written_by_the_holder_of_the_claim_only(engine: Engine, op
     assert tasks.get(engine, second.id).state is TaskState.RUNNING
 
 
-def test_writing_an_outcome_twice_is_no_fencing(engine: Engine, operations: Operations) -> None:
+def test_writing_an_outcome_twice_is_not_fenced(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations)
     (mine,) = claim(engine, ids([task])).mine
     outcome = succeeded(mine.id, mine.token, "1")
@@ -148,7 +148,7 @@ def test_only_a_task_that_never_began_is_deleted(engine: Engine, operations: Ope
         tasks.delete(engine, task.id)
 
 
-def test_a_task_between_two_attempts_is_not_deletable_for_it_ran(engine: Engine, operations: Operations) -> None:
+def test_a_task_between_two_attempts_cannot_be_deleted(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, task_type="whoami", max_attempts=2)
     (mine,) = claim(engine, ids([task])).mine
     claims.finish(engine, [failed(mine, "handler_error", "no")])
@@ -190,7 +190,7 @@ def test_no_statement_leaves_a_final_state(engine: Engine, operations: Operation
         "max_attempts = 1000",
     ],
 )
-def test_a_row_that_makes_no_sense_is_refused(engine: Engine, operations: Operations, assignments: str) -> None:
+def test_an_inconsistent_row_is_refused(engine: Engine, operations: Operations, assignments: str) -> None:
     (task,) = make(operations)
     with pytest.raises(DBAPIError, match=r"violates check constraint|invalid input value for enum|cannot go from"):
         change(engine, task.id, assignments)
@@ -200,7 +200,7 @@ def lease(engine: Engine, task_id: UUID) -> Lease:
     return claims.lease_one(engine, task_id, worker_id="outside", types=["outside"])
 
 
-def test_outside_workers_get_what_is_due_earliest(engine: Engine, operations: Operations) -> None:
+def test_outside_workers_get_the_earliest_due_task_first(engine: Engine, operations: Operations) -> None:
     late, early = make(operations, task_type="outside", at=ahead(-1))[0], make(operations, task_type="outside")[0]
     make(operations, task_type="noop")
     found = claims.lease_due(engine, worker_id="outside", types=["outside"], limit=10)
@@ -208,14 +208,14 @@ def test_outside_workers_get_what_is_due_earliest(engine: Engine, operations: Op
     assert claims.lease_due(engine, worker_id="outside", types=["outside"], limit=10) == []
 
 
-def test_an_outcome_said_twice_for_a_lost_answer_stands_once(engine: Engine, operations: Operations) -> None:
+def test_a_repeated_outcome_has_the_same_answer(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, task_type="outside")
     held = lease(engine, task.id)
     outcome = succeeded(str(task.id), str(held.claim_token), "1")
     assert claims.finish_lease(engine, outcome) == claims.finish_lease(engine, outcome)
 
 
-def test_among_leased_tasks_the_one_due_earliest_comes_first(engine: Engine, operations: Operations) -> None:
+def test_leased_tasks_are_ordered_by_due_time_not_execute_at(engine: Engine, operations: Operations) -> None:
     retried, fresh = (
         make(operations, task_type="outside", max_attempts=2)[0],
         make(operations, task_type="outside", at=ahead(-60))[0],
@@ -246,14 +246,14 @@ def test_an_expired_lease_is_lost(engine: Engine, operations: Operations) -> Non
         claims.release_lease(engine, task.id, held.claim_token)
 
 
-def test_a_lease_is_given_back_unused(engine: Engine, operations: Operations) -> None:
+def test_an_unused_lease_is_handed_back(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, task_type="outside")
     held = lease(engine, task.id)
     assert claims.release_lease(engine, task.id, held.claim_token) == task
 
 
 @pytest.mark.parametrize(("task_type", "seconds", "said"), [("outside", 60, "not due"), ("noop", -1, "own workers")])
-def test_a_claim_by_id_says_why_it_is_refused(
+def test_a_claim_by_id_names_the_reason_of_its_refusal(
     engine: Engine, operations: Operations, task_type: str, seconds: float, said: str
 ) -> None:
     (task,) = make(operations, task_type=task_type, at=ahead(seconds))
@@ -261,7 +261,7 @@ def test_a_claim_by_id_says_why_it_is_refused(
         lease(engine, task.id)
 
 
-def test_a_claim_of_nothing_is_not_found(engine: Engine, operations: Operations) -> None:
+def test_running_and_unknown_tasks_cannot_be_claimed_by_id(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, task_type="outside")
     lease(engine, task.id)
     with pytest.raises(TaskNotClaimable, match="running"):

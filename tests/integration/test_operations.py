@@ -33,7 +33,7 @@ def without_redis(engine: Engine, types: TaskTypes) -> Operations:
     return Operations(engine, DueSet(connect_redis(read_settings(NOWHERE))), types, window_s=3600)
 
 
-def test_a_kept_task_is_read_as_it_was_answered(engine: Engine, operations: Operations) -> None:
+def test_a_stored_task_equals_the_created_one(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, at=ahead(60), key="value")
     assert tasks.get(engine, task.id) == task
     assert task.payload == {"key": "value"}
@@ -46,7 +46,7 @@ def test_a_delay_counts_from_the_clock_of_postgres(operations: Operations) -> No
     assert timedelta(seconds=90.4) < task.execute_at - task.created_at < timedelta(seconds=90.6)
 
 
-def test_only_what_is_due_within_the_window_goes_to_redis(operations: Operations, due_set: DueSet) -> None:
+def test_only_tasks_due_within_the_window_are_added_to_the_due_set(operations: Operations, due_set: DueSet) -> None:
     make(operations, at=ahead(3600))
     make(operations, at=ahead(3600 + ANNOUNCE_MARGIN_S + 60))
     make(operations, task_type="outside")
@@ -63,7 +63,7 @@ def test_one_row_that_postgres_refuses_does_not_fail_its_neighbours(engine: Engi
         tasks.get(engine, UUID(bad.id))
 
 
-def test_keeping_the_same_task_twice_changes_nothing(operations: Operations) -> None:
+def test_creating_the_same_task_twice_changes_nothing(operations: Operations) -> None:
     new = new_task()
     assert operations.create([new]) == operations.create([new])
 
@@ -74,7 +74,7 @@ def test_creating_and_deleting_need_no_redis(without_redis: Operations, engine: 
     assert tasks.get(engine, task.id).deleted_at
 
 
-def test_a_postgres_that_is_away_keeps_nothing(due_set: DueSet, types: TaskTypes) -> None:
+def test_an_unavailable_postgres_creates_nothing(due_set: DueSet, types: TaskTypes) -> None:
     away = connect_postgres(read_settings(NOWHERE), name="nowhere")
     with pytest.raises(LedgerAway):
         Operations(away, due_set, types, window_s=3600).create([new_task()])
@@ -82,7 +82,7 @@ def test_a_postgres_that_is_away_keeps_nothing(due_set: DueSet, types: TaskTypes
     away.dispose()
 
 
-def test_requests_that_wait_together_are_all_answered(operations: Operations, engine: Engine) -> None:
+def test_concurrent_requests_are_all_answered(operations: Operations, engine: Engine) -> None:
     creator = TaskCreator(operations)
     with ThreadPoolExecutor(16) as pool:
         kept = list(pool.map(lambda _: creator.create(new_task()), range(300)))
@@ -90,14 +90,16 @@ def test_requests_that_wait_together_are_all_answered(operations: Operations, en
     assert counted(engine) == {("noop", "scheduled"): 300}
 
 
-def test_each_request_hears_of_its_own_refusal(operations: Operations) -> None:
+def test_each_request_gets_its_own_refusal(operations: Operations) -> None:
     creator = TaskCreator(operations)
     with pytest.raises(InvalidInput):
         creator.create(replace(new_task(), payload=msgspec.Raw(b'{"a": "\\u0000"}')))
     assert creator.create(new_task()).id
 
 
-def test_every_request_hears_that_postgres_is_away(due_set: DueSet, types: TaskTypes, settings: Settings) -> None:
+def test_every_request_fails_when_postgres_is_unavailable(
+    due_set: DueSet, types: TaskTypes, settings: Settings
+) -> None:
     away = connect_postgres(read_settings(NOWHERE), name="nowhere")
     creator = TaskCreator(Operations(away, due_set, types, window_s=settings.schedule_window_s))
     with pytest.raises(LedgerAway):

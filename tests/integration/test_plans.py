@@ -91,7 +91,7 @@ def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine
             assert "Seq Scan on tasks" not in plan, plan
 
 
-def test_a_page_of_what_is_due_at_one_instant_costs_a_page(settings: Settings, operations: Operations) -> None:
+def test_a_page_of_tasks_due_at_one_instant_reads_one_page(settings: Settings, operations: Operations) -> None:
     """Not the whole instant, sorted, for each page of it."""
     sweeping = connect_postgres(settings, name="sweeper", pool=1)  # one connection: what it read is told at once
     at, after = ahead(60), repairs.page_start("noop")

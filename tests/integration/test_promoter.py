@@ -46,13 +46,11 @@ def envelopes(queue: Queue) -> list[tuple[str, list[str]]]:
     ("duration_ms", "size"),
     [(None, 1), (3000, 8), (200, 8), (50, 32), (5, 64), (1, 64), (0.01, MAX_IDS), (0, MAX_IDS)],
 )
-def test_an_envelope_holds_about_50_ms_of_work_and_a_few_slow_tasks(duration_ms: float | None, size: int) -> None:
+def test_a_delivery_holds_about_50_ms_of_work_or_a_few_slow_tasks(duration_ms: float | None, size: int) -> None:
     assert delivery_size(duration_ms) == size
 
 
-def test_what_is_due_is_delivered_and_what_is_not_stays(
-    promoter: Promoter, operations: Operations, queue: Queue
-) -> None:
+def test_due_tasks_are_delivered_and_others_stay(promoter: Promoter, operations: Operations, queue: Queue) -> None:
     (due,) = make(operations)
     make(operations, at=ahead(60))
     promoter.step()
@@ -61,7 +59,7 @@ def test_what_is_due_is_delivered_and_what_is_not_stays(
     assert queue.count == 1
 
 
-def test_a_type_that_never_ran_goes_in_envelopes_of_one_and_the_backlog_waits(
+def test_a_type_that_never_ran_is_delivered_one_by_one_and_its_backlog_waits(
     promoter: Promoter, operations: Operations, queue: Queue
 ) -> None:
     make(operations, 20)
@@ -69,7 +67,7 @@ def test_a_type_that_never_ran_goes_in_envelopes_of_one_and_the_backlog_waits(
     assert [len(each) for _, each in envelopes(queue)] == [1, 1, 1]
 
 
-def test_fast_tasks_share_envelopes_and_types_take_turns(
+def test_fast_tasks_share_deliveries_and_types_take_turns(
     promoter: Promoter, operations: Operations, queue: Queue, redis: Redis
 ) -> None:
     put_durations(redis, {"noop": 0.5, "whoami": 0.5})
@@ -81,7 +79,7 @@ def test_fast_tasks_share_envelopes_and_types_take_turns(
     ]  # fmt: skip
 
 
-def test_what_is_due_in_a_moment_travels_ahead_with_its_instant(  # noqa: PLR0917  # fixtures
+def test_tasks_due_in_milliseconds_are_delivered_ahead_with_their_instants(  # noqa: PLR0917  # fixtures
     engine: Engine, redis: Redis, types: TaskTypes, operations: Operations, queue: Queue,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
@@ -92,7 +90,7 @@ def test_what_is_due_in_a_moment_travels_ahead_with_its_instant(  # noqa: PLR091
     assert [job.args for job in queue.jobs] == [["noop", [], [[str(soon.id), soon.execute_at.timestamp()]]]]
 
 
-def test_no_envelope_holds_more_than_a_fair_share_of_the_backlog(
+def test_no_delivery_holds_more_than_a_fair_share_of_the_backlog(
     promoter: Promoter, operations: Operations, queue: Queue, redis: Redis
 ) -> None:
     put_durations(redis, {"noop": 0.01})
@@ -102,7 +100,7 @@ def test_no_envelope_holds_more_than_a_fair_share_of_the_backlog(
     assert [len(each) for _, each in envelopes(queue)] == [150, 150]
 
 
-def test_what_another_promoter_had_in_hand_when_it_died_is_delivered_by_the_next(
+def test_ids_in_flight_at_a_killed_promoter_are_delivered_by_the_next(
     promoter: Promoter, operations: Operations, queue: Queue, due_set: DueSet
 ) -> None:
     (due,) = make(operations)
@@ -120,7 +118,7 @@ def test_external_types_are_never_delivered(promoter: Promoter, operations: Oper
     assert queue.count == 0
 
 
-def test_a_clock_that_is_ahead_is_corrected_by_the_one_of_postgres(
+def test_a_wrong_clock_starts_no_task_early(
     engine: Engine, redis: Redis, types: TaskTypes, operations: Operations, queue: Queue
 ) -> None:
     make(operations, at=ahead(2))
@@ -129,7 +127,7 @@ def test_a_clock_that_is_ahead_is_corrected_by_the_one_of_postgres(
         assert queue.count == 0
 
 
-def test_a_slow_clock_is_corrected_too(
+def test_a_slow_clock_delays_no_task(
     engine: Engine, redis: Redis, types: TaskTypes, operations: Operations, queue: Queue
 ) -> None:
     make(operations, at=ahead(-2))
@@ -137,7 +135,7 @@ def test_a_slow_clock_is_corrected_too(
     assert queue.count == 1
 
 
-def test_it_wakes_for_a_task_that_comes_first_now(promoter: Promoter, operations: Operations, queue: Queue) -> None:
+def test_the_promoter_wakes_for_a_new_earliest_task(promoter: Promoter, operations: Operations, queue: Queue) -> None:
     make(operations, at=ahead(60))
     promoter.step()
     promoter.wait()  # subscribes
@@ -169,7 +167,7 @@ def test_two_promoters_deliver_each_task_once(
     assert sorted(delivered) == sorted(ids(made))
 
 
-def test_deliveries_that_nobody_claims_are_delivered_again(
+def test_unclaimed_deliveries_are_delivered_again(
     promoter: Promoter, types: TaskTypes, operations: Operations, queue: Queue, redis: Redis
 ) -> None:
     (task,) = make(operations)

@@ -64,7 +64,7 @@ def test_many_lost_tasks_are_restored_without_a_pause(
     assert due_set.sizes(["noop"]) == (35, 0)
 
 
-def test_what_a_dead_worker_held_fails_by_name(sweeper: Sweeper, engine: Engine, operations: Operations) -> None:
+def test_a_task_of_a_dead_worker_fails_as_worker_lost(sweeper: Sweeper, engine: Engine, operations: Operations) -> None:
     made = make(operations, 3)
     begin(engine, made)
     sweeper.rescue()
@@ -75,7 +75,7 @@ def test_what_a_dead_worker_held_fails_by_name(sweeper: Sweeper, engine: Engine,
         assert (now.error.type, now.error.attempt) == ("worker_lost", 1)
 
 
-def test_what_a_dead_worker_held_is_settled_while_redis_is_away(
+def test_tasks_of_a_dead_worker_are_rescued_while_redis_is_unavailable(
     engine: Engine, operations: Operations, types: TaskTypes, settings: Settings
 ) -> None:
     (task,) = made = make(operations)
@@ -86,7 +86,7 @@ def test_what_a_dead_worker_held_is_settled_while_redis_is_away(
     assert tasks.get(engine, task.id).state is TaskState.FAILED
 
 
-def test_what_a_living_worker_forgot_is_settled_long_after_its_time(
+def test_a_task_that_a_live_worker_forgot_is_rescued_long_after_its_timeout(
     sweeper: Sweeper, engine: Engine, operations: Operations
 ) -> None:
     """A failover to a standby that lagged takes back what the worker had written."""
@@ -100,7 +100,7 @@ def test_what_a_living_worker_forgot_is_settled_long_after_its_time(
     assert tasks.get(engine, running).state is TaskState.RUNNING
 
 
-def test_what_a_living_worker_holds_is_left_alone(sweeper: Sweeper, engine: Engine, operations: Operations) -> None:
+def test_a_task_of_a_live_worker_is_left_alone(sweeper: Sweeper, engine: Engine, operations: Operations) -> None:
     (task,) = made = make(operations)
     workers.heartbeat(engine, "w", queue="default", slots=1)
     begin(engine, made)
@@ -123,7 +123,7 @@ def test_a_rescued_task_with_attempts_left_is_scheduled_again_and_its_old_run_is
     assert claims.finish(engine, [succeeded(held.id, held.token, "1")]).fenced == ids(made)
 
 
-def test_an_outside_worker_is_dead_when_its_lease_is_over(
+def test_a_task_of_an_outside_worker_is_rescued_when_its_lease_expires(
     sweeper: Sweeper, engine: Engine, operations: Operations
 ) -> None:
     (task,) = make(operations, task_type="outside")
@@ -144,14 +144,14 @@ def test_many_lost_tasks_are_rescued_in_bounded_steps(
     assert [sweeper.rescue() for _ in range(3)] == [True, True, False]
 
 
-def test_the_oldest_overdue_task_says_how_late_it_is(engine: Engine, operations: Operations) -> None:
+def test_the_age_of_the_oldest_overdue_task_is_reported(engine: Engine, operations: Operations) -> None:
     assert statistics.overdue(engine).oldest_s == 0
     make(operations, at=ahead(-5))
     make(operations, at=ahead(5))
     assert 4.9 < statistics.overdue(engine).oldest_s < 10
 
 
-def test_final_tasks_are_kept_for_the_retention_and_open_ones_for_ever(engine: Engine, operations: Operations) -> None:
+def test_only_final_tasks_are_purged_and_only_after_the_retention(engine: Engine, operations: Operations) -> None:
     done, deleted, open_ = make(operations, 3)
     (held,) = begin(engine, [done])
     claims.finish(engine, [succeeded(held.id, held.token, "1")])
@@ -161,22 +161,20 @@ def test_final_tasks_are_kept_for_the_retention_and_open_ones_for_ever(engine: E
     assert tasks.get(engine, open_.id)
 
 
-def test_a_task_deleted_long_before_its_time_goes_by_the_time_of_its_deletion(
-    engine: Engine, operations: Operations
-) -> None:
+def test_a_deleted_task_is_purged_by_its_deletion_time_not_its_due_time(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, at=ahead(10**8))
     tasks.delete(engine, task.id)
     assert repairs.purge_final(engine, older_than_s=60, limit=10) == 0
     assert repairs.purge_final(engine, older_than_s=0, limit=10) == 1
 
 
-def test_retention_is_bounded(engine: Engine, operations: Operations) -> None:
+def test_purging_removes_bounded_batches(engine: Engine, operations: Operations) -> None:
     for task in make(operations, 5):
         tasks.delete(engine, task.id)
     assert [repairs.purge_final(engine, older_than_s=0, limit=2) for _ in range(4)] == [2, 2, 1, 0]
 
 
-def test_chores_do_what_they_say(
+def test_chores_purge_tasks_and_lost_workers(
     engine: Engine, operations: Operations, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(chores, "read_settings", lambda: msgspec.structs.replace(settings, retention_s=1e-6))
@@ -194,7 +192,7 @@ def test_chores_do_what_they_say(
     assert workers.known(engine) == []
 
 
-def test_a_worker_purges_once_at_a_time(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_runs_one_purge_at_a_time(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     going_on = threading.Event()
     thread = threading.Thread(target=going_on.wait)
     thread.start()
@@ -210,7 +208,7 @@ def test_a_worker_purges_once_at_a_time(engine: Engine, monkeypatch: pytest.Monk
         each.join()
 
 
-def test_the_scheduler_enqueues_every_chore_and_heals_what_was_lost(redis: Redis) -> None:
+def test_housekeeping_enqueues_every_chore_and_restores_lost_entries(redis: Redis) -> None:
     housekeeping = Housekeeping(redis, queue_name="default")
     housekeeping.step()
     assert redis.llen("rq:queue:default") == len(chores.CHORES)
@@ -220,7 +218,7 @@ def test_the_scheduler_enqueues_every_chore_and_heals_what_was_lost(redis: Redis
     assert redis.zcard("rq:scheduler:scheduled_jobs") == len(chores.CHORES)
 
 
-def test_the_scheduler_enqueues_nothing_but_chores_whatever_is_on_its_list(redis: Redis, tmp_path: Path) -> None:
+def test_housekeeping_enqueues_only_chores_for_any_content_of_its_list(redis: Redis, tmp_path: Path) -> None:
     """Nor does it import what a job in Redis names as the class of its queue."""
     (tmp_path / "sprung.py").write_text("raise SystemExit('imported')")
     sys.path.insert(0, str(tmp_path))

@@ -30,7 +30,7 @@ def test_a_process_can_do_in_redis_only_what_it_needs(settings: Settings, comman
         redis.execute_command(*command.split())
 
 
-def test_the_user_of_redis_connects_without_being_refused_anything(redis: Redis, harm: Redis) -> None:
+def test_connecting_to_redis_uses_no_refused_command(redis: Redis, harm: Redis) -> None:
     harm.acl_log_reset()
     redis.connection_pool.disconnect()
     redis.ping()

@@ -91,7 +91,9 @@ def test_the_worker_is_shown_with_its_job(client: FlaskClient, jobs: dict[str, J
 
 
 @pytest.mark.parametrize(("method", "path"), CHANGES)
-def test_nothing_can_be_changed(client: FlaskClient, harm: Redis, jobs: dict[str, Job], method: str, path: str) -> None:
+def test_no_request_changes_redis(
+    client: FlaskClient, harm: Redis, jobs: dict[str, Job], method: str, path: str
+) -> None:
     before = {key: harm.dump(key) for key in harm.scan_iter()}
     answer = client.open(path.replace("/x/", f"/{jobs['failed'].id}/"), method=method)
     assert answer.status_code == 403
@@ -118,11 +120,11 @@ def test_nothing_can_be_changed(client: FlaskClient, harm: Redis, jobs: dict[str
     ],
     ids=lambda path: path[:50],
 )
-def test_what_is_not_there_is_a_404(client: FlaskClient, path: str) -> None:
+def test_a_missing_page_is_a_404(client: FlaskClient, path: str) -> None:
     problem(client.get(path), 404, "not-found")
 
 
-def test_a_page_says_where_the_truth_is(client: FlaskClient) -> None:
+def test_a_page_names_postgres_as_the_truth(client: FlaskClient) -> None:
     assert "the truth is in Postgres" in client.get("/rq/").text
 
 
@@ -135,7 +137,7 @@ def test_the_address_and_password_of_redis_are_not_shown(client: FlaskClient, se
         assert "127.0.0.1" not in text
 
 
-def test_scripts_run_by_a_nonce_only(client: FlaskClient) -> None:
+def test_scripts_run_with_a_nonce_only(client: FlaskClient) -> None:
     first, second = client.get("/rq/"), client.get("/rq/")
     policy = first.headers["Content-Security-Policy"]
     script = policy.partition("script-src")[2].partition(";")[0]
@@ -146,7 +148,7 @@ def test_scripts_run_by_a_nonce_only(client: FlaskClient) -> None:
     assert not re.findall(r"<script(?! name=| src=| nonce=)", first.text)
 
 
-def test_a_pickle_is_not_read(client: FlaskClient, redis: Redis, jobs: dict[str, Job], tmp_path: Path) -> None:
+def test_a_pickle_is_not_loaded(client: FlaskClient, redis: Redis, jobs: dict[str, Job], tmp_path: Path) -> None:
     trap = tmp_path / "sprung"
 
     class Trap:
@@ -164,9 +166,7 @@ def test_a_pickle_is_not_read(client: FlaskClient, redis: Redis, jobs: dict[str,
 
 
 @pytest.mark.parametrize("name", RAW)
-def test_every_page_is_shown_with_a_job_of_somebody_else(
-    client: FlaskClient, redis: Redis, name: str, tmp_path: Path
-) -> None:
+def test_every_page_is_shown_with_a_foreign_job(client: FlaskClient, redis: Redis, name: str, tmp_path: Path) -> None:
     job_id = push_raw(redis, name, canary=tmp_path / "sprung")
     for registry in ("wip", "failed", "finished", "deferred", "scheduled", "canceled"):
         redis.zadd(f"rq:{registry}:default", {job_id: 1})

@@ -45,7 +45,7 @@ def elsewhere(owners: dict[str, str], owner: Engine, monkeypatch: pytest.MonkeyP
         connection.execute(text(f"DROP SCHEMA {SCHEMA} CASCADE"))
 
 
-def test_an_installation_in_a_schema_lives_there_alone(
+def test_an_installation_in_a_schema_sees_only_its_own_rows(
     elsewhere: Settings, engine: Engine, operations: Operations, due_set: DueSet, types: TaskTypes
 ) -> None:
     theirs = connect_postgres(elsewhere, name="elsewhere", pool=2)
@@ -85,6 +85,6 @@ def test_a_pooler_that_hides_the_schema_is_noticed(elsewhere: Settings) -> None:
 
 
 @pytest.mark.parametrize("name", ["Capital", "with space", "1st", "semi;colon", "x" * 64, "a.b", 'quo"te', "pg\n"])
-def test_what_cannot_be_a_schema_is_refused_at_start(name: str) -> None:
+def test_an_invalid_schema_name_is_refused_at_start(name: str) -> None:
     with pytest.raises(BadSetting, match="DATABASE_SCHEMA"):
         read_settings(NOWHERE | {"DATABASE_SCHEMA": name})

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 TASK = {"type": "foo", "execute_at": FUTURE}
 
 
-def test_no_secret_is_told_whatever_goes_wrong(
+def test_no_secret_appears_in_any_log_answer_or_key(
     another: Callable[..., FlaskClient], engine: Engine, harm: Redis, settings: Settings,
     capsys: pytest.CaptureFixture[str],
 ) -> None:  # fmt: skip

@@ -45,7 +45,7 @@ def field(answer: TestResponse, name: str) -> str:
     return html.unescape(value)
 
 
-def test_who_opens_a_page_without_a_session_signs_in_and_comes_back(browser: FlaskClient, engine: Engine) -> None:
+def test_a_page_without_a_session_redirects_to_the_sign_in_and_back(browser: FlaskClient, engine: Engine) -> None:
     sent = browser.get("/rq/0/view/workers?a=b", headers=BROWSER)
     assert (sent.status_code, sent.location) == (303, "/sign-in?next=/rq/0/view/workers%3Fa%3Db")
     page = browser.get(sent.location)
@@ -56,7 +56,7 @@ def test_who_opens_a_page_without_a_session_signs_in_and_comes_back(browser: Fla
     assert browser.get("/rq", headers=BROWSER, follow_redirects=True).status_code == 200
 
 
-def test_a_script_of_a_page_gets_an_error_not_another_page(browser: FlaskClient) -> None:
+def test_a_request_of_a_script_gets_an_error_not_a_redirect(browser: FlaskClient) -> None:
     problem(browser.get("/rq/0/data/queues.json", headers={"Accept": "application/json"}), 401, "unauthenticated")
 
 
@@ -66,7 +66,7 @@ def test_signing_in_leads_to_no_other_site(browser: FlaskClient, engine: Engine,
     assert sign_in(browser, make_key(engine, "read")[1], next=elsewhere).location == "/rq/"
 
 
-def test_the_cookie_is_kept_from_scripts_other_sites_and_plain_http(
+def test_the_cookie_is_hidden_from_scripts_other_sites_and_plain_http(
     another: Callable[..., FlaskClient], browser: FlaskClient, engine: Engine
 ) -> None:
     secret = make_key(engine, "read")[1]
@@ -92,11 +92,11 @@ def test_a_wrong_key_is_refused_on_the_page(browser: FlaskClient, engine: Engine
     assert not secret or secret not in refused.text
 
 
-def test_a_key_that_may_not_look_cannot_sign_in(browser: FlaskClient, engine: Engine) -> None:
+def test_a_key_without_the_read_scope_cannot_sign_in(browser: FlaskClient, engine: Engine) -> None:
     assert sign_in(browser, make_key(engine, "write", "worker")[1]).status_code == 403
 
 
-def test_attempts_are_limited(browser: FlaskClient, engine: Engine) -> None:
+def test_failed_attempts_to_sign_in_are_limited(browser: FlaskClient, engine: Engine) -> None:
     services_of(browser.application).minutes._clock = lambda: 6000.0
     assert [sign_in(browser, "x").status_code for _ in range(11)] == [401] * 10 + [429]
     assert sign_in(browser, make_key(engine, "read")[1]).status_code == 303, "who has a key gets in all the same"
@@ -114,12 +114,12 @@ def test_attempts_are_limited(browser: FlaskClient, engine: Engine) -> None:
         {},
     ],
 )
-def test_somebody_elses_page_signs_nobody_in(browser: FlaskClient, engine: Engine, headers: dict[str, str]) -> None:
+def test_a_form_on_another_site_cannot_sign_in(browser: FlaskClient, engine: Engine, headers: dict[str, str]) -> None:
     answer = browser.post("/sign-in", data={"key": make_key(engine, "read")[1]}, headers=headers)
     problem(answer, 403, "forged-request")
 
 
-def test_an_older_browser_says_where_it_comes_from_by_origin(browser: FlaskClient, engine: Engine) -> None:
+def test_an_older_browser_is_identified_by_its_origin_header(browser: FlaskClient, engine: Engine) -> None:
     origin = {"Origin": "https://localhost"}  # where a proxy speaks https, and we do not
     assert browser.post("/sign-in", data={"key": make_key(engine, "read")[1]}, headers=origin).status_code == 303
 
@@ -137,7 +137,7 @@ def test_a_session_ends_when_its_key_is_revoked(browser: FlaskClient, engine: En
     assert "API key" in browser.get("/sign-in").text
 
 
-def test_a_session_ends_when_one_signs_out(browser: FlaskClient, engine: Engine) -> None:
+def test_a_session_ends_with_the_sign_out(browser: FlaskClient, engine: Engine) -> None:
     token = signed_in(browser, engine, "read")
     assert "You are signed in" in browser.get("/sign-in").text
     problem(browser.post("/sign-out", headers=SAME_SITE), 403, "forged-request")
@@ -167,7 +167,9 @@ def test_a_cookie_signed_with_another_secret_is_no_session(
     assert same.get("/rq/").status_code == 200
 
 
-def test_a_change_by_cookie_needs_the_token_a_page_of_ours_and_admin(browser: FlaskClient, engine: Engine) -> None:
+def test_a_change_by_cookie_needs_a_token_the_same_site_and_the_admin_scope(
+    browser: FlaskClient, engine: Engine
+) -> None:
     token = {"X-CSRF-Token": signed_in(browser, engine, "admin")}
     for headers in ({}, SAME_SITE, token, token | {"Sec-Fetch-Site": "cross-site"}, SAME_SITE | {"X-CSRF-Token": "é"}):
         problem(browser.post("/tasks", json=TASK, headers=headers), 403, "forged-request")
@@ -180,7 +182,7 @@ def test_a_change_by_cookie_needs_the_token_a_page_of_ours_and_admin(browser: Fl
     )
 
 
-def test_a_key_that_is_sent_counts_alone(browser: FlaskClient, engine: Engine) -> None:
+def test_a_key_in_the_header_replaces_the_session(browser: FlaskClient, engine: Engine) -> None:
     signed_in(browser, engine, "admin")
     problem(browser.get("/tasks", headers=bearer(UNKNOWN)), 401, "unauthenticated")
     own = bearer(make_key(engine, "write")[1])
@@ -188,7 +190,7 @@ def test_a_key_that_is_sent_counts_alone(browser: FlaskClient, engine: Engine) -
     assert problem(browser.get("/tasks", headers=own), 403, "scope-missing")["needed"] == "read"
 
 
-def test_nothing_can_be_changed_in_the_rq_dashboard_by_anybody(browser: FlaskClient, engine: Engine) -> None:
+def test_the_rq_dashboard_is_read_only_for_every_scope(browser: FlaskClient, engine: Engine) -> None:
     token = {"X-CSRF-Token": signed_in(browser, engine, "admin")}
     problem(browser.get("/rq/requeue/default"), 403, "read-only")
     problem(browser.post("/rq/requeue/default", headers=SAME_SITE | token), 403, "read-only")
@@ -208,7 +210,7 @@ def test_the_page_has_no_script_and_allows_none(browser: FlaskClient) -> None:
     assert re.search(r'<label for="key">', answer.text)
 
 
-def test_where_no_key_is_needed_the_page_says_so(client: FlaskClient) -> None:
+def test_without_keys_the_page_says_that_none_is_needed(client: FlaskClient) -> None:
     assert "No key is needed here" in client.get("/sign-in").text
     assert client.post("/sign-in", data={"key": "x"}, headers=SAME_SITE).location == "/sign-in"
     assert client.get("/rq/", headers=BROWSER).status_code == 200

@@ -111,7 +111,7 @@ def test_the_states_that_no_move_leaves_are_the_final_ones_of_the_code() -> None
 
 @pytest.mark.parametrize("state", sorted(FINAL_STATES))
 @pytest.mark.parametrize("assignment", ["result = '2'", "state = state", "payload = '{\"a\": 1}'"])
-def test_nothing_of_a_final_row_changes(engine: Engine, owner: Engine, state: TaskState, assignment: str) -> None:
+def test_no_column_of_a_final_row_changes(engine: Engine, owner: Engine, state: TaskState, assignment: str) -> None:
     task_id = _insert(owner, state)
     with engine.connect() as connection, pytest.raises(IntegrityError, match="final"):
         connection.execute(text(f"UPDATE tasks SET {assignment} WHERE id = :id"), {"id": task_id})
@@ -129,7 +129,7 @@ def test_the_states_of_the_schema_are_those_of_the_code_in_their_order(engine: E
 @pytest.mark.parametrize(
     ("constraint", "state", "assignments"), [(name, *each) for name in VIOLATIONS for each in VIOLATIONS[name]]
 )
-def test_a_row_that_says_the_impossible_is_refused(
+def test_an_impossible_row_is_refused(
     engine: Engine, owner: Engine, constraint: str, state: TaskState, assignments: str
 ) -> None:
     task_id = _insert(owner, state)

@@ -99,7 +99,7 @@ def test_neither_takes_back_or_wakes_or_counts_for_the_other(two: list[Installat
     assert [MinuteCounts(each.redis, clock=lambda: 0.0).count("x").number for each in two] == [1, 1]
 
 
-def test_each_keeps_its_house_and_removes_no_key_of_the_other(two: list[Installation]) -> None:
+def test_housekeeping_of_one_changes_no_key_of_the_other(two: list[Installation]) -> None:
     one, more = two
     Housekeeping(one.redis, queue_name="default").step()
     assert more.redis.zcard("rq:scheduler:scheduled_jobs") == 0

@@ -129,13 +129,13 @@ def begin(engine: Engine, wanted: list[str]) -> list[Claim]:
     return claims.claim(engine, wanted, worker_id="w", types=types, token=claims.new_token(), asked_at=0.0).mine
 
 
-def test_an_envelope_is_claimed_slot_by_slot_until_it_is_empty(parts: Parts, operations: Operations) -> None:
+def test_a_delivery_is_claimed_as_slots_become_free(parts: Parts, operations: Operations) -> None:
     made = make(operations, 5)
     parts.receive("noop", ids(made))
     assert [each.id for each in parts.pool.ran] == ids(made)
 
 
-def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
+def test_a_settled_id_is_removed_and_an_early_one_returns_to_the_due_set(
     parts: Parts, operations: Operations, due_set: DueSet
 ) -> None:
     due, early = make(operations)[0], make(operations, at=ahead(60))[0]
@@ -149,7 +149,7 @@ def test_a_settled_delivery_is_forgotten_and_an_early_one_goes_back(
 
 
 @pytest.mark.parametrize("why", ["stop", "no room", "fenced"])
-def test_what_cannot_begin_here_goes_back_on_the_schedule(
+def test_ids_that_cannot_begin_here_return_to_the_due_set(
     parts: Parts, operations: Operations, due_set: DueSet, why: str, harm: Redis
 ) -> None:
     made = make(operations, 3)
@@ -170,7 +170,7 @@ def test_what_cannot_begin_here_goes_back_on_the_schedule(
     assert counted(operations.engine) == {("noop", "scheduled"): 3}
 
 
-def test_a_type_only_a_newer_release_knows_is_not_tried_in_a_circle(
+def test_an_unknown_type_returns_to_the_due_set_with_a_delay(
     engine: Engine, due_set: DueSet, operations: Operations, harm: Redis
 ) -> None:
     old_release = Parts(
@@ -204,16 +204,14 @@ def test_an_unanswered_claim_is_neither_run_nor_repeated_but_handed_back(
     assert counted(engine) == {("noop", "scheduled"): 2}
 
 
-def test_a_redis_that_is_away_does_not_keep_claimed_tasks_from_running(
-    engine: Engine, types: TaskTypes, operations: Operations
-) -> None:
+def test_claimed_tasks_run_while_redis_is_unavailable(engine: Engine, types: TaskTypes, operations: Operations) -> None:
     parts = Parts(engine, DueSet(connect_redis(read_settings(NOWHERE))), types)
     made = make(operations, 2)
     parts.receive("noop", ids(made))
     assert len(parts.pool.ran) == 2
 
 
-def test_outcomes_are_written_and_a_bad_one_does_not_hold_up_its_neighbours(
+def test_outcomes_are_written_and_an_invalid_one_does_not_delay_the_others(
     finisher: Finisher, engine: Engine, operations: Operations
 ) -> None:
     made = make(operations, 3)
@@ -225,7 +223,7 @@ def test_outcomes_are_written_and_a_bad_one_does_not_hold_up_its_neighbours(
     assert refused.state in {TaskState.SUCCEEDED, TaskState.FAILED}
 
 
-def test_a_failed_attempt_goes_back_on_the_schedule(
+def test_a_failed_attempt_returns_to_the_due_set(
     finisher: Finisher, engine: Engine, operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     made = make(operations, task_type="whoami", max_attempts=2)
@@ -235,7 +233,7 @@ def test_a_failed_attempt_goes_back_on_the_schedule(
     wait_until(lambda: due_set.sizes(["whoami"]) == (1, 0), PATIENCE_S, "it is scheduled")
 
 
-def test_claims_that_were_not_used_are_released_and_scheduled(  # noqa: PLR0917  # fixtures
+def test_unused_claims_are_handed_back_and_scheduled(  # noqa: PLR0917  # fixtures
     finisher: Finisher, tally: CounterBuffer, engine: Engine, operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     made = make(operations, 3)
@@ -257,7 +255,9 @@ def test_a_fenced_outcome_is_counted_and_changes_nothing(
     assert tasks.get(engine, task.id).state is TaskState.RUNNING
 
 
-def test_an_outcome_waits_until_postgres_is_back(due_set: DueSet, engine: Engine, operations: Operations) -> None:
+def test_an_outcome_is_kept_until_postgres_is_available(
+    due_set: DueSet, engine: Engine, operations: Operations
+) -> None:
     made = make(operations)
     (held,) = begin(engine, ids(made))
     away = connect_postgres(read_settings(NOWHERE), name="away")

@@ -31,7 +31,7 @@ def test_a_filter_has_its_old_name(old: str, new: str) -> None:
     assert rename_filters({old: ["x", "y"], "limit": ["1"]}) == {new: ["x", "y"], "limit": ["1"]}
 
 
-def test_filters_in_one_parameter_are_taken_apart() -> None:
+def test_filters_in_one_parameter_are_split() -> None:
     assert rename_filters({"filter": ["status:Pending", "kind:foo"]}) == {"state": ["Pending"], "type": ["foo"]}
 
 
@@ -40,7 +40,7 @@ def test_a_state_has_its_old_word(old: str, new: str) -> None:
     assert state_word(old) == new
 
 
-def test_no_old_word_is_forgotten_here_and_each_means_a_state() -> None:
+def test_every_old_word_is_listed_here_and_means_a_state() -> None:
     assert {word.lower() for word in WORDS} == set(STATES)
     assert {TaskState(word) for word in STATES.values()} < set(TaskState)
 
@@ -59,7 +59,7 @@ def test_two_names_that_disagree_are_refused(body: dict[str, str]) -> None:
         {"filter": ["status:done", "status:Pending"], "state": ["succeeded,scheduled"]},
     ],
 )
-def test_filters_that_mean_the_same_agree_whatever_their_words(query: dict[str, list[str]]) -> None:
+def test_filters_with_the_same_meaning_agree_in_any_spelling(query: dict[str, list[str]]) -> None:
     assert len(rename_filters(query)) == 1
 
 
@@ -75,6 +75,6 @@ def test_two_names_that_agree_are_one() -> None:
     "query",
     [{"state": ["running"], "status": ["done"]}, {"filter": ["status:a"], "state": ["b"]}, {"filter": ["nothing"]}],
 )
-def test_filters_that_disagree_or_say_nothing_are_refused(query: dict[str, list[str]]) -> None:
+def test_filters_that_disagree_or_have_no_value_are_refused(query: dict[str, list[str]]) -> None:
     with pytest.raises(InvalidInput):
         rename_filters(query)

@@ -59,7 +59,7 @@ def test_items_are_flushed_in_order_and_soon(letters: Letters) -> None:
     assert "".join(letters.batches) == "abcdefghijk"
 
 
-def test_what_comes_while_a_batch_is_flushed_goes_together_into_the_next(letters: Letters) -> None:
+def test_items_added_during_a_flush_form_the_next_batch(letters: Letters) -> None:
     letters.gate.clear()
     letters.add("a")
     while letters.waiting():
@@ -80,7 +80,7 @@ def test_adding_does_not_wait_for_a_flush_and_draining_does(letters: Letters) ->
     assert letters.drain(SOON_S)
 
 
-def test_a_step_flushes_one_batch_and_tells_whether_a_full_one_is_left() -> None:
+def test_a_step_flushes_one_batch_and_returns_whether_a_full_one_is_left() -> None:
     letters = Stepped()
     assert not letters.step()
     letters.add("abcdefghij")
@@ -88,7 +88,7 @@ def test_a_step_flushes_one_batch_and_tells_whether_a_full_one_is_left() -> None
     assert letters.batches == ["abcd", "efgh", "ij"]
 
 
-def test_a_batch_that_failed_is_flushed_again_before_what_came_later() -> None:
+def test_a_failed_batch_is_flushed_again_before_later_items() -> None:
     letters = Stepped()
     letters.troubles = [LedgerAway()]
     letters.add("ab")
@@ -107,7 +107,7 @@ def test_the_thread_survives_a_server_that_is_unavailable_and_its_own_errors(let
     assert letters.batches == ["ab"]
 
 
-def test_one_that_must_not_survive_an_error_ends_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_batcher_that_must_not_survive_errors_ends_with_the_first(monkeypatch: pytest.MonkeyPatch) -> None:
     died: list[threading.ExceptHookArgs] = []
     monkeypatch.setattr(threading, "excepthook", died.append)
     letters = Letters()
@@ -118,7 +118,7 @@ def test_one_that_must_not_survive_an_error_ends_with_it(monkeypatch: pytest.Mon
     assert [(type(each.exc_value), each.thread and each.thread.name) for each in died] == [(RuntimeError, "letters")]
 
 
-def test_a_flush_that_wrote_the_first_items_only_gets_the_others_again() -> None:
+def test_items_that_a_flush_did_not_write_are_flushed_again() -> None:
     class OneByOne(Stepped):
         def flush(self, items: list[str]) -> int:
             super().flush(items[:1])
@@ -149,7 +149,7 @@ def test_merged_items_are_flushed_and_kept_after_a_failure() -> None:
     assert letters.batches == ["ab"]
 
 
-def test_a_batcher_that_gathers_flushes_together_what_comes_in_the_meantime() -> None:
+def test_a_gathering_batcher_flushes_all_items_of_the_pause_together() -> None:
     class Gathering(Letters):
         def gather_s(self) -> float:
             return 3600.0
@@ -162,7 +162,7 @@ def test_a_batcher_that_gathers_flushes_together_what_comes_in_the_meantime() ->
     assert letters.batches == ["abc"]
 
 
-def test_closing_flushes_what_is_left_and_goes_on_when_it_takes_too_long(letters: Letters) -> None:
+def test_closing_flushes_the_rest_and_can_be_repeated_after_a_timeout(letters: Letters) -> None:
     letters.gate.clear()
     letters.add("abcdefghij")
     assert not letters.close(0.05)
@@ -171,7 +171,7 @@ def test_closing_flushes_what_is_left_and_goes_on_when_it_takes_too_long(letters
     assert "".join(letters.batches) == "abcdefghij"
 
 
-def test_one_that_never_had_an_item_has_no_thread_and_is_drained_and_closed() -> None:
+def test_a_batcher_that_never_had_an_item_has_no_thread_and_can_be_drained_and_closed() -> None:
     before = threading.active_count()
     letters = Letters()
     assert letters.drain(0)

@@ -21,7 +21,7 @@ class Answer:
     def __exit__(self, *_: object) -> None: ...
 
 
-def test_bar_needs_no_variable_but_its_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bar_needs_only_its_own_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     asked: list[str] = []
 
     def get(url: str, **_: Any) -> Answer:

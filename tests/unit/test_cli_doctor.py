@@ -59,14 +59,14 @@ def test_the_schema_is_that_of_the_code(present: str | None, level: Level) -> No
 @pytest.mark.parametrize(
     ("offset_s", "level"), [(0.001, Level.OK), (-0.4, Level.OK), (5, Level.WARN), (-5, Level.WARN)]
 )
-def test_clocks_that_differ_are_worth_a_warning(offset_s: float, level: Level) -> None:
+def test_clocks_that_differ_cause_a_warning(offset_s: float, level: Level) -> None:
     assert check_clock(offset_s).level is level
 
 
 @pytest.mark.parametrize(
     ("limit", "taken", "level"), [(15, 1, Level.FAIL), (16, 1, Level.OK), (20, 20, Level.WARN), (97, 30, Level.OK)]
 )
-def test_one_of_each_process_must_find_room(limit: int, taken: int, level: Level) -> None:
+def test_one_of_each_process_must_be_able_to_connect(limit: int, taken: int, level: Level) -> None:
     assert check_connections(Server(18, limit, taken), SETTINGS).level is level
 
 
@@ -76,7 +76,7 @@ def test_behind_a_pooler_fewer_connections_are_enough(limit: int, taken: int, le
     assert (found.level, "need" in found.said) == (level, False)
 
 
-def test_what_a_session_asked_for_and_did_not_get_is_named_with_its_remedy() -> None:
+def test_a_session_setting_that_was_not_applied_is_named_with_its_remedy() -> None:
     asked = {"statement_timeout": "5000", "TimeZone": "UTC"}
     assert check_session(asked, asked).level is Level.OK
     missed = check_session(asked, {"statement_timeout": "0", "TimeZone": "UTC"})
@@ -100,7 +100,7 @@ def test_redis_is_6_2_or_newer(info: dict[str, Any], level: Level) -> None:
 
 
 @pytest.mark.parametrize(("policy", "level"), [("noeviction", Level.OK), ("allkeys-lru", Level.FAIL)])
-def test_redis_must_not_throw_keys_away(policy: str, level: Level) -> None:
+def test_redis_must_not_evict_keys(policy: str, level: Level) -> None:
     assert check_eviction({"maxmemory_policy": policy}).level is level
 
 
@@ -131,7 +131,7 @@ def test_an_early_start_is_a_broken_promise() -> None:
     assert (check_early(0).level, check_early(1).level) == (Level.OK, Level.FAIL)
 
 
-def test_refused_jobs_are_worth_a_warning() -> None:
+def test_refused_jobs_cause_a_warning() -> None:
     none = dict.fromkeys(Counter, 0)
     assert check_counters(none | {Counter.RESCUED: 9}).level is Level.OK
     assert check_counters(none | {Counter.REFUSED_JOBS: 1}).level is Level.WARN

@@ -25,12 +25,12 @@ def test_times_are_spread_evenly_around_now() -> None:
     assert all(900 < quarters[quarter] < 1100 for quarter in range(4))
 
 
-def test_types_come_by_chance() -> None:
+def test_types_are_chosen_at_random() -> None:
     bodies = spread_around(NOW, count=300, spread_s=1, types=["foo", "bar"], chance=random.Random(7))
     assert set(Counter(each["type"] for each in bodies)) == {"foo", "bar"}
 
 
-def test_the_script_spreads_as_far_as_it_is_told() -> None:
+def test_the_script_spreads_times_over_the_given_minutes() -> None:
     bodies = list(submit_task.bodies(NOW, 1000, 1.0, ["foo", "bar", "baz"]))
     offsets = [(datetime.fromisoformat(each["execute_at"]) - NOW).total_seconds() for each in bodies]
     assert -60 <= min(offsets) < -50
@@ -38,7 +38,7 @@ def test_the_script_spreads_as_far_as_it_is_told() -> None:
     assert {each["type"] for each in bodies} == {"foo", "bar", "baz"}
 
 
-def test_the_script_submits_10000_of_three_types_over_an_hour_if_not_told_otherwise() -> None:
+def test_the_script_submits_10000_of_three_types_over_an_hour_by_default() -> None:
     asked = submit_task.read_arguments([])
     assert (asked.count, asked.minutes, asked.type) == (10_000, 30.0, ["foo", "bar", "baz"])
     assert asked.url == "http://127.0.0.1:8000"
@@ -51,12 +51,12 @@ def test_the_script_refuses_wrong_usage(wrong: list[str]) -> None:
     assert ended.value.code == 2
 
 
-def test_the_script_says_when_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_script_reports_a_service_that_does_not_answer(capsys: pytest.CaptureFixture[str]) -> None:
     assert submit_task.main(["http://127.0.0.1:9", "--count", "1"]) == 3
     assert "does not answer" in capsys.readouterr().err
 
 
-def test_a_service_that_stays_away_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_requests_to_an_unavailable_service_end_after_some_failures(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[object] = []
 
     def away(_service: Service, *arguments: object, **_: object) -> None:

@@ -49,7 +49,7 @@ def test_a_task_without_a_time_is_due_now() -> None:
     assert new_task("foo", at=None, delay_s=None, timeout_s=None) == {"type": "foo", "delay_s": 0}
 
 
-def test_only_what_was_given_is_asked_for() -> None:
+def test_only_given_values_are_sent() -> None:
     body = new_task("foo", at="2030-01-31T09:30:00+01:00", delay_s=None, payload={"a": 1}, max_attempts=None)
     assert body == {"type": "foo", "execute_at": "2030-01-31T09:30:00+01:00", "payload": {"a": 1}}
 
@@ -64,11 +64,11 @@ def test_two_times_for_one_task_are_wrong_usage() -> None:
     [(None, ""), (0.04, "0.0 ms"), (12.34, "12.3 ms"), (1500.0, "1.5 s"), (90_000.0, "90.0 s"),
      (180_000.0, "3.0 m"), (7_200_000.0, "2.0 h"), (172_800_000.0, "2.0 d")],
 )  # fmt: skip
-def test_lag_is_said_in_a_unit_that_fits(milliseconds: float | None, said: str) -> None:
+def test_lag_is_printed_in_a_fitting_unit(milliseconds: float | None, said: str) -> None:
     assert lag(milliseconds) == said
 
 
-def test_a_problem_is_told_with_its_fields_and_what_refused() -> None:
+def test_a_problem_is_printed_with_its_fields_and_its_other_details() -> None:
     problem = {
         "title": "Invalid input",
         "detail": "Something is wrong.",
@@ -81,7 +81,7 @@ def test_a_problem_is_told_with_its_fields_and_what_refused() -> None:
     ]
 
 
-def test_a_problem_that_says_nothing_is_still_a_refusal() -> None:
+def test_an_empty_problem_is_printed_as_refused() -> None:
     assert tell_problem({}) == "refused"
 
 
@@ -102,12 +102,12 @@ def test_what_is_not_a_record_is_wrong_usage(tmp_path: Path, text: str) -> None:
         read_record(file)
 
 
-def test_a_record_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
+def test_a_missing_record_is_wrong_usage(tmp_path: Path) -> None:
     with pytest.raises(click.UsageError, match="is not there"):
         read_record(tmp_path / "nothing")
 
 
-def test_the_service_is_where_it_is_said_to_be_then_where_make_run_answers_then_at_the_usual_place(
+def test_the_url_of_the_service_comes_from_the_option_then_from_make_run_then_from_the_default(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(options, "RUN_FILE", tmp_path / "run.env")
@@ -117,7 +117,7 @@ def test_the_service_is_where_it_is_said_to_be_then_where_make_run_answers_then_
     assert options.service_url("http://example.org/") == "http://example.org"
 
 
-def test_what_make_run_says_stands_in_for_what_the_environment_does_not_set() -> None:
+def test_values_of_make_run_replace_variables_that_are_not_set() -> None:
     settings = read_settings({"DATABASE_URL": "", "QUEUE": "slow"}, otherwise=URLS | {"QUEUE": "default"})
     assert (settings.database_url, settings.queue) == ("postgresql+psycopg://nowhere/x", "slow")
 
@@ -163,13 +163,13 @@ def test_wrong_usage_has_exit_code_2(wrong: list[str]) -> None:
 
 
 @pytest.mark.parametrize("arguments", [["task", "list"], ["submit", "--count", "1"]])
-def test_a_service_that_is_away_has_exit_code_3(arguments: list[str]) -> None:
+def test_an_unavailable_service_has_exit_code_3(arguments: list[str]) -> None:
     told = CliRunner().invoke(main, [*arguments, "--url", "http://127.0.0.1:9"])
     assert told.exit_code == 3
     assert "does not answer" in told.output
 
 
-def test_what_cannot_be_an_address_is_wrong_usage() -> None:
+def test_an_invalid_url_is_wrong_usage() -> None:
     assert CliRunner().invoke(main, ["task", "list", "--url", "ftp://x"]).exit_code == 2
 
 

@@ -80,7 +80,7 @@ def test_lag_of_a_task_that_was_late_when_it_was_created_counts_from_its_creatio
 
 
 @pytest.mark.parametrize(("percent", "value"), [(50, 50), (99, 99), (100, 100), (1, 1)])
-def test_percentiles_are_values_that_were_there(percent: int, value: int) -> None:
+def test_percentiles_are_measured_values(percent: int, value: int) -> None:
     assert percentile(list(range(1, 101)), percent) == value
 
 
@@ -92,7 +92,7 @@ def test_there_is_no_percentile_of_nothing() -> None:
     "raw", ["Baz 17\n", "Baz 17\r\n", "09:44:37 worker.1    | Baz 17", "worker-1  | Baz 17",
             "\x1b[0m\x1b[36m09:44:37 worker.1 | \x1b[0mBaz 17\n"],
 )  # fmt: skip
-def test_prefixes_and_colours_are_taken_off(raw: str) -> None:
+def test_prefixes_and_colours_are_removed(raw: str) -> None:
     assert bare(raw) == "Baz 17"
 
 
@@ -106,16 +106,16 @@ def test_a_line_tells_its_type(line: str, task_type: str | None) -> None:
     assert type_of(line) == task_type
 
 
-def test_each_line_there_and_once_is_as_promised() -> None:
+def test_one_line_per_task_is_as_promised() -> None:
     lines = compare([seen()], printed(f"Foo {ID}"), {"foo": 1})
     assert (lines.expected, lines.wrong) == (1, 0)
 
 
-def test_a_line_that_is_not_there_is_absent() -> None:
+def test_a_missing_line_is_absent() -> None:
     assert compare([seen()], printed(), {"foo": 1}).absent == 1
 
 
-def test_a_line_that_is_there_twice_is_twice() -> None:
+def test_a_repeated_line_is_twice() -> None:
     assert compare([seen()], printed(f"Foo {ID}", f"Foo {ID}"), {"foo": 1}).twice == 1
 
 
@@ -129,7 +129,7 @@ def test_a_line_of_a_deleted_task_is_impossible() -> None:
     assert compare([deleted], printed(f"Foo {ID}"), {"foo": 0}).impossible == 1
 
 
-def test_lines_of_tasks_that_were_not_recorded_may_stand_between() -> None:
+def test_lines_of_unrecorded_tasks_are_ignored() -> None:
     other = "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d12"
     assert compare([seen()], printed(f"Foo {other}", f"Foo {ID}", f"Foo {other}"), {"foo": 2}).wrong == 0
 
@@ -152,7 +152,7 @@ def test_a_file_covers_what_began_after_its_first_log_line() -> None:
     assert compare([seen()], found, {"foo": 1}).expected == 0
 
 
-def test_of_two_files_the_earlier_beginning_counts() -> None:
+def test_the_earliest_log_line_of_several_files_counts() -> None:
     found = printed('{"timestamp": "2030-01-31T09:00:00Z"}')
     found.read(['{"timestamp": "2030-01-31T08:00:00Z"}'])
     assert found.covers(AT)
@@ -181,18 +181,18 @@ def wait(listing: Listing, *, wait_s: float, now: datetime = AT) -> tuple[dict[s
     return found, pauses
 
 
-def test_stragglers_are_waited_for() -> None:
+def test_late_tasks_are_waited_for() -> None:
     found, pauses = wait(Listing("scheduled", "running", "succeeded"), wait_s=60)
     assert found[ID].state == TaskState.SUCCEEDED
     assert len(pauses) == 2
 
 
-def test_the_wait_has_an_end() -> None:
+def test_the_wait_is_limited() -> None:
     found, pauses = wait(Listing("running"), wait_s=5)
     assert found[ID].state == TaskState.RUNNING
     assert len(pauses) == 5
 
 
-def test_what_is_due_after_the_wait_is_not_waited_for() -> None:
+def test_tasks_due_after_the_wait_are_not_waited_for() -> None:
     _, pauses = wait(Listing("scheduled"), wait_s=5, now=AT - timedelta(minutes=1))
     assert not pauses

@@ -34,19 +34,19 @@ class Postgres:
         return datetime.fromtimestamp(self.at - (takes_s / 2 if takes_s < 0.1 else 0) + self.ahead_s, UTC)
 
 
-def test_the_quickest_of_three_answers_is_believed() -> None:
+def test_the_quickest_of_three_answers_is_used() -> None:
     postgres = Postgres(0.4, 0.01, 0.3)
     assert measure_offset_s(postgres.ask, postgres.own) == pytest.approx(AHEAD_S)
     assert postgres.asked == 3
 
 
-def test_after_a_slow_answer_no_other_is_asked_for() -> None:
+def test_a_slow_answer_is_the_last_one_requested() -> None:
     postgres = Postgres(0.01, 0.6, 0.01)
     assert measure_offset_s(postgres.ask, postgres.own) == pytest.approx(AHEAD_S)
     assert postgres.asked == 2
 
 
-def test_it_is_measured_every_ten_seconds_and_after_its_own_clock_was_set_back() -> None:
+def test_the_offset_is_measured_every_ten_seconds_and_after_the_local_clock_was_set_back() -> None:
     postgres = Postgres(*[0.01] * 9)
     clock = PostgresClock(postgres.ask, own=postgres.own)
     clock.refresh()
@@ -62,7 +62,7 @@ def test_it_is_measured_every_ten_seconds_and_after_its_own_clock_was_set_back()
     assert postgres.asked == 9
 
 
-def test_while_postgres_is_unavailable_the_last_offset_holds_and_it_is_asked_again_soon() -> None:
+def test_the_last_offset_is_kept_while_postgres_is_unavailable_and_a_retry_follows_soon() -> None:
     postgres = Postgres(*[0.01] * 3)
     clock = PostgresClock(postgres.ask, own=postgres.own)
     clock.refresh()

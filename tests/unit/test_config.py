@@ -10,7 +10,7 @@ from app.errors import BadSetting
 GIVEN = {"DATABASE_URL": "postgres://user:secret@host/name", "REDIS_URL": "rediss://:secret@host:6380"}
 
 
-def test_the_spelling_of_heroku_becomes_the_one_of_sqlalchemy() -> None:
+def test_a_heroku_url_is_converted_for_sqlalchemy() -> None:
     assert read_settings(GIVEN).database_url == "postgresql+psycopg://user:secret@host/name"
 
 
@@ -22,7 +22,7 @@ def test_settings_never_show_the_secrets_of_their_urls() -> None:
     assert "secret" not in repr(read_settings(GIVEN))
 
 
-def test_an_empty_variable_is_one_that_is_not_set() -> None:
+def test_an_empty_variable_counts_as_not_set() -> None:
     assert read_settings(GIVEN | {"SLOTS": ""}).slots == 16
 
 

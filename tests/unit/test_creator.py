@@ -63,9 +63,7 @@ def occupied(creator: TaskCreator, operations: Recording) -> TaskCreator:
     return creator
 
 
-def test_what_is_asked_for_by_threads_and_by_a_loop_in_the_meantime_is_one_batch(
-    occupied: TaskCreator, operations: Recording
-) -> None:
+def test_tasks_of_threads_and_of_a_loop_share_the_next_batch(occupied: TaskCreator, operations: Recording) -> None:
     new = [new_task() for _ in range(6)]
 
     async def ask() -> list[Task]:
@@ -81,7 +79,7 @@ def test_what_is_asked_for_by_threads_and_by_a_loop_in_the_meantime_is_one_batch
     assert operations.batches[1:] == [[each.id for each in new]]
 
 
-def test_what_was_cancelled_before_its_batch_began_is_left_out(occupied: TaskCreator, operations: Recording) -> None:
+def test_a_request_cancelled_before_its_batch_is_left_out(occupied: TaskCreator, operations: Recording) -> None:
     gone, kept, left = new_task(), new_task(), new_task()
     assert occupied.submit(gone).cancel()
     made = occupied.submit(kept)
@@ -97,16 +95,14 @@ def test_what_was_cancelled_before_its_batch_began_is_left_out(occupied: TaskCre
     assert operations.batches[1:] == [[kept.id]]
 
 
-def test_a_batch_of_which_nothing_is_wanted_is_not_written(occupied: TaskCreator, operations: Recording) -> None:
+def test_a_batch_of_cancelled_requests_is_not_written(occupied: TaskCreator, operations: Recording) -> None:
     assert occupied.submit(new_task()).cancel()
     operations.gate.set()
     assert occupied.drain(SOON_S)
     assert len(operations.batches) == 1
 
 
-def test_a_loop_that_is_gone_when_its_answer_comes_harms_no_other_request(
-    creator: TaskCreator, operations: Recording
-) -> None:
+def test_a_closed_loop_does_not_harm_other_requests(creator: TaskCreator, operations: Recording) -> None:
     operations.gate.clear()
 
     async def leave() -> None:
@@ -130,7 +126,7 @@ def test_a_request_that_is_refused_does_not_harm_the_others(occupied: TaskCreato
 
 
 @pytest.mark.parametrize("trouble", [LedgerAway(), RuntimeError("a bug")])
-def test_every_request_gets_what_went_wrong_with_all_of_them_and_nothing_is_repeated(
+def test_an_error_of_a_batch_reaches_every_request_and_nothing_is_repeated(
     occupied: TaskCreator, operations: Recording, trouble: Exception
 ) -> None:
     operations.trouble = trouble
@@ -147,7 +143,7 @@ def test_every_request_gets_what_went_wrong_with_all_of_them_and_nothing_is_repe
     assert [len(each) for each in operations.batches] == [1, 4]
 
 
-def test_a_thread_that_waited_too_long_is_told_so_and_its_task_is_not_created(
+def test_a_thread_that_waited_too_long_gets_an_error_and_its_task_is_not_created(
     occupied: TaskCreator, operations: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.creator.ANSWER_TIMEOUT_S", 0.05)
@@ -158,7 +154,7 @@ def test_a_thread_that_waited_too_long_is_told_so_and_its_task_is_not_created(
     assert len(operations.batches) == 1
 
 
-def test_a_batch_has_a_largest_size(occupied: TaskCreator, operations: Recording) -> None:
+def test_a_batch_has_a_maximum_size(occupied: TaskCreator, operations: Recording) -> None:
     asked = [occupied.submit(new_task()) for _ in range(600)]
     operations.gate.set()
     assert all(each.result(SOON_S) for each in asked)

@@ -107,7 +107,7 @@ def test_a_declaration_with_limits_alone_takes_its_name_from_the_function() -> N
     assert declared()["greet"].timeout_s == 2
 
 
-def test_the_function_stays_as_it_is() -> None:
+def test_the_function_is_returned_unchanged() -> None:
     def greet(payload: Greeting, context: Context) -> list[Any]:
         return [payload.name, context.attempt]
 
@@ -170,7 +170,7 @@ def test_a_handler_without_payload_accepts_any_object_and_reads_none() -> None:
     ],
     ids=str,
 )
-def test_a_payload_is_what_reads_a_json_object(payload: Any, read: object) -> None:
+def test_any_type_that_reads_a_json_object_can_be_a_payload(payload: Any, read: object) -> None:
     def greet(payload: Any) -> Any:
         return payload
 
@@ -229,7 +229,7 @@ def test_a_function_made_while_its_module_is_imported_can_be_a_handler(load: Cal
     assert [run(declared()[name]) for name in ("one", "two")] == ["one", "two"]
 
 
-def test_a_decorator_between_that_keeps_the_signature_is_seen_through() -> None:
+def test_an_inner_decorator_that_keeps_the_signature_is_unwrapped() -> None:
     def loudly(function: Callable[..., str]) -> Callable[..., str]:
         @wraps(function)
         def wrapper(*args: Any, **kwargs: Any) -> str:
@@ -259,12 +259,12 @@ def test_a_second_declaration_of_a_name_is_refused_and_says_where_the_first_is()
         task("same")(other)
 
 
-def test_one_function_made_twice_cannot_have_one_name_twice(load: Callable[[str], ModuleType]) -> None:
+def test_two_functions_of_one_definition_cannot_share_a_name(load: Callable[[str], ModuleType]) -> None:
     with pytest.raises(BadTaskType, match="'same' is declared twice"):
         load("from punctual import task\ndef make():\n    @task('same')\n    def handler(): pass\nmake(); make()\n")
 
 
-def test_a_module_that_is_loaded_again_declares_again(load: Callable[[str], ModuleType]) -> None:
+def test_a_reloaded_module_declares_again(load: Callable[[str], ModuleType]) -> None:
     module = load("from punctual import task\n@task\ndef greet(): return 1\n")
     importlib.reload(module)
     assert run(declared()["greet"]) == 1

@@ -59,11 +59,11 @@ def attempt(known: TaskTypes, task_type: str, payload: bytes = b"{}", number: in
     return run(claim, known, may_begin=always)
 
 
-def test_what_the_handler_returns_is_the_result(known: TaskTypes) -> None:
+def test_the_return_value_is_the_result(known: TaskTypes) -> None:
     assert attempt(known, "noop", b'{"a": [1, "\xc3\xa9"]}') == '{"a":[1,"é"]}'
 
 
-def test_what_was_frozen_for_too_long_before_its_first_line_does_not_begin() -> None:
+def test_an_attempt_without_a_valid_run_lease_does_not_begin() -> None:
     begun: list[object] = []
     ended = run(CLAIM, TaskTypes([noop_that(lambda *_: begun.append(1))]), may_begin=lambda: False)
     assert isinstance(ended, Failure)
@@ -71,7 +71,7 @@ def test_what_was_frozen_for_too_long_before_its_first_line_does_not_begin() -> 
     assert begun == []
 
 
-def test_the_handler_is_told_who_it_is(known: TaskTypes) -> None:
+def test_the_context_names_the_task_and_the_attempt(known: TaskTypes) -> None:
     ended = attempt(known, "whoami", number=2)
     assert isinstance(ended, str)
     assert '"id":"an-id","attempt":2' in ended
@@ -88,7 +88,7 @@ def test_the_handler_is_told_who_it_is(known: TaskTypes) -> None:
         ("never-heard-of", "handler_error", "KeyError"),
     ],
 )
-def test_whatever_goes_wrong_is_an_error_with_a_name(known: TaskTypes, task_type: str, kind: str, said: str) -> None:
+def test_every_failure_is_an_error_with_a_type(known: TaskTypes, task_type: str, kind: str, said: str) -> None:
     ended = attempt(known, task_type)
     assert isinstance(ended, Failure)
     assert ended.type == kind
@@ -115,7 +115,7 @@ def nested(depth: int) -> msgspec.Raw:
 
 
 @pytest.mark.parametrize("returned", [10**400, 2**70, -(2**63) - 1, {"a": [2**64]}, nested(1100), nested(5000)])
-def test_what_no_reader_would_read_as_it_was_is_no_result(returned: object) -> None:
+def test_a_value_that_a_json_reader_could_change_or_refuse_is_no_result(returned: object) -> None:
     """It would spoil every list that its task is in."""
     ended = run(CLAIM, TaskTypes([noop_that(lambda *_: returned)]), may_begin=always)
     assert isinstance(ended, Failure)
@@ -123,11 +123,11 @@ def test_what_no_reader_would_read_as_it_was_is_no_result(returned: object) -> N
 
 
 @pytest.mark.parametrize("returned", [2**63, -(2**63), 2**64 - 1, "9" * 30, 1e300, nested(100)])
-def test_what_every_reader_reads_as_it_was_is_a_result(returned: object) -> None:
+def test_a_value_that_every_json_reader_preserves_is_a_result(returned: object) -> None:
     assert isinstance(run(CLAIM, TaskTypes([noop_that(lambda *_: returned)]), may_begin=always), str)
 
 
-def test_an_exception_that_cannot_be_printed_has_a_name_all_the_same() -> None:
+def test_an_exception_that_exits_while_it_is_printed_is_named() -> None:
     class Unprintable(Exception):
         def __str__(self) -> str:
             raise SystemExit
@@ -135,7 +135,7 @@ def test_an_exception_that_cannot_be_printed_has_a_name_all_the_same() -> None:
     assert message(Unprintable()) == "Unprintable"
 
 
-def test_a_handler_that_closed_stdout_has_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_handler_that_closed_stdout_keeps_its_result(monkeypatch: pytest.MonkeyPatch) -> None:
     closed = io.StringIO()
     closed.close()
     monkeypatch.setattr("sys.stdout", closed)

@@ -95,26 +95,26 @@ def test_a_request_keeps_its_parts() -> None:
     assert (environ["HTTP_X_A"], environ["REMOTE_ADDR"], environ["SERVER_PORT"]) == ("1,2", "::1", "8000")
 
 
-def test_cookies_and_repeated_types_stay_what_they_are() -> None:
+def test_cookies_and_repeated_content_types_are_not_joined_by_commas() -> None:
     given = (("cookie", "a=1"), ("cookie", "b=2"), ("content-type", "x"), ("content-type", "x"))
     environ = environ_of(scope(*given))
     assert (environ["HTTP_COOKIE"], environ["CONTENT_TYPE"]) == ("a=1; b=2", "x")
     assert environ_of(scope(("content-type", "x"), ("content-type", "y")))["CONTENT_TYPE"] == "x,y"
 
 
-def test_an_underscore_does_not_pass_for_a_hyphen() -> None:
+def test_headers_with_underscores_are_dropped() -> None:
     environ = environ_of(scope(("content_length", "5"), ("x_request_id", "a")))
     assert not {"CONTENT_LENGTH", "HTTP_CONTENT_LENGTH", "HTTP_X_REQUEST_ID"} & environ.keys()
 
 
-def test_an_answer_is_given_in_one_piece() -> None:
+def test_an_answer_is_sent_in_one_piece() -> None:
     server = Server(tell, threading.Event(), Bodies(declared))
     told = answer(server, Protocol(b"ab", b"c"), ("content-length", "3"))
     assert told == (200, [("X", "y")], b"POSTabc")
 
 
 @pytest.mark.parametrize("headers", [[("content-length", "3")], [("transfer-encoding", "chunked")]])
-def test_a_body_that_does_not_come_is_given_up(headers: list[tuple[str, str]]) -> None:
+def test_a_body_that_does_not_arrive_times_out(headers: list[tuple[str, str]]) -> None:
     server = Server(tell, threading.Event(), Bodies(declared, within_s=0.01))
     with pytest.raises(BodyTooSlow):
         answer(server, Protocol(b"a", ends=False), *headers)
@@ -131,7 +131,7 @@ def test_a_late_or_short_body_is_answered_with_a_problem() -> None:
     assert (status, json.loads(body)["type"]) == (400, "/problems/body-cut-off")
 
 
-def test_a_crowd_of_bodies_holds_only_so_much() -> None:
+def test_the_bodies_held_at_once_are_limited() -> None:
     """Until they are answered; large ones are counted by themselves."""
     bodies, large = Bodies(declared, max_held=10, max_large_held=20), MAX_BODY_BYTES + 1
 
@@ -174,12 +174,12 @@ def test_a_crowd_of_bodies_holds_only_so_much() -> None:
         ({"REQUEST_METHOD": "POST", "PATH_INFO": "/small", "CONTENT_LENGTH": str(2 * MAX_BODY_BYTES)}, 0),
     ],
 )
-def test_only_what_may_be_read_is_waited_for(environ: dict[str, Any], size: int) -> None:
+def test_only_bodies_within_their_limit_are_received(environ: dict[str, Any], size: int) -> None:
     assert Bodies(declared).size(environ) == size
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_to_end_is_told_to_requests_that_wait(number: signal.Signals) -> None:
+def test_a_termination_signal_ends_the_wait_of_requests(number: signal.Signals) -> None:
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
     stopping = threading.Event()
     try:

@@ -16,14 +16,14 @@ def redis() -> FakeRedis:
     return FakeRedis(server=FakeServer())
 
 
-def test_a_redis_keeps_its_mark_until_it_is_wiped(redis: FakeRedis) -> None:
+def test_a_redis_keeps_its_generation_until_it_is_wiped(redis: FakeRedis) -> None:
     first = current_generation(redis)
     assert current_generation(redis) == first
     redis.flushall()
     assert current_generation(redis) not in {first, ""}
 
 
-def test_two_that_find_it_empty_at_once_agree(redis: FakeRedis, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_processes_that_find_redis_empty_at_once_agree(redis: FakeRedis, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each looks, finds nothing, and marks it; the mark that came first counts for both."""
     read = FakeRedis.get
 
@@ -37,7 +37,7 @@ def test_two_that_find_it_empty_at_once_agree(redis: FakeRedis, monkeypatch: pyt
     assert current_generation(redis) == "of another"
 
 
-def test_the_mark_says_since_when(redis: FakeRedis) -> None:
+def test_the_generation_has_its_instant(redis: FakeRedis) -> None:
     assert began_at(redis) is None
     before = datetime.now(UTC) - timedelta(milliseconds=1)
     current_generation(redis)
@@ -47,7 +47,7 @@ def test_the_mark_says_since_when(redis: FakeRedis) -> None:
 
 
 @pytest.mark.parametrize("mark", [b"", b"x", b"\xff\xfe", b"ffffffff-ffff-7fff-bfff-ffffffffffff", b"1" * 100_000])
-def test_a_mark_that_is_none_of_ours_says_nothing_and_stays(redis: FakeRedis, mark: bytes) -> None:
+def test_a_foreign_generation_has_no_instant_and_is_kept(redis: FakeRedis, mark: bytes) -> None:
     redis.set(GENERATION, mark)
     assert began_at(redis) is None
     assert current_generation(redis) == mark.decode(errors="replace")

@@ -70,14 +70,14 @@ def taken(inbox: Inbox) -> Iterator[tuple[str, int]]:
         yield batch[0], len(batch[1])
 
 
-def test_what_is_due_is_taken_once(inbox: Inbox) -> None:
+def test_due_ids_are_taken_once(inbox: Inbox) -> None:
     inbox.put("fast", ["a", "b"])
     inbox.put("fast", ["b", "c"])
     assert inbox.take(0) == ("fast", ["a", "b", "c"])
     assert inbox.take(0) is None
 
 
-def test_what_is_ahead_waits_for_its_instant_and_no_longer_than_a_moment(inbox: Inbox, clock: Clock) -> None:
+def test_an_id_ahead_waits_for_its_instant_but_only_a_limited_time(inbox: Inbox, clock: Clock) -> None:
     inbox.put("fast", [], [("soon", clock.at + 0.05), ("in an hour, says a wrong clock", clock.at + 3600)])
     assert inbox.take(0) is None
     clock.at += 0.05
@@ -102,7 +102,7 @@ def test_slow_tasks_wait_for_free_slots(inbox: Inbox, free_slots: FreeSlots) -> 
     assert inbox.take(0) is None
 
 
-def test_slow_tasks_leave_a_slot_to_fast_ones_while_there_are_some(inbox: Inbox, pool: Pool, clock: Clock) -> None:
+def test_slow_tasks_leave_a_slot_to_fast_ones_while_fast_ones_arrive(inbox: Inbox, pool: Pool, clock: Clock) -> None:
     inbox.put("fast", ["f"])
     assert inbox.take(0) == ("fast", ["f"])
     inbox.put("slow", [str(number) for number in range(20)])
@@ -116,7 +116,7 @@ def test_slow_tasks_leave_a_slot_to_fast_ones_while_there_are_some(inbox: Inbox,
     assert inbox.take(0) == ("slow", ["7"])
 
 
-def test_fast_tasks_do_not_keep_slow_ones_from_the_slots_that_are_theirs(inbox: Inbox, pool: Pool) -> None:
+def test_fast_tasks_do_not_keep_slow_ones_from_their_share_of_the_slots(inbox: Inbox, pool: Pool) -> None:
     """Though they have all slots but one, again and again."""
     inbox.put("fast", ["f"])
     assert inbox.take(0)
@@ -126,7 +126,7 @@ def test_fast_tasks_do_not_keep_slow_ones_from_the_slots_that_are_theirs(inbox: 
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 16, 17, 64])
-def test_full_slots_are_no_trouble(clock: Clock, count: int) -> None:
+def test_a_pool_full_of_slow_tasks_continues_with_the_first_free_slot(clock: Clock, count: int) -> None:
     pool = Pool(count)
     inbox = Inbox(pool, clock=clock)  # type: ignore[arg-type]
     inbox.put("fast", ["f"])
@@ -138,7 +138,7 @@ def test_full_slots_are_no_trouble(clock: Clock, count: int) -> None:
 
 
 @pytest.mark.parametrize("count", [1, 2])
-def test_of_one_or_two_slots_none_is_kept(clock: Clock, count: int) -> None:
+def test_one_or_two_slots_are_not_reserved(clock: Clock, count: int) -> None:
     pool = Pool(count)
     inbox = Inbox(pool, clock=clock)  # type: ignore[arg-type]
     inbox.put("fast", ["f"])
@@ -147,7 +147,9 @@ def test_of_one_or_two_slots_none_is_kept(clock: Clock, count: int) -> None:
     assert len((inbox.take(0) or ("", []))[1]) == count
 
 
-def test_there_is_room_while_a_slot_is_free_and_few_wait(inbox: Inbox, free_slots: FreeSlots, clock: Clock) -> None:
+def test_the_inbox_has_room_while_a_slot_is_free_and_few_ids_wait(
+    inbox: Inbox, free_slots: FreeSlots, clock: Clock
+) -> None:
     assert inbox.has_room(0)
     inbox.put("fast", [], [(f"a{number}", clock.at + 0.1) for number in range(ENOUGH)])
     assert inbox.has_room(0)
@@ -159,7 +161,7 @@ def test_there_is_room_while_a_slot_is_free_and_few_wait(inbox: Inbox, free_slot
     assert not inbox.has_room(0)
 
 
-def test_what_waited_for_too_long_is_given_away(inbox: Inbox, pool: Pool, clock: Clock) -> None:
+def test_ids_that_waited_too_long_are_handed_back(inbox: Inbox, pool: Pool, clock: Clock) -> None:
     pool.give("slow", SLOTS)
     inbox.put("slow", ["old"])
     clock.at += PATIENCE_S / 2
@@ -174,7 +176,7 @@ def test_what_waited_for_too_long_is_given_away(inbox: Inbox, pool: Pool, clock:
     ]  # fmt: skip
 
 
-def test_what_is_kept_out_by_what_is_kept_free_goes_soon(inbox: Inbox, pool: Pool, clock: Clock) -> None:
+def test_ids_kept_waiting_by_a_reserved_slot_are_handed_back_soon(inbox: Inbox, pool: Pool, clock: Clock) -> None:
     inbox.put("fast", ["f"])
     assert inbox.take(0)
     pool.give("slow", SLOTS - 1)
@@ -184,7 +186,7 @@ def test_what_is_kept_out_by_what_is_kept_free_goes_soon(inbox: Inbox, pool: Poo
     assert inbox.take_impatient() == ("slow", ["s"])
 
 
-def test_what_the_claim_calls_early_is_tried_again_in_a_moment_and_not_at_once(inbox: Inbox, clock: Clock) -> None:
+def test_an_id_that_postgres_finds_early_is_tried_again_after_a_pause(inbox: Inbox, clock: Clock) -> None:
     """Our clock is ahead of Postgres'."""
     inbox.put_again("fast", [("a", clock.at - 1)])
     assert inbox.take(0) is None
@@ -200,7 +202,7 @@ def test_a_clock_that_is_set_back_does_not_hold_up_the_claimer(inbox: Inbox, clo
     assert time.monotonic() - began < 5
 
 
-def test_nothing_leaves_no_trace(inbox: Inbox) -> None:
+def test_an_empty_delivery_leaves_nothing_in_memory(inbox: Inbox) -> None:
     for number in range(100):
         inbox.put(f"forged-{number}", [])
         inbox.put_again(f"forged-{number}", [])

@@ -71,7 +71,7 @@ def test_an_instant_is_read_as_utc(text: str, instant: datetime) -> None:
 
 
 @pytest.mark.parametrize("text", REFUSED)
-def test_what_is_not_an_instant_is_refused(text: str) -> None:
+def test_a_text_that_is_not_an_instant_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"RFC 3339|no such|six digits|Must be from"):
         read_instant(text)
 

@@ -14,13 +14,13 @@ DEEP = b'{"x":' * 300 + b"1" + b"}" * 300
 ID = str(uuid4())
 
 
-def test_a_call_is_plain_json_again() -> None:
+def test_a_readable_call_is_returned_as_plain_json() -> None:
     call: list[object] = ["deliver", None, ["noop", [ID], []], {}]
     assert json.loads(readable({b"data": json.dumps(call).encode()})[b"data"]) == call
 
 
 @pytest.mark.parametrize("arguments", [b"[" + DEEP + b"]", b"{}", b"1", b"["])
-def test_what_cannot_be_a_call_or_not_be_written_again_is_not_readable(arguments: bytes) -> None:
+def test_arguments_that_cannot_be_a_call_or_be_written_again_are_unreadable(arguments: bytes) -> None:
     assert readable({b"data": b'["f", null, ' + arguments + b", {}]"})[b"data"] == UNREADABLE
 
 
@@ -38,7 +38,7 @@ def test_what_cannot_be_a_call_or_not_be_written_again_is_not_readable(arguments
         [ID, "x" * 36],
     ],
 )
-def test_what_is_no_id_is_found_among_others(ids: list[str]) -> None:
+def test_an_invalid_id_is_found_among_valid_ones(ids: list[str]) -> None:
     assert are_task_ids([])
     assert are_task_ids([ID, ID])
     assert not are_task_ids(ids)

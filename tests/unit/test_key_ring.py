@@ -47,7 +47,7 @@ def ring(ledger: Ledger) -> KeyRing:
     return KeyRing(ledger.load, clock=lambda: ledger.now)
 
 
-def test_a_secret_has_256_random_bits_and_only_its_hash_is_told() -> None:
+def test_a_secret_has_256_random_bits_and_its_own_hash() -> None:
     first, second = new_secret(), new_secret()
     assert first != second
     assert first.startswith(PREFIX)
@@ -59,24 +59,24 @@ def test_a_secret_has_256_random_bits_and_only_its_hash_is_told() -> None:
 
 
 @pytest.mark.parametrize("wrong", ["", "x", PREFIX, "x" * LENGTH + "x", PREFIX + "x" * 42, "é" * LENGTH, "x" * LENGTH])
-def test_what_cannot_be_a_secret_has_no_hash(wrong: str) -> None:
+def test_a_text_that_cannot_be_a_secret_has_no_hash(wrong: str) -> None:
     assert digest(wrong) is None
 
 
-def test_a_key_is_looked_up_once_and_then_known(ring: KeyRing, ledger: Ledger) -> None:
+def test_a_key_is_loaded_once_and_then_cached(ring: KeyRing, ledger: Ledger) -> None:
     key = ledger.add(b"a")
     assert all(ring.find(b"a") is key for _ in range(1000))
     assert ring.with_id(key.id) is key
     assert ledger.asked == 1
 
 
-def test_a_key_made_just_now_works_at_once(ring: KeyRing, ledger: Ledger) -> None:
+def test_a_new_key_is_valid_at_once(ring: KeyRing, ledger: Ledger) -> None:
     assert ring.find(b"a") is None
     key = ledger.add(b"a")
     assert ring.find(b"a") is key
 
 
-def test_a_revoked_key_opens_nothing_after_a_while(ring: KeyRing, ledger: Ledger) -> None:
+def test_a_revoked_key_is_refused_after_two_seconds(ring: KeyRing, ledger: Ledger) -> None:
     key = ledger.add(b"a")
     ring.find(b"a")
     ledger.keys.clear()
@@ -96,7 +96,7 @@ def test_a_thousand_guesses_cost_few_statements_and_no_memory(ring: KeyRing, led
     assert ring.find(b"b") is not None
 
 
-def test_nobody_gets_in_when_postgres_was_never_there(ring: KeyRing, ledger: Ledger) -> None:
+def test_no_key_is_accepted_before_postgres_was_available_once(ring: KeyRing, ledger: Ledger) -> None:
     ledger.add(b"a")
     ledger.away = True
     for _ in range(100):
@@ -108,7 +108,7 @@ def test_nobody_gets_in_when_postgres_was_never_there(ring: KeyRing, ledger: Led
     assert ring.find(b"a") is not None
 
 
-def test_what_is_known_serves_for_a_moment_when_postgres_leaves_and_no_longer(ring: KeyRing, ledger: Ledger) -> None:
+def test_cached_keys_are_accepted_only_for_a_limited_time_without_postgres(ring: KeyRing, ledger: Ledger) -> None:
     key = ledger.add(b"a")
     ring.find(b"a")
     ledger.away = True
@@ -119,7 +119,7 @@ def test_what_is_known_serves_for_a_moment_when_postgres_leaves_and_no_longer(ri
         ring.find(b"a")
 
 
-def test_admin_is_everything() -> None:
+def test_the_admin_scope_includes_every_scope() -> None:
     key = Ledger().add(b"a")
     assert key.allows(Scope.READ)
     assert not key.allows(Scope.WRITE)

@@ -99,7 +99,7 @@ def test_a_body_larger_than_any_buffer_arrives_whole() -> None:
         assert load.statuses == {201: 1}
 
 
-def test_a_request_that_is_not_answered_is_told_and_not_sent_again() -> None:
+def test_an_unanswered_request_is_reported_and_not_sent_again() -> None:
     with serving(lambda asked: b"" if asked.startswith(b"GET /3 ") else ANSWER) as server:
         answers = collect(server, 10)
         assert [each.status for each in answers] == [201] * 3 + [None] + [201] * 6
@@ -107,7 +107,7 @@ def test_a_request_that_is_not_answered_is_told_and_not_sent_again() -> None:
         assert len(server.asked) == 10
 
 
-def test_a_request_that_waits_too_long_is_given_up() -> None:
+def test_a_request_that_waits_too_long_times_out() -> None:
     with serving(lambda asked: None if asked.startswith(b"GET /0 ") else ANSWER) as server:
         answers = collect(server, 3, timeout_s=0.2)
         assert [each.status for each in answers] == [None, 201, 201]
@@ -115,7 +115,7 @@ def test_a_request_that_waits_too_long_is_given_up() -> None:
         assert answers[0].seconds > 0.2
 
 
-def test_a_service_that_is_not_there_fails_each_request() -> None:
+def test_every_request_to_a_missing_service_fails() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     asked = [Request(get(url, "/"))] * 3
     assert [each.status for each in send(lambda: [url], iter(asked), connections=1)] == [None] * 3
@@ -124,7 +124,7 @@ def test_a_service_that_is_not_there_fails_each_request() -> None:
         send_all(url, iter([get(url, "/")]), connections=1)
 
 
-def test_a_connection_that_the_service_closed_is_opened_anew() -> None:
+def test_a_connection_that_the_service_closed_is_opened_again() -> None:
     with serving(lambda _: LAST_ANSWER, closes=True) as server:
         assert [each.status for each in collect(server, 5)] == [201] * 5
         assert server.connections == 5
@@ -144,7 +144,7 @@ def test_an_idle_connection_may_be_closed() -> None:
         assert server.connections == 2
 
 
-def test_connections_are_spread_over_what_serves_at_the_moment() -> None:
+def test_connections_are_spread_over_the_processes_that_serve() -> None:
     def until_all_moved() -> Iterator[Request]:
         yield from requests(one, 100)
         deadline = time.monotonic() + 10

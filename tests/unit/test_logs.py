@@ -29,7 +29,7 @@ class Full(io.StringIO):
         raise BrokenPipeError
 
 
-def test_a_log_that_cannot_be_written_is_nobody_s_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_log_that_cannot_be_written_raises_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stderr", Full())
     configure_logs(read_settings(NOWHERE), process="test")
     structlog.get_logger().warning("something")

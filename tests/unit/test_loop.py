@@ -34,26 +34,26 @@ class Steps:
         repeat(self.step, wait=self.wait, stop=self.stop, name="test")
 
 
-def test_it_waits_only_when_there_is_no_more() -> None:
+def test_a_loop_waits_only_when_its_step_has_no_more_to_do() -> None:
     steps = Steps(True, True, False, True)
     steps.run()
     assert steps.waits == 1
 
 
-def test_it_stops_at_once_when_told_before() -> None:
+def test_a_loop_whose_stop_is_set_runs_no_step() -> None:
     steps = Steps(True)
     steps.stop.set()
     steps.run()
     assert steps.script == [True]
 
 
-def test_it_survives_every_error() -> None:
+def test_a_loop_survives_every_error() -> None:
     steps = Steps(LedgerAway(), RedisAway(), RuntimeError("bug"), False)
     steps.run()
     assert steps.waits == 1
 
 
-def test_pauses_grow_up_to_a_limit_and_begin_anew() -> None:
+def test_pauses_grow_up_to_a_limit_and_start_over_after_a_success() -> None:
     backoff = Backoff("test")
     pauses = [backoff.failed(LedgerAway()) for _ in range(20)]
     assert max(pauses) <= MAX_BACKOFF_S

@@ -8,7 +8,7 @@ from app.api.auth.sessions import HOME, next_page
 
 
 @pytest.mark.parametrize("ours", ["/", "/rq/", "/rq/0/view/jobs/default/queued/8/asc/1", "/tasks?state=a,b&x=%2F"])
-def test_a_path_of_ours_is_kept(ours: str) -> None:
+def test_a_local_path_is_kept(ours: str) -> None:
     assert next_page(ours) == ours
 
 
@@ -18,5 +18,5 @@ def test_a_path_of_ours_is_kept(ours: str) -> None:
      "javascript:alert(1)", "/\t/evil.com", "/\n/evil.com", " /x", "/x y", "/x\r\nSet-Cookie: a=b", "/ü", "/" * 2,
      "/" + "x" * 600],
 )  # fmt: skip
-def test_anything_else_leads_home(elsewhere: str) -> None:
+def test_any_other_target_is_replaced_by_the_home_page(elsewhere: str) -> None:
     assert next_page(elsewhere) == HOME

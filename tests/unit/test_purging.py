@@ -29,31 +29,31 @@ class Table:
         return Purging(self.purge, full=FULL, lasts_s=lasts_s, clock=lambda: self.now)
 
 
-def test_it_removes_batches_until_one_is_not_full() -> None:
+def test_batches_are_removed_until_one_is_not_full() -> None:
     table = Table(35)
     assert table.purging().run() == 35
     assert table.batches == 4
 
 
-def test_it_looks_once_where_there_is_nothing() -> None:
+def test_an_empty_table_is_queried_once() -> None:
     table = Table(0)
     assert table.purging().run() == 0
     assert table.batches == 1
 
 
-def test_it_ends_when_its_time_is_over_whatever_is_left() -> None:
+def test_purging_ends_when_its_time_is_over() -> None:
     table = Table(1000, batch_s=0.01)
     assert table.purging(lasts_s=0.045).run() == 50
 
 
-def test_it_rests_in_proportion_to_what_a_batch_took() -> None:
+def test_the_pause_is_proportional_to_the_duration_of_a_batch() -> None:
     table = Table(1000, batch_s=0.25)
     purging = table.purging()
     assert purging.step() is False
     assert purging.rest_s == REST * 0.25
 
 
-def test_it_goes_on_when_the_server_is_back() -> None:
+def test_purging_goes_on_when_postgres_is_available_again() -> None:
     table = Table(15)
     table.away = True
     assert table.purging().run() == 15

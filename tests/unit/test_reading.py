@@ -46,7 +46,7 @@ def test_every_wrong_field_is_named() -> None:
     assert asked.delay_s is UNSET
 
 
-def test_what_fits_beside_what_does_not_is_kept() -> None:
+def test_valid_fields_are_kept_beside_invalid_ones() -> None:
     errors = FieldErrors()
     assert fit({"type": "foo", "max_attempts": 0}, shapes.NewTask, errors).type == "foo"
 
@@ -57,7 +57,7 @@ def test_a_place_inside_a_field_is_named() -> None:
     assert list(errors.fields) == ["error.message"]
 
 
-def test_a_rule_of_the_whole_is_told_at_its_place() -> None:
+def test_an_error_of_a_whole_object_is_reported_at_its_place() -> None:
     errors = FieldErrors()
     with pytest.raises(ValidationError) as wrong:
         convert({"low": 10}, Pair)
@@ -65,7 +65,7 @@ def test_a_rule_of_the_whole_is_told_at_its_place() -> None:
     assert errors.fields == {"payload": "low is above high"}
 
 
-def test_errors_refuse_with_their_fields() -> None:
+def test_field_errors_are_raised_with_their_fields() -> None:
     errors = FieldErrors()
     errors.refuse()
     errors.add("a", "first")
@@ -76,7 +76,7 @@ def test_errors_refuse_with_their_fields() -> None:
 
 
 @pytest.mark.parametrize("text", NO_IDS)
-def test_what_is_not_a_uuid_names_no_task(text: str) -> None:
+def test_a_text_that_is_not_a_uuid_names_no_task(text: str) -> None:
     with pytest.raises(TaskNotFound):
         read_id(text)
 

@@ -41,12 +41,12 @@ def test_keys_and_channels_get_the_prefix_and_nothing_else_does(command: tuple[A
 
 
 @pytest.mark.parametrize("command", ["KEYS *", "SCAN 0", "BLPOP a 1", "XREAD STREAMS a 0", "FLUSHALL", "EVAL x 1 a"])
-def test_a_command_that_it_does_not_know_is_not_sent(command: str) -> None:
+def test_an_unknown_command_is_not_sent(command: str) -> None:
     with pytest.raises(UnknownCommand):
         PACKER.pack(*command.split())
 
 
-def test_it_knows_every_command_that_the_processes_may_use() -> None:
+def test_every_command_of_the_acl_is_known() -> None:
     lines = (DOCS / "redis-acl.txt").read_text().splitlines()
     allowed = [rule[1:] for line in lines if not line.startswith("#") for rule in line.split() if rule[0] == "+"]
     assert len(allowed) > 40

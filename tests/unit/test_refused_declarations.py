@@ -140,7 +140,7 @@ class Holder:
         (3, "an object of type int cannot be a handler"),
     ],
 )
-def test_what_cannot_be_a_handler_is_refused_with_its_place_and_what_to_write(function: Any, said: str) -> None:
+def test_an_object_that_cannot_be_a_handler_is_refused_with_its_place_and_a_remedy(function: Any, said: str) -> None:
     with pytest.raises(BadTaskType, match=said) as refused:
         task("refused")(function)
     assert "refused" not in declared()
@@ -151,12 +151,12 @@ def test_what_cannot_be_a_handler_is_refused_with_its_place_and_what_to_write(fu
 
 
 @pytest.mark.parametrize("name", ["Upper", "", "1st", "with space", "x" * 65, "semi;colon", 3])
-def test_a_name_that_cannot_be_one_is_refused(name: Any) -> None:
+def test_an_invalid_name_is_refused(name: Any) -> None:
     with pytest.raises(BadTaskType, match=r"cannot be a name: .* Write one, as in @task\('name'\)"):
         task(name)(keep)
 
 
-def test_a_function_whose_name_cannot_be_one_is_refused() -> None:
+def test_a_function_with_an_invalid_name_is_refused() -> None:
     def Greet() -> None: ...  # noqa: N802
 
     with pytest.raises(BadTaskType, match="'Greet' cannot be a name"):
@@ -178,7 +178,7 @@ def test_a_function_whose_name_cannot_be_one_is_refused() -> None:
         ({"queue": None}, "queue must be the name of a queue"),
     ],
 )
-def test_a_limit_that_cannot_be_one_is_refused(limits: dict[str, Any], said: str) -> None:
+def test_an_invalid_limit_is_refused(limits: dict[str, Any], said: str) -> None:
     with pytest.raises(BadTaskType, match=said):
         task("bounded", **limits)(keep)
     assert not declared()

@@ -38,7 +38,7 @@ def test_a_failure_with_attempts_left_is_scheduled_again_and_the_last_one_is_fin
     assert (over.state, over.retry_in_s, over.error) == (TaskState.FAILED, None, TaskError("timeout", "late", 2))
 
 
-def test_a_success_and_a_cancellation_are_final_whatever_attempts_are_left() -> None:
+def test_a_success_and_a_cancellation_are_final_even_with_attempts_left() -> None:
     attempt = Attempt(id="an-id", token="a-token", attempt=1, max_attempts=2)
     done, stopped = succeeded("an-id", "a-token", "1"), cancelled(attempt)
     assert (done.state, done.retry_in_s, done.result) == (TaskState.SUCCEEDED, None, "1")

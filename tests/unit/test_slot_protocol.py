@@ -16,7 +16,7 @@ EVENTS = st.lists(
 
 
 @given(EVENTS, st.integers(1, 7))
-def test_events_survive_however_the_stream_is_cut(events: list[Event], piece: int) -> None:
+def test_events_survive_any_division_of_the_stream(events: list[Event], piece: int) -> None:
     stream = b"".join(line(each) for each in events)
     reader = LineReader()
     read = [each for at in range(0, len(stream), piece) for each in reader.feed(stream[at : at + piece])]
@@ -24,6 +24,6 @@ def test_events_survive_however_the_stream_is_cut(events: list[Event], piece: in
 
 
 @given(st.integers(1, 20))
-def test_what_a_killed_writer_left_unfinished_is_no_event(cut: int) -> None:
+def test_an_unfinished_line_of_a_killed_writer_is_no_event(cut: int) -> None:
     first, second = Ended(0, 1.0, "null"), Ended(1, 2.0, '"some result that is long enough"')
     assert LineReader().feed(line(first) + line(second)[:-cut]) == [first]

@@ -49,13 +49,13 @@ REFUSED = (
 
 
 @pytest.mark.parametrize("raw", NOT_JSON)
-def test_what_is_not_json_is_refused(raw: bytes) -> None:
+def test_a_body_that_is_not_json_is_refused(raw: bytes) -> None:
     with pytest.raises(NotJson):
         read_object(raw)
 
 
 @pytest.mark.parametrize("raw", REFUSED, ids=lambda raw: raw[:40].decode())
-def test_json_that_cannot_be_kept_as_it_is_is_refused(raw: bytes) -> None:
+def test_json_that_cannot_be_stored_unchanged_is_refused(raw: bytes) -> None:
     with pytest.raises(InvalidInput):
         read_object(raw)
 
@@ -73,7 +73,7 @@ def test_32_levels_are_read() -> None:
     assert read_object(b'{"a": ' + b"[" * 31 + b"]" * 31 + b"}")
 
 
-def test_many_brackets_beside_each_other_are_no_depth() -> None:
+def test_brackets_beside_each_other_add_no_depth() -> None:
     assert read_object(b'{"a": [' + b"[]," * 100 + b"[]]}")
 
 
@@ -98,7 +98,7 @@ PLACES = {
 
 
 @pytest.mark.parametrize(("raw", "place"), PLACES.items(), ids=range(len(PLACES)))
-def test_what_cannot_be_kept_is_named_by_its_place(raw: bytes, place: str) -> None:
+def test_a_value_that_cannot_be_stored_is_named_by_its_place(raw: bytes, place: str) -> None:
     with pytest.raises(InvalidInput) as refused:
         read_object(raw)
     assert list(refused.value.details["fields"]) == [place]

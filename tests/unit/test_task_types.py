@@ -37,7 +37,7 @@ def test_a_second_declaration_of_a_name_is_refused() -> None:
         task("noop")(handler)
 
 
-def test_a_module_that_does_not_exist_is_named() -> None:
+def test_a_missing_module_is_named() -> None:
     with pytest.raises(BadTaskType, match=r"no\.such\.module"):
         load_task_types(read_settings(NOWHERE | {"TASK_MODULES": "no.such.module"}))
 
@@ -56,7 +56,7 @@ def test_a_payload_is_checked_against_its_declaration() -> None:
         nap.read_payload({"seconds": "long"})
 
 
-def test_a_request_learns_which_field_of_a_pydantic_model_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_invalid_field_of_a_pydantic_model_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("punctual.types._declared", {})
 
     @task
@@ -91,7 +91,9 @@ def test_the_decorator_of_earlier_releases_warns_and_works(monkeypatch: pytest.M
 
 
 @pytest.mark.parametrize("name", ["Upper", "twice"])
-def test_the_decorator_of_earlier_releases_refuses_what_it_did(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_the_decorator_of_earlier_releases_still_refuses_invalid_names(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     monkeypatch.setattr("punctual.types._declared", {})
     task("twice")(handler)
     with pytest.deprecated_call():

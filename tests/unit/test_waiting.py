@@ -23,38 +23,38 @@ class Clock:
         return len(self.pauses) >= self.stop_after
 
 
-def test_what_is_enough_at_once_is_not_waited_for() -> None:
+def test_a_result_that_is_there_at_once_needs_no_wait() -> None:
     clock = Clock()
     assert look_until(lambda: 1, bool, wait_s=30, pause=clock.pause, clock=clock) == 1
     assert clock.pauses == []
 
 
-def test_it_ends_when_the_wait_is_over_and_not_later() -> None:
+def test_polling_ends_exactly_when_the_wait_is_over() -> None:
     clock = Clock()
     assert look_until(lambda: 0, bool, wait_s=3, pause=clock.pause, clock=clock) == 0
     assert clock.now == 3
 
 
-def test_steps_grow_up_to_a_limit() -> None:
+def test_the_pauses_of_polling_grow_up_to_a_limit() -> None:
     clock = Clock()
     look_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock)
     assert clock.pauses[:3] == sorted(clock.pauses[:3])
     assert max(clock.pauses) == MAX_PAUSE_S
 
 
-def test_it_ends_when_something_is_found() -> None:
+def test_polling_ends_with_the_first_result() -> None:
     clock = Clock()
     assert look_until(lambda: clock.now > 1, bool, wait_s=30, pause=clock.pause, clock=clock)
     assert clock.now < 2
 
 
-def test_it_ends_when_the_process_should_end() -> None:
+def test_polling_ends_when_the_process_stops() -> None:
     clock = Clock(stop_after=2)
     assert look_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock) == 0
     assert len(clock.pauses) == 2
 
 
-def test_when_too_many_wait_the_next_one_is_answered_at_once() -> None:
+def test_when_too_many_requests_wait_the_next_one_is_answered_at_once() -> None:
     clock = Clock()
     taken = 0
     while waiting.POLLERS.acquire(blocking=False):

@@ -174,7 +174,7 @@ def test_a_server_that_answers_another_call_during_the_probe_is_responsive(
     assert not server.is_aborted()
 
 
-def test_a_refused_connection_is_a_reply_and_an_accepted_one_without_a_word_is_none() -> None:
+def test_a_refused_connection_is_a_reply_and_a_silent_one_is_none() -> None:
     with socket.create_server(("127.0.0.1", 0)) as mute:
         url = f"postgresql://nobody@127.0.0.1:{mute.getsockname()[1]}/x"
         assert not responds(url)

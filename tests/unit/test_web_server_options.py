@@ -37,7 +37,7 @@ def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-def test_the_options_of_the_server(environment: pytest.MonkeyPatch) -> None:
+def test_the_server_gets_its_options(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("HOST", "127.0.0.1")
     environment.setenv("PORT", "8123")
     environment.setenv("WEB_PROCESSES", "2")
@@ -74,7 +74,7 @@ def test_the_bare_application_is_served_with_the_same_options(environment: pytes
     assert Recorded.told == ours | {"target": "benchmarks.limits.bare_app:open_app"}
 
 
-def test_settings_that_cannot_be_used_are_told_and_end_it(environment: pytest.MonkeyPatch) -> None:
+def test_invalid_settings_end_the_process_with_a_message(environment: pytest.MonkeyPatch) -> None:
     environment.delenv("DATABASE_URL")
     with pytest.raises(SystemExit, match="The web process does not start: DATABASE_URL is not set"):
         web_server.serve()
