@@ -1,4 +1,4 @@
-"""The names of five earlier systems, each in its place."""
+"""Names of fields, filters and states in five earlier systems."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What tables and shapes must agree on."""
+"""Tables and shapes of the API that must agree."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Arrays as Postgres reads them."""
+"""Arrays in Postgres' text format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The one batcher: what is added is flushed in order, together, and never lost."""
+"""The batcher: items are flushed in order and in batches, and none is lost."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SOON_S = 10.0
 
 
 class Letters(Batcher[str]):
-    """Keeps what is flushed, batch by batch; fails as often as `troubles` has something to raise."""
+    """Records each batch; while `errors` has entries, each flush raises one and removes it."""
 
     name = "letters"
     max_items: int | None = 4
@@ -26,30 +26,30 @@ class Letters(Batcher[str]):
     def __init__(self) -> None:
         super().__init__()
         self.batches: list[str] = []
-        self.troubles: list[Exception] = []
+        self.errors: list[Exception] = []
         self.gate = threading.Event()
         self.gate.set()
 
     def flush(self, items: list[str]) -> int | None:
         assert self.gate.wait(SOON_S)
-        if self.troubles:
-            raise self.troubles.pop()
+        if self.errors:
+            raise self.errors.pop()
         self.batches.append("".join(items))
         return None
 
 
 class Stepped(Letters):
-    """Without its thread."""
+    """Has no thread; the test calls `step`."""
 
     def start(self) -> None: ...
 
 
 @pytest.fixture
 def letters() -> Iterator[Letters]:
-    made = Letters()
-    yield made
-    made.gate.set()
-    assert made.close(SOON_S)
+    letters = Letters()
+    yield letters
+    letters.gate.set()
+    assert letters.close(SOON_S)
 
 
 def test_items_are_flushed_in_order_and_soon(letters: Letters) -> None:
@@ -90,7 +90,7 @@ def test_a_step_flushes_one_batch_and_returns_whether_a_full_one_is_left() -> No
 
 def test_a_failed_batch_is_flushed_again_before_later_items() -> None:
     letters = Stepped()
-    letters.troubles = [LedgerAway()]
+    letters.errors = [LedgerAway()]
     letters.add("ab")
     with pytest.raises(LedgerAway):
         letters.step()
@@ -101,7 +101,7 @@ def test_a_failed_batch_is_flushed_again_before_later_items() -> None:
 
 
 def test_the_thread_survives_a_server_that_is_unavailable_and_its_own_errors(letters: Letters) -> None:
-    letters.troubles = [LedgerAway(), RuntimeError("a bug")]
+    letters.errors = [LedgerAway(), RuntimeError("a bug")]
     letters.add("ab")
     assert letters.drain(SOON_S)
     assert letters.batches == ["ab"]
@@ -112,7 +112,7 @@ def test_a_batcher_that_must_not_survive_errors_ends_with_the_first(monkeypatch:
     monkeypatch.setattr(threading, "excepthook", died.append)
     letters = Letters()
     letters.survives_errors = False
-    letters.troubles = [LedgerAway(), RuntimeError("a bug")]
+    letters.errors = [LedgerAway(), RuntimeError("a bug")]
     letters.add("ab")
     assert not letters.close(SOON_S)
     assert [(type(each.exc_value), each.thread and each.thread.name) for each in died] == [(RuntimeError, "letters")]
@@ -139,7 +139,7 @@ def test_merged_items_are_flushed_and_kept_after_a_failure() -> None:
             return sorted(set(items))
 
     letters = Sorted()
-    letters.troubles = [LedgerAway()]
+    letters.errors = [LedgerAway()]
     letters.add("bab")
     with pytest.raises(LedgerAway):
         letters.step()

@@ -11,7 +11,7 @@ from workers.handlers.bar import bar
 
 
 class Answer:
-    """What `requests.get` returns, as far as `bar` looks."""
+    """The part of a `requests.Response` that `bar` uses."""
 
     status_code = 503
 
@@ -22,10 +22,10 @@ class Answer:
 
 
 def test_bar_needs_only_its_own_variable(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    asked: list[str] = []
+    urls: list[str] = []
 
     def get(url: str, **_: Any) -> Answer:
-        asked.append(url)
+        urls.append(url)
         return Answer()
 
     monkeypatch.setattr(requests, "get", get)
@@ -33,7 +33,7 @@ def test_bar_needs_only_its_own_variable(monkeypatch: pytest.MonkeyPatch, capsys
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("BAR_URL", "http://example.test/")
     assert bar() == {"output": "503"}
-    assert asked == ["http://example.test/"]
+    assert urls == ["http://example.test/"]
     assert capsys.readouterr().out == "503\n"
 
 

@@ -1,4 +1,4 @@
-"""What the doctor says of what he sees."""
+"""The findings of the doctor."""
 
 from __future__ import annotations
 
@@ -30,8 +30,7 @@ from punctual.handler import read_handler
 SETTINGS = read_settings({"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"})
 
 
-def do_nothing() -> None:
-    """Be a handler."""
+def do_nothing() -> None: ...
 
 
 HANDLER = read_handler(do_nothing)
@@ -72,17 +71,17 @@ def test_one_of_each_process_must_be_able_to_connect(limit: int, taken: int, lev
 
 @pytest.mark.parametrize(("limit", "taken", "level"), [(5, 4, Level.OK), (5, 5, Level.WARN)])
 def test_behind_a_pooler_fewer_connections_are_enough(limit: int, taken: int, level: Level) -> None:
-    found = check_connections(Server(18, limit, taken), SETTINGS, shared=True)
-    assert (found.level, "need" in found.said) == (level, False)
+    finding = check_connections(Server(18, limit, taken), SETTINGS, shared=True)
+    assert (finding.level, "need" in finding.said) == (level, False)
 
 
 def test_a_session_setting_that_was_not_applied_is_named_with_its_remedy() -> None:
-    asked = {"statement_timeout": "5000", "TimeZone": "UTC"}
-    assert check_session(asked, asked).level is Level.OK
-    missed = check_session(asked, {"statement_timeout": "0", "TimeZone": "UTC"})
-    assert (missed.level, missed.said) == (Level.FAIL, "statement_timeout is 0, not 5000")
-    assert "ALTER ROLE CURRENT_USER SET statement_timeout = '5000';" in missed.remedy
-    assert "TimeZone" not in missed.remedy
+    settings = {"statement_timeout": "5000", "TimeZone": "UTC"}
+    assert check_session(settings, settings).level is Level.OK
+    finding = check_session(settings, {"statement_timeout": "0", "TimeZone": "UTC"})
+    assert (finding.level, finding.said) == (Level.FAIL, "statement_timeout is 0, not 5000")
+    assert "ALTER ROLE CURRENT_USER SET statement_timeout = '5000';" in finding.remedy
+    assert "TimeZone" not in finding.remedy
 
 
 def test_a_pooler_is_named() -> None:

@@ -1,4 +1,4 @@
-"""The loads that `submit` and submit_task.py ask for."""
+"""The tasks that `submit` and submit_task.py create."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def test_the_script_spreads_times_over_the_given_minutes() -> None:
 
 
 def test_the_script_submits_10000_of_three_types_over_an_hour_by_default() -> None:
-    asked = submit_task.read_arguments([])
-    assert (asked.count, asked.minutes, asked.type) == (10_000, 30.0, ["foo", "bar", "baz"])
-    assert asked.url == "http://127.0.0.1:8000"
+    arguments = submit_task.read_arguments([])
+    assert (arguments.count, arguments.minutes, arguments.type) == (10_000, 30.0, ["foo", "bar", "baz"])
+    assert arguments.url == "http://127.0.0.1:8000"
 
 
 @pytest.mark.parametrize("wrong", [["ftp://x"], ["http://a:b"], ["http://"], ["--count", "0"], ["--minutes", "-1"]])
@@ -57,14 +57,14 @@ def test_the_script_reports_a_service_that_does_not_answer(capsys: pytest.Captur
 
 
 def test_requests_to_an_unavailable_service_end_after_some_failures(monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[object] = []
+    calls: list[object] = []
 
-    def away(_service: Service, *arguments: object, **_: object) -> None:
-        asked.append(arguments)
+    def fail(_service: Service, *arguments: object, **_: object) -> None:
+        calls.append(arguments)
         raise ServiceUnavailable("away")
 
-    monkeypatch.setattr(Service, "ask", away)
+    monkeypatch.setattr(Service, "ask", fail)
     bodies = [{"type": "foo", "execute_at": NOW.isoformat()}] * 500
     outcomes = list(submit.create_all(bodies, service=Service("http://x"), concurrency=1))
     assert len(outcomes) == 500
-    assert len(asked) == submit.MAX_FAILURES_IN_A_ROW
+    assert len(calls) == submit.MAX_FAILURES_IN_A_ROW

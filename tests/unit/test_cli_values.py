@@ -1,4 +1,4 @@
-"""What the command line understands, and how it says things."""
+"""Values that the command line reads, and the form of its output."""
 
 from __future__ import annotations
 
@@ -60,12 +60,12 @@ def test_two_times_for_one_task_are_wrong_usage() -> None:
 
 
 @pytest.mark.parametrize(
-    ("milliseconds", "said"),
+    ("milliseconds", "text"),
     [(None, ""), (0.04, "0.0 ms"), (12.34, "12.3 ms"), (1500.0, "1.5 s"), (90_000.0, "90.0 s"),
      (180_000.0, "3.0 m"), (7_200_000.0, "2.0 h"), (172_800_000.0, "2.0 d")],
 )  # fmt: skip
-def test_lag_is_printed_in_a_fitting_unit(milliseconds: float | None, said: str) -> None:
-    assert lag(milliseconds) == said
+def test_lag_is_printed_in_a_fitting_unit(milliseconds: float | None, text: str) -> None:
+    assert lag(milliseconds) == text
 
 
 def test_a_problem_is_printed_with_its_fields_and_its_other_details() -> None:
@@ -86,10 +86,10 @@ def test_an_empty_problem_is_printed_as_refused() -> None:
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
-    asked = [Submitted("a", "foo", AT), Submitted("b", "baz", AT)]
+    submitted = [Submitted("a", "foo", AT), Submitted("b", "baz", AT)]
     file = tmp_path / "record.jsonl"
-    file.write_bytes(b"".join(map(line, asked)) + b"\n")
-    assert read_record(file) == asked
+    file.write_bytes(b"".join(map(line, submitted)) + b"\n")
+    assert read_record(file) == submitted
 
 
 @pytest.mark.parametrize(
@@ -125,16 +125,16 @@ def test_values_of_make_run_replace_variables_that_are_not_set() -> None:
 @pytest.mark.parametrize("command", ["", "task", "task create", "task list", "task show", "task delete", "submit",
                                      "verify", "doctor"])  # fmt: skip
 def test_every_command_has_help(command: str) -> None:
-    told = CliRunner().invoke(main, [*command.split(), "--help"])
-    assert told.exit_code == 0
-    assert "Usage:" in told.output
+    result = CliRunner().invoke(main, [*command.split(), "--help"])
+    assert result.exit_code == 0
+    assert "Usage:" in result.output
 
 
 @pytest.mark.parametrize("name", ["submit", "verify"])
 def test_a_tool_is_a_module_too(name: str) -> None:
     program = [sys.executable, "-m", f"tools.{name}", "--help"]
-    told = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
-    assert told.stdout.startswith(f"Usage: python -m tools.{name} ")
+    result = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.startswith(f"Usage: python -m tools.{name} ")
 
 
 def test_the_command_line_lists_the_tools_only_where_their_folder_is(
@@ -143,15 +143,15 @@ def test_the_command_line_lists_the_tools_only_where_their_folder_is(
     assert list(commands.TOOLS) == ["submit", "verify"]
     assert all(f"  {name} " in CliRunner().invoke(main, ["--help"]).output for name in commands.TOOLS)
     monkeypatch.setattr(commands, "FOLDER", tmp_path / "tools")
-    told = CliRunner().invoke(main, ["--help"])
-    assert (told.exit_code, "  submit " in told.output, "  task " in told.output) == (0, False, True)
+    result = CliRunner().invoke(main, ["--help"])
+    assert (result.exit_code, "  submit " in result.output, "  task " in result.output) == (0, False, True)
     assert CliRunner().invoke(main, ["submit"]).exit_code == 2
 
 
 def test_the_help_documents_the_exit_codes() -> None:
-    told = CliRunner().invoke(main, ["--help"]).output
+    text = CliRunner().invoke(main, ["--help"]).output
     for words in ("0  done", "1  the service refused", "2  wrong usage", "3  the service does not answer"):
-        assert words in told
+        assert words in text
 
 
 @pytest.mark.parametrize(
@@ -164,9 +164,9 @@ def test_wrong_usage_has_exit_code_2(wrong: list[str]) -> None:
 
 @pytest.mark.parametrize("arguments", [["task", "list"], ["submit", "--count", "1"]])
 def test_an_unavailable_service_has_exit_code_3(arguments: list[str]) -> None:
-    told = CliRunner().invoke(main, [*arguments, "--url", "http://127.0.0.1:9"])
-    assert told.exit_code == 3
-    assert "does not answer" in told.output
+    result = CliRunner().invoke(main, [*arguments, "--url", "http://127.0.0.1:9"])
+    assert result.exit_code == 3
+    assert "does not answer" in result.output
 
 
 def test_an_invalid_url_is_wrong_usage() -> None:
@@ -175,5 +175,5 @@ def test_an_invalid_url_is_wrong_usage() -> None:
 
 def test_the_environment_names_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PUNCTUAL_URL", "http://127.0.0.1:9")
-    told: Any = CliRunner().invoke(main, ["task", "list"])
-    assert "http://127.0.0.1:9 does not answer" in told.output
+    result: Any = CliRunner().invoke(main, ["task", "list"])
+    assert "http://127.0.0.1:9 does not answer" in result.output

@@ -1,4 +1,4 @@
-"""The rules by which `verify` judges: tasks first, then the lines that workers printed."""
+"""The rules of `verify`: first for the tasks, then for the lines that workers printed."""
 
 from __future__ import annotations
 
@@ -21,62 +21,62 @@ MS = timedelta(milliseconds=1)
 ID = "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"
 
 
-def asked(task_id: str = ID, task_type: str = "foo") -> Submitted:
+def submitted(task_id: str = ID, task_type: str = "foo") -> Submitted:
     return Submitted(task_id, task_type, AT)
 
 
 def seen(task_id: str = ID, task_type: str = "foo", **more: Any) -> ListedTask:
-    told: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "state": TaskState.SUCCEEDED, "execute_at": AT, "created_at": AT - 1000 * MS, "started_at": AT + 5 * MS,
         "attempt": 1, "max_attempts": 1, "result": {"output": f"{task_type.capitalize()} {task_id}"},
     }  # fmt: skip
-    return ListedTask(id=task_id, type=task_type, **(told | more))
+    return ListedTask(id=task_id, type=task_type, **(fields | more))
 
 
 def printed(*lines: str) -> Printed:
-    found = Printed()
-    found.read(lines)
-    return found
+    lines_of_workers = Printed()
+    lines_of_workers.read(lines)
+    return lines_of_workers
 
 
 def test_a_task_that_ran_once_and_on_time_is_as_promised() -> None:
-    report = judge([asked()], {ID: seen()})
+    report = judge([submitted()], {ID: seen()})
     assert (report.tasks, report.succeeded, report.wrong) == (1, 1, 0)
     assert (report.lag_p50_ms, report.lag_p99_ms, report.lag_max_ms) == (5, 5, 5)
 
 
 def test_a_task_that_is_not_listed_is_missing() -> None:
-    assert judge([asked()], {}).missing == 1
+    assert judge([submitted()], {}).missing == 1
 
 
 def test_a_start_before_the_time_asked_for_is_early() -> None:
-    assert judge([asked()], {ID: seen(started_at=AT - 1 * MS)}).early == 1
+    assert judge([submitted()], {ID: seen(started_at=AT - 1 * MS)}).early == 1
 
 
 def test_a_time_that_was_moved_forward_is_early() -> None:
     moved = seen(execute_at=AT - 10 * MS, started_at=AT - 5 * MS)
-    assert judge([asked()], {ID: moved}).early == 1
+    assert judge([submitted()], {ID: moved}).early == 1
 
 
 def test_a_second_attempt_that_was_allowed_is_retried_one_that_was_not_is_twice() -> None:
-    allowed = judge([asked()], {ID: seen(attempt=2, max_attempts=3)})
+    allowed = judge([submitted()], {ID: seen(attempt=2, max_attempts=3)})
     assert (allowed.retried, allowed.twice) == (1, 0)
-    assert judge([asked()], {ID: seen(attempt=2)}).twice == 1
+    assert judge([submitted()], {ID: seen(attempt=2)}).twice == 1
 
 
 @pytest.mark.parametrize("state", [TaskState.SCHEDULED, TaskState.RUNNING])
 def test_a_task_that_is_not_over_is_unfinished(state: TaskState) -> None:
-    assert judge([asked()], {ID: seen(state=state)}).wrong == 1
+    assert judge([submitted()], {ID: seen(state=state)}).wrong == 1
 
 
 @pytest.mark.parametrize("state", [TaskState.DELETED, TaskState.CANCELLED, TaskState.FAILED])
 def test_a_task_that_ended_otherwise_breaks_no_promise(state: TaskState) -> None:
-    assert judge([asked()], {ID: seen(state=state, started_at=None)}).wrong == 0
+    assert judge([submitted()], {ID: seen(state=state, started_at=None)}).wrong == 0
 
 
 def test_lag_of_a_task_that_was_late_when_it_was_created_counts_from_its_creation() -> None:
     late = seen(created_at=AT + 1000 * MS, started_at=AT + 1007 * MS)
-    assert judge([asked()], {ID: late}).lag_max_ms == 7
+    assert judge([submitted()], {ID: late}).lag_max_ms == 7
 
 
 @pytest.mark.parametrize(("percent", "value"), [(50, 50), (99, 99), (100, 100), (1, 1)])
@@ -159,24 +159,22 @@ def test_the_earliest_log_line_of_several_files_counts() -> None:
 
 
 class Listing:
-    """A service whose lists are prepared; the last one stays."""
+    """A service with prepared lists, one for each call; the last one is repeated."""
 
     def __init__(self, *states: str) -> None:
         self.states = list(states)
-        self.asked = 0
 
     def tasks(self, _filters: object) -> list[dict[str, Any]]:
-        self.asked += 1
         state = self.states.pop(0) if len(self.states) > 1 else self.states[0]
-        told = {"id": ID, "type": "foo", "state": state, "execute_at": "2030-01-31T08:30:00Z", "attempt": 0}
-        return [told | {"created_at": told["execute_at"], "started_at": None, "max_attempts": 1, "result": None}]
+        task = {"id": ID, "type": "foo", "state": state, "execute_at": "2030-01-31T08:30:00Z", "attempt": 0}
+        return [task | {"created_at": task["execute_at"], "started_at": None, "max_attempts": 1, "result": None}]
 
 
 def wait(listing: Listing, *, wait_s: float, now: datetime = AT) -> tuple[dict[str, ListedTask], list[float]]:
     pauses: list[float] = []
     service: Service = listing  # type: ignore[assignment]  # its one method that is used
     found = wait_for_all(
-        service, [asked()], wait_s=wait_s, now=now, clock=lambda: float(len(pauses)), pause=pauses.append
+        service, [submitted()], wait_s=wait_s, now=now, clock=lambda: float(len(pauses)), pause=pauses.append
     )
     return found, pauses
 

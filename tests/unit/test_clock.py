@@ -1,4 +1,4 @@
-"""Postgres' clock: measured from time to time, by the quickest answer, and kept while Postgres is unavailable."""
+"""The offset of Postgres' clock: measured at intervals, and kept while Postgres is unavailable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ AHEAD_S = 100.0
 
 
 class Postgres:
-    """Answers with a clock that is `ahead_s` ahead of `own`, half-way through the time that each answer takes."""
+    """Answers with a clock that is `ahead_s` ahead of `own`. Each answer takes the next of `takes_s`."""
 
     def __init__(self, *takes_s: float, ahead_s: float = AHEAD_S) -> None:
         self.at = 1000.0
@@ -30,7 +30,7 @@ class Postgres:
             raise LedgerAway
         takes_s = self.takes_s.pop(0)
         self.at += takes_s
-        # The last part of a slow answer is the way back, so that it tells a wrong offset.
+        # A slow answer spends its time on the way back, so that its offset is wrong.
         return datetime.fromtimestamp(self.at - (takes_s / 2 if takes_s < 0.1 else 0) + self.ahead_s, UTC)
 
 

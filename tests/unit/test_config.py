@@ -1,4 +1,4 @@
-"""Settings: what they accept, and how they refuse."""
+"""Settings: values that are accepted, and errors for others."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ import pytest
 from app.config import read_handler_settings, read_settings
 from app.errors import BadSetting
 
-GIVEN = {"DATABASE_URL": "postgres://user:secret@host/name", "REDIS_URL": "rediss://:secret@host:6380"}
+URLS = {"DATABASE_URL": "postgres://user:secret@host/name", "REDIS_URL": "rediss://:secret@host:6380"}
 
 
 def test_a_heroku_url_is_converted_for_sqlalchemy() -> None:
-    assert read_settings(GIVEN).database_url == "postgresql+psycopg://user:secret@host/name"
+    assert read_settings(URLS).database_url == "postgresql+psycopg://user:secret@host/name"
 
 
 def test_rediss_is_accepted() -> None:
-    assert read_settings(GIVEN).redis_url == "rediss://:secret@host:6380"
+    assert read_settings(URLS).redis_url == "rediss://:secret@host:6380"
 
 
 def test_settings_never_show_the_secrets_of_their_urls() -> None:
-    assert "secret" not in repr(read_settings(GIVEN))
+    assert "secret" not in repr(read_settings(URLS))
 
 
 def test_an_empty_variable_counts_as_not_set() -> None:
-    assert read_settings(GIVEN | {"SLOTS": ""}).slots == 16
+    assert read_settings(URLS | {"SLOTS": ""}).slots == 16
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "said"),
+    ("variable", "value", "message"),
     [
         ("DATABASE_URL", "", "DATABASE_URL is not set"),
         ("REDIS_URL", "", "REDIS_URL is not set"),
@@ -47,13 +47,13 @@ def test_an_empty_variable_counts_as_not_set() -> None:
         ("REDIS_PREFIX", "a" * 33, "REDIS_PREFIX"),
     ],
 )
-def test_a_bad_value_is_refused_by_the_name_of_its_variable(variable: str, value: str, said: str) -> None:
-    with pytest.raises(BadSetting, match=said) as refused:
-        read_settings(GIVEN | {variable: value})
+def test_a_bad_value_is_refused_by_the_name_of_its_variable(variable: str, value: str, message: str) -> None:
+    with pytest.raises(BadSetting, match=message) as refused:
+        read_settings(URLS | {variable: value})
     assert "secret" not in str(refused.value)
 
 
 def test_the_settings_of_handlers_need_no_address_of_a_server() -> None:
     assert read_handler_settings({}).bar_url == "https://www.whattimeisitrightnow.com/"
     assert read_handler_settings({"BAR_URL": "http://127.0.0.1/", "SLOTS": "many"}).bar_url == "http://127.0.0.1/"
-    assert read_settings(GIVEN | {"BAR_URL": "http://127.0.0.1/"}).bar_url == "http://127.0.0.1/"
+    assert read_settings(URLS | {"BAR_URL": "http://127.0.0.1/"}).bar_url == "http://127.0.0.1/"

@@ -22,11 +22,11 @@ SOON_S = 10.0
 
 
 class Recording:
-    """Stands for the operations: creates nothing, and only while its gate is open."""
+    """Operations that only record batches; `create` blocks while the gate is closed."""
 
     def __init__(self) -> None:
         self.batches: list[list[str]] = []
-        self.trouble: Exception | None = None
+        self.error: Exception | None = None
         self.refused: set[str] = set()
         self.entered = threading.Event()
         self.gate = threading.Event()
@@ -36,8 +36,8 @@ class Recording:
         self.batches.append([each.id for each in new])
         self.entered.set()
         assert self.gate.wait(SOON_S)
-        if self.trouble:
-            raise self.trouble
+        if self.error:
+            raise self.error
         return [InvalidInput() if each.id in self.refused else each.scheduled(LONG_AGO, LONG_AGO) for each in new]
 
 
@@ -48,15 +48,15 @@ def operations() -> Recording:
 
 @pytest.fixture
 def creator(operations: Recording) -> Iterator[TaskCreator]:
-    made = TaskCreator(cast("Operations", operations))
-    yield made
+    creator = TaskCreator(cast("Operations", operations))
+    yield creator
     operations.gate.set()
-    assert made.close(SOON_S)
+    assert creator.close(SOON_S)
 
 
 @pytest.fixture
 def occupied(creator: TaskCreator, operations: Recording) -> TaskCreator:
-    """It writes a first task until the gate is opened."""
+    """A creator whose first batch blocks until the gate is opened."""
     operations.gate.clear()
     creator.submit(new_task())
     assert operations.entered.wait(SOON_S)
@@ -67,10 +67,10 @@ def test_tasks_of_threads_and_of_a_loop_share_the_next_batch(occupied: TaskCreat
     new = [new_task() for _ in range(6)]
 
     async def ask() -> list[Task]:
-        asked = [occupied.submit_from_loop(each) for each in new[3:]]
+        futures = [occupied.submit_from_loop(each) for each in new[3:]]
         await asyncio.sleep(0)
         operations.gate.set()
-        return list(await asyncio.gather(*asked))
+        return list(await asyncio.gather(*futures))
 
     by_thread = [occupied.submit(each) for each in new[:3]]
     by_loop = asyncio.run(ask())
@@ -80,14 +80,14 @@ def test_tasks_of_threads_and_of_a_loop_share_the_next_batch(occupied: TaskCreat
 
 
 def test_a_request_cancelled_before_its_batch_is_left_out(occupied: TaskCreator, operations: Recording) -> None:
-    gone, kept, left = new_task(), new_task(), new_task()
-    assert occupied.submit(gone).cancel()
+    by_thread, kept, by_loop = new_task(), new_task(), new_task()
+    assert occupied.submit(by_thread).cancel()
     made = occupied.submit(kept)
 
     async def leave() -> None:
-        asked = occupied.submit_from_loop(left)
+        future = occupied.submit_from_loop(by_loop)
         await asyncio.sleep(0)
-        asked.cancel()
+        future.cancel()
 
     asyncio.run(leave())
     operations.gate.set()
@@ -125,21 +125,21 @@ def test_a_request_that_is_refused_does_not_harm_the_others(occupied: TaskCreato
     assert isinstance(refused.exception(SOON_S), InvalidInput)
 
 
-@pytest.mark.parametrize("trouble", [LedgerAway(), RuntimeError("a bug")])
+@pytest.mark.parametrize("error", [LedgerAway(), RuntimeError("a bug")])
 def test_an_error_of_a_batch_reaches_every_request_and_nothing_is_repeated(
-    occupied: TaskCreator, operations: Recording, trouble: Exception
+    occupied: TaskCreator, operations: Recording, error: Exception
 ) -> None:
-    operations.trouble = trouble
+    operations.error = error
 
     async def ask() -> list[Any]:
-        asked = [occupied.submit_from_loop(new_task()) for _ in range(2)]
+        futures = [occupied.submit_from_loop(new_task()) for _ in range(2)]
         await asyncio.sleep(0)
         operations.gate.set()
-        return await asyncio.gather(*asked, return_exceptions=True)
+        return await asyncio.gather(*futures, return_exceptions=True)
 
     by_thread = [occupied.submit(new_task()) for _ in range(2)]
-    assert asyncio.run(ask()) == [trouble] * 2
-    assert [each.exception(SOON_S) for each in by_thread] == [trouble] * 2
+    assert asyncio.run(ask()) == [error] * 2
+    assert [each.exception(SOON_S) for each in by_thread] == [error] * 2
     assert [len(each) for each in operations.batches] == [1, 4]
 
 
@@ -155,7 +155,7 @@ def test_a_thread_that_waited_too_long_gets_an_error_and_its_task_is_not_created
 
 
 def test_a_batch_has_a_maximum_size(occupied: TaskCreator, operations: Recording) -> None:
-    asked = [occupied.submit(new_task()) for _ in range(600)]
+    futures = [occupied.submit(new_task()) for _ in range(600)]
     operations.gate.set()
-    assert all(each.result(SOON_S) for each in asked)
+    assert all(each.result(SOON_S) for each in futures)
     assert [len(each) for each in operations.batches] == [1, 256, 256, 88]

@@ -35,20 +35,20 @@ class Greeting(msgspec.Struct):
 
 @dataclass
 class GreetingDataclass:
-    """The same."""
+    """The same payload."""
 
     name: str
     n: int = 1
 
 
 class GreetingDict(TypedDict):
-    """The same."""
+    """The same payload without its second field."""
 
     name: str
 
 
 class GreetingModel(pydantic.BaseModel):
-    """The same."""
+    """The same payload with a rule and one more field."""
 
     name: str
     n: int = pydantic.Field(default=1, ge=0)
@@ -57,7 +57,7 @@ class GreetingModel(pydantic.BaseModel):
 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test declares is forgotten after it."""
+    """Forget the declarations of a test after it."""
     monkeypatch.setattr("punctual.types._declared", {})
 
 
@@ -76,7 +76,7 @@ def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Mod
 
 
 def run(kind: TaskType, text: bytes = GREETING) -> Any:
-    """What a worker does."""
+    """Read the payload and call the handler, as a worker does."""
     assert kind.handler
     return kind.handler.call(kind.handler.decode(text), CONTEXT)
 
@@ -183,7 +183,7 @@ def test_any_type_that_reads_a_json_object_can_be_a_payload(payload: Any, read: 
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("value", "message"),
     [
         ({"name": 1}, r"string.* - at `\$\.name`"),
         ({"name": "Ada", "n": -1}, r"greater than or equal to 0 - at `\$\.n`"),
@@ -191,16 +191,16 @@ def test_any_type_that_reads_a_json_object_can_be_a_payload(payload: Any, read: 
         ({}, r"required - at `\$\.name`"),
     ],
 )
-def test_a_model_of_pydantic_validates_by_itself_and_its_errors_read_like_the_others(given: Any, said: str) -> None:
+def test_a_model_of_pydantic_validates_by_itself_and_its_errors_read_like_the_others(value: Any, message: str) -> None:
     @task
     def greet(payload: GreetingModel) -> None: ...
 
     kind = declared()["greet"]
     assert kind.payload_schema["properties"]["n"]["minimum"] == 0
     assert kind.handler
-    for read in (kind.read_payload, lambda value: kind.handler.decode(msgspec.json.encode(value))):  # type: ignore[union-attr]
-        with pytest.raises(msgspec.ValidationError, match=said):
-            read(given)
+    for read in (kind.read_payload, lambda read: kind.handler.decode(msgspec.json.encode(read))):  # type: ignore[union-attr]
+        with pytest.raises(msgspec.ValidationError, match=message):
+            read(value)
 
 
 def test_annotations_written_as_text_are_resolved(load: Callable[[str], ModuleType]) -> None:

@@ -1,4 +1,4 @@
-"""One attempt: whatever a handler does becomes an outcome."""
+"""One attempt: any behaviour of a handler becomes an outcome."""
 
 from __future__ import annotations
 
@@ -45,7 +45,6 @@ def noop_that(call: Callable[[Any, Context], Any]) -> TaskType:
 
 
 def always() -> bool:
-    """The worker has not been silent."""
     return True
 
 
@@ -65,20 +64,20 @@ def test_the_return_value_is_the_result(known: TaskTypes) -> None:
 
 def test_an_attempt_without_a_valid_run_lease_does_not_begin() -> None:
     begun: list[object] = []
-    ended = run(CLAIM, TaskTypes([noop_that(lambda *_: begun.append(1))]), may_begin=lambda: False)
-    assert isinstance(ended, Failure)
-    assert ended.type == "worker_lost"
+    outcome = run(CLAIM, TaskTypes([noop_that(lambda *_: begun.append(1))]), may_begin=lambda: False)
+    assert isinstance(outcome, Failure)
+    assert outcome.type == "worker_lost"
     assert begun == []
 
 
 def test_the_context_names_the_task_and_the_attempt(known: TaskTypes) -> None:
-    ended = attempt(known, "whoami", number=2)
-    assert isinstance(ended, str)
-    assert '"id":"an-id","attempt":2' in ended
+    outcome = attempt(known, "whoami", number=2)
+    assert isinstance(outcome, str)
+    assert '"id":"an-id","attempt":2' in outcome
 
 
 @pytest.mark.parametrize(
-    ("task_type", "kind", "said"),
+    ("task_type", "kind", "message_part"),
     [
         ("fail", "handler_error", "ValueError: as \N{REPLACEMENT CHARACTER} asked ?"),
         ("quit", "handler_error", "SystemExit: 3"),
@@ -88,17 +87,17 @@ def test_the_context_names_the_task_and_the_attempt(known: TaskTypes) -> None:
         ("never-heard-of", "handler_error", "KeyError"),
     ],
 )
-def test_every_failure_is_an_error_with_a_type(known: TaskTypes, task_type: str, kind: str, said: str) -> None:
-    ended = attempt(known, task_type)
-    assert isinstance(ended, Failure)
-    assert ended.type == kind
-    assert said in ended.message
+def test_every_failure_is_an_error_with_a_type(known: TaskTypes, task_type: str, kind: str, message_part: str) -> None:
+    outcome = attempt(known, task_type)
+    assert isinstance(outcome, Failure)
+    assert outcome.type == kind
+    assert message_part in outcome.message
 
 
 def test_a_payload_that_no_longer_fits_its_type_is_a_failure_of_the_task(known: TaskTypes) -> None:
-    ended = attempt(known, "nap", b'{"seconds": "long"}')
-    assert isinstance(ended, Failure)
-    assert "seconds" in ended.message
+    outcome = attempt(known, "nap", b'{"seconds": "long"}')
+    assert isinstance(outcome, Failure)
+    assert "seconds" in outcome.message
 
 
 def test_a_message_is_short_and_an_exception_that_cannot_be_printed_is_named() -> None:
@@ -116,10 +115,10 @@ def nested(depth: int) -> msgspec.Raw:
 
 @pytest.mark.parametrize("returned", [10**400, 2**70, -(2**63) - 1, {"a": [2**64]}, nested(1100), nested(5000)])
 def test_a_value_that_a_json_reader_could_change_or_refuse_is_no_result(returned: object) -> None:
-    """It would spoil every list that its task is in."""
-    ended = run(CLAIM, TaskTypes([noop_that(lambda *_: returned)]), may_begin=always)
-    assert isinstance(ended, Failure)
-    assert ended.type == "handler_error"
+    """Such a result would break every list that contains its task."""
+    outcome = run(CLAIM, TaskTypes([noop_that(lambda *_: returned)]), may_begin=always)
+    assert isinstance(outcome, Failure)
+    assert outcome.type == "handler_error"
 
 
 @pytest.mark.parametrize("returned", [2**63, -(2**63), 2**64 - 1, "9" * 30, 1e300, nested(100)])

@@ -1,4 +1,4 @@
-"""The mark by which a Redis that was wiped is known; in memory, where any mark can be had."""
+"""The generation by which a wiped Redis is recognized. Tested in memory, where any value can be stored."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from app.broker.contents import GENERATION, began_at, current_generation
 
 @pytest.fixture
 def redis() -> FakeRedis:
-    """An empty Redis, in the memory of this process."""
+    """An empty Redis in the memory of this process."""
     return FakeRedis(server=FakeServer())
 
 
@@ -24,17 +24,17 @@ def test_a_redis_keeps_its_generation_until_it_is_wiped(redis: FakeRedis) -> Non
 
 
 def test_two_processes_that_find_redis_empty_at_once_agree(redis: FakeRedis, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each looks, finds nothing, and marks it; the mark that came first counts for both."""
+    """Both find no generation and write one; the first one that was written counts for both."""
     read = FakeRedis.get
 
-    def another_was_faster(self: FakeRedis, key: str) -> object:
-        found = read(self, key)
-        if found is None:
-            self.set(key, "of another")
-        return found
+    def write_in_between(self: FakeRedis, key: str) -> object:
+        value = read(self, key)
+        if value is None:
+            self.set(key, "of another process")
+        return value
 
-    monkeypatch.setattr(FakeRedis, "get", another_was_faster)
-    assert current_generation(redis) == "of another"
+    monkeypatch.setattr(FakeRedis, "get", write_in_between)
+    assert current_generation(redis) == "of another process"
 
 
 def test_the_generation_has_its_instant(redis: FakeRedis) -> None:

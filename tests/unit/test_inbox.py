@@ -1,4 +1,4 @@
-"""What is delivered waits for its instant and for a slot; types take turns."""
+"""The inbox: delivered ids wait for their instants and for slots, and types take turns."""
 
 from __future__ import annotations
 
@@ -18,13 +18,12 @@ SLOW_MS, FAST_MS = 3000.0, 0.01
 
 
 class Clock:
-    """Stands until it is set."""
+    """A clock that the test sets."""
 
     def __init__(self) -> None:
         self.at = 1000.0
 
     def now(self) -> float:
-        """Seconds."""
         return self.at
 
 
@@ -34,18 +33,16 @@ def clock() -> Clock:
 
 
 class Pool:
-    """What the inbox knows of it."""
+    """The part of the pool that the inbox uses."""
 
     def __init__(self, count: int) -> None:
         self.free_slots, self.durations, self.slow = FreeSlots(count), DurationStats(), 0
         self.durations.means_ms |= {"slow": SLOW_MS, "fast": FAST_MS, "quick": FAST_MS}
 
     def slots_of_slow_types(self) -> int:
-        """So many as the test says."""
         return self.slow
 
-    def give(self, task_type: str, count: int) -> None:
-        """Tasks have begun."""
+    def run(self, task_type: str, count: int) -> None:
         assert self.free_slots.take(count) == count
         self.slow += count * (task_type == "slow")
 
@@ -108,7 +105,7 @@ def test_slow_tasks_leave_a_slot_to_fast_ones_while_fast_ones_arrive(inbox: Inbo
     inbox.put("slow", [str(number) for number in range(20)])
     (_, begun) = inbox.take(0) or ("", [])
     assert len(begun) == SLOTS - 1
-    pool.give("slow", SLOTS - 1)
+    pool.run("slow", SLOTS - 1)
     assert inbox.take(0) is None
     inbox.put("fast", ["g"])
     assert inbox.take(0) == ("fast", ["g"])
@@ -117,10 +114,10 @@ def test_slow_tasks_leave_a_slot_to_fast_ones_while_fast_ones_arrive(inbox: Inbo
 
 
 def test_fast_tasks_do_not_keep_slow_ones_from_their_share_of_the_slots(inbox: Inbox, pool: Pool) -> None:
-    """Though they have all slots but one, again and again."""
+    """Even if fast tasks hold all other slots all the time."""
     inbox.put("fast", ["f"])
     assert inbox.take(0)
-    pool.give("fast", SLOTS - 1)
+    pool.run("fast", SLOTS - 1)
     inbox.put("slow", ["a", "b"])
     assert inbox.take(0) == ("slow", ["a"])
 
@@ -131,7 +128,7 @@ def test_a_pool_full_of_slow_tasks_continues_with_the_first_free_slot(clock: Clo
     inbox = Inbox(pool, clock=clock)  # type: ignore[arg-type]
     inbox.put("fast", ["f"])
     inbox.put("slow", ["s"])
-    pool.give("slow", count)
+    pool.run("slow", count)
     assert inbox.take(0) is None
     pool.free_slots.give_back(1)
     assert inbox.take(0) == ("fast", ["f"])
@@ -162,7 +159,7 @@ def test_the_inbox_has_room_while_a_slot_is_free_and_few_ids_wait(
 
 
 def test_ids_that_waited_too_long_are_handed_back(inbox: Inbox, pool: Pool, clock: Clock) -> None:
-    pool.give("slow", SLOTS)
+    pool.run("slow", SLOTS)
     inbox.put("slow", ["old"])
     clock.at += PATIENCE_S / 2
     inbox.put("slow", ["young"])
@@ -179,7 +176,7 @@ def test_ids_that_waited_too_long_are_handed_back(inbox: Inbox, pool: Pool, cloc
 def test_ids_kept_waiting_by_a_reserved_slot_are_handed_back_soon(inbox: Inbox, pool: Pool, clock: Clock) -> None:
     inbox.put("fast", ["f"])
     assert inbox.take(0)
-    pool.give("slow", SLOTS - 1)
+    pool.run("slow", SLOTS - 1)
     inbox.put("slow", ["s"])
     assert inbox.take(0) is None
     clock.at += SHORT_PATIENCE_S
@@ -187,7 +184,7 @@ def test_ids_kept_waiting_by_a_reserved_slot_are_handed_back_soon(inbox: Inbox, 
 
 
 def test_an_id_that_postgres_finds_early_is_tried_again_after_a_pause(inbox: Inbox, clock: Clock) -> None:
-    """Our clock is ahead of Postgres'."""
+    """The local clock is ahead of Postgres' clock."""
     inbox.put_again("fast", [("a", clock.at - 1)])
     assert inbox.take(0) is None
     clock.at += NOT_YET_S

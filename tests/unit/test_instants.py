@@ -1,4 +1,4 @@
-"""Instants on the wire: what is read, what is refused, what is written."""
+"""Instants in requests and answers: which texts are read and refused, and the form that is written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is read of an RQ job, whoever wrote it."""
+"""Reading of RQ jobs that another program may have written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The load generator of tests and benchmarks: each request is sent once, and whatever becomes of it is told."""
+"""The load generator of tests and benchmarks: each request is sent once and has one answer."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ LAST_ANSWER = b"HTTP/1.1 201 Created\r\nConnection: close\r\nContent-Length: 2\r
 
 
 class Server:
-    """Answers each request with what `answer` makes of it; b"" closes the connection, None says nothing."""
+    """Sends the answer that `answer` returns for a request; b"" closes the connection, None sends nothing."""
 
     def __init__(self, answer: Callable[[bytes], bytes | None], *, closes: bool) -> None:
         self.connections = self.closed = 0
-        self.asked: list[bytes] = []
+        self.requests: list[bytes] = []
         self._answer, self._closes = answer, closes
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.url = f"http://127.0.0.1:{self._listening.getsockname()[1]}"
@@ -47,9 +47,9 @@ class Server:
     def _serve(self, channel: socket.socket) -> None:
         channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with channel:
-            while asked := channel.recv(1 << 20):
-                self.asked.append(asked)
-                answer = self._answer(asked)
+            while request := channel.recv(1 << 20):
+                self.requests.append(request)
+                answer = self._answer(request)
                 if answer == b"":
                     return
                 for at in range(0, len(answer or b""), 20):  # in pieces
@@ -61,7 +61,7 @@ class Server:
 
 @contextmanager
 def serving(answer: Callable[[bytes], bytes | None] = lambda _: ANSWER, *, closes: bool = False) -> Iterator[Server]:
-    """A server on a port of its own, which closes each connection after an answer or keeps it."""
+    """Run a server on a free port, which closes each connection after an answer or keeps it."""
     server = Server(answer, closes=closes)
     yield server
     server.close()
@@ -81,8 +81,8 @@ def test_every_request_is_sent_once_and_answered_with_its_tag() -> None:
         assert sorted(each.tag for each in answers) == list(range(200))
         assert {(each.status, each.body) for each in answers} == {(201, b"ok")}
         assert all(each.seconds > 0 for each in answers)
-        assert sorted(server.asked) == sorted(each.data for each in requests(server, 200))
-        assert server.connections == 4, "they are kept"
+        assert sorted(server.requests) == sorted(each.data for each in requests(server, 200))
+        assert server.connections == 4, "connections are reused"
 
 
 def test_a_body_larger_than_any_buffer_arrives_whole() -> None:
@@ -100,15 +100,15 @@ def test_a_body_larger_than_any_buffer_arrives_whole() -> None:
 
 
 def test_an_unanswered_request_is_reported_and_not_sent_again() -> None:
-    with serving(lambda asked: b"" if asked.startswith(b"GET /3 ") else ANSWER) as server:
+    with serving(lambda request: b"" if request.startswith(b"GET /3 ") else ANSWER) as server:
         answers = collect(server, 10)
         assert [each.status for each in answers] == [201] * 3 + [None] + [201] * 6
         assert b"closed" in answers[3].body
-        assert len(server.asked) == 10
+        assert len(server.requests) == 10
 
 
 def test_a_request_that_waits_too_long_times_out() -> None:
-    with serving(lambda asked: None if asked.startswith(b"GET /0 ") else ANSWER) as server:
+    with serving(lambda request: None if request.startswith(b"GET /0 ") else ANSWER) as server:
         answers = collect(server, 3, timeout_s=0.2)
         assert [each.status for each in answers] == [None, 201, 201]
         assert answers[0].body == b"no answer for 0.2 s"
@@ -117,9 +117,9 @@ def test_a_request_that_waits_too_long_times_out() -> None:
 
 def test_every_request_to_a_missing_service_fails() -> None:
     url = f"http://127.0.0.1:{free_port()}"
-    asked = [Request(get(url, "/"))] * 3
-    assert [each.status for each in send(lambda: [url], iter(asked), connections=1)] == [None] * 3
-    assert {each.body for each in send(list, iter(asked), connections=1)} == {b"no process serves"}
+    three = [Request(get(url, "/"))] * 3
+    assert [each.status for each in send(lambda: [url], iter(three), connections=1)] == [None] * 3
+    assert {each.body for each in send(list, iter(three), connections=1)} == {b"no process serves"}
     with pytest.raises(ConnectionError):
         send_all(url, iter([get(url, "/")]), connections=1)
 
@@ -161,7 +161,7 @@ def test_connections_are_spread_over_the_processes_that_serve() -> None:
         assert len(statuses) >= 100
         assert set(statuses) == {201}
         assert (one.connections, two.connections) == (2, 4)
-        assert len(one.asked) < 50 < len(two.asked)
+        assert len(one.requests) < 50 < len(two.requests)
 
 
 def test_the_requests_set_the_pace() -> None:
@@ -180,7 +180,7 @@ def test_the_requests_set_the_pace() -> None:
 
 
 def test_a_load_counts_statuses_and_time() -> None:
-    with serving(lambda asked: ANSWER.replace(b"201", b"503") if b"/odd" in asked else ANSWER) as server:
+    with serving(lambda request: ANSWER.replace(b"201", b"503") if b"/odd" in request else ANSWER) as server:
         load = send_all(server.url, iter([get(server.url, "/odd"), *[get(server.url, "/")] * 9]), connections=2)
         assert load.statuses == {503: 1, 201: 9}
         assert load.per_second == pytest.approx(10 / load.seconds)

@@ -1,4 +1,4 @@
-"""Nobody fails because the log cannot be written."""
+"""Logs: a failure to write them raises no error."""
 
 from __future__ import annotations
 
@@ -18,14 +18,12 @@ NOWHERE = {"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhe
 
 
 class Full(io.StringIO):
-    """A disk without room; or a reader that left."""
+    """A stream on a full disk whose reader has closed it."""
 
     def write(self, _text: str) -> int:
-        """As the kernel says it."""
         raise OSError(28, "No space left on device")
 
     def flush(self) -> None:
-        """As above."""
         raise BrokenPipeError
 
 

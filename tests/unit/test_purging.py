@@ -1,4 +1,4 @@
-"""The thread that removes what was kept long enough: bounded, with rests, and a server that is away ends nothing."""
+"""The purging thread: bounded, with pauses, and not ended by an unavailable Postgres."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ FULL = 10
 
 
 class Table:
-    """So many rows to remove; each batch takes so many seconds of a clock that nothing else moves."""
+    """A table with `rows` to remove; each batch takes `batch_s` of a clock that nothing else moves."""
 
     def __init__(self, rows: int, *, batch_s: float = 0.0) -> None:
         self.rows, self.batch_s, self.now, self.batches = rows, batch_s, 0.0, 0
-        self.away = False
+        self.is_available = True
 
     def purge(self) -> int:
         self.batches += 1
-        if self.away:
-            self.away = False
+        if not self.is_available:
+            self.is_available = True
             raise LedgerAway
         self.now += self.batch_s
         removed = min(FULL, self.rows)
@@ -55,6 +55,6 @@ def test_the_pause_is_proportional_to_the_duration_of_a_batch() -> None:
 
 def test_purging_goes_on_when_postgres_is_available_again() -> None:
     table = Table(15)
-    table.away = True
+    table.is_available = False
     assert table.purging().run() == 15
     assert table.batches == 3

@@ -1,4 +1,4 @@
-"""Shapes that do not fit: every wrong field is named."""
+"""Errors of request bodies: every invalid field is named."""
 
 from __future__ import annotations
 
@@ -39,11 +39,11 @@ class Pair(Struct):
 def test_every_wrong_field_is_named() -> None:
     errors = FieldErrors()
     body = {"delay_s": -1, "payload": [], "timeout_s": 0, "max_attempts": "3", "colour": "red", "execute_at": None}
-    asked = fit(body, shapes.NewTask, errors)
+    task = fit(body, shapes.NewTask, errors)
     assert set(errors.fields) == {*body, "type"}
     assert errors.fields["colour"] == "Unknown field."
     assert errors.fields["type"] == "Required."
-    assert asked.delay_s is UNSET
+    assert task.delay_s is UNSET
 
 
 def test_valid_fields_are_kept_beside_invalid_ones() -> None:

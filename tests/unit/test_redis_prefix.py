@@ -1,4 +1,4 @@
-"""The prefix of keys and channels: where it goes in each command, and that no command slips through without it."""
+"""The prefix of keys and channels: its place in each command. Unknown commands are refused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PACKER = PrefixingSerializer("ours")
 
 
 def packed(*command: Any) -> list[bytes]:
-    """The arguments as they are sent, without their lengths."""
+    """Return the arguments as they are sent, without their lengths."""
     return b"".join(PACKER.pack(*command)).split(b"\r\n")[2::2]
 
 

@@ -1,4 +1,4 @@
-"""`punctual.task` refuses what cannot work when its module is imported, and says what to write instead."""
+"""`punctual.task` refuses invalid declarations at import, with a remedy in the message."""
 
 from __future__ import annotations
 
@@ -51,12 +51,11 @@ class HasUnknown(msgspec.Struct):
 
 @pytest.fixture(autouse=True)
 def _forget(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a test declares is forgotten after it."""
+    """Forget the declarations of a test after it."""
     monkeypatch.setattr("punctual.types._declared", {})
 
 
-def keep() -> None:
-    """Be a handler."""
+def keep() -> None: ...
 
 
 def two_payloads(_one: Greeting, _two: dict[str, Any]) -> None: ...
@@ -102,7 +101,7 @@ class Holder:
 
 
 @pytest.mark.parametrize(
-    ("function", "said"),
+    ("function", "message"),
     [
         (two_payloads, "takes 2 payloads, '_one' and '_two'.*gather their fields in one class"),
         (two_contexts, "takes the context twice, as '_one' and '_two'. Remove one"),
@@ -140,8 +139,8 @@ class Holder:
         (3, "an object of type int cannot be a handler"),
     ],
 )
-def test_an_object_that_cannot_be_a_handler_is_refused_with_its_place_and_a_remedy(function: Any, said: str) -> None:
-    with pytest.raises(BadTaskType, match=said) as refused:
+def test_an_object_that_cannot_be_a_handler_is_refused_with_its_place_and_a_remedy(function: Any, message: str) -> None:
+    with pytest.raises(BadTaskType, match=message) as refused:
         task("refused")(function)
     assert "refused" not in declared()
     if getattr(function, "__code__", None):
@@ -164,7 +163,7 @@ def test_a_function_with_an_invalid_name_is_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "said"),
+    ("limits", "message"),
     [
         ({"timeout_s": 0}, "timeout_s must be a number above 0, at most 86400"),
         ({"timeout_s": 86401}, "timeout_s"),
@@ -178,7 +177,7 @@ def test_a_function_with_an_invalid_name_is_refused() -> None:
         ({"queue": None}, "queue must be the name of a queue"),
     ],
 )
-def test_an_invalid_limit_is_refused(limits: dict[str, Any], said: str) -> None:
-    with pytest.raises(BadTaskType, match=said):
+def test_an_invalid_limit_is_refused(limits: dict[str, Any], message: str) -> None:
+    with pytest.raises(BadTaskType, match=message):
         task("bounded", **limits)(keep)
     assert not declared()

@@ -15,7 +15,7 @@ from app.task import Attempt, TaskError, TaskState
 def test_the_pause_doubles_up_to_an_hour_and_is_lengthened_by_a_tenth_at_most(attempt: int, pause_s: float) -> None:
     pauses = [retry_in_s(attempt, 100) or 0 for _ in range(200)]
     assert all(pause_s <= each <= pause_s * (1 + JITTER) for each in pauses)
-    assert len(set(pauses)) > 1, "tasks that failed together would return together"
+    assert len(set(pauses)) > 1, "otherwise tasks that failed together would be retried together"
 
 
 def test_the_last_attempt_is_not_tried_again() -> None:

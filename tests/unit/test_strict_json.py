@@ -1,4 +1,4 @@
-"""Bodies that others would read differently, or could not store, are refused."""
+"""JSON bodies that another reader could read differently, or that cannot be stored, are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Declaring task types."""
+"""Loading of task types, and names of earlier releases."""
 
 from __future__ import annotations
 

@@ -119,7 +119,7 @@ def test_an_unresponsive_server_has_its_calls_aborted_and_new_ones_refused_until
 
 
 def test_a_call_that_has_just_begun_is_not_aborted(server: Server, breaker: CircuitBreaker) -> None:
-    """It may be one that the server, responsive again, answers in a moment."""
+    """The server may be responsive again and answer it."""
     late = Server()
     server.is_responsive = False
     with breaker.connected(server.engine):
@@ -235,7 +235,7 @@ def test_fifty_freezes_leave_no_thread_and_no_descriptor_behind() -> None:
 
 
 def freeze_once(url: str) -> None:
-    """A call waits for a server that is frozen, in a thread; the real probe finds out, and the call is aborted."""
+    """Let a call wait for a frozen server in a thread until the real probe has failed and the call is aborted."""
     server = Server()
     breaker = CircuitBreaker(url, probe=lambda url: responds(url, within_s=0.02), clock=lambda: server.now)
     begun, received = threading.Event(), list[bytes]()
@@ -259,7 +259,7 @@ def freeze_once(url: str) -> None:
 
 
 def open_descriptors() -> int:
-    """A probe that was given up closes its socket when the garbage collector finds it."""
+    """Count descriptors after a garbage collection, which closes the sockets of probes that timed out."""
     gc.collect()
     return len(list(Path("/dev/fd").iterdir()))
 

@@ -1,4 +1,4 @@
-"""What the web process tells granian: its options stand in code, three of them are settings."""
+"""The options of granian: they stand in code, and three of them are settings."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ URLS = {"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"
 
 
 class Recorded:
-    """In place of the server: keeps what it is told."""
+    """A server that only records its options."""
 
-    told: dict[str, Any]
+    recorded: dict[str, Any]
 
     def __init__(self, target: str, **options: Any) -> None:
-        type(self).told = {"target": target, **options}
+        type(self).recorded = {"target": target, **options}
 
     def serve(self) -> None:
-        """Serve nothing."""
+        """Return at once."""
 
 
 @pytest.fixture
@@ -42,9 +42,9 @@ def test_the_server_gets_its_options(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("PORT", "8123")
     environment.setenv("WEB_PROCESSES", "2")
     web_server.serve()
-    told = Recorded.told
-    assert told.pop("http1_settings").header_read_timeout == 15_000
-    assert {name: getattr(value, "value", value) for name, value in told.items()} == {
+    options = Recorded.recorded
+    assert options.pop("http1_settings").header_read_timeout == 15_000
+    assert {name: getattr(value, "value", value) for name, value in options.items()} == {
         "target": "app.api.server:make_server",
         "factory": True,
         "interface": "rsgi",
@@ -63,15 +63,15 @@ def test_the_server_gets_its_options(environment: pytest.MonkeyPatch) -> None:
 
 def test_without_settings_one_process_listens_on_port_8000_of_every_address(environment: pytest.MonkeyPatch) -> None:
     web_server.serve()
-    told = Recorded.told
-    assert (told["address"], told["port"], told["workers"]) == ("0.0.0.0", 8000, 1)
+    options = Recorded.recorded
+    assert (options["address"], options["port"], options["workers"]) == ("0.0.0.0", 8000, 1)
 
 
 def test_the_bare_application_is_served_with_the_same_options(environment: pytest.MonkeyPatch) -> None:
     web_server.serve()
-    ours = Recorded.told
+    ours = Recorded.recorded
     runpy.run_module("benchmarks.limits.bare_app", run_name="__main__")
-    assert Recorded.told == ours | {"target": "benchmarks.limits.bare_app:open_app"}
+    assert Recorded.recorded == ours | {"target": "benchmarks.limits.bare_app:open_app"}
 
 
 def test_invalid_settings_end_the_process_with_a_message(environment: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Waiting looks again in growing steps, and ends when it should; the clock is ours."""
+"""Long polling with backoff, by a clock that the test sets."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from app.api.waiting import MAX_PAUSE_S, look_until
 
 
 class Clock:
-    """Time passes in pauses only."""
+    """A clock that only pauses move."""
 
     def __init__(self, *, stop_after: int = 1_000_000) -> None:
         self.now = 0.0
@@ -56,11 +56,11 @@ def test_polling_ends_when_the_process_stops() -> None:
 
 def test_when_too_many_requests_wait_the_next_one_is_answered_at_once() -> None:
     clock = Clock()
-    taken = 0
+    acquired = 0
     while waiting.POLLERS.acquire(blocking=False):
-        taken += 1
+        acquired += 1
     try:
         look_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock)
     finally:
-        waiting.POLLERS.release(taken)
+        waiting.POLLERS.release(acquired)
     assert clock.pauses == []

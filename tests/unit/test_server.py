@@ -1,4 +1,4 @@
-"""From granian's requests to Flask's and back; bodies that come late, short, or in too great a crowd."""
+"""The RSGI server: requests of granian become requests of Flask; late, short and too many bodies are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ LARGE_BYTES = 2 * MAX_BODY_BYTES
 
 
 class Headers:
-    """As granian has them: lower case, each value on its own."""
+    """Headers as granian passes them: lower case, one entry per value."""
 
     def __init__(self, *pairs: tuple[str, str]) -> None:
         self._pairs = pairs
@@ -38,7 +38,7 @@ class Headers:
 
 
 class Protocol:
-    """A body in pieces; after them it ends, or never does. Keeps what it is answered."""
+    """A body in pieces, which may never end. Records the answers."""
 
     def __init__(self, *pieces: bytes, ends: bool = True) -> None:
         self._pieces = pieces
@@ -68,21 +68,21 @@ def scope(*headers: tuple[str, str], method: str = "POST", path: str = "/tasks",
     )
 
 
-def tell(environ: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:
-    """An application that answers with what it read, in two parts."""
+def echo(environ: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:
+    """Answer with the method and the body, in two parts."""
     start_response("200 OK", [("X", "y")])
     return [environ["REQUEST_METHOD"].encode(), environ["wsgi.input"].read(1000)]
 
 
-def declared(_method: str, path: str) -> int:
-    """Only one path takes more than any other."""
+def limit_of(_method: str, path: str) -> int:
+    """Return a large limit for one path."""
     return LARGE_BYTES if path == "/large" else 0
 
 
 def answer(server: Server, protocol: Protocol, *headers: tuple[str, str]) -> Any:
     asyncio.run(server.__rsgi__(scope(*headers), protocol))
-    (told,) = protocol.answers
-    return told
+    (sent,) = protocol.answers
+    return sent
 
 
 def test_a_request_keeps_its_parts() -> None:
@@ -108,14 +108,14 @@ def test_headers_with_underscores_are_dropped() -> None:
 
 
 def test_an_answer_is_sent_in_one_piece() -> None:
-    server = Server(tell, threading.Event(), Bodies(declared))
-    told = answer(server, Protocol(b"ab", b"c"), ("content-length", "3"))
-    assert told == (200, [("X", "y")], b"POSTabc")
+    server = Server(echo, threading.Event(), Bodies(limit_of))
+    sent = answer(server, Protocol(b"ab", b"c"), ("content-length", "3"))
+    assert sent == (200, [("X", "y")], b"POSTabc")
 
 
 @pytest.mark.parametrize("headers", [[("content-length", "3")], [("transfer-encoding", "chunked")]])
 def test_a_body_that_does_not_arrive_times_out(headers: list[tuple[str, str]]) -> None:
-    server = Server(tell, threading.Event(), Bodies(declared, within_s=0.01))
+    server = Server(echo, threading.Event(), Bodies(limit_of, within_s=0.01))
     with pytest.raises(BodyTooSlow):
         answer(server, Protocol(b"a", ends=False), *headers)
 
@@ -124,7 +124,7 @@ def test_a_late_or_short_body_is_answered_with_a_problem() -> None:
     app = Flask("app.web")
     handle_errors(app)
     app.add_url_rule("/tasks", "read", lambda: str(len(request.get_data())), methods=["POST"])
-    server = Server(app, threading.Event(), Bodies(declared, within_s=0.01))
+    server = Server(app, threading.Event(), Bodies(limit_of, within_s=0.01))
     status, _, body = answer(server, Protocol(b"a", ends=False), ("content-length", "3"))
     assert (status, json.loads(body)["type"]) == (408, "/problems/body-too-slow")
     status, _, body = answer(server, Protocol(b"a"), ("content-length", "3"))
@@ -132,8 +132,8 @@ def test_a_late_or_short_body_is_answered_with_a_problem() -> None:
 
 
 def test_the_bodies_held_at_once_are_limited() -> None:
-    """Until they are answered; large ones are counted by themselves."""
-    bodies, large = Bodies(declared, max_held=10, max_large_held=20), MAX_BODY_BYTES + 1
+    """Bodies are held until the answer. Large ones have a limit of their own."""
+    bodies, large = Bodies(limit_of, max_held=10, max_large_held=20), MAX_BODY_BYTES + 1
 
     async def read(length: int, size: int = 100) -> Any:
         async with bodies.read(Protocol(b"x" * length), size) as body:
@@ -175,7 +175,7 @@ def test_the_bodies_held_at_once_are_limited() -> None:
     ],
 )
 def test_only_bodies_within_their_limit_are_received(environ: dict[str, Any], size: int) -> None:
-    assert Bodies(declared).size(environ) == size
+    assert Bodies(limit_of).size(environ) == size
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -183,7 +183,7 @@ def test_a_termination_signal_ends_the_wait_of_requests(number: signal.Signals) 
     before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
     stopping = threading.Event()
     try:
-        Server(tell, stopping, Bodies(declared)).__rsgi_init__(None)
+        Server(echo, stopping, Bodies(limit_of)).__rsgi_init__(None)
         signal.raise_signal(number)
         assert stopping.wait(5)
     finally:
