@@ -1,4 +1,4 @@
-"""The servers, started once per session on free ports; clean tables and an empty Redis for each test."""
+"""Servers on free ports, started once per session; empty tables and an empty Redis for each test."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="session")
 def owners() -> Iterator[dict[str, str]]:
-    """A real Postgres at the head of the migrations, and a real Valkey; the URLs of those who may do anything there."""
+    """A migrated Postgres and a Valkey; their URLs, by variable name, for users with all rights."""
     with tempfile.TemporaryDirectory(prefix="punctual-tests-") as folder:
         Path(folder).chmod(0o755)
         store = postgres.start(Path(folder, "postgres"), fast=True)
@@ -47,7 +47,7 @@ def owners() -> Iterator[dict[str, str]]:
 
 @pytest.fixture(scope="session")
 def servers(owners: dict[str, str]) -> dict[str, str]:
-    """The same servers for the service's own processes, which may do only what they need; URLs by variable name."""
+    """The URLs of the same servers, by variable name, for the restricted users of the service's processes."""
     urls = {"DATABASE_URL": as_role(owners["DATABASE_URL"]), "REDIS_URL": as_user(owners["REDIS_URL"])}
     os.environ.update(urls)
     return urls
@@ -55,7 +55,7 @@ def servers(owners: dict[str, str]) -> dict[str, str]:
 
 @pytest.fixture(scope="session")
 def settings(servers: dict[str, str]) -> Settings:
-    """The settings of the test servers, with the test types beside the built-in ones."""
+    """Settings with the test servers, and with the test types beside the built-in ones."""
     return read_settings(
         servers
         | {"TASK_MODULES": "workers.handlers,tests.handlers", "EXTERNAL_TASK_TYPES": "outside", "HOST": "127.0.0.1"}
@@ -64,13 +64,13 @@ def settings(servers: dict[str, str]) -> Settings:
 
 @pytest.fixture(scope="session")
 def types(settings: Settings) -> TaskTypes:
-    """All types of the tests: built-in, those of `tests.handlers`, and `outside`, which only outside workers run."""
+    """All types of the tests: the built-in ones, those of `tests.handlers`, and the external type `outside`."""
     return load_task_types(settings)
 
 
 @pytest.fixture(scope="session")
 def session_engine(settings: Settings) -> Iterator[Engine]:
-    """One engine for all tests of the session."""
+    """An engine for all tests of the session."""
     engine = connect_postgres(settings, name="tests")
     yield engine
     engine.dispose()
@@ -78,7 +78,7 @@ def session_engine(settings: Settings) -> Iterator[Engine]:
 
 @pytest.fixture(scope="session")
 def owner(owners: dict[str, str]) -> Iterator[Engine]:
-    """Postgres for the owner of the tables, who may change and empty them."""
+    """An engine for the owner of the tables, who may change and truncate them."""
     engine = connect_postgres(read_settings(owners), name="owner", pool=2)
     yield engine
     engine.dispose()
@@ -86,7 +86,7 @@ def owner(owners: dict[str, str]) -> Iterator[Engine]:
 
 @pytest.fixture
 def engine(session_engine: Engine, owner: Engine) -> Engine:
-    """Postgres with empty tables."""
+    """An engine on empty tables."""
     with owner.connect() as connection:
         connection.execute(text("TRUNCATE tasks, workers, counters, api_keys"))
     return session_engine
@@ -94,14 +94,14 @@ def engine(session_engine: Engine, owner: Engine) -> Engine:
 
 @pytest.fixture
 def harm(owners: dict[str, str]) -> Iterator[Redis]:
-    """Redis for somebody who may do anything there, with keys as they are: with the prefix."""
+    """Redis for a user with all rights; its keys contain the prefix."""
     with Redis.from_url(owners["REDIS_URL"], socket_timeout=5) as client:
         yield client
 
 
 @pytest.fixture
 def redis(settings: Settings, harm: Redis) -> Iterator[Redis]:
-    """An empty Redis, as the service's processes see it: keys without the prefix."""
+    """An empty Redis for the service's user; the prefix is added to its keys."""
     harm.flushall()
     with connect_redis(settings, timeout_s=5) as client:
         yield client
@@ -115,13 +115,13 @@ def due_set(redis: Redis) -> DueSet:
 
 @pytest.fixture
 def operations(engine: Engine, due_set: DueSet, types: TaskTypes, settings: Settings) -> Operations:
-    """Both stores, empty."""
+    """Operations on empty servers."""
     return Operations(engine, due_set, types, window_s=settings.schedule_window_s)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say what was tried by tests that draw what they try."""
-    for report in terminalreporter.stats.get("", []):  # where pytest puts the end of a test
+    """Print the choices of tests that choose at random."""
+    for report in terminalreporter.stats.get("", []):  # the reports of teardowns
         lines = [value for name, value in report.user_properties if name == "tried"]
         if lines:
             terminalreporter.section(report.nodeid.rpartition("/")[2], sep="-")

@@ -1,4 +1,4 @@
-"""Task types for tests: what a user's own module could do, and what it should not."""
+"""Task types for tests, some of which misbehave."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from tests.sight import write_sight
 
 
 class Nap(Struct, forbid_unknown_fields=True):
-    """How long to sleep."""
+    """The payload of naps."""
 
     seconds: float
 
 
 class Witness(Struct, forbid_unknown_fields=True):
-    """The file to append to, how long to sleep after it, and whether to take the process down then."""
+    """The file to append to, how long to sleep after that, and whether to kill the process at the end."""
 
     file: str
     seconds: float = 0.0
@@ -33,13 +33,13 @@ class Witness(Struct, forbid_unknown_fields=True):
 
 @task
 def noop(payload: dict[str, Any]) -> dict[str, Any]:
-    """Answer the payload."""
+    """Return the payload."""
     return payload
 
 
 @task(max_attempts=3)
 def whoami(context: Context) -> dict[str, Any]:
-    """Answer who ran it, as which attempt."""
+    """Return the process, the task and the attempt."""
     return {"pid": os.getpid(), "id": context.id, "attempt": context.attempt}
 
 
@@ -52,7 +52,7 @@ def nap(payload: Nap) -> str:
 
 @task("thread-nap", isolation="thread")
 def thread_nap(payload: Nap) -> str:
-    """Sleep in a thread, and tell which."""
+    """Sleep in a thread and return its name."""
     time.sleep(payload.seconds)
     return threading.current_thread().name
 
@@ -79,13 +79,13 @@ def quit_python() -> None:
 
 @task
 def die() -> None:
-    """Take the process down."""
+    """Kill the process."""
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @task(timeout_s=1)
 def stubborn() -> None:
-    """Swallow every exception, for ever."""
+    """Swallow every exception in an endless loop."""
     while True:
         try:
             time.sleep(0.1)
@@ -95,7 +95,7 @@ def stubborn() -> None:
 
 @task(timeout_s=1)
 def spin() -> int:
-    """Loop in C, holding the interpreter."""
+    """Loop in C without releasing the interpreter."""
     return sum(range(10**13))
 
 
@@ -107,7 +107,7 @@ def oversleep() -> None:
 
 @task(timeout_s=1)
 def parent(payload: dict[str, Any]) -> None:
-    """Start a process that would outlive us, write its pid, and sleep past the timeout."""
+    """Start a process that does not end by itself, write its pid, and sleep past the timeout."""
     child = subprocess.Popen(["sleep", "600"])
     Path(payload["file"]).write_text(str(child.pid))
     time.sleep(600)
@@ -115,25 +115,25 @@ def parent(payload: dict[str, Any]) -> None:
 
 @task
 def large() -> str:
-    """Return more than may be kept."""
+    """Return a result beyond the limit."""
     return "x" * 300_000
 
 
 @task
 def nul() -> str:
-    """Return what JSON may hold and Postgres may not."""
+    """Return a text that JSON allows and Postgres refuses."""
     return "a\0b"
 
 
 @task
 def unprintable() -> object:
-    """Return what is not JSON."""
+    """Return a value that JSON cannot express."""
     return object()
 
 
 @task
 def witness(payload: Witness, context: Context) -> int:
-    """Append a line when it begins, and one when it ends if it sleeps in between: seen outside the system."""
+    """Append a line at the beginning, and one after the sleep if there is one, as evidence outside the system."""
     write_sight(payload.file, "began", context.id, context.attempt)
     if payload.seconds:
         time.sleep(payload.seconds)
@@ -152,7 +152,7 @@ def return_twice(context: Context) -> str:
 
 @task("leave-behind")
 def leave_behind(context: Context) -> str:
-    """Succeed, with a process and a thread that go on."""
+    """Succeed and leave a process and a thread running."""
     subprocess.Popen(["sleep", "600"])
     threading.Thread(target=time.sleep, args=(600,)).start()
     return context.id
@@ -160,13 +160,13 @@ def leave_behind(context: Context) -> str:
 
 @task("close-files")
 def close_files() -> None:
-    """Close the files of others."""
+    """Close descriptors that the handler did not open."""
     os.closerange(3, 256)
 
 
 @task
 def halt(payload: dict[str, Any]) -> None:
-    """If asked to, freeze this process once the task is over, when it reaches for the next."""
+    """With a payload, stop this process when it reads the next task."""
     if not payload:
         return
     read = os.read
@@ -181,4 +181,4 @@ def halt(payload: dict[str, Any]) -> None:
 
 @task("thread-noop", isolation="thread")
 def thread_noop() -> None:
-    """Nothing, in a thread."""
+    """Do nothing in a thread."""

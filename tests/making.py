@@ -1,4 +1,4 @@
-"""What tests make: new tasks, and the instants they are about."""
+"""Helpers that create tasks for tests and read the tables."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ if TYPE_CHECKING:
 
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 NOWHERE = {"DATABASE_URL": "postgresql://nobody:x@127.0.0.1:9/none", "REDIS_URL": "redis://127.0.0.1:9"}
-"""Servers that do not answer."""
+"""URLs at which no server listens."""
 
 
 def ahead(seconds: float) -> datetime:
-    """An instant so many seconds from now."""
+    """Return the instant that many seconds from now."""
     return datetime.now(UTC) + timedelta(seconds=seconds)
 
 
 def new_task(task_type: str = "noop", *, at: datetime = LONG_AGO, max_attempts: int = 1, **payload: Any) -> NewTask:
-    """A task to be kept; overdue unless told otherwise."""
+    """Return a task to create, by default an overdue one."""
     return NewTask(
         id=str(uuid7()),
         type=task_type,
@@ -41,26 +41,26 @@ def new_task(task_type: str = "noop", *, at: datetime = LONG_AGO, max_attempts: 
     )
 
 
-def make(operations: Operations, count: int = 1, task_type: str = "noop", **wishes: Any) -> list[Task]:
-    """Tasks that are kept."""
-    made = operations.create([new_task(task_type, **wishes) for _ in range(count)])
-    assert all(isinstance(each, Task) for each in made)
-    return [each for each in made if isinstance(each, Task)]
+def make(operations: Operations, count: int = 1, task_type: str = "noop", **fields: Any) -> list[Task]:
+    """Create tasks and return them."""
+    created = operations.create([new_task(task_type, **fields) for _ in range(count)])
+    assert all(isinstance(each, Task) for each in created)
+    return [each for each in created if isinstance(each, Task)]
 
 
 def ids(tasks: list[Task]) -> list[str]:
-    """Their ids as text, as Redis has them."""
+    """Return the ids of tasks as text, the form that Redis uses."""
     return [str(each.id) for each in tasks]
 
 
 def change(engine: Engine, task_id: UUID, assignments: str) -> None:
-    """Change a row behind the ledger's back: what only a bug or a person could do."""
+    """Update a row without the ledger, as a bug or a person could."""
     with engine.connect() as connection:
         connection.execute(text(f"UPDATE tasks SET {assignments} WHERE id = :id"), {"id": task_id})
 
 
 def counted(engine: Engine) -> dict[tuple[str, str], int]:
-    """How many tasks there are by (type, state), all of them."""
+    """Return the number of tasks by (type, state)."""
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT type, state, count(*) FROM tasks GROUP BY type, state"))
         return {(row[0], row[1]): row[2] for row in rows}

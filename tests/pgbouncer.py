@@ -1,4 +1,4 @@
-"""PgBouncer in front of a Postgres of the tests: as docs/pgbouncer.ini has it, but with four connections."""
+"""PgBouncer in front of a test's Postgres, configured as in docs/pgbouncer.ini but with four connections."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ if TYPE_CHECKING:
 
 DOCUMENTED = Path(__file__).parents[1] / "docs" / "pgbouncer.ini"
 CONNECTIONS = 4
-PLACES = os.pathsep.join(["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"])
-WHO = "SELECT rolname, rolpassword FROM pg_authid WHERE rolpassword IS NOT NULL"
+EXTRA_PATH = os.pathsep.join(["/usr/sbin", "/usr/local/sbin", "/usr/local/bin", "/opt/homebrew/bin"])
+PASSWORDS = "SELECT rolname, rolpassword FROM pg_authid WHERE rolpassword IS NOT NULL"
 
 
-def found() -> Path:
-    """The executable. Where it is not installed, the test is skipped; in CI, which installs it, it fails."""
-    there = shutil.which("pgbouncer") or shutil.which("pgbouncer", path=PLACES)
-    if there:
-        return Path(there)
+def executable() -> Path:
+    """Return the path of the executable. Without it the test is skipped, or fails in CI, which installs it."""
+    path = shutil.which("pgbouncer") or shutil.which("pgbouncer", path=EXTRA_PATH)
+    if path:
+        return Path(path)
     if os.environ.get("CI"):
         pytest.fail("pgbouncer is not installed, though .ci/run should have done so")
     pytest.skip("pgbouncer is not installed; `apt-get install pgbouncer` or `brew install pgbouncer` brings it")
 
 
 def start(directory: Path, postgres_url: str) -> Server:
-    """Run it for all databases of a Postgres, and all roles that have a password there by now."""
-    pgbouncer = found()
+    """Start PgBouncer for all databases of a Postgres and for all roles that have a password by now."""
+    pgbouncer = executable()
     directory.mkdir(parents=True, exist_ok=True)
     room = data_folder(directory)
     own = room / "pgbouncer"
@@ -60,12 +60,12 @@ def start(directory: Path, postgres_url: str) -> Server:
 
 
 def leads_to(pgbouncer: Server, database_url: str) -> str:
-    """The same database, through it."""
+    """Return the URL of the same database through PgBouncer."""
     return _at(database_url, pgbouncer.port)
 
 
 def clients(pgbouncer: Server, database_url: str) -> int:
-    """How many connections to this database it has accepted, which are open."""
+    """Return the number of open client connections to this database."""
     console = urlsplit(pgbouncer.url)._replace(path="/pgbouncer").geturl()
     with psycopg.connect(console, autocommit=True, cursor_factory=psycopg.ClientCursor) as connection:
         listed = connection.execute("SHOW CLIENTS")
@@ -74,29 +74,29 @@ def clients(pgbouncer: Server, database_url: str) -> int:
 
 
 def _prepare(own: Path, postgres_url: str) -> None:
-    """The secrets of all roles, by which a client is known and Postgres is told that it is."""
+    """Write the secrets of all roles: PgBouncer checks clients with them and logs in to Postgres."""
     own.mkdir(exist_ok=True)
     change_owner(own, server_user())
     with psycopg.connect(postgres_url) as connection:
-        roles = connection.execute(WHO).fetchall()
+        roles = connection.execute(PASSWORDS).fetchall()
     _write(own / "userlist.txt", "".join(f'"{name}" "{secret}"\n' for name, secret in roles))
 
 
 def _configure(own: Path, postgres_url: str, port: int) -> Path:
-    """The documented file, with what is different here."""
+    """Write the documented file with the values of this test."""
     postgres = urlsplit(postgres_url)
-    changed = {
+    values = {
         "punctual": f"host={postgres.hostname} port={postgres.port}",
         "listen_port": str(port),
         "auth_file": str(own / "userlist.txt"),
         "default_pool_size": str(CONNECTIONS),
     }
-    text = _changed(DOCUMENTED.read_text(encoding="utf-8"), changed).replace("\npunctual = ", "\n* = ")
+    text = _replace_values(DOCUMENTED.read_text(encoding="utf-8"), values).replace("\npunctual = ", "\n* = ")
     _write(own / "pgbouncer.ini", f"{text}admin_users = {postgres.username}\npidfile = {own / 'pid'}\n")
     return own / "pgbouncer.ini"
 
 
-def _changed(text: str, values: Mapping[str, str]) -> str:
+def _replace_values(text: str, values: Mapping[str, str]) -> str:
     for name, value in values.items():
         text, times = re.subn(rf"^{name} = .*$", f"{name} = {value}", text, flags=re.MULTILINE)
         assert times == 1, f"{DOCUMENTED.name} should set {name} once"

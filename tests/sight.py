@@ -1,4 +1,4 @@
-"""A line for the witness: what a handler did, written where the system cannot reach it."""
+"""Evidence of what a handler did, written to a file outside the system."""
 
 from __future__ import annotations
 

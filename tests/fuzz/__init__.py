@@ -1,1 +1,1 @@
-"""Requests that nobody would write, thousands of them, always the same ones for a seed: none may end in a 5xx."""
+"""Fuzzing of the API with corrupted requests, which a seed determines. No answer may be a 5xx."""

@@ -1,4 +1,4 @@
-"""`python -m tests.fuzz`: the long run, on servers of its own; 1 if an answer was a 5xx, or an error but no problem."""
+"""`python -m tests.fuzz`: a long fuzzing run on its own servers. Exits with 1 if an answer had a fault."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from tests.fuzz.run import fuzz
 
 
 def main() -> int:
-    """Ask, tell."""
-    options = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
-    options.add_argument("--requests", type=int, default=20_000)
-    options.add_argument("--seed", type=int, default=1)
-    asked = options.parse_args()
+    """Send requests and print a summary; return 1 if there were faults."""
+    parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
+    parser.add_argument("--requests", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=1)
+    arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="punctual-fuzz-") as folder:
         Path(folder).chmod(0o755)
         with Stores(Path(folder)) as stores:
@@ -33,15 +33,15 @@ def main() -> int:
                 os.environ | urls | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error", "AUTH": "off"}
             )
             app = create_app(settings, load_task_types(settings))
-            services_of(app).stopping.set()  # nobody waits
+            services_of(app).stopping.set()  # long polls answer at once
             began = time.monotonic()
-            tally = fuzz(app, requests=asked.requests, seed=asked.seed)
+            summary = fuzz(app, requests=arguments.requests, seed=arguments.seed)
             services_of(app).engine.dispose()
             cache.discard()
-    print(f"seed {asked.seed}, {time.monotonic() - began:.0f} s: {tally}")
-    for fault in tally.faults[:20]:
+    print(f"seed {arguments.seed}, {time.monotonic() - began:.0f} s: {summary}")
+    for fault in summary.faults[:20]:
         print(fault)
-    return int(bool(tally.faults))
+    return int(bool(summary.faults))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Makes requests: sound ones of every call, most of them spoiled somewhere."""
+"""Generates requests: valid ones of every call, most of them corrupted somewhere."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from wsgiref.types import WSGIEnvironment
 
 FUTURE, PAST = "2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
-KEPT = 50
-SOUND: tuple[tuple[str, str, dict[str, Any], Any], ...] = (
+MAX_KNOWN = 50
+VALID: tuple[tuple[str, str, dict[str, Any], Any], ...] = (
     ("POST", "/tasks", {}, {"type": "foo", "execute_at": FUTURE, "payload": {"a": [1, "é"]}}),
     ("POST", "/tasks", {}, {"type": "outside", "execute_at": PAST, "timeout_s": 5, "max_attempts": 3}),
     ("PUT", "/task", {}, {"kind": "baz", "send_ts": FUTURE}),
@@ -55,7 +55,7 @@ SOUND: tuple[tuple[str, str, dict[str, Any], Any], ...] = (
 
 @dataclass(slots=True)
 class Grammar:
-    """`ids`, `tokens` and `cursors` of answers make some requests meet tasks that are there."""
+    """A generator of requests. With `ids`, `tokens` and `cursors` of answers some requests refer to existing tasks."""
 
     seed: int
     ids: list[str] = field(default_factory=list)
@@ -67,24 +67,24 @@ class Grammar:
         self.chance = Random(self.seed)
 
     def learn(self, answer: Any) -> None:
-        """Remember what later requests can be about."""
+        """Remember ids, tokens and cursors of an answer for later requests."""
         if not isinstance(answer, dict):
             return
         for known, name in ((self.ids, "id"), (self.tokens, "claim_token"), (self.cursors, "next_cursor")):
             if isinstance(answer.get(name), str):
                 known.append(answer[name])
-                del known[:-KEPT]
+                del known[:-MAX_KNOWN]
 
     def request(self) -> WSGIEnvironment:
-        """The next one, as the web server would hand it over."""
+        """Return the next request as the WSGI environment that a web server passes."""
         chance = self.chance
-        method, path, query, body = chance.choice(SOUND)
+        method, path, query, body = chance.choice(VALID)
         path, query, body = self._filled(path), self._filled(query), self._filled(body)
         headers = {"Content-Type": "application/json"} if body is not None else {}
         if chance.random() < 0.05:
             method = chance.choice(nasty.METHODS)
         if chance.random() < 0.15:
-            path = self._spoiled_path(path)
+            path = self._corrupted_path(path)
         if chance.random() < 0.3:
             query |= {
                 chance.choice(nasty.PARAMETERS): str(nasty.value(chance))[:9000] for _ in range(chance.randrange(3))
@@ -111,19 +111,19 @@ class Grammar:
         if kind < 0.7:
             body = self._changed(body)
         raw = nasty.text(body, chance)
-        return nasty.spoiled(raw, chance) if chance.random() < 0.25 else raw
+        return nasty.corrupted(raw, chance) if chance.random() < 0.25 else raw
 
     def _changed(self, body: dict[str, Any]) -> Any:
-        chance, found = self.chance, dict(body)
+        chance, changed = self.chance, dict(body)
         for _ in range(chance.randrange(1, 4)):
-            name = chance.choice([*found, chance.choice(nasty.NAMES)])
+            name = chance.choice([*changed, chance.choice(nasty.NAMES)])
             if chance.random() < 0.2:
-                found.pop(name, None)
+                changed.pop(name, None)
             else:
-                found[name] = nasty.value(chance)
-        return found if chance.random() < 0.97 else nasty.value(chance)
+                changed[name] = nasty.value(chance)
+        return changed if chance.random() < 0.97 else nasty.value(chance)
 
-    def _spoiled_path(self, path: str) -> str:
+    def _corrupted_path(self, path: str) -> str:
         chance = self.chance
         parts = path.split("/")
         parts.insert(chance.randrange(len(parts) + 1), str(chance.choice((*nasty.TEXTS, *nasty.NUMBERS[:12]))))
@@ -136,7 +136,7 @@ class Grammar:
         if self.chance.random() < 0.1:
             pairs += pairs[:1]
         if self.chance.random() < 0.1:
-            pairs.append(nasty.spoiled("&".join(pairs).encode(errors="replace"), self.chance).decode("latin-1"))
+            pairs.append(nasty.corrupted("&".join(pairs).encode(errors="replace"), self.chance).decode("latin-1"))
         return "&".join(pairs).encode(errors="replace").decode("latin-1")
 
     def _environ(self, method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> WSGIEnvironment:

@@ -1,4 +1,4 @@
-"""What requests are spoiled with."""
+"""Values that corrupt requests."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ METHODS = (
 
 
 def value(chance: Random, depth: int = 0) -> Any:
-    """Some JSON."""
+    """Return a random JSON value."""
     kind = chance.random()
     if kind < 0.35:
         return chance.choice(TEXTS)
@@ -89,31 +89,31 @@ def value(chance: Random, depth: int = 0) -> Any:
 
 
 def text(body: Any, chance: Random) -> bytes:
-    """As JSON, now and then with a literal that is none, or a name twice."""
-    found = json.dumps(body, ensure_ascii=chance.random() < 0.7)
+    """Return a body as JSON, sometimes with an invalid literal or a repeated name."""
+    raw = json.dumps(body, ensure_ascii=chance.random() < 0.7)
     if chance.random() < 0.05:
-        found = found.replace(":", f": {chance.choice(LITERALS)},", 1)
+        raw = raw.replace(":", f": {chance.choice(LITERALS)},", 1)
     if chance.random() < 0.05:
-        found = found.replace("{", '{"type": "foo", "type": "foo",', 1)
-    return found.encode("utf-8", errors="surrogatepass")
+        raw = raw.replace("{", '{"type": "foo", "type": "foo",', 1)
+    return raw.encode("utf-8", errors="surrogatepass")
 
 
-def spoiled(raw: bytes, chance: Random) -> bytes:
-    """Some bytes changed, lost, doubled or added."""
-    found = bytearray(raw)
+def corrupted(raw: bytes, chance: Random) -> bytes:
+    """Return the text with some bytes changed, removed, repeated or added."""
+    result = bytearray(raw)
     for _ in range(chance.randrange(1, 6)):
-        at = chance.randrange(len(found) + 1)
+        at = chance.randrange(len(result) + 1)
         kind = chance.randrange(5)
         if kind == 0:
-            found[at:at] = chance.randbytes(chance.randrange(1, 9))
+            result[at:at] = chance.randbytes(chance.randrange(1, 9))
         elif kind == 1:
-            del found[at : at + chance.randrange(1, 20)]
-        elif kind == 2 and found:
-            found[at % len(found)] ^= 1 << chance.randrange(8)
+            del result[at : at + chance.randrange(1, 20)]
+        elif kind == 2 and result:
+            result[at % len(result)] ^= 1 << chance.randrange(8)
         elif kind == 3:
-            found[at:at] = found[at : at + chance.randrange(1, 40)]
+            result[at:at] = result[at : at + chance.randrange(1, 40)]
         else:
-            found[at:at] = chance.choice(
+            result[at:at] = chance.choice(
                 (b"\0", b"\\u0000", b"\\ud800", b"\xff", b'"', b"{", b"]", b"\\", b"\xef\xbb\xbf")
             )
-    return bytes(found)
+    return bytes(result)

@@ -1,4 +1,4 @@
-"""Asks an application so many spoiled requests, and judges every answer."""
+"""Sends corrupted requests to an application and checks every answer."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ LEAKS = (b"Traceback", b"psycopg", b"sqlalchemy", b"postgresql://", b"redis://",
 
 
 @dataclass(slots=True)
-class Tally:
-    """How many answers of each status, and what was wrong with some."""
+class Summary:
+    """The number of answers by status, and the faults."""
 
     statuses: Counter[int] = field(default_factory=Counter)
     faults: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        """By class, then by status."""
+        """Return the counts by class, then by status."""
         classes = Counter[int]()
         for status, count in self.statuses.items():
             classes[status // 100] += count
@@ -37,43 +37,47 @@ class Tally:
         return f"{self.statuses.total()} requests: {by_class} ({by_status})"
 
 
-def fuzz(app: Flask, *, requests: int, seed: int) -> Tally:
-    """The same requests for the same seed, as far as they do not depend on ids that the service makes."""
-    grammar, tally = Grammar(seed), Tally()
+def fuzz(app: Flask, *, requests: int, seed: int) -> Summary:
+    """Send requests and check the answers. A seed determines the requests, except for ids that the service makes."""
+    grammar, summary = Grammar(seed), Summary()
     for number in range(requests):
         environ = grammar.request()
         sent = environ["wsgi.input"].getvalue()
         try:
             parts, line, headers = run_wsgi_app(app, environ, buffered=True)
-        except Exception as trouble:  # noqa: BLE001 - whatever it is, it is what is looked for
-            tally.faults.append(f"#{number} raised {trouble!r}: {_told(environ, sent)}")
+        except Exception as error:  # noqa: BLE001 - every exception is a fault
+            summary.faults.append(f"#{number} raised {error!r}: {_described(environ, sent)}")
             continue
         status, body = int(line[:3]), b"".join(parts)
-        tally.statuses[status] += 1
+        summary.statuses[status] += 1
         if fault := _fault(status, headers.get("Content-Type", ""), body, environ):
-            tally.faults.append(f"#{number} {fault}: {_told(environ, sent)} -> {status} {body[:300]!r}")
+            summary.faults.append(f"#{number} {fault}: {_described(environ, sent)} -> {status} {body[:300]!r}")
         if body and status < 300 and headers.get("Content-Type") == "application/json":
             grammar.learn(json.loads(body))
-    return tally
+    return summary
 
 
 def _fault(status: int, content_type: str, body: bytes, environ: WSGIEnvironment) -> str:
     if status >= 500:
         return "server error"
     if any(leak in body for leak in LEAKS) and not environ["PATH_INFO"].startswith("/static/"):
-        return "tells of the inside"
+        return "leaks internals"
     if status < 400 or environ["REQUEST_METHOD"].upper() == "HEAD":
         return ""
     if environ["PATH_INFO"] == "/sign-in" and content_type.startswith("text/html"):
-        return ""  # a page for people, with the form to try again
+        return ""  # a page with the form to try again
     if content_type != PROBLEM:
         return f"a {content_type} instead of a problem"
-    told: dict[str, Any] = json.loads(body)
-    is_whole = told.get("status") == status and told.get("type", "").startswith("/problems/") and told.get("request_id")
-    return "" if is_whole else "not a whole problem"
+    refusal: dict[str, Any] = json.loads(body)
+    is_complete = (
+        refusal.get("status") == status
+        and refusal.get("type", "").startswith("/problems/")
+        and refusal.get("request_id")
+    )
+    return "" if is_complete else "an incomplete problem"
 
 
-def _told(environ: WSGIEnvironment, sent: bytes) -> str:
+def _described(environ: WSGIEnvironment, sent: bytes) -> str:
     headers = {name: text[:200] for name, text in environ.items() if name.startswith(("HTTP_", "CONTENT_"))}
     target = f"{environ['PATH_INFO'][:300]!r}?{environ['QUERY_STRING'][:300]}"
     return f"{environ['REQUEST_METHOD']} {target} {headers} {sent[:500]!r}"

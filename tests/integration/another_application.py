@@ -16,13 +16,13 @@ LONG_AGO = datetime.now(UTC) - timedelta(hours=1)
 
 
 def note(file: str, word: str) -> None:
-    """The function of its jobs: adds a word to a file."""
+    """Append a word to a file. This is the function of the jobs."""
     with Path(file).open("a", encoding="utf-8") as words:
         words.write(f"{word}\n")
 
 
 def main() -> None:
-    """Enqueue a job, and schedule three: one that is due, one that is not, one that comes again and again."""
+    """Enqueue one job and schedule three: one that is due, one that is not, and a periodic one."""
     url, file = sys.argv[1:]
     with Redis.from_url(url) as redis:
         Queue("default", connection=redis).enqueue(NOTE, file, "enqueued")

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _nothing_is_counted_in_another_test() -> Iterator[None]:
-    """No test finds in Postgres what the one before has counted, nor what was kept for a moment."""
+def _no_state_between_tests() -> Iterator[None]:
+    """Turn off the thread of the counter buffer and the caches: they would carry state from one test to the next."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("app.counter_buffer.CounterBuffer.start", lambda _: None)
         patch.setattr("app.api.single_flight.KEEP_S", 0.0)
@@ -36,37 +36,37 @@ def _nothing_is_counted_in_another_test() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def web(settings: Settings, types: TaskTypes) -> Iterator[Flask]:
-    """The application as the web process makes it."""
+    """The application, made as in the web process."""
     app = create_app(settings, types)
     yield app
-    let_go(app)
+    close_connections(app)
 
 
-def let_go(app: Flask) -> None:
-    """Close its connections to Postgres."""
+def close_connections(app: Flask) -> None:
+    """Close the application's connections to Postgres."""
     services_of(app).engine.dispose()
     services_of(app).operations.creating.dispose()
 
 
 @pytest.fixture
-def _logs_as_before(web: Flask) -> Iterator[None]:
-    """An application that a test makes logs to the stderr of that test: what logs first in a later one must not."""
+def _same_log_settings(web: Flask) -> Iterator[None]:
+    """Restore the configuration of the logs: an application made by a test logs to the stderr of that test."""
     before = structlog.get_config()
     yield
     structlog.configure(**before)
 
 
 @pytest.fixture
-def another(
-    settings: Settings, types: TaskTypes, engine: Engine, redis: Redis, _logs_as_before: None
+def client_with(
+    settings: Settings, types: TaskTypes, engine: Engine, redis: Redis, _same_log_settings: None
 ) -> Iterator[Callable[..., FlaskClient]]:
-    """Makes clients of applications with other settings; each logs to the stderr of the moment it is made in."""
-    with ExitStack() as made:
+    """Make clients of applications with other settings. Each application logs to the current stderr."""
+    with ExitStack() as stack:
 
         def make(**changed: Any) -> FlaskClient:
             app = create_app(msgspec.structs.replace(settings, **changed), types)
-            made.callback(let_go, app)
-            made.callback(services_of(app).redis.close)
+            stack.callback(close_connections, app)
+            stack.callback(services_of(app).redis.close)
             return app.test_client()
 
         yield make
@@ -74,18 +74,18 @@ def another(
 
 @pytest.fixture
 def client(web: Flask, engine: Engine, redis: Redis) -> Iterator[FlaskClient]:
-    """A client of the API; no tasks, an empty Redis. What it announced is heard before the next test."""
+    """A client of the API, without tasks and with an empty Redis. Its due-set writer is drained after the test."""
     yield web.test_client()
-    heard(web)
+    drain_due_set_writer(web)
 
 
-def heard(web: Flask) -> None:
-    """Redis has heard what this application announced."""
+def drain_due_set_writer(web: Flask) -> None:
+    """Wait until the due set contains the tasks that this application created."""
     writer: Any = services_of(web).operations.due_set
     assert writer.drain(10)
 
 
 @pytest.fixture
 def sweeper(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> Sweeper:
-    """One that has done nothing yet."""
+    """A sweeper that has made no step yet."""
     return Sweeper(engine, redis, types, settings)

@@ -1,4 +1,4 @@
-"""Tasks that are due around one instant, and promoting them, in few words."""
+"""Entries of the due set around one instant, and a short form of a promotion."""
 
 from __future__ import annotations
 
@@ -27,6 +27,8 @@ def due(name: str, seconds: float, task_type: str = "noop") -> Due:
     return Due(id_of(name), task_type, NOW + timedelta(seconds=seconds))
 
 
-def promote(due_set: DueSet, *lanes: Route, at: float = 0) -> tuple[dict[str, list[str]], float]:
-    made = due_set.promote(lanes or [NOOP], now=NOW.timestamp() + at)
-    return {each.type: [NAMES.get(task_id, task_id) for task_id in each.ids] for each in made.taken}, made.next_at
+def promote(due_set: DueSet, *routes: Route, at: float = 0) -> tuple[dict[str, list[str]], float]:
+    promotion = due_set.promote(routes or [NOOP], now=NOW.timestamp() + at)
+    return {
+        each.type: [NAMES.get(task_id, task_id) for task_id in each.ids] for each in promotion.taken
+    }, promotion.next_at

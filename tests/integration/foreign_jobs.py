@@ -1,4 +1,4 @@
-"""What somebody who can write to Redis might put where RQ jobs are expected."""
+"""Values that an attacker with write access to Redis could store where RQ jobs are expected."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 DELIVER = "deliver"
 CHORE = "purge_final_tasks"
-ONE = "6f0c2c2e-4a57-4d0e-8d0f-0b8f5a0b9c1d"  # the same in all test processes: it stands in names of tests
+ONE = "6f0c2c2e-4a57-4d0e-8d0f-0b8f5a0b9c1d"  # the same in all test processes, as names of tests contain it
 
-# A function and its arguments, pushed as RQ would.
+# Functions and arguments, enqueued as RQ does it.
 FOREIGN: list[tuple[str, list[Any]]] = [
     ("os.system", ["touch /tmp/sprung"]),
     ("os.mkdir", ["/tmp/sprung"]),
@@ -48,7 +48,7 @@ FOREIGN: list[tuple[str, list[Any]]] = [
 
 
 class Trap:
-    """Whoever unpickles it makes a folder."""
+    """An object that makes a folder when it is unpickled."""
 
     def __init__(self, canary: Path) -> None:
         self.canary = str(canary)
@@ -92,7 +92,7 @@ IDS = {"no job": b"\xff\xfe"}
 
 
 def push_raw(redis: Redis, name: str, *, canary: Path, queue: str = "default") -> str:
-    """Push one of these; the id of its job."""
+    """Push an entry of RAW onto the queue and return the id of its job."""
     job_id = IDS.get(name, name.encode())
     made = RAW[name](canary)
     if isinstance(made, str):

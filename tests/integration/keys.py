@@ -16,7 +16,7 @@ SAME_SITE = {"Sec-Fetch-Site": "same-origin"}
 
 
 def make_key(engine: Engine, *scopes: str, **limits: Any) -> tuple[ApiKey, str]:
-    """A valid key, and its secret."""
+    """Create a valid key; return it with its secret."""
     secret = new_secret()
     hashed = digest(secret)
     assert hashed
@@ -24,10 +24,10 @@ def make_key(engine: Engine, *scopes: str, **limits: Any) -> tuple[ApiKey, str]:
 
 
 def bearer(secret: str) -> dict[str, str]:
-    """The header of a program that has a key."""
+    """Return the header that contains this secret."""
     return {"Authorization": f"Bearer {secret}"}
 
 
-def holder(engine: Engine, *scopes: str, **limits: Any) -> dict[str, str]:
-    """The header of a new key."""
+def new_bearer(engine: Engine, *scopes: str, **limits: Any) -> dict[str, str]:
+    """Create a key and return the header that contains its secret."""
     return bearer(make_key(engine, *scopes, **limits)[1])

@@ -1,4 +1,4 @@
-"""A receiver that works until its queue is empty, and notes what it received."""
+"""A receiver that works until its queue is empty and records deliveries."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 Received = list[tuple[str, list[Any]]]
 
 
-class Open:
-    """An inbox that always has room, until the queue is empty: then the worker is told to stop."""
+class RecordingInbox:
+    """An inbox that always has room, and stops the worker when the queue is empty."""
 
     def __init__(self, redis: Redis, stop: threading.Event, received: Received) -> None:
         self.redis, self.stop, self.received = redis, stop, received
@@ -37,17 +37,20 @@ class Open:
         return False
 
 
-def receiver(redis: Redis, tally: CounterBuffer, received: Received) -> Receiver:
-    stop, may_claim = threading.Event(), threading.Event()
+def receiver(
+    redis: Redis, counters: CounterBuffer, received: Received, stop: threading.Event | None = None
+) -> Receiver:
+    stop, may_claim = stop or threading.Event(), threading.Event()
     may_claim.set()
-    inbox: Any = Open(redis, stop, received)
+    inbox: Any = RecordingInbox(redis, stop, received)
     return Receiver(
-        "default", redis, name="test", inbox=inbox, chores=CHORES, stop=stop, may_claim=may_claim, tally=tally
+        "default", redis, name="test", inbox=inbox, chores=CHORES, stop=stop, may_claim=may_claim, tally=counters
     )
 
 
-def work(redis: Redis, tally: CounterBuffer, received: Received) -> Receiver:
-    worker = receiver(redis, tally, received)
+def work(redis: Redis, counters: CounterBuffer, received: Received) -> Receiver:
+    stop = threading.Event()
+    worker = receiver(redis, counters, received, stop)
     worker.work(logging_level="CRITICAL")
-    assert worker._stop.is_set(), "RQ's loop gave up"
+    assert stop.is_set(), "RQ's loop ended by itself"
     return worker

@@ -1,4 +1,4 @@
-"""Every route there is: closed without a key and to keys of the wrong scope, and its answers have safe headers."""
+"""Every route is closed without a key and to keys of the wrong scope, and answers with safe headers."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from app.api.auth.gate import PAGES, PUBLIC
 from app.api_key import Scope
-from tests.integration.asking import NOBODY, problem
-from tests.integration.keys import PASSWORD, holder
+from tests.integration.api_calls import UNKNOWN_ID, problem
+from tests.integration.keys import PASSWORD, new_bearer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -47,18 +47,18 @@ NEEDED = {
     "POST /rq/job/<job_id>/delete": "read",
 }
 UNKNOWN = ("/nope", "/tasks/x/y/z", "/rqx", "/problems", "/rq/nope", "/healthy", "//tasks", "/static")
-FILES = ("/static/", "/favicon.ico")  # public, and the same for everybody
-VALUES = {"task_id": NOBODY, "slug": "not-found", "filename": "docs.js"}
+FILES = ("/static/", "/favicon.ico")  # public, and the same for every client
+VALUES = {"task_id": UNKNOWN_ID, "slug": "not-found", "filename": "docs.js"}
 
 
 @pytest.fixture
-def closed(another: Callable[..., FlaskClient]) -> FlaskClient:
+def closed(client_with: Callable[..., FlaskClient]) -> FlaskClient:
     """A client of an application that asks for keys."""
-    return another(auth="on", secret_key=PASSWORD, redis_timeout_s=5.0)
+    return client_with(auth="on", secret_key=PASSWORD, redis_timeout_s=5.0)
 
 
 def routes(app: Flask) -> Iterator[tuple[str, str, str, str]]:
-    """Every rule with each of its methods, its endpoint, and a path that it matches."""
+    """Yield every rule with each of its methods, its endpoint, and a path that it matches."""
     for rule in app.url_map.iter_rules():
         path = re.sub(r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", lambda found: VALUES.get(found[1], "1"), rule.rule)
         for method in sorted(rule.methods or ()):
@@ -99,8 +99,8 @@ def test_every_route_is_closed_to_a_key_of_any_other_scope_and_open_to_the_right
     closed: FlaskClient, engine: Engine
 ) -> None:
     scopes = {each.value for each in Scope} - {"admin"}
-    others = {each: holder(engine, *scopes - {each}) for each in scopes}
-    right = {each: holder(engine, each) for each in (*scopes, "admin")}
+    others = {each: new_bearer(engine, *scopes - {each}) for each in scopes}
+    right = {each: new_bearer(engine, each) for each in (*scopes, "admin")}
     found = {}
     for rule, method, _, path in routes(closed.application):
         if rule in OPEN:
@@ -123,7 +123,7 @@ def test_every_route_is_closed_to_a_key_of_any_other_scope_and_open_to_the_right
 
 
 def _shown(method: str) -> str:
-    """A method whose refusal has a body to look at."""
+    """Return a method whose refusal has a body."""
     return "GET" if method == "HEAD" else method
 
 
@@ -138,8 +138,10 @@ def test_every_endpoint_is_declared(closed: FlaskClient) -> None:
 def test_an_undeclared_route_needs_the_admin_scope(closed: FlaskClient, engine: Engine) -> None:
     closed.application.add_url_rule("/forgotten", "forgotten", lambda: "found")
     problem(closed.get("/forgotten"), 401, "unauthenticated")
-    assert problem(closed.get("/forgotten", headers=holder(engine, "read", "write", "worker")), 403, "scope-missing")
-    assert closed.get("/forgotten", headers=holder(engine, "admin")).text == "found"
+    assert problem(
+        closed.get("/forgotten", headers=new_bearer(engine, "read", "write", "worker")), 403, "scope-missing"
+    )
+    assert closed.get("/forgotten", headers=new_bearer(engine, "admin")).text == "found"
 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
@@ -147,7 +149,7 @@ def test_missing_and_existing_paths_look_alike_without_a_key(closed: FlaskClient
     for path in (*UNKNOWN, "/tasks", "/types"):
         problem(closed.open(path, method=method), 401, "unauthenticated")
     problem(closed.patch("/health"), 401, "unauthenticated")
-    problem(closed.open("/nope", method=method, headers=holder(engine, "worker")), 404, "not-found")
+    problem(closed.open("/nope", method=method, headers=new_bearer(engine, "worker")), 404, "not-found")
 
 
 def test_head_answers_nothing_more_than_get(closed: FlaskClient) -> None:
@@ -156,8 +158,8 @@ def test_head_answers_nothing_more_than_get(closed: FlaskClient) -> None:
 
 
 def test_a_body_that_is_too_large_is_refused_everywhere_chunked_or_not(closed: FlaskClient, engine: Engine) -> None:
-    """Not a crash, and never kept: 413, or a refusal that did not read it."""
-    admin, megabytes = holder(engine, "admin") | {"Content-Type": "application/json"}, b" " * (9 << 20)
+    """The answer is 413, or a refusal that did not read the body."""
+    admin, megabytes = new_bearer(engine, "admin") | {"Content-Type": "application/json"}, b" " * (9 << 20)
     for rule, method, _, path in routes(closed.application):
         if method not in {"POST", "PUT"}:
             continue
@@ -179,9 +181,9 @@ def test_the_document_names_the_scope_of_each_operation(closed: FlaskClient) -> 
             assert ("401" in item[method]["responses"]) is not is_open
 
 
-def test_strict_transport_security_is_sent_in_production_only(another: Callable[..., FlaskClient]) -> None:
+def test_strict_transport_security_is_sent_in_production_only(client_with: Callable[..., FlaskClient]) -> None:
     proxied, name = {"X-Forwarded-Proto": "https"}, "Strict-Transport-Security"
-    production = another(app_env="production", auth="off")
+    production = client_with(app_env="production", auth="off")
     assert production.get("/health", headers=proxied).headers[name].startswith("max-age=")
     assert name not in production.get("/health").headers
-    assert name not in another().get("/health", headers=proxied).headers
+    assert name not in client_with().get("/health", headers=proxied).headers

@@ -1,4 +1,4 @@
-"""Keys over HTTP: who is let in, for how long, how often, and with how many tasks waiting."""
+"""API keys over HTTP: validity, scopes, rate limits and limits of pending tasks."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from app.api.services import services_of
 from app.config import read_settings
 from app.ledger import keys as ledger
-from tests.integration.asking import FUTURE, body, create, problem, run
-from tests.integration.keys import PASSWORD, UNKNOWN, bearer, holder, make_key
+from tests.integration.api_calls import FUTURE, body, create, problem, run
+from tests.integration.keys import PASSWORD, UNKNOWN, bearer, make_key, new_bearer
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-NOBODY_LISTENS = "127.0.0.1:1"
+CLOSED_PORT = "127.0.0.1:1"
 TASK = {"type": "foo", "execute_at": FUTURE}
 
 
 @pytest.fixture
-def closed(another: Callable[..., FlaskClient]) -> Callable[..., FlaskClient]:
-    """Makes clients of applications that ask for keys."""
-    return lambda **changed: another(**{"auth": "on", "secret_key": PASSWORD, "redis_timeout_s": 5.0} | changed)
+def closed(client_with: Callable[..., FlaskClient]) -> Callable[..., FlaskClient]:
+    """Make clients of applications that require keys."""
+    return lambda **changed: client_with(**{"auth": "on", "secret_key": PASSWORD, "redis_timeout_s": 5.0} | changed)
 
 
 def age(client: FlaskClient, seconds: float) -> None:
-    """Let what the application knows of keys and pending tasks grow old."""
+    """Let the caches of keys and pending tasks grow older."""
     services = services_of(client.application)
     parts: tuple[Any, ...] = (services.keys, services.pending)
     for part in parts:
@@ -40,7 +40,7 @@ def age(client: FlaskClient, seconds: float) -> None:
 
 def test_a_valid_key_is_accepted(closed: Callable[..., FlaskClient], engine: Engine) -> None:
     client = closed()
-    assert client.get("/tasks", headers=holder(engine, "read")).status_code == 200
+    assert client.get("/tasks", headers=new_bearer(engine, "read")).status_code == 200
     assert client.get("/tasks", headers={"Authorization": f"bEARER  {make_key(engine, 'read')[1]} "}).status_code == 200
 
 
@@ -51,14 +51,14 @@ def test_a_valid_key_is_accepted(closed: Callable[..., FlaskClient], engine: Eng
     ids=lambda sent: sent[:12],
 )  # fmt: skip
 def test_any_other_authorization_is_refused(closed: Callable[..., FlaskClient], engine: Engine, sent: str) -> None:
-    holder(engine, "admin")
+    new_bearer(engine, "admin")
     refused = closed().get("/tasks", headers={"Authorization": sent})
     problem(refused, 401, "unauthenticated")
     assert len(sent) < 20 or sent.removeprefix("Bearer ") not in refused.text
 
 
 def test_two_keys_of_one_name_are_valid_at_the_same_time(closed: Callable[..., FlaskClient], engine: Engine) -> None:
-    client, old, new = closed(), holder(engine, "read"), holder(engine, "read")
+    client, old, new = closed(), new_bearer(engine, "read"), new_bearer(engine, "read")
     assert [client.get("/tasks", headers=each).status_code for each in (old, new)] == [200, 200]
 
 
@@ -86,7 +86,7 @@ def test_only_the_hash_of_a_key_is_stored(engine: Engine) -> None:
 
 
 def test_without_postgres_no_key_is_accepted(closed: Callable[..., FlaskClient]) -> None:
-    client = closed(database_url=f"postgresql+psycopg://x:{PASSWORD[:8]}@{NOBODY_LISTENS}/x")
+    client = closed(database_url=f"postgresql+psycopg://x:{PASSWORD[:8]}@{CLOSED_PORT}/x")
     problem(client.get("/tasks", headers=bearer(UNKNOWN)), 503, "ledger-away")
     problem(client.get("/rq/", headers=bearer(UNKNOWN)), 503, "ledger-away")
     problem(client.get("/tasks"), 401, "unauthenticated")
@@ -107,7 +107,7 @@ def test_an_installation_without_keys_ignores_keys(client: FlaskClient, engine: 
 
 
 def test_the_pending_tasks_of_a_key_are_limited(closed: Callable[..., FlaskClient], engine: Engine) -> None:
-    client, few, any_number = closed(), holder(engine, "write", max_pending=2), holder(engine, "write")
+    client, few, any_number = closed(), new_bearer(engine, "write", max_pending=2), new_bearer(engine, "write")
     made = [body(client.post("/tasks", json=TASK, headers=few)) for _ in range(2)]
     refused = client.post("/tasks", json=TASK, headers=few)
     assert problem(refused, 429, "too-many-pending") == {"pending": 2, "max_pending": 2}
@@ -123,7 +123,7 @@ def test_the_pending_tasks_of_a_key_are_limited(closed: Callable[..., FlaskClien
 def test_a_batch_beyond_the_pending_limit_of_a_key_creates_nothing(
     closed: Callable[..., FlaskClient], engine: Engine
 ) -> None:
-    client, few = closed(), holder(engine, "write", max_pending=2)
+    client, few = closed(), new_bearer(engine, "write", max_pending=2)
     refused = client.post("/tasks/batch", json={"tasks": [TASK] * 3}, headers=few)
     assert problem(refused, 429, "too-many-pending")["max_pending"] == 2
     assert client.post("/tasks/batch", json={"tasks": [TASK] * 2}, headers=few).status_code == 201
@@ -131,14 +131,14 @@ def test_a_batch_beyond_the_pending_limit_of_a_key_creates_nothing(
 
 
 def minute_of(client: FlaskClient, at: float) -> None:
-    """Hold the clock of the limits."""
+    """Stop the clock of the limits at this instant."""
     services_of(client.application).minutes._clock = lambda: at
 
 
 def test_each_key_has_its_own_limit_of_requests(
     closed: Callable[..., FlaskClient], engine: Engine, harm: Redis
 ) -> None:
-    client, mine, yours = closed(requests_per_minute=3), holder(engine, "read"), holder(engine, "read")
+    client, mine, yours = closed(requests_per_minute=3), new_bearer(engine, "read"), new_bearer(engine, "read")
     minute_of(client, 6000.5)
     answers = [client.get("/tasks", headers=mine) for _ in range(4)]
     assert [each.status_code for each in answers] == [200, 200, 200, 429]
@@ -154,7 +154,7 @@ def test_each_key_has_its_own_limit_of_requests(
 
 
 def test_the_limit_is_shared_by_all_web_processes(closed: Callable[..., FlaskClient], engine: Engine) -> None:
-    both, mine = [closed(requests_per_minute=2) for _ in range(2)], holder(engine, "read")
+    both, mine = [closed(requests_per_minute=2) for _ in range(2)], new_bearer(engine, "read")
     for each in both:
         minute_of(each, 6000.0)
         assert each.get("/tasks", headers=mine).status_code == 200
@@ -165,8 +165,8 @@ def test_without_redis_each_process_limits_by_itself(
     closed: Callable[..., FlaskClient], engine: Engine, capsys: pytest.CaptureFixture[str]
 ) -> None:
     client, mine = (
-        closed(requests_per_minute=2, redis_url=f"redis://:{PASSWORD[:8]}@{NOBODY_LISTENS}/0"),
-        holder(engine, "read"),
+        closed(requests_per_minute=2, redis_url=f"redis://:{PASSWORD[:8]}@{CLOSED_PORT}/0"),
+        new_bearer(engine, "read"),
     )
     minute_of(client, 6000.0)
     assert [client.get("/tasks", headers=mine).status_code for _ in range(3)] == [200, 200, 429]
@@ -176,7 +176,7 @@ def test_without_redis_each_process_limits_by_itself(
 def test_limits_are_counted_in_redis_again_once_it_is_available(
     closed: Callable[..., FlaskClient], engine: Engine, harm: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    client, mine = closed(requests_per_minute=100), holder(engine, "read")
+    client, mine = closed(requests_per_minute=100), new_bearer(engine, "read")
     minutes = services_of(client.application).minutes
     minutes._failed_at = 5998.0
     minute_of(client, 5999.9)
@@ -188,8 +188,8 @@ def test_limits_are_counted_in_redis_again_once_it_is_available(
     assert "limits_in_redis" in capsys.readouterr().err
 
 
-def test_without_keys_a_limit_counts_by_address(another: Callable[..., FlaskClient]) -> None:
-    client = another(requests_per_minute=1, redis_timeout_s=5.0)
+def test_without_keys_a_limit_counts_by_address(client_with: Callable[..., FlaskClient]) -> None:
+    client = client_with(requests_per_minute=1, redis_timeout_s=5.0)
     minute_of(client, 6000.0)
     mine, yours = ({"REMOTE_ADDR": address} for address in ("10.0.0.1", "10.0.0.2"))
     answers = [client.get("/tasks", environ_overrides=each).status_code for each in (mine, mine, yours)]

@@ -1,4 +1,4 @@
-"""How a web process starts: closed or not at all where keys are needed, and it says which."""
+"""The start of a web process: closed, or refused, where keys are needed. The log tells which."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ AWAY = f"postgresql://x:{PASSWORD[:8]}@127.0.0.1:1/x"
 
 @pytest.fixture
 def start(
-    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], _logs_as_before: None
+    engine: Engine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], _same_log_settings: None
 ) -> Callable[..., tuple[Flask, list[str]]]:
-    """Starts a web process' application with these variables; it, and the events of its log."""
+    """Start the application with these variables; return it with the events of its log."""
 
     def started(**environment: str) -> tuple[Flask, list[str]]:
         for name, value in environment.items():

@@ -1,4 +1,4 @@
-"""Another application that uses RQ and rq-scheduler in the same Redis, under their usual keys: it is left alone."""
+"""An application that uses RQ and rq-scheduler in the same Redis under their usual keys is left alone."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.broker.contents import Contents
 from app.broker.corrupt_keys import drop_corrupt_keys
 from app.broker.rq.deliveries import queue
 from app.counter_buffer import CounterBuffer
-from tests.integration.asking import body
+from tests.integration.api_calls import body
 from tests.integration.receiving import work
 from tests.making import ids, make
 from workers.housekeeping import Housekeeping
@@ -36,7 +36,7 @@ PATIENCE_S = 60
 
 @pytest.fixture
 def their_file(owners: dict[str, str], redis: Redis, tmp_path: Path) -> Path:
-    """What their jobs write to. One is enqueued, two are due on rq-scheduler's list, one is not."""
+    """The file that their jobs write to. One job is enqueued; of three on rq-scheduler's list two are due."""
     file = tmp_path / "words"
     run([sys.executable, "-m", "tests.integration.another_application", owners["REDIS_URL"], str(file)])
     return file
@@ -48,13 +48,13 @@ def run(command: list[str]) -> None:
 
 
 def they_work(url: str) -> None:
-    """Their rq-scheduler and their RQ worker, the real ones, until nothing is left to do."""
+    """Run the real rq-scheduler and RQ worker on their jobs until none is left."""
     run([str(BIN / "rqscheduler"), "--burst", "--url", url])
     run([str(BIN / "rq"), "worker", "default", "--burst", "--url", url])
 
 
 def theirs(harm: Redis) -> dict[bytes, bytes | None]:
-    """All keys that are not ours, with what they hold."""
+    """Return all keys without our prefix, with their values."""
     return {key: harm.dump(key) for key in harm.scan_iter() if not key.startswith(b"punctual:")}
 
 
@@ -64,7 +64,8 @@ def test_their_jobs_are_not_run_removed_or_shown_and_still_run(  # noqa: PLR0917
 ) -> None:  # fmt: skip
     before = theirs(harm)
     assert len(before) > 5
-    made, tally, received, refused = make(operations), CounterBuffer(engine), list[tuple[str, list[str]]](), list[int]()
+    made, counters = make(operations), CounterBuffer(engine)
+    received, refused = list[tuple[str, list[str]]](), list[int]()
     Promoter(engine, redis, types).step()
     Housekeeping(redis, queue_name="default", refused=lambda: refused.append(1)).step()
     assert drop_corrupt_keys(redis, types=types.names, queues=["default"]) == []
@@ -77,14 +78,16 @@ def test_their_jobs_are_not_run_removed_or_shown_and_still_run(  # noqa: PLR0917
     assert Contents(redis).depths(types.names, ["default"]).rq_queues == {"default": 3}
     queue("default", redis).remove("chore-purge_final_tasks")
     queue("default", redis).remove("chore-purge_lost_workers")
-    work(redis, tally, received).run_maintenance_tasks()
+    work(redis, counters, received).run_maintenance_tasks()
     assert received == [("noop", ids(made))]
-    assert (tally.pending(), refused) == ({}, [])
+    assert (counters.pending(), refused) == ({}, [])
     assert theirs(harm) == before
     assert not their_file.exists()
     they_work(owners["REDIS_URL"])
     assert sorted(their_file.read_text().split()) == ["enqueued", "periodic", "scheduled"]
-    assert harm.zcard("rq:scheduler:scheduled_jobs") == 2  # what is not due, and the next of what comes again
+    assert (
+        harm.zcard("rq:scheduler:scheduled_jobs") == 2
+    )  # the job that is not due, and the next run of the periodic one
 
 
 def test_their_worker_runs_no_job_of_ours(  # noqa: PLR0917  # fixtures

@@ -1,4 +1,4 @@
-"""The names of five earlier systems, over HTTP."""
+"""Names of fields, filters and states in five earlier systems, over HTTP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.api.reading.aliases import FIELDS, FILTERS, STATES
-from tests.integration.asking import FUTURE, PAST, body, create, fields, lease, problem
+from tests.integration.api_calls import FUTURE, PAST, body, create, fields, lease, problem
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -22,9 +22,9 @@ def test_a_task_is_created_under_an_old_path_or_method(client: FlaskClient, meth
 
 @pytest.mark.parametrize(("old", "new"), FIELDS.items())
 def test_a_task_is_created_with_an_old_field(client: FlaskClient, old: str, new: str) -> None:
-    asked = {"type": "foo", "execute_at": FUTURE}
-    asked[old] = asked.pop(new)
-    task = body(client.post("/tasks", json=asked))
+    request = {"type": "foo", "execute_at": FUTURE}
+    request[old] = request.pop(new)
+    task = body(client.post("/tasks", json=request))
     assert (task["type"], task["execute_at"]) == ("foo", FUTURE)
     assert old not in task
 
@@ -63,24 +63,24 @@ def test_an_old_word_for_a_state_is_understood(client: FlaskClient, word: str) -
 
 
 def test_names_that_disagree_are_refused(client: FlaskClient) -> None:
-    asked = {"kind": "bar", "type": "foo", "execute_at": FUTURE}
-    assert list(fields(client.post("/tasks", json=asked))) == ["type"]
+    request = {"kind": "bar", "type": "foo", "execute_at": FUTURE}
+    assert list(fields(client.post("/tasks", json=request))) == ["type"]
     assert list(fields(client.get("/tasks?state=running&status=done"))) == ["status"]
 
 
 def test_errors_use_the_names_of_the_request(client: FlaskClient) -> None:
-    asked = {"kind": "nope", "send_ts": "soon", "timeout_s": 0}
-    told = problem(client.post("/tasks", json=asked), 422, "invalid-input")
-    assert set(told["fields"]) == set(asked)
-    assert set(told["allowed"]) == {"kind"}
+    request = {"kind": "nope", "send_ts": "soon", "timeout_s": 0}
+    details = problem(client.post("/tasks", json=request), 422, "invalid-input")
+    assert set(details["fields"]) == set(request)
+    assert set(details["allowed"]) == {"kind"}
     assert list(fields(client.get("/tasks?filters.status=asleep"))) == ["filters.status"]
     assert list(fields(client.get("/tasks?filter=status:asleep"))) == ["filter"]
     assert list(fields(client.get("/tasks?state=asleep&status=asleep"))) == ["state"]
 
 
 def test_two_names_with_the_same_value_are_accepted(client: FlaskClient) -> None:
-    asked = {"type": "foo", "kind": "foo", "execute_at": FUTURE, "time": FUTURE}
-    assert client.post("/tasks", json=asked).status_code == 201
+    request = {"type": "foo", "kind": "foo", "execute_at": FUTURE, "time": FUTURE}
+    assert client.post("/tasks", json=request).status_code == 201
 
 
 def test_old_names_are_not_in_the_document(client: FlaskClient) -> None:

@@ -1,4 +1,4 @@
-"""POST /tasks/batch: all or none."""
+"""POST /tasks/batch: all tasks are created, or none."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from app.api.shapes import MAX_BATCH
 from app.broker.due_set import due_key
 from app.errors import LedgerAway
 from app.ledger import tasks as ledger
-from tests.integration.asking import FUTURE, PAST, body, fields, problem, run
-from tests.integration.conftest import heard
+from tests.integration.api_calls import FUTURE, PAST, body, fields, problem, run
+from tests.integration.conftest import drain_due_set_writer
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -44,10 +44,10 @@ def test_all_are_created_and_their_ids_returned_in_order(client: FlaskClient, en
         {"type": "buzz", "delay_s": 3600, "timeout_s": 7, "max_attempts": 3},
         {"kind": "FOO", "send_ts": PAST},
     )
-    told = body(answer)
-    assert (answer.status_code, told["count"], len(told["ids"])) == (201, 3, 3)
-    assert {UUID(each).version for each in told["ids"]} == {7}
-    first, second, third = (body(client.get(f"/tasks/{each}")) for each in told["ids"])
+    reply = body(answer)
+    assert (answer.status_code, reply["count"], len(reply["ids"])) == (201, 3, 3)
+    assert {UUID(each).version for each in reply["ids"]} == {7}
+    first, second, third = (body(client.get(f"/tasks/{each}")) for each in reply["ids"])
     assert (first["type"], first["execute_at"]) == ("noop", "2099-12-31T23:00:00.000001Z")
     assert first["payload"] == {"a": [1, "é", 1e300, None]}
     assert (second["type"], second["timeout_s"], second["max_attempts"]) == ("buzz", 7, 3)
@@ -137,16 +137,16 @@ def test_a_lost_answer_of_postgres_creates_nothing_twice(
         raise LedgerAway from OperationalError("", {}, Exception())
 
     monkeypatch.setattr(ledger, "insert", lost_once)
-    told = body(post(client, {"type": "foo", "delay_s": 20}, {"type": "foo", "delay_s": 10}))
+    reply = body(post(client, {"type": "foo", "delay_s": 20}, {"type": "foo", "delay_s": 10}))
     assert count(engine) == 2
-    heard(web)
-    assert redis.zrange(due_key("foo"), 0, -1) == [each.encode() for each in reversed(told["ids"])]
+    drain_due_set_writer(web)
+    assert redis.zrange(due_key("foo"), 0, -1) == [each.encode() for each in reversed(reply["ids"])]
 
 
 def test_a_task_due_soon_is_in_the_due_set(client: FlaskClient, web: Flask, redis: Redis) -> None:
-    told = body(post(client, {"type": "foo", "delay_s": 10}, FOO, {"type": "outside", "delay_s": 1}))
-    heard(web)
-    assert redis.zrange(due_key("foo"), 0, -1) == [told["ids"][0].encode()]
+    reply = body(post(client, {"type": "foo", "delay_s": 10}, FOO, {"type": "outside", "delay_s": 1}))
+    drain_due_set_writer(web)
+    assert redis.zrange(due_key("foo"), 0, -1) == [reply["ids"][0].encode()]
     assert not redis.exists(due_key("outside"))
 
 

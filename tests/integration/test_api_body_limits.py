@@ -1,4 +1,4 @@
-"""The endpoint decides how large a body may be, before it is received: an alias takes what its path takes."""
+"""The endpoint decides how large a body may be, before the body is received. An alias has the limit of its path."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from app.api.bodies import MAX_BODY_BYTES, Bodies
 from app.api.openapi.resource import BodyLimits
 from app.api.reading.aliases import PATHS
 from app.api.server import Server
-from tests.integration.asking import FUTURE, NOBODY, run
+from tests.integration.api_calls import FUTURE, UNKNOWN_ID, run
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -29,7 +29,7 @@ MEGABYTE = 1 << 20
 
 
 class Headers:
-    """As granian has them."""
+    """Headers as granian passes them."""
 
     def __init__(self, **given: str) -> None:
         self._given = {name.replace("_", "-"): value for name, value in given.items()}
@@ -45,7 +45,7 @@ class Headers:
 
 
 class Protocol:
-    """A body in pieces of 64 KiB; keeps the answer, and how much of the body was received."""
+    """A body in pieces of 64 KiB. Records the answer, and how much of the body was received."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -76,7 +76,7 @@ def send(app: Flask, method: str, path: str, body: bytes, **headers: str) -> Pro
 
 
 def batch(size: int) -> bytes:
-    """A batch of about so many bytes."""
+    """Return a batch of about `size` bytes."""
     task = {"type": "foo", "execute_at": FUTURE, "payload": {"text": "x" * 60_000}}
     return json.dumps({"tasks": [task] * (size // 60_100 + 1)}).encode()
 
@@ -104,10 +104,10 @@ def test_a_batch_beyond_the_limit_is_refused_unread(client: FlaskClient, path: s
 
 
 def routes(app: Flask) -> Iterator[tuple[str, str, str]]:
-    """Each path that takes a body, with its method and endpoint."""
+    """Yield each path that accepts a body, with its method and endpoint."""
     for rule in app.url_map.iter_rules():
         path = re.sub(
-            r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", lambda found: NOBODY if found[1] == "task_id" else "1", rule.rule
+            r"<(?:\w+(?:\([^)]*\))?:)?(\w+)>", lambda found: UNKNOWN_ID if found[1] == "task_id" else "1", rule.rule
         )
         for method in sorted({"POST", "PUT", "PATCH"} & (rule.methods or set())):
             yield method, path, rule.endpoint

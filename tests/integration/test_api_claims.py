@@ -1,4 +1,4 @@
-"""GET /tasks/next, POST /tasks/claim, and what follows a claim."""
+"""GET /tasks/next, POST /tasks/claim, and the calls that need a claim token."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import pytest
 
-from tests.integration.asking import FUTURE, NOBODY, PAST, body, create, fields, lease, problem, run
+from tests.integration.api_calls import FUTURE, PAST, UNKNOWN_ID, body, create, fields, lease, problem, run
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -19,12 +19,12 @@ CALLS: dict[str, dict[str, Any]] = {"heartbeat": {}, "complete": {"result": 1}, 
 
 
 def claim(client: FlaskClient, **given: Any) -> TestResponse:
-    """Ask for what is due."""
+    """Claim due tasks."""
     return client.post("/tasks/claim", json={"worker_id": "w"} | given)
 
 
-def hand_in(client: FlaskClient, held: dict[str, Any], call: str, **given: Any) -> TestResponse:
-    """Say something of a held task."""
+def call_with_token(client: FlaskClient, held: dict[str, Any], call: str, **given: Any) -> TestResponse:
+    """Make a call about a leased task with its claim token."""
     return client.post(f"/tasks/{held['id']}/{call}", json={"claim_token": held["claim_token"]} | given)
 
 
@@ -124,12 +124,12 @@ def test_a_deleted_or_unknown_task_is_not_claimed(client: FlaskClient) -> None:
     task = create(client, type="outside")
     client.delete(f"/tasks/{task['id']}")
     problem(client.post(f"/tasks/{task['id']}/claim", json={"worker_id": "me"}), 404, "task-deleted")
-    problem(client.post(f"/tasks/{NOBODY}/claim", json={"worker_id": "me"}), 404, "task-not-found")
+    problem(client.post(f"/tasks/{UNKNOWN_ID}/claim", json={"worker_id": "me"}), 404, "task-not-found")
 
 
 def test_a_heartbeat_renews_the_lease(client: FlaskClient) -> None:
     held = lease(client)
-    renewed = body(hand_in(client, held, "heartbeat"))
+    renewed = body(call_with_token(client, held, "heartbeat"))
     assert renewed["lease_expires_at"] > held["lease_expires_at"]
     assert renewed["claim_token"] == held["claim_token"]
     assert renewed["cancel_requested"] is False
@@ -138,24 +138,24 @@ def test_a_heartbeat_renews_the_lease(client: FlaskClient) -> None:
 @pytest.mark.parametrize("result", [None, 0, "text", [1, {"a": None}], {"output": "é"}, 2**64 - 1])
 def test_a_result_is_stored(client: FlaskClient, result: Any) -> None:
     held = lease(client)
-    done = body(hand_in(client, held, "complete", result=result))
+    done = body(call_with_token(client, held, "complete", result=result))
     assert (done["state"], done["result"], done["error"]) == ("succeeded", result, None)
     assert done["finished_at"]
 
 
 def test_a_result_may_be_left_out(client: FlaskClient) -> None:
-    assert body(hand_in(client, lease(client), "complete"))["result"] is None
+    assert body(call_with_token(client, lease(client), "complete"))["result"] is None
 
 
 def test_a_result_too_large_is_refused_and_the_claim_is_kept(client: FlaskClient) -> None:
     held = lease(client)
-    told = problem(hand_in(client, held, "complete", result="x" * 262143), 422, "result-too-large")
-    assert told == {"bytes": 262145, "limit": 262144}
-    assert body(hand_in(client, held, "complete", result="x" * 262142))["state"] == "succeeded"
+    details = problem(call_with_token(client, held, "complete", result="x" * 262143), 422, "result-too-large")
+    assert details == {"bytes": 262145, "limit": 262144}
+    assert body(call_with_token(client, held, "complete", result="x" * 262142))["state"] == "succeeded"
 
 
 def test_a_body_far_too_large_is_a_413(client: FlaskClient) -> None:
-    problem(hand_in(client, lease(client), "complete", result="x" * 600_000), 413, "body-too-large")
+    problem(call_with_token(client, lease(client), "complete", result="x" * 600_000), 413, "body-too-large")
 
 
 @pytest.mark.parametrize(
@@ -167,19 +167,19 @@ def test_a_body_far_too_large_is_a_413(client: FlaskClient) -> None:
     ],
 )
 def test_a_failure_is_stored(client: FlaskClient, error: Any, kept: dict[str, Any]) -> None:
-    failed = body(hand_in(client, lease(client), "fail", error=error))
+    failed = body(call_with_token(client, lease(client), "fail", error=error))
     assert (failed["state"], failed["error"], failed["result"]) == ("failed", kept, None)
 
 
 def test_a_failure_with_attempts_left_waits_for_the_next(client: FlaskClient) -> None:
-    failed = body(hand_in(client, lease(client, max_attempts=2), "fail", error="once"))
+    failed = body(call_with_token(client, lease(client, max_attempts=2), "fail", error="once"))
     assert (failed["state"], failed["attempt"], failed["error"]["message"]) == ("scheduled", 1, "once")
     assert failed["next_attempt_at"] > failed["execute_at"]
 
 
 def test_a_claim_is_handed_back_and_the_attempt_is_not_counted(client: FlaskClient) -> None:
     held = lease(client)
-    given_back = body(hand_in(client, held, "release"))
+    given_back = body(call_with_token(client, held, "release"))
     assert (given_back["state"], given_back["attempt"], given_back["worker_id"]) == ("scheduled", 0, None)
     assert body(claim(client))["id"] == held["id"]
 
@@ -187,28 +187,28 @@ def test_a_claim_is_handed_back_and_the_attempt_is_not_counted(client: FlaskClie
 @pytest.mark.parametrize("call", CALLS)
 def test_a_wrong_token_is_a_lost_claim(client: FlaskClient, call: str) -> None:
     held = lease(client) | {"claim_token": str(uuid4())}
-    problem(hand_in(client, held, call, **CALLS[call]), 409, "claim-lost")
+    problem(call_with_token(client, held, call, **CALLS[call]), 409, "claim-lost")
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_an_expired_lease_is_a_lost_claim(client: FlaskClient, engine: Engine, call: str) -> None:
     held = lease(client)
     run(engine, "UPDATE tasks SET lease_expires_at = clock_timestamp() - interval '1 second'")
-    problem(hand_in(client, held, call, **CALLS[call]), 409, "claim-lost")
+    problem(call_with_token(client, held, call, **CALLS[call]), 409, "claim-lost")
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_an_unknown_task_is_not_found(client: FlaskClient, call: str) -> None:
-    held = {"id": NOBODY, "claim_token": str(uuid4())}
-    problem(hand_in(client, held, call, **CALLS[call]), 404, "task-not-found")
-    problem(hand_in(client, held | {"id": "x"}, call, **CALLS[call]), 404, "task-not-found")
+    held = {"id": UNKNOWN_ID, "claim_token": str(uuid4())}
+    problem(call_with_token(client, held, call, **CALLS[call]), 404, "task-not-found")
+    problem(call_with_token(client, held | {"id": "x"}, call, **CALLS[call]), 404, "task-not-found")
 
 
 @pytest.mark.parametrize("call", CALLS)
 def test_calls_after_a_claim_refuse_invalid_fields(client: FlaskClient, call: str) -> None:
     held = lease(client)
-    assert list(fields(hand_in(client, held, call, **CALLS[call], colour="red"))) == ["colour"]
-    assert list(fields(hand_in(client, held | {"claim_token": "x"}, call, **CALLS[call]))) == ["claim_token"]
+    assert list(fields(call_with_token(client, held, call, **CALLS[call], colour="red"))) == ["colour"]
+    assert list(fields(call_with_token(client, held | {"claim_token": "x"}, call, **CALLS[call]))) == ["claim_token"]
 
 
 @pytest.mark.parametrize(
@@ -223,4 +223,4 @@ def test_calls_after_a_claim_refuse_invalid_fields(client: FlaskClient, call: st
 )
 def test_a_failure_needs_a_reason(client: FlaskClient, field: str, error: Any) -> None:
     given = {} if error is ... else {"error": error}
-    assert list(fields(hand_in(client, lease(client), "fail", **given))) == [field]
+    assert list(fields(call_with_token(client, lease(client), "fail", **given))) == [field]

@@ -9,8 +9,8 @@ from uuid import UUID
 import pytest
 
 from app.broker.due_set import due_key
-from tests.integration.asking import FUTURE, PAST, body, create, fields, problem, run
-from tests.integration.conftest import heard
+from tests.integration.api_calls import FUTURE, PAST, body, create, fields, problem, run
+from tests.integration.conftest import drain_due_set_writer
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -56,15 +56,15 @@ def test_a_delay_counts_from_now(client: FlaskClient) -> None:
 
 def test_a_task_due_soon_is_in_the_due_set(client: FlaskClient, web: Flask, redis: Redis) -> None:
     soon, _later = create(client, delay_s=10), create(client)
-    heard(web)
+    drain_due_set_writer(web)
     assert redis.zrange(due_key("foo"), 0, -1) == [soon["id"].encode()]
 
 
 def test_every_wrong_field_is_named_in_one_answer(client: FlaskClient) -> None:
     wrong = {"type": "nope", "execute_at": "soon", "timeout_s": 0, "max_attempts": 101, "payload": [], "colour": 1}
-    told = problem(client.post("/tasks", json=wrong), 422, "invalid-input")
-    assert set(told["fields"]) == set(wrong)
-    assert "foo" in told["allowed"]["type"]
+    details = problem(client.post("/tasks", json=wrong), 422, "invalid-input")
+    assert set(details["fields"]) == set(wrong)
+    assert "foo" in details["allowed"]["type"]
 
 
 WRONG: list[tuple[str, dict[str, Any]]] = [
@@ -110,8 +110,8 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
 def test_a_wrong_field_is_refused_by_name(
     client: FlaskClient, engine: Engine, field: str, given: dict[str, Any]
 ) -> None:
-    asked = {"type": "foo", "execute_at": FUTURE} | given
-    answer = client.post("/tasks", json={name: value for name, value in asked.items() if value is not ...})
+    request = {"type": "foo", "execute_at": FUTURE} | given
+    answer = client.post("/tasks", json={name: value for name, value in request.items() if value is not ...})
     assert list(fields(answer)) == [field]
     assert run(engine, "SELECT count(*) FROM tasks") == 0
 
@@ -121,8 +121,8 @@ def test_a_time_is_required(client: FlaskClient) -> None:
 
 
 def test_the_payload_is_checked_against_its_type(client: FlaskClient) -> None:
-    asked = {"type": "nap", "execute_at": FUTURE, "payload": {"seconds": "long", "mood": 1}}
-    assert set(fields(client.post("/tasks", json=asked))) == {"payload.seconds", "payload.mood"}
+    request = {"type": "nap", "execute_at": FUTURE, "payload": {"seconds": "long", "mood": 1}}
+    assert set(fields(client.post("/tasks", json=request))) == {"payload.seconds", "payload.mood"}
 
 
 def test_a_payload_just_within_its_limit_is_stored_unchanged(client: FlaskClient) -> None:

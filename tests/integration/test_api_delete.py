@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.broker.due_set import due_key
-from tests.integration.asking import NOBODY, body, create, fields, lease, problem, run
-from tests.integration.conftest import heard
+from tests.integration.api_calls import UNKNOWN_ID, body, create, fields, lease, problem, run
+from tests.integration.conftest import drain_due_set_writer
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -27,10 +27,10 @@ def test_a_scheduled_task_is_deleted_and_a_second_time_answers_the_same(client: 
 
 def test_a_deleted_task_leaves_the_due_set(client: FlaskClient, web: Flask, redis: Redis) -> None:
     task = create(client, delay_s=60)
-    heard(web)
+    drain_due_set_writer(web)
     assert redis.zcard(due_key("foo")) == 1
     client.delete(f"/tasks/{task['id']}")
-    heard(web)
+    drain_due_set_writer(web)
     assert redis.zcard(due_key("foo")) == 0
 
 
@@ -49,26 +49,26 @@ def test_any_other_preference_gets_the_task(client: FlaskClient) -> None:
 
 
 def test_no_such_task_is_a_404(client: FlaskClient) -> None:
-    problem(client.delete(f"/tasks/{NOBODY}"), 404, "task-not-found")
+    problem(client.delete(f"/tasks/{UNKNOWN_ID}"), 404, "task-not-found")
 
 
 def test_a_running_task_is_not_deleted(client: FlaskClient) -> None:
-    told = problem(client.delete(f"/tasks/{lease(client)['id']}"), 409, "task-not-deletable")
-    assert told == {"state": "running", "attempt": 1}
+    details = problem(client.delete(f"/tasks/{lease(client)['id']}"), 409, "task-not-deletable")
+    assert details == {"state": "running", "attempt": 1}
 
 
 def test_a_task_that_has_run_is_not_deleted(client: FlaskClient) -> None:
     held = lease(client)
     client.post(f"/tasks/{held['id']}/complete", json={"claim_token": held["claim_token"]})
-    told = problem(client.delete(f"/tasks/{held['id']}"), 409, "task-not-deletable")
-    assert told["state"] == "succeeded"
+    details = problem(client.delete(f"/tasks/{held['id']}"), 409, "task-not-deletable")
+    assert details["state"] == "succeeded"
 
 
 def test_a_task_between_two_attempts_is_not_deleted(client: FlaskClient, engine: Engine) -> None:
     held = lease(client, max_attempts=2)
     client.post(f"/tasks/{held['id']}/fail", json={"claim_token": held["claim_token"], "error": "no"})
-    told = problem(client.delete(f"/tasks/{held['id']}"), 409, "task-not-deletable")
-    assert told == {"state": "scheduled", "attempt": 1}
+    details = problem(client.delete(f"/tasks/{held['id']}"), 409, "task-not-deletable")
+    assert details == {"state": "scheduled", "attempt": 1}
     assert run(engine, "SELECT deleted_at FROM tasks") is None
 
 

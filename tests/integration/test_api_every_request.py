@@ -1,4 +1,4 @@
-"""What every answer has: an id, safe headers, one line in the log; and problem+json when anything goes wrong."""
+"""Every answer has an id, safe headers and one line in the log. Every error is a problem+json."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from uuid import UUID
 import pytest
 
 from app.api.errors import all_problems
-from tests.integration.asking import NOBODY, body, create, problem
+from tests.integration.api_calls import UNKNOWN_ID, body, create, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flask.testing import FlaskClient
 
-PATHS = ("/health", "/tasks", f"/tasks/{NOBODY}", "/nope", "/types", "/openapi.json", "/docs", "/problems/", "/rq/")
+PATHS = ("/health", "/tasks", f"/tasks/{UNKNOWN_ID}", "/nope", "/types", "/openapi.json", "/docs", "/problems/", "/rq/")
 
 
 def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
-    """The log lines since the last look."""
+    """Return the log lines since the last call."""
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
@@ -45,9 +45,9 @@ def test_an_invalid_request_id_is_replaced(client: FlaskClient, given: str) -> N
 
 
 def test_a_request_is_one_line_in_the_log(
-    another: Callable[..., FlaskClient], capsys: pytest.CaptureFixture[str]
+    client_with: Callable[..., FlaskClient], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    logged = another()
+    logged = client_with()
     task = create(logged)
     logged.get(f"/tasks/{task['id']}", headers={"X-Request-ID": "mine"})
     logged.get("/nope")
@@ -59,9 +59,9 @@ def test_a_request_is_one_line_in_the_log(
 
 
 def test_a_crash_is_logged_in_full_and_hidden_from_the_caller(
-    another: Callable[..., FlaskClient], capsys: pytest.CaptureFixture[str]
+    client_with: Callable[..., FlaskClient], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    logged = another()
+    logged = client_with()
 
     def crash() -> str:
         raise ZeroDivisionError("postgresql://user:secret@host")
@@ -71,14 +71,14 @@ def test_a_crash_is_logged_in_full_and_hidden_from_the_caller(
     assert problem(answer, 500, "internal-error") == {}
     assert "secret" not in answer.text
     assert "ZeroDivision" not in answer.text
-    told, line = lines(capsys)
-    assert told["event"] == "request_crashed"
-    assert "ZeroDivisionError" in told["exception"]
-    assert told["request_id"] == line["request_id"] == answer.headers["X-Request-ID"]
+    event, line = lines(capsys)
+    assert event["event"] == "request_crashed"
+    assert "ZeroDivisionError" in event["exception"]
+    assert event["request_id"] == line["request_id"] == answer.headers["X-Request-ID"]
 
 
-def test_errors_of_flask_itself_are_problems(another: Callable[..., FlaskClient]) -> None:
-    logged = another()
+def test_errors_of_flask_itself_are_problems(client_with: Callable[..., FlaskClient]) -> None:
+    logged = client_with()
 
     def teapot() -> str:
         from werkzeug.exceptions import ImATeapot

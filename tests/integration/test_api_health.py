@@ -1,4 +1,4 @@
-"""GET /health, GET /ready, and what still works when a server is away."""
+"""GET /health, GET /ready, and the API while a server is unavailable."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy import text
 from app.api.resources.health import ask_redis
 from app.api.single_flight import NO_ANSWER, Check, ask_all
 from app.ledger.server import needed_version
-from tests.integration.asking import FUTURE, PAST, body, create, problem
+from tests.integration.api_calls import FUTURE, PAST, body, create, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-NOBODY_LISTENS = "127.0.0.1:1"
+CLOSED_PORT = "127.0.0.1:1"
 
 
 URLS = {
-    "database_url": f"postgresql+psycopg://x:secret@{NOBODY_LISTENS}/x",
-    "redis_url": f"redis://:secret@{NOBODY_LISTENS}/0",
+    "database_url": f"postgresql+psycopg://x:secret@{CLOSED_PORT}/x",
+    "redis_url": f"redis://:secret@{CLOSED_PORT}/0",
 }
 
 
 @pytest.fixture
-def without(another: Callable[..., FlaskClient]) -> Callable[[str], FlaskClient]:
-    """A client of an application for which one server is away."""
-    return lambda server: another(**{f"{server}_url": URLS[f"{server}_url"]})
+def client_without(client_with: Callable[..., FlaskClient]) -> Callable[[str], FlaskClient]:
+    """Make a client of an application for which one server is unavailable."""
+    return lambda server: client_with(**{f"{server}_url": URLS[f"{server}_url"]})
 
 
 def test_a_live_process_is_alive(client: FlaskClient) -> None:
@@ -47,8 +47,8 @@ def test_a_process_with_both_servers_is_ready(client: FlaskClient) -> None:
     }
 
 
-def test_without_postgres_the_process_is_alive_but_not_ready(without: Callable[[str], FlaskClient]) -> None:
-    client = without("database")
+def test_without_postgres_the_process_is_alive_but_not_ready(client_without: Callable[[str], FlaskClient]) -> None:
+    client = client_without("database")
     assert client.get("/health").status_code == 200
     answer = client.get("/ready")
     assert problem(answer, 503, "not-ready") == {"postgres": "does not answer"}
@@ -56,30 +56,30 @@ def test_without_postgres_the_process_is_alive_but_not_ready(without: Callable[[
     assert "secret" not in answer.text
 
 
-def test_without_redis_the_process_is_not_ready(without: Callable[[str], FlaskClient]) -> None:
-    answer = without("redis").get("/ready")
+def test_without_redis_the_process_is_not_ready(client_without: Callable[[str], FlaskClient]) -> None:
+    answer = client_without("redis").get("/ready")
     assert problem(answer, 503, "not-ready") == {"redis": "ConnectionError"}
-    assert NOBODY_LISTENS not in answer.text
+    assert CLOSED_PORT not in answer.text
 
 
 def test_with_an_older_schema_the_process_is_not_ready(client: FlaskClient, owner: Engine) -> None:
     with owner.connect() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '0000'"))
         try:
-            told = problem(client.get("/ready"), 503, "not-ready")
+            details = problem(client.get("/ready"), 503, "not-ready")
         finally:
             connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": needed_version()})
-    assert told == {"postgres": "the schema is behind the code: run the migrations"}
+    assert details == {"postgres": "the schema is behind the code: run the migrations"}
 
 
 def test_with_a_newer_schema_the_process_is_ready_with_a_warning(client: FlaskClient, owner: Engine) -> None:
     with owner.connect() as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
         try:
-            told = body(client.get("/ready"))
+            reply = body(client.get("/ready"))
         finally:
             connection.execute(text("UPDATE alembic_version SET version_num = :head"), {"head": needed_version()})
-    assert (told["status"], told["warnings"]) == ("ready", ["postgres: the schema is newer than this code"])
+    assert (reply["status"], reply["warnings"]) == ("ready", ["postgres: the schema is newer than this code"])
 
 
 def test_without_any_migration_the_process_is_not_ready(client: FlaskClient, owner: Engine) -> None:
@@ -96,25 +96,27 @@ def test_with_a_redis_that_may_evict_keys_the_process_is_ready_with_a_warning(
 ) -> None:
     harm.config_set("maxmemory-policy", "allkeys-lru")
     try:
-        told = body(client.get("/ready"))
+        reply = body(client.get("/ready"))
         assert ask_redis(redis) == "ok, but maxmemory-policy is allkeys-lru, not noeviction"
     finally:
         harm.config_set("maxmemory-policy", "noeviction")
-    assert told["status"] == "ready"
-    assert told["warnings"] == ["redis: maxmemory-policy is allkeys-lru, not noeviction"]
+    assert reply["status"] == "ready"
+    assert reply["warnings"] == ["redis: maxmemory-policy is allkeys-lru, not noeviction"]
 
 
 def test_a_frozen_server_is_queried_once_and_not_waited_for() -> None:
-    thawed, asked = threading.Event(), []
-    check = Check("frozen", lambda: asked.append(1) or str(thawed.wait(10)))  # type: ignore[func-returns-value]
+    thawed, calls = threading.Event(), []
+    check = Check("frozen", lambda: calls.append(1) or str(thawed.wait(10)))  # type: ignore[func-returns-value]
     assert [ask_all([check], limit_s=0.01) for _ in range(3)] == [{"frozen": NO_ANSWER}] * 3
-    assert asked == [1]
+    assert calls == [1]
     thawed.set()
     check.begin().result(timeout=10)
 
 
-def test_without_postgres_requests_are_answered_503_with_retry_after(without: Callable[[str], FlaskClient]) -> None:
-    client = without("database")
+def test_without_postgres_requests_are_answered_503_with_retry_after(
+    client_without: Callable[[str], FlaskClient],
+) -> None:
+    client = client_without("database")
     for answer in (
         client.post("/tasks", json={"type": "foo", "execute_at": PAST}),
         client.get("/tasks"),
@@ -128,8 +130,8 @@ def test_without_postgres_requests_are_answered_503_with_retry_after(without: Ca
         assert "secret" not in answer.text
 
 
-def test_without_redis_tasks_are_created_listed_shown_and_deleted(without: Callable[[str], FlaskClient]) -> None:
-    client = without("redis")
+def test_without_redis_tasks_are_created_listed_shown_and_deleted(client_without: Callable[[str], FlaskClient]) -> None:
+    client = client_without("redis")
     task = create(client, execute_at=PAST)
     create(client, execute_at=FUTURE)
     assert body(client.get("/tasks"))["count"] == 2

@@ -13,7 +13,7 @@ from app.api.reading.listing import ListQuery
 from app.api.services import services_of
 from app.ledger import index_merge
 from app.ledger.listing import Filter
-from tests.integration.asking import PAST, body, create, fields, lease, run
+from tests.integration.api_calls import PAST, body, create, fields, lease, run
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
 
 def ids(client: FlaskClient, query: str = "") -> list[str]:
-    """The ids of a list, in its order."""
+    """Return the ids of a list in its order."""
     answer = client.get(f"/tasks{query}")
     assert answer.status_code == 200, answer.text
     return [task["id"] for task in body(answer)["tasks"]]
 
 
 def at(second: int) -> str:
-    """An instant of one minute far away."""
+    """Return an instant in a minute far in the future."""
     return f"2100-01-01T00:00:{second:02}Z"
 
 
@@ -164,8 +164,8 @@ def test_an_unknown_value_or_parameter_is_refused(client: FlaskClient, name: str
 
 
 def test_every_wrong_parameter_is_named(client: FlaskClient) -> None:
-    told: Any = fields(client.get("/tasks?state=x&limit=0&since=x&page=2"))
-    assert set(told) == {"state", "limit", "since", "page"}
+    errors: Any = fields(client.get("/tasks?state=x&limit=0&since=x&page=2"))
+    assert set(errors) == {"state", "limit", "since", "page"}
 
 
 def test_a_cursor_belongs_to_its_filters(client: FlaskClient) -> None:
@@ -179,18 +179,18 @@ def test_a_cursor_belongs_to_its_filters(client: FlaskClient) -> None:
 def test_a_task_that_changes_its_state_while_it_is_listed_is_listed(
     client: FlaskClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Which types are in a state is asked first: a task may come into it before the tasks are asked for."""
+    """A list first reads the types that have tasks in a state; a task may enter the state before the list reads it."""
     task = create(client, type="foo", execute_at=PAST, max_attempts=2)
     claimed = "state = 'running', attempt = 1, started_at = now(), worker_id = 'w', claim_token = gen_random_uuid()"
     run(engine, f"UPDATE tasks SET {claimed} WHERE id = :id", id=task["id"])
-    ask = index_merge.types_in
+    types_in = index_merge.types_in
 
-    def and_it_is_rescued(connection: Connection, state: TaskState) -> list[str]:
-        found = ask(connection, state)
+    def rescue_after(connection: Connection, state: TaskState) -> list[str]:
+        found = types_in(connection, state)
         run(engine, "UPDATE tasks SET state = 'scheduled', claim_token = NULL WHERE id = :id", id=task["id"])
         return found
 
-    monkeypatch.setattr(index_merge, "types_in", and_it_is_rescued)
+    monkeypatch.setattr(index_merge, "types_in", rescue_after)
     assert [each["id"] for each in body(client.get("/tasks?state=scheduled,running"))["tasks"]] == [task["id"]]
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.web import __file__ as web
-from tests.integration.asking import body
+from tests.integration.api_calls import body
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,24 +20,24 @@ if TYPE_CHECKING:
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 UNDOCUMENTED = {"/favicon.ico", "/openapi.json", "/docs", "/problems/", "/problems/{slug}", "/sign-in", "/sign-out"}
-BEING_LET_IN = {"401", "403", "429"}
+AUTH_STATUSES = {"401", "403", "429"}
 
 
 @pytest.fixture
 def document(client: FlaskClient) -> dict[str, Any]:
-    """The document as it is served."""
+    """The served document."""
     return body(client.get("/openapi.json"))
 
 
 def operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
-    """Every operation with its method and path."""
+    """Yield every operation with its method and path."""
     for path, item in document["paths"].items():
         for method in METHODS & item.keys():
             yield method, path, item[method]
 
 
 def references(part: Any) -> Iterator[str]:
-    """Every `$ref` below."""
+    """Yield every `$ref` of this part."""
     if isinstance(part, dict):
         yield from ([part["$ref"]] if isinstance(part.get("$ref"), str) else [])
         for inner in part.values():
@@ -113,23 +113,23 @@ def test_every_answer_is_described_and_errors_are_problems(document: dict[str, A
 @pytest.mark.parametrize(
     ("method", "path", "statuses"),
     [
-        ("post", "/tasks", {"201", "400", "408", "413", "415", "422", "500", "503"} | BEING_LET_IN),
-        ("get", "/tasks", {"200", "422", "500", "503"} | BEING_LET_IN),
-        ("get", "/tasks/{task_id}", {"200", "404", "422", "500", "503"} | BEING_LET_IN),
-        ("delete", "/tasks/{task_id}", {"200", "204", "404", "409", "422", "500", "503"} | BEING_LET_IN),
-        ("get", "/tasks/next", {"200", "204", "422", "500", "503"} | BEING_LET_IN),
-        ("post", "/tasks/claim", {"200", "204", "400", "408", "413", "415", "422", "500", "503"} | BEING_LET_IN),
+        ("post", "/tasks", {"201", "400", "408", "413", "415", "422", "500", "503"} | AUTH_STATUSES),
+        ("get", "/tasks", {"200", "422", "500", "503"} | AUTH_STATUSES),
+        ("get", "/tasks/{task_id}", {"200", "404", "422", "500", "503"} | AUTH_STATUSES),
+        ("delete", "/tasks/{task_id}", {"200", "204", "404", "409", "422", "500", "503"} | AUTH_STATUSES),
+        ("get", "/tasks/next", {"200", "204", "422", "500", "503"} | AUTH_STATUSES),
+        ("post", "/tasks/claim", {"200", "204", "400", "408", "413", "415", "422", "500", "503"} | AUTH_STATUSES),
         (
             "post",
             "/tasks/{task_id}/claim",
-            {"200", "400", "404", "408", "409", "413", "415", "422", "500", "503"} | BEING_LET_IN,
+            {"200", "400", "404", "408", "409", "413", "415", "422", "500", "503"} | AUTH_STATUSES,
         ),
         (
             "post",
             "/tasks/{task_id}/complete",
-            {"200", "400", "404", "408", "409", "413", "415", "422", "500", "503"} | BEING_LET_IN,
+            {"200", "400", "404", "408", "409", "413", "415", "422", "500", "503"} | AUTH_STATUSES,
         ),
-        ("get", "/types", {"200", "422", "500", "503"} | BEING_LET_IN),
+        ("get", "/types", {"200", "422", "500", "503"} | AUTH_STATUSES),
         ("get", "/ready", {"200", "422", "500", "503"}),
         ("get", "/health", {"200", "422", "500"}),
     ],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.api.resources import tasks as views
-from tests.integration.asking import FUTURE, NOBODY, PAST, body, create, fields, lease, problem
+from tests.integration.api_calls import FUTURE, PAST, UNKNOWN_ID, body, create, fields, lease, problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,14 +31,14 @@ def test_a_running_task_shows_its_worker_start_and_lag(client: FlaskClient) -> N
 
 
 def test_no_such_task_is_a_404(client: FlaskClient) -> None:
-    problem(client.get(f"/tasks/{NOBODY}"), 404, "task-not-found")
+    problem(client.get(f"/tasks/{UNKNOWN_ID}"), 404, "task-not-found")
 
 
 def test_a_deleted_task_is_a_404_with_its_instant_of_deletion(client: FlaskClient) -> None:
     task = create(client)
     deleted = body(client.delete(f"/tasks/{task['id']}"))
-    told = problem(client.get(f"/tasks/{task['id']}"), 404, "task-deleted")
-    assert told == {"deleted_at": deleted["deleted_at"]}
+    details = problem(client.get(f"/tasks/{task['id']}"), 404, "task-deleted")
+    assert details == {"deleted_at": deleted["deleted_at"]}
 
 
 def test_a_wait_ends_when_the_state_is_final(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""GET /stats: true, bounded, and there when Redis is not."""
+"""GET /stats: correct, bounded, and available without Redis."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from app.errors import LedgerAway
 from app.ledger import counters, statistics, workers
 from app.ledger.counters import Counter
 from app.ledger.statements import statement
-from tests.integration.asking import FUTURE, PAST, body, create, fields, lease
+from tests.integration.api_calls import FUTURE, PAST, body, create, fields, lease
 from tests.making import change
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ SELECT gen_random_uuid(), 'foo', now(), '{}', 5, 1, 'deleted', now() FROM genera
 BEGUN = "state = 'running', attempt = 1, started_at = now(), worker_id = 'w', claim_token = gen_random_uuid()"
 
 
-def told(client: FlaskClient) -> dict[str, Any]:
+def get_stats(client: FlaskClient) -> dict[str, Any]:
     answer = client.get("/stats")
     assert answer.status_code == 200, answer.text
     msgspec.convert(body(answer), shapes.Stats)
@@ -55,7 +55,7 @@ def told(client: FlaskClient) -> dict[str, Any]:
 
 
 def test_empty_tables_have_empty_statistics(client: FlaskClient) -> None:
-    empty = told(client)
+    empty = get_stats(client)
     assert (empty["by_state"], empty["by_type"], empty["workers"]) == ({}, {}, [])
     assert (empty["oldest_overdue_s"], empty["backlog"]["due"], empty["punctuality"]["tasks"]) == (0, 0, 0)
     assert empty["punctuality"]["p99_ms"] is None
@@ -68,7 +68,7 @@ def test_tasks_are_counted_by_state_and_type(client: FlaskClient) -> None:
     create(client, type="baz", execute_at=FUTURE)
     client.delete(f"/tasks/{create(client, execute_at=FUTURE)['id']}")
     lease(client)
-    now = told(client)
+    now = get_stats(client)
     assert now["by_state"] == {"scheduled": 2, "deleted": 1, "running": 1}
     assert now["by_type"] == {
         "foo": {"scheduled": 1, "deleted": 1}, "baz": {"scheduled": 1}, "outside": {"running": 1},
@@ -79,7 +79,7 @@ def test_overdue_tasks_are_counted(client: FlaskClient, engine: Engine) -> None:
     task = create(client, execute_at=PAST)
     change(engine, task["id"], "execute_at = clock_timestamp() - interval '5 min'")
     create(client, execute_at=FUTURE)
-    now = told(client)
+    now = get_stats(client)
     assert 300 <= now["oldest_overdue_s"] < 330
     assert now["backlog"]["due"] == 1
 
@@ -89,7 +89,7 @@ def test_punctuality_covers_the_tasks_of_the_last_minutes(client: FlaskClient, e
         task = create(client, execute_at=FUTURE)
         change(engine, task["id"], f"{BEGUN}, execute_at = clock_timestamp() - interval '{ago}', lag_ms = {10 * n}")
         change(engine, task["id"], "state = 'succeeded', finished_at = now()")
-    lately = told(client)["punctuality"]
+    lately = get_stats(client)["punctuality"]
     assert (lately["tasks"], lately["p50_ms"], lately["p99_ms"]) == (3, 10, pytest.approx(19.8))
     assert lately["early_total"] == 0
 
@@ -99,14 +99,14 @@ def test_punctuality_is_reported_by_type(client: FlaskClient, engine: Engine) ->
         task = create(client, type=task_type, execute_at=FUTURE)
         change(engine, task["id"], f"{BEGUN}, execute_at = clock_timestamp() - interval '1 min', lag_ms = {10 * n}")
         change(engine, task["id"], "state = 'succeeded', finished_at = now()")
-    by_type = told(client)["punctuality"]["by_type"]
+    by_type = get_stats(client)["punctuality"]["by_type"]
     assert {name: (each["tasks"], each["p50_ms"]) for name, each in by_type.items()} == {"foo": (1, 0), "baz": (2, 15)}
 
 
 def test_early_starts_are_counted(client: FlaskClient, engine: Engine) -> None:
     task = create(client, execute_at=FUTURE)
     change(engine, task["id"], f"{BEGUN}, lag_ms = -0.001")
-    assert told(client)["punctuality"]["early_total"] == 1
+    assert get_stats(client)["punctuality"]["early_total"] == 1
 
 
 def test_the_backlog_in_redis_is_counted(client: FlaskClient, redis: Redis) -> None:
@@ -114,7 +114,7 @@ def test_the_backlog_in_redis_is_counted(client: FlaskClient, redis: Redis) -> N
     redis.zadd("due:baz", {"a": 1})
     redis.zadd("delivered:foo", {"b": 1, "c": 1})
     redis.rpush("rq:queue:default", "x", "y", "z")
-    backlog = told(client)["backlog"]
+    backlog = get_stats(client)["backlog"]
     assert (backlog["on_schedule"], backlog["delivered"], backlog["rq_queues"]) == (1, 2, {"default": 3})
 
 
@@ -124,7 +124,7 @@ def test_workers_and_counters_are_reported(client: FlaskClient, engine: Engine) 
     with engine.connect() as connection:
         connection.execute(text("UPDATE workers SET heartbeat_at = now() - interval '1 min' WHERE id = 'gone'"))
     counters.add(engine, {Counter.RESCUED: 7})
-    now = told(client)
+    now = get_stats(client)
     assert [(each["id"], each["slots"], each["alive"]) for each in now["workers"]] == [
         ("gone", 3, False),
         ("w", 3, True),
@@ -133,11 +133,11 @@ def test_workers_and_counters_are_reported(client: FlaskClient, engine: Engine) 
 
 
 def test_without_redis_statistics_are_answered_and_marked_incomplete(
-    another: Callable[..., FlaskClient], engine: Engine
+    client_with: Callable[..., FlaskClient], engine: Engine
 ) -> None:
-    client = another(redis_url="redis://:secret@127.0.0.1:1/0")
+    client = client_with(redis_url="redis://:secret@127.0.0.1:1/0")
     create(client, execute_at=FUTURE)
-    now = told(client)
+    now = get_stats(client)
     assert now["redis"] == "away"
     assert now["backlog"] == {"due": 0, "on_schedule": None, "delivered": None, "rq_queues": None}
     assert now["by_state"] == {"scheduled": 1}
@@ -145,11 +145,11 @@ def test_without_redis_statistics_are_answered_and_marked_incomplete(
 
 def test_a_broken_or_frozen_redis_does_not_delay_the_statistics(client: FlaskClient, harm: Redis) -> None:
     harm.set("punctual:due:baz", "x")
-    assert told(client)["redis"] == "away"
+    assert get_stats(client)["redis"] == "away"
     harm.client_pause(5000)
     try:
         began = time.monotonic()
-        assert told(client)["redis"] == "away"
+        assert get_stats(client)["redis"] == "away"
         assert time.monotonic() - began < 4
     finally:
         harm.client_unpause()
@@ -159,7 +159,7 @@ def test_counting_stops_at_a_bound(client: FlaskClient, owner: Engine, types: Ta
     with owner.connect() as connection:
         connection.execute(text(FILL), {"rows": 40_000})
         connection.execute(text("VACUUM ANALYZE tasks"))
-        now = told(client)
+        now = get_stats(client)
         assert now["by_state"] == {"scheduled": 4000, "succeeded": 10_000}
         assert now["by_type"] == {"foo": {"scheduled": 4000, "succeeded": 10_000}, "baz": {"succeeded": 10_000}}
         assert body(client.get("/types"))["types"][types.names.index("baz")]["counts"] == {"succeeded": 10_000}
@@ -167,7 +167,7 @@ def test_counting_stops_at_a_bound(client: FlaskClient, owner: Engine, types: Ta
 
 @pytest.mark.parametrize("name", ["overdue_count", "types_due", "early_total", "lease_due", "next", "punctuality"])
 def test_statements_for_due_tasks_do_not_read_tasks_far_ahead(owner: Engine, engine: Engine, name: str) -> None:
-    """However many tasks wait for next year; the rows that a statement touches are counted by Postgres itself."""
+    """This holds for any number of tasks due next year. Postgres counts the rows that a statement reads."""
     given = {"most": 10_000, "until": PAST, "types": ["foo"], "limit": 1, "token": TOKEN, "worker_id": "w"}
     with owner.connect() as connection:
         connection.execute(text(FILL.replace("- n *", "+ interval '1 year' + n *")), {"rows": 20_000})
@@ -182,7 +182,7 @@ def test_statements_for_due_tasks_do_not_read_tasks_far_ahead(owner: Engine, eng
 
 @pytest.mark.parametrize("name", ["purge_tasks", "purge_deleted"])
 def test_purging_does_not_read_rows_that_are_too_new(owner: Engine, engine: Engine, name: str) -> None:
-    """Every few seconds somebody asks, of millions."""
+    """The statement runs every few seconds on millions of rows."""
     given = {"state": "succeeded", "type": "foo", "older_than_s": 3600, "limit": 1000}
     with owner.connect() as connection:
         connection.execute(text(FILL), {"rows": 20_000})
@@ -194,7 +194,7 @@ def test_purging_does_not_read_rows_that_are_too_new(owner: Engine, engine: Engi
 
 
 def touched(connection: Connection) -> int:
-    """Rows and entries of indexes of `tasks` that were read so far."""
+    """Return how many rows and index entries of `tasks` were read so far."""
     connection.execute(text("SELECT pg_stat_force_next_flush()"))
     read = (
         "SELECT seq_tup_read + coalesce(idx_tup_fetch, 0) +"
@@ -210,12 +210,12 @@ def test_parameters_are_refused(client: FlaskClient) -> None:
 
 def test_an_answer_is_cached_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.api.single_flight.KEEP_S", 60.0)
-    asked: list[int] = []
+    calls: list[int] = []
     clock = [0.0]
 
     def ask() -> int:
-        asked.append(1)
-        return len(asked)
+        calls.append(1)
+        return len(calls)
 
     kept = cached_briefly(ask, timer=lambda: clock[0])
     assert [kept() for _ in range(5)] == [1] * 5
@@ -227,13 +227,13 @@ def test_an_answer_is_cached_briefly(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_concurrent_callers_share_one_call(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("app.api.single_flight.KEEP_S", 60.0)
-    asked: list[int] = []
+    calls: list[int] = []
     many = threading.Barrier(8)
 
     def ask() -> int:
-        asked.append(1)
+        calls.append(1)
         time.sleep(0.2)
-        return len(asked)
+        return len(calls)
 
     kept = cached_briefly(ask)
 
@@ -243,15 +243,15 @@ def test_concurrent_callers_share_one_call(monkeypatch: pytest.MonkeyPatch) -> N
 
     with ThreadPoolExecutor(8) as threads:
         assert list(threads.map(ask_with_the_others, range(8))) == [1] * 8
-    assert len(asked) == 1
+    assert len(calls) == 1
 
 
 def test_an_error_is_not_cached() -> None:
-    asked: list[int] = []
+    calls: list[int] = []
 
     def ask() -> int:
-        asked.append(1)
-        if len(asked) == 1:
+        calls.append(1)
+        if len(calls) == 1:
             raise LedgerAway
         return 1
 

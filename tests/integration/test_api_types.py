@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tests.integration.asking import body, create, fields, lease
+from tests.integration.api_calls import body, create, fields, lease
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def test_types_come_by_name_with_their_limits_and_schemas(client: FlaskClient, types: TaskTypes) -> None:
-    told = {kind["name"]: kind for kind in body(client.get("/types"))["types"]}
-    assert list(told) == types.names
-    assert (told["buzz"]["timeout_s"], told["buzz"]["max_attempts"], told["buzz"]["external"]) == (10, 1, False)
-    assert told["outside"]["external"]
-    nap = told["nap"]["payload_schema"]
+    kinds = {kind["name"]: kind for kind in body(client.get("/types"))["types"]}
+    assert list(kinds) == types.names
+    assert (kinds["buzz"]["timeout_s"], kinds["buzz"]["max_attempts"], kinds["buzz"]["external"]) == (10, 1, False)
+    assert kinds["outside"]["external"]
+    nap = kinds["nap"]["payload_schema"]
     assert nap["$defs"]["Nap"]["required"] == ["seconds"]
 
 
@@ -25,10 +25,10 @@ def test_types_count_their_tasks_by_state(client: FlaskClient) -> None:
     create(client)
     client.delete(f"/tasks/{create(client)['id']}")
     lease(client)
-    told = {kind["name"]: kind["counts"] for kind in body(client.get("/types"))["types"]}
-    assert told["foo"] == {"deleted": 1, "scheduled": 1}
-    assert told["outside"] == {"running": 1}
-    assert told["bar"] == {}
+    counts = {kind["name"]: kind["counts"] for kind in body(client.get("/types"))["types"]}
+    assert counts["foo"] == {"deleted": 1, "scheduled": 1}
+    assert counts["outside"] == {"running": 1}
+    assert counts["bar"] == {}
 
 
 def test_parameters_are_refused(client: FlaskClient) -> None:

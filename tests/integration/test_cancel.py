@@ -1,4 +1,4 @@
-"""Cancelling: one conditional statement against the claim, from the ledger to the worker that is told."""
+"""Cancelling in the ledger: one conditional statement, and the cancel requests in the heartbeat."""
 
 from __future__ import annotations
 
@@ -133,5 +133,5 @@ def test_a_cancel_and_a_claim_at_once_agree_on_who_won(engine: Engine, operation
         now = tasks.get(engine, made[0].id)
         assert now.state is answered.state
         assert (now.state is TaskState.RUNNING) == bool(won)
-        told = workers.heartbeat(engine, "w", queue="default", slots=1)
-        assert (str(made[0].id) in told) == bool(won)
+        to_cancel = workers.heartbeat(engine, "w", queue="default", slots=1)
+        assert (str(made[0].id) in to_cancel) == bool(won)

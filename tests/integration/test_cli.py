@@ -1,4 +1,4 @@
-"""The command line against the real API and both servers; workers are played by the ledger's own claims."""
+"""The command line with the real API and both servers. The ledger's claims stand for workers."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 
 class Quiet(WSGIRequestHandler):
-    """HTTP/1.1, as our web server speaks it, without a log line for each request."""
+    """Handles HTTP/1.1 like our web server, and logs nothing."""
 
     protocol_version = "HTTP/1.1"
 
     def log_request(self, *_: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def address(web: Flask) -> Iterator[str]:
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine, redis: Redis) -> Path:
-    """A working folder with a `var`; empty stores."""
+    """A working folder with a `var` folder, and empty servers."""
     (tmp_path / "var").mkdir()
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -68,13 +68,13 @@ def run(address: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return lambda *arguments: CliRunner().invoke(main, [str(each) for each in arguments], catch_exceptions=False)
 
 
-def told(result: Result) -> Any:
+def json_of(result: Result) -> Any:
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)
 
 
 def play_worker(engine: Engine, types: tuple[str, ...] = ("foo", "baz")) -> list[str]:
-    """Claim and finish all that is due; the lines that a worker would have printed."""
+    """Claim and finish all due tasks; return the lines that a worker would have printed."""
     workers.heartbeat(engine, "player", queue="default", slots=16)
     with engine.connect() as connection:
         ids = [str(row[0]) for row in connection.execute(text("SELECT id FROM tasks WHERE state = 'scheduled'"))]
@@ -86,22 +86,22 @@ def play_worker(engine: Engine, types: tuple[str, ...] = ("foo", "baz")) -> list
 
 
 def test_a_task_is_created_listed_shown_and_deleted(run: Any) -> None:
-    created = told(run("task", "create", "foo", "--in", "5m", "--timeout-s", 7, "--payload", '{"a": 1}', "--json"))
+    created = json_of(run("task", "create", "foo", "--in", "5m", "--timeout-s", 7, "--payload", '{"a": 1}', "--json"))
     assert (created["state"], created["timeout_s"], created["payload"]) == ("scheduled", 7, {"a": 1})
-    assert [each["id"] for each in told(run("task", "list", "--state", "scheduled", "--json"))] == [created["id"]]
+    assert [each["id"] for each in json_of(run("task", "list", "--state", "scheduled", "--json"))] == [created["id"]]
     assert created["id"] in run("task", "list", "--type", "foo,baz", "--since", "2020-01-01T00:00:00+01:00").stdout
     assert "No such tasks." in run("task", "list", "--type", "baz").stdout
     assert "scheduled" in run("task", "show", created["id"]).stdout
     assert "it never ran, and never will" in run("task", "delete", created["id"]).stdout
-    assert told(run("task", "delete", created["id"], "--json"))["state"] == "deleted"
+    assert json_of(run("task", "delete", created["id"], "--json"))["state"] == "deleted"
     assert run("task", "show", created["id"]).exit_code == 1
 
 
 def test_a_list_has_as_many_tasks_as_asked_for_or_all_of_them(run: Any) -> None:
     for minutes in range(5):
         run("task", "create", "baz", "--in", f"{minutes + 1}m")
-    assert len(told(run("task", "list", "--limit", 3, "--json"))) == 3
-    assert len(told(run("task", "list", "--all", "--json"))) == 5
+    assert len(json_of(run("task", "list", "--limit", 3, "--json"))) == 3
+    assert len(json_of(run("task", "list", "--all", "--json"))) == 5
 
 
 def test_stats_are_tables_or_json(run: Any, engine: Engine) -> None:
@@ -111,14 +111,14 @@ def test_stats_are_tables_or_json(run: Any, engine: Engine) -> None:
     assert shown.exit_code == 0
     for words in ("oldest overdue", "lag p99", "begun too early", "RQ queue default", "player", "refused jobs", "foo"):
         assert words in shown.stdout
-    assert told(run("stats", "--json"))["by_type"] == {"foo": {"scheduled": 1}}
+    assert json_of(run("stats", "--json"))["by_type"] == {"foo": {"scheduled": 1}}
 
 
 def test_show_waits_for_the_final_state(run: Any, engine: Engine) -> None:
-    task = told(run("task", "create", "foo", "--json"))
+    task = json_of(run("task", "create", "foo", "--json"))
     waiting = threading.Timer(0.1, play_worker, [engine])
     waiting.start()
-    shown = told(run("task", "show", task["id"], "--wait", "20s", "--json"))
+    shown = json_of(run("task", "show", task["id"], "--wait", "20s", "--json"))
     waiting.join()
     assert (shown["state"], shown["result"]) == ("succeeded", {"output": f"Foo {task['id']}"})
 
@@ -134,14 +134,14 @@ def test_a_refusal_names_each_invalid_field_and_has_exit_code_1(run: Any) -> Non
 
 
 def test_submitted_tasks_are_verified(run: Any, engine: Engine, place: Path) -> None:
-    went = told(
+    report = json_of(
         run("submit", "--count", 60, "--spread", "1ms", "--type", "foo", "--type", "baz", "--concurrency", 4, "--json")
     )
-    assert (went["created"], went["failed"]) == (60, 0)
+    assert (report["created"], report["failed"]) == (60, 0)
     assert len((place / "var" / "submitted.jsonl").read_text().splitlines()) == 60
     lines = play_worker(engine)
     (place / "out").write_text("".join(f"09:44:37 worker.1    | {line}\n" for line in lines))
-    verified = told(run("verify", "--output", "out", "--json"))
+    verified = json_of(run("verify", "--output", "out", "--json"))
     assert (verified["tasks"], verified["succeeded"], verified["lines"]["expected"]) == (60, 60, 60)
     assert not any(verified[name] for name in ("missing", "twice", "early", "unfinished", "failed"))
     assert verified["lag_max_ms"] > 0
@@ -175,9 +175,9 @@ def test_a_task_that_vanished_or_never_ran_is_found(run: Any, engine: Engine) ->
 def test_a_refused_submission_names_the_reason(run: Any) -> None:
     refused = run("submit", "--count", 3, "--type", "nonsense", "--json")
     assert refused.exit_code == 1
-    went = json.loads(refused.stdout)
-    assert (went["created"], went["failed"]) == (0, 3)
-    assert "type: Must be one of" in went["reason"]
+    report = json.loads(refused.stdout)
+    assert (report["created"], report["failed"]) == (0, 3)
+    assert "type: Must be one of" in report["reason"]
 
 
 def test_tasks_of_the_script_are_verified_too(
@@ -186,7 +186,7 @@ def test_tasks_of_the_script_are_verified_too(
     assert submit_task.main([address, "--count", "30", "--minutes", "0", "--type", "foo", "--type", "baz"]) == 0
     assert "30 tasks in" in capsys.readouterr().out
     play_worker(engine)
-    assert told(run("verify", "--json"))["succeeded"] == 30
+    assert json_of(run("verify", "--json"))["succeeded"] == 30
 
 
 def test_the_script_reports_refusals(address: str, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -224,7 +224,7 @@ def test_the_doctor_fails_without_a_live_worker(run: Any) -> None:
 
 
 def test_the_doctor_finds_due_tasks_that_redis_does_not_know(run: Any, engine: Engine, due_set: DueSet) -> None:
-    old = told(run("task", "create", "baz", "--at", "2020-01-01T00:00:00Z", "--json"))
+    old = json_of(run("task", "create", "baz", "--at", "2020-01-01T00:00:00Z", "--json"))
     assert findings(run)["drift"]["level"] == "ok"
     assert findings(run)["overdue"]["level"] == "warn"
     assert "no worker is alive for queue default" in findings(run)["overdue"]["said"]
@@ -235,7 +235,7 @@ def test_the_doctor_finds_due_tasks_that_redis_does_not_know(run: Any, engine: E
 
 
 def test_the_doctor_finds_tasks_of_the_window_that_redis_does_not_know(run: Any, due_set: DueSet) -> None:
-    task = told(run("task", "create", "baz", "--in", "10m", "--json"))
+    task = json_of(run("task", "create", "baz", "--in", "10m", "--json"))
     assert findings(run)["drift"]["level"] == "ok"
     due_set.remove("baz", [task["id"]])
     assert findings(run)["drift"]["said"].startswith("1 tasks due within 60.0 m are unknown to Redis")
@@ -247,7 +247,7 @@ def test_the_doctor_counts_ids_without_a_scheduled_task(run: Any, due_set: DueSe
 
 
 def test_the_doctor_names_a_type_without_a_handler(run: Any, engine: Engine) -> None:
-    task = told(run("task", "create", "baz", "--at", "2020-01-01T00:00:00Z", "--json"))
+    task = json_of(run("task", "create", "baz", "--at", "2020-01-01T00:00:00Z", "--json"))
     change(engine, task["id"], "type = 'print'")
     assert findings(run)["overdue"]["said"].endswith("late: type print has no handler")
 

@@ -14,7 +14,7 @@ import submit_task
 from app.api_key import new_secret
 from app.cli import main
 from tests.integration.keys import PASSWORD, bearer
-from tests.integration.test_cli import Quiet, told
+from tests.integration.test_cli import Quiet, json_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -27,9 +27,9 @@ SECRET = "pk_punctual_"
 
 
 @pytest.fixture
-def closed(another: Callable[..., FlaskClient]) -> FlaskClient:
-    """A client of an application that asks for keys."""
-    return another(auth="on", secret_key=PASSWORD)
+def closed(client_with: Callable[..., FlaskClient]) -> FlaskClient:
+    """A client of an application that requires keys."""
+    return client_with(auth="on", secret_key=PASSWORD)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine) -> Any:
 
 @pytest.fixture
 def address(closed: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """The API that asks for keys on a free port."""
+    """The API on a free port; it requires keys."""
     server = make_server("127.0.0.1", 0, closed.application, threaded=True, request_handler=Quiet)
     threading.Thread(target=server.serve_forever, daemon=True).start()
     monkeypatch.setenv("PUNCTUAL_URL", f"http://127.0.0.1:{server.server_port}")
@@ -58,22 +58,22 @@ def test_a_key_is_made_shown_once_listed_and_revoked(run: Any, closed: FlaskClie
     assert secret.startswith(SECRET)
     assert "billing: read, write, valid until 2" in made.stderr
     assert closed.get("/tasks", headers=bearer(secret)).status_code == 200
-    (listed,) = told(run("keys", "list", "--json"))
+    (listed,) = json_of(run("keys", "list", "--json"))
     assert (listed["name"], listed["scopes"], listed["valid"]) == ("billing", ["read", "write"], True)
     table = run("keys", "list").stdout
     assert listed["id"] in table
     assert SECRET not in table
     assert "is revoked" in run("keys", "revoke", listed["id"]).stdout
-    assert told(run("keys", "list", "--json")) == []
+    assert json_of(run("keys", "list", "--json")) == []
     assert "No such keys" in run("keys", "list").stdout
-    (revoked,) = told(run("keys", "list", "--all", "--json"))
+    (revoked,) = json_of(run("keys", "list", "--all", "--json"))
     assert not revoked["valid"]
     assert revoked["revoked_at"]
-    assert told(run("keys", "revoke", listed["id"], "--json"))["revoked_at"] == revoked["revoked_at"]
+    assert json_of(run("keys", "revoke", listed["id"], "--json"))["revoked_at"] == revoked["revoked_at"]
 
 
 def test_the_json_output_contains_the_key(run: Any, closed: FlaskClient) -> None:
-    made = told(run("keys", "create", "outside", "--scope", "worker", "--max-pending", 5, "--json"))
+    made = json_of(run("keys", "create", "outside", "--scope", "worker", "--max-pending", 5, "--json"))
     assert (made["max_pending"], made["expires_at"], made["revoked_at"]) == (5, None, None)
     assert closed.get("/tasks/next", headers=bearer(made["key"])).status_code == 204
 
@@ -88,10 +88,10 @@ def test_wrong_usage_is_refused(run: Any) -> None:
 
 def test_an_unavailable_postgres_is_named(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DATABASE_URL", f"postgresql://x:{PASSWORD[:8]}@127.0.0.1:1/x")
-    away = run("keys", "list")
-    assert away.exit_code == 3
-    assert "Postgres does not answer" in away.stderr
-    assert PASSWORD[:8] not in away.output
+    result = run("keys", "list")
+    assert result.exit_code == 3
+    assert "Postgres does not answer" in result.stderr
+    assert PASSWORD[:8] not in result.output
     monkeypatch.setenv("DATABASE_URL", "mysql://x")
     assert run("keys", "list").exit_code == 2
 
@@ -107,8 +107,8 @@ def test_commands_send_the_key_of_the_environment_or_of_a_file(
     assert run("task", "list", "--key-file", file).exit_code == 0
     monkeypatch.setenv("PUNCTUAL_API_KEY", file.read_text())
     assert run("task", "list").exit_code == 0
-    assert told(run("submit", "--count", 20, "--spread", "1h", "--concurrency", 4, "--json"))["created"] == 20
-    assert told(run("task", "list", "--all", "--json"))
+    assert json_of(run("submit", "--count", 20, "--spread", "1h", "--concurrency", 4, "--json"))["created"] == 20
+    assert json_of(run("task", "list", "--all", "--json"))
     assert run("verify", "--wait", "0s", "--json").exit_code == 1
     monkeypatch.setenv("PUNCTUAL_API_KEY", new_secret())
     assert run("task", "list").exit_code == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter as Sums
 from threading import Thread
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from app.errors import LedgerAway
 from app.ledger import counters
 from app.ledger.counters import Counter
 from tests.acceptance.conditions import wait_until
-from tests.integration.asking import lease, problem
+from tests.integration.api_calls import lease, problem
 from tests.making import change, make
 from workers.sweeper import Sweeper
 
@@ -44,13 +45,16 @@ def test_counts_of_several_processes_are_added_up(engine: Engine) -> None:
     assert counters.totals(engine) == dict.fromkeys(Counter, 0) | {Counter.FENCED: 4, Counter.RESCUED: 2}
 
 
-def test_counts_are_kept_while_postgres_is_unavailable(engine: Engine) -> None:
-    buffer = CounterBuffer(connect_postgres(read_settings(AWAY), name="away", pool=1))
+def test_counts_are_kept_while_postgres_is_unavailable(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    unavailable = connect_postgres(read_settings(AWAY), name="unavailable", pool=1)
+    add = counters.add
+    buffer = CounterBuffer(engine)
     buffer.count(Counter.FENCED)
-    with pytest.raises(LedgerAway):
-        buffer.step()
+    with monkeypatch.context() as patch:
+        patch.setattr(counters, "add", lambda _, increments: add(unavailable, increments))
+        with pytest.raises(LedgerAway):
+            buffer.step()
     buffer.count(Counter.FENCED)
-    buffer._engine = engine
     buffer.step()
     assert counters.totals(engine)[Counter.FENCED] == 2
 
@@ -87,9 +91,12 @@ def test_nothing_that_many_threads_counted_is_lost(engine: Engine) -> None:
     assert counters.totals(engine)[Counter.CLAIMS_LOST] == 2000
 
 
-def test_the_sweeper_counts_rescued_and_restored_tasks(
-    engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations
-) -> None:
+def test_the_sweeper_counts_rescued_and_restored_tasks(  # noqa: PLR0917  # fixtures
+    engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, operations: Operations,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    counted = Sums[Counter]()
+    monkeypatch.setattr(CounterBuffer, "count", lambda _, name, number=1: counted.update({name: number}))
     sweeper = Sweeper(engine, redis, types, settings)
     lost, unknown = make(operations, 2)
     change(engine, lost.id, "state = 'running', claim_token = id, worker_id = 'gone', started_at = now(), attempt = 1")
@@ -97,7 +104,7 @@ def test_the_sweeper_counts_rescued_and_restored_tasks(
     change(engine, unknown.id, "execute_at = now() - interval '1 min'")
     sweeper.rescue()
     sweeper.restore()
-    assert sweeper._tally.pending() == {Counter.RESCUED: 1, Counter.RESTORED: 1}
+    assert counted == {Counter.RESCUED: 1, Counter.RESTORED: 1}
 
 
 def test_an_outside_worker_that_lost_its_claim_is_counted(client: FlaskClient, engine: Engine) -> None:

@@ -1,4 +1,4 @@
-"""A plain creation, answered on the event loop, is the same as one that goes through Flask; the rest does go there."""
+"""The fast path of `POST /tasks` answers like the slow one, which goes through Flask and gets all unusual requests."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from app.api.server import Server
 from app.api.services import services_of
 from app.broker.due_set import due_key
 from app.errors import InvalidInput, LedgerAway
-from tests.integration.asking import FUTURE, run
-from tests.integration.conftest import heard
+from tests.integration.api_calls import FUTURE, run
+from tests.integration.conftest import drain_due_set_writer
 from tests.integration.keys import PASSWORD, bearer, make_key
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ Answer = tuple[int, list[tuple[str, str]], bytes]
 
 
 class Headers:
-    """As granian has them: lower case, repeated ones one after the other."""
+    """Headers as granian passes them: lower case, one entry per value."""
 
     def __init__(self, given: Mapping[str, str]) -> None:
         self._pairs = [(name.lower(), value) for name, value in given.items()]
@@ -58,7 +58,7 @@ class Headers:
 
 
 class Protocol:
-    """A body, all at once; keeps the answer."""
+    """A body in one piece. Records the answer."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -78,13 +78,13 @@ def bodies(app: Flask) -> Bodies:
     return Bodies(BodyLimits(app, RESOURCES))
 
 
-class Ways:
-    """The same request by both ways."""
+class BothPaths:
+    """Sends the same request on both paths."""
 
     def __init__(self, app: Flask) -> None:
         self.operations = services_of(app).operations
-        self.short = Server(app, threading.Event(), bodies(app), fast_path=FastPath(app))
-        self._usual = Server(app, threading.Event(), bodies(app))
+        self.fast = Server(app, threading.Event(), bodies(app), fast_path=FastPath(app))
+        self._slow = Server(app, threading.Event(), bodies(app))
 
     def ask(self, server: Server, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Answer:
         protocol = Protocol(body)
@@ -100,21 +100,21 @@ class Ways:
         self, body: bytes, headers: Mapping[str, str] | None = None, method: str = "POST"
     ) -> tuple[Answer, Answer]:
         return (
-            self.ask(self.short, body, headers or {}, method),
-            self.ask(self._usual, body, headers or {}, method),
+            self.ask(self.fast, body, headers or {}, method),
+            self.ask(self._slow, body, headers or {}, method),
         )
 
 
 @pytest.fixture
-def ways(client: FlaskClient) -> Ways:
-    return Ways(client.application)
+def paths(client: FlaskClient) -> BothPaths:
+    return BothPaths(client.application)
 
 
-def plain(told: Answer) -> tuple[int, dict[str, str], bytes]:
-    """Without what is each request's own."""
-    status, headers, body = told
+def plain(answer: Answer) -> tuple[int, dict[str, str], bytes]:
+    """Return the answer without ids and instants."""
+    status, headers, body = answer
     named = {name.lower(): OWN.sub(b"?", value.encode()).decode() for name, value in headers}
-    named.pop("content-length", None)  # the web server adds it where it is not there
+    named.pop("content-length", None)  # the web server adds it if it is missing
     return status, named, OWN.sub(b"?", body)
 
 
@@ -131,14 +131,14 @@ def plain(told: Answer) -> tuple[int, dict[str, str], bytes]:
 )
 @pytest.mark.parametrize("headers", [{}, {"X-Request-ID": "mine"}, {"X-Forwarded-Proto": "https", "Via": "1.1 x"}])
 def test_a_plain_request_has_the_same_answer_on_both_paths(
-    ways: Ways, task: dict[str, Any], headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
+    paths: BothPaths, task: dict[str, Any], headers: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    short, usual = ways.both(json.dumps(task).encode(), headers)
-    assert plain(short) == plain(usual)
-    assert short[0] == 201
+    fast, slow = paths.both(json.dumps(task).encode(), headers)
+    assert plain(fast) == plain(slow)
+    assert fast[0] == 201
     monkeypatch.setattr(Server, "_answer_in_thread", None)
-    again, _ = ways.ask(ways.short, json.dumps(task).encode(), headers), None
-    assert again[0] == 201, "it took the short way"
+    again, _ = paths.ask(paths.fast, json.dumps(task).encode(), headers), None
+    assert again[0] == 201, "it took the fast path"
 
 
 @pytest.mark.parametrize("wanted", ["bytes=0-9", "bytes=-5", "bytes=5-", "bytes=999999999-", "nonsense"])
@@ -155,18 +155,18 @@ def test_ranges_of_files_are_answered(client: FlaskClient, wanted: str, method: 
 
 
 def test_a_created_task_is_stored_and_added_to_the_due_set(
-    ways: Ways, web: Flask, engine: Engine, redis: Redis
+    paths: BothPaths, web: Flask, engine: Engine, redis: Redis
 ) -> None:
-    (_, headers, body), _ = ways.both(b'{"type": "foo", "delay_s": 10}')
+    (_, headers, body), _ = paths.both(b'{"type": "foo", "delay_s": 10}')
     made = json.loads(body)
     assert UUID(made["id"]).version == 7
     assert dict(headers)["Location"] == f"/tasks/{made['id']}"
     assert run(engine, "SELECT state FROM tasks WHERE id = :id", id=made["id"]) == "scheduled"
-    heard(web)
+    drain_due_set_writer(web)
     assert redis.zscore(due_key("foo"), made["id"])
 
 
-NOT_PLAIN: list[tuple[bytes, dict[str, str]]] = [
+UNUSUAL: list[tuple[bytes, dict[str, str]]] = [
     (b"", {}),
     (b"{", {}),
     (b"[]", {}),
@@ -188,10 +188,12 @@ NOT_PLAIN: list[tuple[bytes, dict[str, str]]] = [
 ]
 
 
-@pytest.mark.parametrize(("body", "headers"), NOT_PLAIN)
-def test_an_unusual_request_has_the_same_answer_on_both_paths(ways: Ways, body: bytes, headers: dict[str, str]) -> None:
-    short, usual = ways.both(body, headers)
-    assert plain(short) == plain(usual)
+@pytest.mark.parametrize(("body", "headers"), UNUSUAL)
+def test_an_unusual_request_has_the_same_answer_on_both_paths(
+    paths: BothPaths, body: bytes, headers: dict[str, str]
+) -> None:
+    fast, slow = paths.both(body, headers)
+    assert plain(fast) == plain(slow)
 
 
 JSON_VALUES = st.recursive(
@@ -205,75 +207,75 @@ FIELDS = ["type", "execute_at", "delay_s", "payload", "timeout_s", "max_attempts
 
 @trying(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(task=st.dictionaries(st.sampled_from(FIELDS), ODD, max_size=6), start=st.sampled_from([{}, TASK]))
-def test_both_paths_agree_on_every_body(ways: Ways, task: dict[str, Any], start: dict[str, Any]) -> None:
-    short, usual = ways.both(json.dumps({**start, **task}).encode())
-    assert plain(short) == plain(usual)
+def test_both_paths_agree_on_every_body(paths: BothPaths, task: dict[str, Any], start: dict[str, Any]) -> None:
+    fast, slow = paths.both(json.dumps({**start, **task}).encode())
+    assert plain(fast) == plain(slow)
 
 
-@pytest.mark.parametrize("trouble", [LedgerAway(), InvalidInput("No."), RuntimeError("a bug")])
+@pytest.mark.parametrize("error", [LedgerAway(), InvalidInput("No."), RuntimeError("a bug")])
 def test_an_error_during_creation_is_answered_once_and_not_retried(
-    ways: Ways, engine: Engine, monkeypatch: pytest.MonkeyPatch, trouble: Exception
+    paths: BothPaths, engine: Engine, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
-    tried = []
+    attempts = []
 
     def fail(new: Any) -> None:
-        tried.append(new)
-        raise trouble
+        attempts.append(new)
+        raise error
 
-    monkeypatch.setattr(ways.operations, "create", fail)
-    status, headers, body = ways.ask(ways.short, json.dumps(TASK).encode(), {})
-    assert (status, len(tried)) == ({"LedgerAway": 503, "InvalidInput": 422}.get(type(trouble).__name__, 500), 1)
+    monkeypatch.setattr(paths.operations, "create", fail)
+    status, headers, body = paths.ask(paths.fast, json.dumps(TASK).encode(), {})
+    assert (status, len(attempts)) == ({"LedgerAway": 503, "InvalidInput": 422}.get(type(error).__name__, 500), 1)
     assert dict(headers)["Content-Type"] == "application/problem+json"
     assert json.loads(body)["status"] == status
     assert run(engine, "SELECT count(*) FROM tasks") == 0
 
 
 @pytest.fixture
-def closed(another: Callable[..., FlaskClient]) -> Flask:
-    """Where keys are needed."""
-    return another(auth="on", secret_key=PASSWORD).application
+def closed(client_with: Callable[..., FlaskClient]) -> Flask:
+    """An application that requires keys."""
+    return client_with(auth="on", secret_key=PASSWORD).application
 
 
 @pytest.mark.parametrize("scope", ["write", "admin", "read", "worker"])
 def test_a_key_has_the_same_effect_on_both_paths(closed: Flask, engine: Engine, scope: str) -> None:
     key, secret = make_key(engine, scope)
-    ways = Ways(closed)
-    for _ in range(2):  # the first time it is not known yet
-        short, usual = ways.both(json.dumps(TASK).encode(), bearer(secret))
-        assert plain(short) == plain(usual)
-        assert short[0] == (201 if scope in {"write", "admin"} else 403)
+    paths = BothPaths(closed)
+    for _ in range(2):  # the first request loads the key
+        fast, slow = paths.both(json.dumps(TASK).encode(), bearer(secret))
+        assert plain(fast) == plain(slow)
+        assert fast[0] == (201 if scope in {"write", "admin"} else 403)
     assert {run(engine, "SELECT created_by FROM tasks LIMIT 1")} <= {key.id, None}
     for wrong in ({}, bearer("x"), {"Authorization": "Basic eA=="}, bearer(secret[:-1] + "!")):
-        short, usual = ways.both(json.dumps(TASK).encode(), wrong)
-        assert plain(short) == plain(usual)
-        assert short[0] == 401
+        fast, slow = paths.both(json.dumps(TASK).encode(), wrong)
+        assert plain(fast) == plain(slow)
+        assert fast[0] == 401
 
 
 def test_a_key_cached_too_long_is_checked_by_the_slow_path(closed: Flask, engine: Engine) -> None:
     key, secret = make_key(engine, "write")
-    ways = Ways(closed)
-    assert ways.both(json.dumps(TASK).encode(), bearer(secret))[0][0] == 201
+    paths = BothPaths(closed)
+    assert paths.both(json.dumps(TASK).encode(), bearer(secret))[0][0] == 201
     run(engine, "UPDATE api_keys SET revoked_at = clock_timestamp() WHERE id = :id", id=key.id)
     services_of(closed).keys._loaded_at -= 2
-    assert ways.both(json.dumps(TASK).encode(), bearer(secret))[0][0] == 401
+    assert paths.both(json.dumps(TASK).encode(), bearer(secret))[0][0] == 401
 
 
 def test_the_pending_limit_of_a_key_is_enforced_on_both_paths(closed: Flask, engine: Engine) -> None:
     _, secret = make_key(engine, "write", max_pending=1)
-    ways = Ways(closed)
-    short, usual = ways.both(json.dumps(TASK).encode(), bearer(secret))
-    assert (short[0], usual[0]) == (201, 429)
+    paths = BothPaths(closed)
+    fast, slow = paths.both(json.dumps(TASK).encode(), bearer(secret))
+    assert (fast[0], slow[0]) == (201, 429)
 
 
-def test_rate_limited_requests_take_the_slow_path(another: Callable[..., FlaskClient]) -> None:
-    ways = Ways(another(requests_per_minute=1).application)
-    short, usual = ways.both(json.dumps(TASK).encode())
-    assert (short[0], usual[0]) == (201, 429)
+def test_rate_limited_requests_take_the_slow_path(client_with: Callable[..., FlaskClient]) -> None:
+    paths = BothPaths(client_with(requests_per_minute=1).application)
+    fast, slow = paths.both(json.dumps(TASK).encode())
+    assert (fast[0], slow[0]) == (201, 429)
 
 
-def test_concurrent_creations_share_batches(ways: Ways, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_concurrent_creations_share_batches(paths: BothPaths, engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    operations = ways.operations
+    operations = paths.operations
     create = operations.create
 
     def counted(new: Any) -> Any:
@@ -286,7 +288,7 @@ def test_concurrent_creations_share_batches(ways: Ways, engine: Engine, monkeypa
         body = json.dumps(TASK).encode()
         headers = {"host": "x", "content-type": "application/json", "content-length": str(len(body))}
         scope = SimpleNamespace(method="POST", path="/tasks", query_string="", scheme="http", headers=Headers(headers))
-        await asyncio.gather(*(ways.short.__rsgi__(scope, Protocol(body)) for _ in range(100)))
+        await asyncio.gather(*(paths.fast.__rsgi__(scope, Protocol(body)) for _ in range(100)))
 
     asyncio.run(ask())
     assert sum(sizes) == 100

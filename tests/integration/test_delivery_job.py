@@ -1,4 +1,4 @@
-"""RQ jobs that are not ours: somebody who can write to Redis cannot make us run their code."""
+"""RQ jobs that are not ours: write access to Redis does not make a worker run foreign code."""
 
 from __future__ import annotations
 
@@ -37,44 +37,44 @@ def received() -> Received:
 
 
 @pytest.fixture
-def tally(engine: Engine) -> CounterBuffer:
+def counters(engine: Engine) -> CounterBuffer:
     return CounterBuffer(engine)
 
 
-def test_our_deliveries_are_received(redis: Redis, tally: CounterBuffer, received: Received) -> None:
+def test_our_deliveries_are_received(redis: Redis, counters: CounterBuffer, received: Received) -> None:
     push(queue("default", redis), [Delivery("noop", [ONE, TWO]), Delivery("foo", [], [(THREE, 9.5)])])
-    work(redis, tally, received)
+    work(redis, counters, received)
     assert received == [("noop", [ONE, TWO]), ("foo", [[THREE, 9.5]])]
-    assert tally.pending() == {}
+    assert counters.pending() == {}
 
 
 @pytest.mark.parametrize(("function", "arguments"), FOREIGN, ids=lambda value: str(value)[:40])
 def test_a_job_that_is_no_delivery_is_refused_and_counted(
-    redis: Redis, tally: CounterBuffer, received: Received, function: str, arguments: list[Any]
+    redis: Redis, counters: CounterBuffer, received: Received, function: str, arguments: list[Any]
 ) -> None:
     job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(function, args=arguments)
-    work(redis, tally, received)
+    work(redis, counters, received)
     assert job.get_status() == JobStatus.FAILED
     assert job.id in queue("default", redis).failed_job_registry
     assert received == []
-    assert tally.pending() == {Counter.REFUSED_JOBS: 1}
+    assert counters.pending() == {Counter.REFUSED_JOBS: 1}
 
 
 @pytest.mark.parametrize("name", RAW)
 def test_any_entry_of_the_queue_is_refused_and_the_next_delivery_received(
-    redis: Redis, tally: CounterBuffer, received: Received, name: str, tmp_path: Path
+    redis: Redis, counters: CounterBuffer, received: Received, name: str, tmp_path: Path
 ) -> None:
     push_raw(redis, name, canary=tmp_path / "sprung")
     push(queue("default", redis), [Delivery("noop", [ONE])])
-    work(redis, tally, received).run_maintenance_tasks()
+    work(redis, counters, received).run_maintenance_tasks()
     assert received == [("noop", [ONE])]
     assert not (tmp_path / "sprung").exists()
     assert redis.lrange("rq:queue:default:intermediate", 0, -1) == []
-    assert tally.pending() in ({Counter.REFUSED_JOBS: 1}, {})
+    assert counters.pending() in ({Counter.REFUSED_JOBS: 1}, {})
 
 
 def test_a_pickled_job_is_refused_and_not_unpickled(
-    redis: Redis, tally: CounterBuffer, received: Received, tmp_path: Path
+    redis: Redis, counters: CounterBuffer, received: Received, tmp_path: Path
 ) -> None:
     class Trap:
         def __reduce__(self) -> tuple[object, tuple[str]]:
@@ -82,13 +82,13 @@ def test_a_pickled_job_is_refused_and_not_unpickled(
 
     job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(DELIVER, "x", [], [])
     redis.hset(job.key, "data", zlib.compress(pickle.dumps((DELIVER, None, (Trap(),), {}))))
-    work(redis, tally, received)
+    work(redis, counters, received)
     assert not (tmp_path / "made").exists()
     assert job.get_status() == JobStatus.FAILED
 
 
 def test_other_fields_of_a_valid_delivery_are_ignored(
-    redis: Redis, harm: Redis, tally: CounterBuffer, received: Received
+    redis: Redis, harm: Redis, counters: CounterBuffer, received: Received
 ) -> None:
     job = Queue("default", connection=redis, serializer=JSONSerializer).enqueue(DELIVER, "noop", [ONE], [])
     more = {
@@ -99,14 +99,14 @@ def test_other_fields_of_a_valid_delivery_are_ignored(
         "number_of_retries": "x", "enqueue_at_front": "x", "group_id": "x", "exc_info": "x",
     }  # fmt: skip
     redis.hset(job.key, mapping=more)  # type: ignore[arg-type]
-    work(redis, tally, received)
+    work(redis, counters, received)
     assert received == [("noop", [ONE])]
-    assert tally.pending() == {}
+    assert counters.pending() == {}
     assert 0 < harm.ttl(f"punctual:{job.key}") <= RESULT_TTL_S
 
 
-def test_a_worker_accepts_no_commands_from_redis(redis: Redis, harm: Redis, tally: CounterBuffer) -> None:
-    worker = receiver(redis, tally, [])
+def test_a_worker_accepts_no_commands_from_redis(redis: Redis, harm: Redis, counters: CounterBuffer) -> None:
+    worker = receiver(redis, counters, [])
     worker.bootstrap("CRITICAL")
     assert harm.publish("punctual:rq:pubsub:test", json.dumps({"command": "shutdown"})) == 0
     worker.teardown()  # type: ignore[no-untyped-call]
@@ -114,15 +114,15 @@ def test_a_worker_accepts_no_commands_from_redis(redis: Redis, harm: Redis, tall
 
 @pytest.mark.parametrize("key", ["rq:queue:default", "rq:queue:default:intermediate", "rq:wip:default"])
 def test_a_queue_of_the_wrong_type_is_removed_and_the_next_delivery_received(
-    redis: Redis, harm: Redis, tally: CounterBuffer, received: Received, key: str
+    redis: Redis, harm: Redis, counters: CounterBuffer, received: Received, key: str
 ) -> None:
     harm.set(f"punctual:{key}", "x")
     if key != "rq:queue:default":
         push(queue("default", redis), [Delivery("noop", [ONE])])
-    work(redis, tally, received)
+    work(redis, counters, received)
     assert harm.type(f"punctual:{key}") != b"string"
     push(queue("default", redis), [Delivery("noop", [TWO])])
-    work(redis, tally, received)
+    work(redis, counters, received)
     assert ("noop", [TWO]) in received
 
 

@@ -1,4 +1,4 @@
-"""The due set in a real Valkey: what is due is taken, once, in order, and no more than can be run."""
+"""The due set in a real Valkey: due ids are taken once, in order, and only as many as can run."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def test_due_ids_are_taken_in_order_and_others_stay(due_set: DueSet) -> None:
 def test_ids_due_in_milliseconds_are_taken_along_with_their_instants(due_set: DueSet) -> None:
     due_set.add([due("a", BEGIN_AHEAD_S), due("b", LOOK_AHEAD_S), due("c", LOOK_AHEAD_S + 0.01)])
     assert due_set.promote([NOOP], now=NOW.timestamp() - 0.01).taken[0].ahead == []
-    made = due_set.promote([NOOP], now=NOW.timestamp() + 0.001)
-    assert (made.taken[0].ids, made.taken[0].left) == ([], 0)
-    assert made.taken[0].ahead == [
+    promotion = due_set.promote([NOOP], now=NOW.timestamp() + 0.001)
+    assert (promotion.taken[0].ids, promotion.taken[0].left) == ([], 0)
+    assert promotion.taken[0].ahead == [
         (id_of("a"), NOW.timestamp() + BEGIN_AHEAD_S), (id_of("b"), NOW.timestamp() + LOOK_AHEAD_S),
     ]  # fmt: skip
-    assert made.next_at == NOW.timestamp() + LOOK_AHEAD_S + 0.01
+    assert promotion.next_at == NOW.timestamp() + LOOK_AHEAD_S + 0.01
     assert due_set.sizes(["noop"]) == (1, 2)
 
 
@@ -66,17 +66,17 @@ def test_the_deliveries_of_one_type_are_limited_and_do_not_limit_others(due_set:
 def test_while_deliveries_wait_only_full_ones_follow(due_set: DueSet, redis: Redis) -> None:
     due_set.add([due(f"{n:03}", -1) for n in range(50)])
     first = due_set.promote([NOOP], now=NOW.timestamp()).taken[0]
-    redis.rpush("rq:queue:default", "envelope")
+    redis.rpush("rq:queue:default", "delivery")
     due_set.remove("noop", first.ids[:9])
-    less_than_an_envelope = due_set.promote([NOOP], now=NOW.timestamp()).taken[0]
-    assert (less_than_an_envelope.ids, less_than_an_envelope.left) == ([], 20)
+    less_than_a_delivery = due_set.promote([NOOP], now=NOW.timestamp()).taken[0]
+    assert (less_than_a_delivery.ids, less_than_a_delivery.left) == ([], 20)
     due_set.remove("noop", first.ids[:10])
     assert len(due_set.promote([NOOP], now=NOW.timestamp()).taken[0].ids) == 10
 
 
 def test_a_full_queue_leaves_ids_in_the_due_set(due_set: DueSet, redis: Redis) -> None:
     due_set.add([due("a", -1)])
-    redis.rpush("rq:queue:default", *["envelope"] * 8)
+    redis.rpush("rq:queue:default", *["delivery"] * 8)
     taken = due_set.promote([NOOP], now=NOW.timestamp()).taken
     assert (taken[0].ids, taken[0].left) == ([], 1)
 
@@ -84,9 +84,9 @@ def test_a_full_queue_leaves_ids_in_the_due_set(due_set: DueSet, redis: Redis) -
 def test_two_promotions_never_take_the_same_id(due_set: DueSet) -> None:
     due_set.add([due(f"{n}", -1) for n in range(5000)])
     taken: list[str] = []
-    while some := due_set.promote([Route("noop", "default", 500)], now=NOW.timestamp()).taken[0].ids:
-        taken += some
-        due_set.remove("noop", some)
+    while page := due_set.promote([Route("noop", "default", 500)], now=NOW.timestamp()).taken[0].ids:
+        taken += page
+        due_set.remove("noop", page)
     assert len(taken) == len(set(taken)) == 5000
 
 

@@ -1,4 +1,4 @@
-"""What was taken and lost, or spoiled by somebody else, comes back or is dropped, and its neighbours go on."""
+"""Lost deliveries are taken back, corrupt entries are dropped, and other entries are not affected."""
 
 from __future__ import annotations
 
@@ -35,11 +35,11 @@ def test_a_promotion_that_was_never_pushed_is_taken_back_at_once(due_set: DueSet
 
 
 def test_a_large_promotion_that_was_never_pushed_is_taken_back_whole_and_alone(due_set: DueSet) -> None:
-    lanes, now = [Route("noop", "default", 500)], NOW.timestamp()
+    routes, now = [Route("noop", "default", 500)], NOW.timestamp()
     due_set.add([due("a", -2)])
-    due_set.confirm(due_set.promote(lanes, now=now - 1))
+    due_set.confirm(due_set.promote(routes, now=now - 1))
     due_set.add([due(f"{n}", -1) for n in range(1300)])
-    assert len(due_set.promote(lanes, now=now).taken[0].ids) == 1300
+    assert len(due_set.promote(routes, now=now).taken[0].ids) == 1300
     assert (
         due_set.take_back(["noop"], now=now + MAX_IN_FLIGHT_S) + due_set.take_back(["noop"], now=now + MAX_IN_FLIGHT_S)
         == 1300
@@ -48,12 +48,12 @@ def test_a_large_promotion_that_was_never_pushed_is_taken_back_whole_and_alone(d
 
 
 def test_a_promotion_that_was_executed_twice_counts_as_two(due_set: DueSet) -> None:
-    """As when its answer is lost, and redis-py sends it again."""
-    lanes, now = [Route("noop", "default", 500)], NOW.timestamp()
+    """This happens when the answer of Redis is lost and redis-py repeats the call."""
+    routes, now = [Route("noop", "default", 500)], NOW.timestamp()
     due_set.add([due("a", -1)])
-    due_set.promote(lanes, now=now)
+    due_set.promote(routes, now=now)
     due_set.add([due("b", -1)])
-    due_set.confirm(due_set.promote(lanes, now=now))
+    due_set.confirm(due_set.promote(routes, now=now))
     assert due_set.take_back(["noop"], now=now + MAX_IN_FLIGHT_S) == 1
     assert promote(due_set, at=MAX_IN_FLIGHT_S)[0] == {"noop": ["a"]}
 
@@ -98,12 +98,12 @@ def test_ids_neither_in_the_due_set_nor_delivered_are_unknown(due_set: DueSet) -
 
 
 @pytest.mark.parametrize("key", [due_key("noop"), delivered_key("noop")])
-@pytest.mark.parametrize("score_of_another", [float("inf"), NOW.timestamp() + 3600])
+@pytest.mark.parametrize("foreign_score", [float("inf"), NOW.timestamp() + 3600])
 def test_a_due_task_with_a_foreign_score_far_ahead_counts_as_unknown(
-    due_set: DueSet, redis: Redis, key: str, score_of_another: float
+    due_set: DueSet, redis: Redis, key: str, foreign_score: float
 ) -> None:
     task = due("a", -1)
-    redis.zadd(key, {task.id: score_of_another})
+    redis.zadd(key, {task.id: foreign_score})
     assert due_set.unknown([task], now=NOW) == [task]
 
 
@@ -148,10 +148,10 @@ def test_keys_of_a_wrong_type_are_removed_and_all_others_left(redis: Redis, harm
     harm.set("punctual:due:noop", "x")
     harm.hset("punctual:rq:queue:default", "x", "y")
     harm.lpush("punctual:generation", "x")
-    harm.set("somebody:else", "x")
+    harm.set("their:key", "x")
     put_durations(redis, {"noop": 0.5})
     redis.rpush("rq:queue:other", "x")
     wrong = drop_corrupt_keys(redis, types=["noop", "foo"], queues=["default", "other"])
     assert sorted(wrong) == ["due:noop", "generation", "rq:queue:default"]
-    assert sorted(harm.keys()) == [b"punctual:durations", b"punctual:rq:queue:other", b"somebody:else"]
+    assert sorted(harm.keys()) == [b"punctual:durations", b"punctual:rq:queue:other", b"their:key"]
     assert drop_corrupt_keys(redis, types=["noop"], queues=["default"]) == []

@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 SOON_S = 10.0
 
 
-class Moody(DueSet):
-    """Unavailable while `moody`; answers nothing until its gate is open."""
+class FlakyDueSet(DueSet):
+    """A due set that is unavailable while `is_available` is False, and blocks while its gate is closed."""
 
-    moody = False
+    is_available = True
 
     def __init__(self, redis: Redis) -> None:
         super().__init__(redis)
@@ -35,31 +35,29 @@ class Moody(DueSet):
         self.gate.set()
 
     def add(self, entries: Iterable[Due]) -> None:
-        """As the base class, unless Redis is away."""
         self._answer()
         super().add(entries)
 
     def remove(self, task_type: str, ids: Sequence[str]) -> None:
-        """As the base class, unless Redis is away."""
         self._answer()
         super().remove(task_type, ids)
 
     def _answer(self) -> None:
         assert self.gate.wait(SOON_S)
-        if self.moody:
-            raise ScheduleAway("away")
+        if not self.is_available:
+            raise ScheduleAway("unavailable")
 
 
 @pytest.fixture
-def moody(redis: Redis) -> Moody:
-    return Moody(redis)
+def flaky_due_set(redis: Redis) -> FlakyDueSet:
+    return FlakyDueSet(redis)
 
 
 @pytest.fixture
-def writer(moody: Moody) -> Iterator[DueSetWriter]:
-    made = DueSetWriter(moody)
-    yield made
-    made.close(SOON_S)
+def writer(flaky_due_set: FlakyDueSet) -> Iterator[DueSetWriter]:
+    writer = DueSetWriter(flaky_due_set)
+    yield writer
+    writer.close(SOON_S)
 
 
 def due(task_type: str = "noop") -> Due:
@@ -81,64 +79,70 @@ def test_added_ids_are_written_soon_and_removed_ids_are_gone(writer: DueSetWrite
     assert in_due_set(redis) == 500
 
 
-def test_an_id_removed_before_it_was_written_is_never_written(writer: DueSetWriter, moody: Moody, redis: Redis) -> None:
-    moody.moody = True
+def test_an_id_removed_before_it_was_written_is_never_written(
+    writer: DueSetWriter, flaky_due_set: FlakyDueSet, redis: Redis
+) -> None:
+    flaky_due_set.is_available = False
     kept, gone = due(), due()
     writer.add([kept, gone])
     writer.remove("noop", [gone.id])
-    moody.moody = False
+    flaky_due_set.is_available = True
     assert writer.drain(SOON_S)
     assert redis.zrange(due_key("noop"), 0, -1) == [kept.id.encode()]
 
 
-def test_changes_are_written_when_redis_is_available_again(writer: DueSetWriter, moody: Moody, redis: Redis) -> None:
-    moody.moody = True
+def test_changes_are_written_when_redis_is_available_again(
+    writer: DueSetWriter, flaky_due_set: FlakyDueSet, redis: Redis
+) -> None:
+    flaky_due_set.is_available = False
     for _ in range(20):
         writer.add([due()])
     assert not writer.drain(0.3)
     assert in_due_set(redis) == 0
-    moody.moody = False
+    flaky_due_set.is_available = True
     assert writer.drain(SOON_S)
     assert in_due_set(redis) == 20
 
 
-def test_adding_never_waits(writer: DueSetWriter, moody: Moody, redis: Redis) -> None:
-    moody.gate.clear()
+def test_adding_never_waits(writer: DueSetWriter, flaky_due_set: FlakyDueSet, redis: Redis) -> None:
+    flaky_due_set.gate.clear()
     for _ in range(20):
-        writer.add([due()])  # would block for ever if it waited for Redis
-    moody.gate.set()
+        writer.add([due()])  # would not return if it waited for Redis
+    flaky_due_set.gate.set()
     assert writer.drain(SOON_S)
     assert in_due_set(redis) == 20
 
 
 def test_the_changes_kept_for_an_unavailable_redis_are_limited(
-    writer: DueSetWriter, moody: Moody, redis: Redis, monkeypatch: pytest.MonkeyPatch
+    writer: DueSetWriter, flaky_due_set: FlakyDueSet, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_PENDING", 100)
-    moody.moody = True
+    flaky_due_set.is_available = False
     writer.add([due() for _ in range(90)])
     assert not writer.drain(0.3)
     writer.add([due() for _ in range(20)])
-    moody.moody = False
+    flaky_due_set.is_available = True
     assert writer.drain(SOON_S)
     assert in_due_set(redis) == 0
 
 
 def test_a_writer_without_changes_has_nothing_to_write(settings: Settings) -> None:
-    silent = DueSetWriter(DueSet(connect_redis(settings)))
-    assert silent.drain(0)
-    assert silent.close(0)
+    writer = DueSetWriter(DueSet(connect_redis(settings)))
+    assert writer.drain(0)
+    assert writer.close(0)
 
 
-def test_the_last_change_of_an_id_is_the_one_that_is_written(writer: DueSetWriter, moody: Moody, redis: Redis) -> None:
-    moody.moody = True
+def test_the_last_change_of_an_id_is_the_one_that_is_written(
+    writer: DueSetWriter, flaky_due_set: FlakyDueSet, redis: Redis
+) -> None:
+    flaky_due_set.is_available = False
     moved, again = due(), due()
     writer.add([moved, again])
     assert not writer.drain(0.1)
     writer.remove("noop", [again.id])
     later = Due(moved.id, moved.type, ahead(3600))
     writer.add([later, again])
-    moody.moody = False
+    flaky_due_set.is_available = True
     assert writer.drain(SOON_S)
     assert in_due_set(redis) == 2
     assert redis.zscore(due_key("noop"), moved.id) == pytest.approx(later.at.timestamp())

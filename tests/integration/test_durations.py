@@ -1,4 +1,4 @@
-"""How long types take, as all processes know it."""
+"""The duration statistics that processes share in Redis."""
 
 from __future__ import annotations
 

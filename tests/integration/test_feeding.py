@@ -1,4 +1,4 @@
-"""Feeding: what comes within the window is on the schedule, and so is all that a Redis forgot."""
+"""Feeding: tasks that enter the window are added to the due set, and all tasks of the window after a loss."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def passed_s() -> list[float]:
-    """What a clock says; to be set."""
+    """The time of the clock, which the test sets."""
     return [0.0]
 
 
 @pytest.fixture
 def feeding(engine: Engine, due_set: DueSet, passed_s: list[float]) -> Feeding:
-    """One that by now has fed what there is: nothing."""
-    one = Feeding(engine, due_set, lambda _: True, window_s=3600, clock=lambda: passed_s[0])
-    feed_all(one)
-    return one
+    """A feeding that has finished its first round, of no tasks."""
+    feeding = Feeding(engine, due_set, lambda _: True, window_s=3600, clock=lambda: passed_s[0])
+    feed_all(feeding)
+    return feeding
 
 
 def feed_all(feeding: Feeding) -> None:
@@ -66,14 +66,14 @@ def test_tasks_due_soon_are_fed_without_pauses_and_later_ones_with_pauses(
     monkeypatch.setattr("workers.feeding.BATCH", 4)
     make(operations, 6)
     make(operations, 10, at=ahead(600))
-    sweeper.step()  # and sweeps no more
+    sweeper.step()  # the next sweep is far away
     harm.flushall()
     fed, rested = [], []
     for goes_on_at_once in (True, True, False, False, False):
         assert sweeper.step() == goes_on_at_once
         fed.append(due_set.sizes(["noop"])[0])
         rested.append(0 < sweeper.pause_s < POLL_INTERVAL_S)
-    assert fed == [4, 8, 12, 16, 16]  # the second bite begins with what is late
+    assert fed == [4, 8, 12, 16, 16]  # the second batch begins with overdue tasks
     assert rested == [False, False, True, True, False]
     assert sweeper.pause_s == POLL_INTERVAL_S
 
@@ -104,7 +104,7 @@ def test_tasks_that_enter_a_short_window_are_fed_before_they_are_due(
     passed_s[0] += 3
     feed_all(feeding)
     assert due_set.sizes(["noop"]) == (0, 0)
-    passed_s[0] += 2  # half the window after the round before
+    passed_s[0] += 2  # half a window after the last round
     feed_all(feeding)
     assert due_set.sizes(["noop"]) == (1, 0)
 
@@ -115,8 +115,8 @@ def test_a_resync_feeds_the_window_again_except_tasks_due_in_seconds(
     make(operations, 5, at=ahead(600))
     make(operations, 2, at=ahead(5))
     harm.delete("punctual:due:noop")
-    for doubted, known in ((False, 0), (True, 5), (False, 5)):
-        if doubted:
+    for resyncs, known in ((False, 0), (True, 5), (False, 5)):
+        if resyncs:
             feeding.resync()
         passed_s[0] += FEED_EVERY_S
         feed_all(feeding)
@@ -135,8 +135,8 @@ def test_the_sweeper_resyncs_a_redis_that_was_unavailable(  # noqa: PLR0917  # f
     sweeper.step()
     make(operations, 3, at=ahead(600))
     harm.delete("punctual:due:noop")
-    with monkeypatch.context() as away:
-        away.setattr(sweeper.feeding._due_set, "redis", connect_redis(read_settings(NOWHERE)))
+    with monkeypatch.context() as patch:
+        patch.setattr(sweeper.feeding._due_set, "redis", connect_redis(read_settings(NOWHERE)))
         with pytest.raises(ScheduleAway):
             sweeper.step()
     passed_s[0] += FEED_EVERY_S
@@ -147,7 +147,7 @@ def test_the_sweeper_resyncs_a_redis_that_was_unavailable(  # noqa: PLR0917  # f
 def test_a_round_feeds_only_tasks_that_entered_the_window_since_the_last_one(
     engine: Engine, feeding: Feeding, passed_s: list[float], operations: Operations, harm: Redis
 ) -> None:
-    """What was created within it was announced: to say it again would deliver twice what is on its way."""
+    """A task created within the window was added at once. Feeding it again could deliver it twice."""
     make(operations, 5, at=ahead(600))
     (later,) = make(operations, 1, at=ahead(7200))
     passed_s[0] += FEED_EVERY_S

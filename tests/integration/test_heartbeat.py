@@ -1,4 +1,4 @@
-"""The heartbeat of a worker: a row that says it lives, and a fence when it cannot say so."""
+"""The heartbeat of a worker: it keeps a row, and fences the pool when it cannot renew the row in time."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ PATIENCE_S = 10.0
 
 
 class RecordingPool:
-    """Remembers what it was told; it is its own run lease."""
+    """A pool and its run lease that record calls."""
 
     def __init__(self) -> None:
         self.run_lease = self
-        self.told: list[str] = []
+        self.calls: list[str] = []
         self.cancelled: list[str] = []
         self.fenced, self.supervised = threading.Event(), threading.Event()
         self.supervised.set()
 
     def renew(self, _expires_at: float) -> None:
-        self.told.append("renewed")
+        self.calls.append("renewed")
 
     def fence(self, failure: Failure) -> None:
         assert failure.type == "worker_lost"
-        self.told.append("fenced")
+        self.calls.append("fenced")
         self.fenced.set()
 
     def is_supervised(self, _within_s: float) -> bool:
@@ -52,7 +52,7 @@ class RecordingPool:
 
 
 class Unresolved:
-    """Counts how often it was asked to settle."""
+    """Unresolved claims that count calls of `settle`."""
 
     def __init__(self) -> None:
         self.settled = 0
@@ -61,7 +61,7 @@ class Unresolved:
         self.settled += 1
 
 
-def make(
+def make_heartbeat(
     engine: Engine, settings: Settings, pool: RecordingPool, unresolved: Unresolved | None = None,
     clock: Callable[[], float] = now,
 ) -> Heartbeat:  # fmt: skip
@@ -72,7 +72,7 @@ def make(
 
 def test_a_heartbeat_keeps_a_row_and_deletes_it_at_the_end(engine: Engine, settings: Settings) -> None:
     unresolved = Unresolved()
-    heart = make(engine, settings, RecordingPool(), unresolved)
+    heart = make_heartbeat(engine, settings, RecordingPool(), unresolved)
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
     wait_until(lambda: bool(unresolved.settled), PATIENCE_S, "it beat")
@@ -86,22 +86,22 @@ def test_a_worker_that_cannot_renew_its_run_lease_stops_its_tasks_and_its_claims
 ) -> None:
     quick = msgspec.structs.replace(settings, heartbeat_s=0.05, worker_dead_after_s=2.2)
     pool = RecordingPool()
-    heart = make(engine, quick, pool)
+    heart = make_heartbeat(engine, quick, pool)
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
-    away = connect_postgres(read_settings(NOWHERE), name="away")
-    really_beat = workers.heartbeat
+    unavailable = connect_postgres(read_settings(NOWHERE), name="unavailable")
+    heartbeat = workers.heartbeat
 
     def beat_elsewhere(_: Engine, *arguments: Any, **options: Any) -> list[str]:
-        return really_beat(away, *arguments, **options)
+        return heartbeat(unavailable, *arguments, **options)
 
     monkeypatch.setattr(workers, "heartbeat", beat_elsewhere)
     assert pool.fenced.wait(PATIENCE_S)
     assert not heart.may_claim.is_set()
-    monkeypatch.setattr(workers, "heartbeat", really_beat)
+    monkeypatch.setattr(workers, "heartbeat", heartbeat)
     assert heart.may_claim.wait(PATIENCE_S)
     heart.stop()
-    away.dispose()
+    unavailable.dispose()
 
 
 def test_a_worker_whose_heartbeat_hangs_is_fenced_too(
@@ -109,15 +109,15 @@ def test_a_worker_whose_heartbeat_hangs_is_fenced_too(
 ) -> None:
     quick = msgspec.structs.replace(settings, heartbeat_s=0.05, worker_dead_after_s=2.2)
     pool, hang = RecordingPool(), threading.Event()
-    heart = make(engine, quick, pool)
+    heart = make_heartbeat(engine, quick, pool)
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
 
-    def beat_after_a_while(*_: object, **__: object) -> list[str]:
+    def hang_in_heartbeat(*_: object, **__: object) -> list[str]:
         hang.wait(PATIENCE_S)
         return []
 
-    monkeypatch.setattr(workers, "heartbeat", beat_after_a_while)
+    monkeypatch.setattr(workers, "heartbeat", hang_in_heartbeat)
     assert pool.fenced.wait(PATIENCE_S)
     assert not heart.may_claim.is_set()
     hang.set()
@@ -128,7 +128,7 @@ def test_a_heartbeat_that_succeeds_too_late_fences_before_it_renews(
     engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at, pool, unresolved = [100.0], RecordingPool(), Unresolved()
-    heart = make(engine, settings, pool, unresolved, clock=lambda: at[0])
+    heart = make_heartbeat(engine, settings, pool, unresolved, clock=lambda: at[0])
     heart.step()
     assert unresolved.settled == 1
     at[0] += 8
@@ -140,7 +140,7 @@ def test_a_heartbeat_that_succeeds_too_late_fences_before_it_renews(
     monkeypatch.setattr(workers, "heartbeat", beat_slowly)
     heart.step()
     assert unresolved.settled == 2
-    assert pool.told == ["renewed", "fenced", "renewed"]
+    assert pool.calls == ["renewed", "fenced", "renewed"]
     assert heart.may_claim.is_set()
 
 
@@ -149,7 +149,7 @@ def test_a_worker_whose_pool_is_not_supervised_counts_as_dead_and_begins_nothing
 ) -> None:
     quick = msgspec.structs.replace(settings, heartbeat_s=0.1, worker_dead_after_s=2.3)
     pool = RecordingPool()
-    heart = make(engine, quick, pool)
+    heart = make_heartbeat(engine, quick, pool)
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
     pool.supervised.clear()
@@ -164,7 +164,7 @@ def test_a_heartbeat_passes_cancel_requests_to_the_pool(
     engine: Engine, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = RecordingPool()
-    heart = make(engine, settings, pool)
+    heart = make_heartbeat(engine, settings, pool)
     monkeypatch.setattr(workers, "heartbeat", lambda *_, **__: ["a", "b"])
     heart.step()
     assert pool.cancelled == ["a", "b"]

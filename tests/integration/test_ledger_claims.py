@@ -1,4 +1,4 @@
-"""The right to run: one conditional update, all its answers, and what comes after."""
+"""Claims in the ledger: all outcomes of the conditional update, and the calls that need a claim."""
 
 from __future__ import annotations
 
@@ -252,12 +252,12 @@ def test_an_unused_lease_is_handed_back(engine: Engine, operations: Operations) 
     assert claims.release_lease(engine, task.id, held.claim_token) == task
 
 
-@pytest.mark.parametrize(("task_type", "seconds", "said"), [("outside", 60, "not due"), ("noop", -1, "own workers")])
+@pytest.mark.parametrize(("task_type", "seconds", "reason"), [("outside", 60, "not due"), ("noop", -1, "own workers")])
 def test_a_claim_by_id_names_the_reason_of_its_refusal(
-    engine: Engine, operations: Operations, task_type: str, seconds: float, said: str
+    engine: Engine, operations: Operations, task_type: str, seconds: float, reason: str
 ) -> None:
     (task,) = make(operations, task_type=task_type, at=ahead(seconds))
-    with pytest.raises(TaskNotClaimable, match=said):
+    with pytest.raises(TaskNotClaimable, match=reason):
         lease(engine, task.id)
 
 

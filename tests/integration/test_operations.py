@@ -1,4 +1,4 @@
-"""Acts that touch both stores: truth first, and what is missed is restored."""
+"""Operations on both servers: Postgres first, then Redis, whose losses are restored."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def without_redis(engine: Engine, types: TaskTypes) -> Operations:
-    """Redis is away."""
+    """Operations without an available Redis."""
     return Operations(engine, DueSet(connect_redis(read_settings(NOWHERE))), types, window_s=3600)
 
 
@@ -40,8 +40,8 @@ def test_a_stored_task_equals_the_created_one(engine: Engine, operations: Operat
 
 
 def test_a_delay_counts_from_the_clock_of_postgres(operations: Operations) -> None:
-    asked = new_task()
-    (task,) = operations.create([replace(asked, execute_at=None, delay_s=90.5)])
+    new = new_task()
+    (task,) = operations.create([replace(new, execute_at=None, delay_s=90.5)])
     assert isinstance(task, Task)
     assert timedelta(seconds=90.4) < task.execute_at - task.created_at < timedelta(seconds=90.6)
 
@@ -75,11 +75,11 @@ def test_creating_and_deleting_need_no_redis(without_redis: Operations, engine: 
 
 
 def test_an_unavailable_postgres_creates_nothing(due_set: DueSet, types: TaskTypes) -> None:
-    away = connect_postgres(read_settings(NOWHERE), name="nowhere")
+    unavailable = connect_postgres(read_settings(NOWHERE), name="unavailable")
     with pytest.raises(LedgerAway):
-        Operations(away, due_set, types, window_s=3600).create([new_task()])
+        Operations(unavailable, due_set, types, window_s=3600).create([new_task()])
     assert due_set.sizes(["noop"]) == (0, 0)
-    away.dispose()
+    unavailable.dispose()
 
 
 def test_concurrent_requests_are_all_answered(operations: Operations, engine: Engine) -> None:
@@ -100,8 +100,8 @@ def test_each_request_gets_its_own_refusal(operations: Operations) -> None:
 def test_every_request_fails_when_postgres_is_unavailable(
     due_set: DueSet, types: TaskTypes, settings: Settings
 ) -> None:
-    away = connect_postgres(read_settings(NOWHERE), name="nowhere")
-    creator = TaskCreator(Operations(away, due_set, types, window_s=settings.schedule_window_s))
+    unavailable = connect_postgres(read_settings(NOWHERE), name="unavailable")
+    creator = TaskCreator(Operations(unavailable, due_set, types, window_s=settings.schedule_window_s))
     with pytest.raises(LedgerAway):
         creator.create(new_task())
-    away.dispose()
+    unavailable.dispose()

@@ -1,4 +1,4 @@
-"""How Postgres finds what a statement asks for, however large the table is."""
+"""Query plans: the cost of a statement does not depend on the size of the table."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ ROWS_READ = (
 def test_plans_kept_from_an_empty_table_serve_a_large_one(
     owner: Engine, settings: Settings, operations: Operations
 ) -> None:
-    """As workers keep them: by the primary key, so that a hundred tasks cost what they did."""
+    """Workers keep prepared plans. They use the primary key, so that the cost of a hundred tasks stays the same."""
     keeping = connect_postgres(settings, name="worker", pool=1, keeps_plans=True)
     with owner.connect() as connection:
-        connection.execute(text("ANALYZE tasks"))  # whose plans were made before are planned anew
+        connection.execute(text("ANALYZE tasks"))  # invalidates earlier plans
         for _ in range(10):
             _live(keeping, make(operations, 3, at=ahead(-1)))
         connection.execute(text(FILLER))
@@ -51,7 +51,7 @@ def test_plans_kept_from_an_empty_table_serve_a_large_one(
 
 
 def _live(engine: Engine, made: list[Task]) -> None:
-    """Claim them, hand them back, claim them again, finish them, and look what became of them: every statement once."""
+    """Execute every statement of a worker: claim, hand back, claim again and finish these tasks."""
     token = claims.new_token()
     claim = partial(claims.claim, engine, worker_id="w", types=["noop"], asked_at=0)
     handed_back = claim(ids(made), token=token).mine
@@ -65,7 +65,7 @@ def _live(engine: Engine, made: list[Task]) -> None:
 
 
 def _rows_read(engine: Engine) -> int:
-    """Rows and entries of indexes of `tasks`, so far."""
+    """Return how many rows and index entries of `tasks` were read so far."""
     with engine.connect() as connection:
         connection.execute(text("SELECT pg_stat_force_next_flush()"))
         return int(connection.execute(text(ROWS_READ)).scalar_one())
@@ -73,7 +73,7 @@ def _rows_read(engine: Engine) -> int:
 
 def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine, operations: Operations) -> None:
     made = make(operations, 100, at=ahead(-1))
-    asked = {"ids": ids(made), "worker_id": "w", "types": ["noop"], "token": claims.new_token()}
+    request = {"ids": ids(made), "worker_id": "w", "types": ["noop"], "token": claims.new_token()}
     written: dict[str, object] = {
         "ids": ids(made),
         "tokens": [claims.new_token()] * 100,
@@ -84,7 +84,7 @@ def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine
     with owner.connect() as connection:
         connection.execute(text(FILLER))
         connection.execute(text("ANALYZE tasks"))
-        for name, parameters in (("claim", asked), ("finish", written), ("waiting", {"ids": ids(made)})):
+        for name, parameters in (("claim", request), ("finish", written), ("waiting", {"ids": ids(made)})):
             rows = connection.exec_driver_sql(f"EXPLAIN {statement(name)}", parameters).fetchall()
             plan = "\n".join(row[0] for row in rows)
             assert "tasks_pkey" in plan, plan
@@ -92,8 +92,10 @@ def test_claim_and_finish_stay_on_the_primary_key_of_a_large_table(owner: Engine
 
 
 def test_a_page_of_tasks_due_at_one_instant_reads_one_page(settings: Settings, operations: Operations) -> None:
-    """Not the whole instant, sorted, for each page of it."""
-    sweeping = connect_postgres(settings, name="sweeper", pool=1)  # one connection: what it read is told at once
+    """A page must not read and sort all tasks of the instant."""
+    sweeping = connect_postgres(
+        settings, name="sweeper", pool=1
+    )  # one connection, whose statistics are flushed at once
     at, after = ahead(60), repairs.page_start("noop")
     made = sorted(ids(make(operations, 3000, at=at)))
     fed = []
@@ -102,6 +104,6 @@ def test_a_page_of_tasks_due_at_one_instant_reads_one_page(settings: Settings, o
         fed += [each.id for each in page]
         after = page[-1]
     assert fed == made
-    # An entry of the index and a row for each; with a sort of what is left for each page 33,000.
+    # One index entry and one row for each task. Sorting the rest for each page would read 33,000.
     assert 6000 <= _rows_read(sweeping) - before < 9000
     sweeping.dispose()

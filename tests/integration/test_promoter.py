@@ -1,4 +1,4 @@
-"""The promoter: what is due goes onto RQ, in envelopes of the right size, by Postgres' clock."""
+"""The promoter: due ids become RQ deliveries of the right size, by Postgres' clock."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def queue(redis: Redis) -> Queue:
     return deliveries.queue("default", redis)
 
 
-def envelopes(queue: Queue) -> list[tuple[str, list[str]]]:
+def deliveries_on(queue: Queue) -> list[tuple[str, list[str]]]:
     return [(job.args[0], job.args[1] + [task_id for task_id, _ in job.args[2]]) for job in queue.jobs]
 
 
@@ -54,7 +54,7 @@ def test_due_tasks_are_delivered_and_others_stay(promoter: Promoter, operations:
     (due,) = make(operations)
     make(operations, at=ahead(60))
     promoter.step()
-    assert envelopes(queue) == [("noop", ids([due]))]
+    assert deliveries_on(queue) == [("noop", ids([due]))]
     assert not promoter.step()
     assert queue.count == 1
 
@@ -64,7 +64,7 @@ def test_a_type_that_never_ran_is_delivered_one_by_one_and_its_backlog_waits(
 ) -> None:
     make(operations, 20)
     promoter.step()
-    assert [len(each) for _, each in envelopes(queue)] == [1, 1, 1]
+    assert [len(each) for _, each in deliveries_on(queue)] == [1, 1, 1]
 
 
 def test_fast_tasks_share_deliveries_and_types_take_turns(
@@ -74,7 +74,7 @@ def test_fast_tasks_share_deliveries_and_types_take_turns(
     make(operations, 250)
     make(operations, 150, task_type="whoami")
     promoter.step()
-    assert [(name, len(each)) for name, each in envelopes(queue)] == [
+    assert [(name, len(each)) for name, each in deliveries_on(queue)] == [
         ("noop", 100), ("whoami", 100), ("noop", 100), ("whoami", 50), ("noop", 50),
     ]  # fmt: skip
 
@@ -97,19 +97,19 @@ def test_no_delivery_holds_more_than_a_fair_share_of_the_backlog(
     redis.sadd("rq:workers:default", "one", "two")
     make(operations, 300)
     promoter.step()
-    assert [len(each) for _, each in envelopes(queue)] == [150, 150]
+    assert [len(each) for _, each in deliveries_on(queue)] == [150, 150]
 
 
 def test_ids_in_flight_at_a_killed_promoter_are_delivered_by_the_next(
     promoter: Promoter, operations: Operations, queue: Queue, due_set: DueSet
 ) -> None:
     (due,) = make(operations)
-    due_set.promote([Route("noop", "default", 1)], now=time.time())  # and dies
+    due_set.promote([Route("noop", "default", 1)], now=time.time())  # as a promoter that dies before it pushes
     deadline = time.monotonic() + PATIENCE_S
     while not queue.count and time.monotonic() < deadline:
         promoter.step()
         promoter.wait()
-    assert envelopes(queue) == [("noop", ids([due]))]
+    assert deliveries_on(queue) == [("noop", ids([due]))]
 
 
 def test_external_types_are_never_delivered(promoter: Promoter, operations: Operations, queue: Queue) -> None:
@@ -141,12 +141,12 @@ def test_the_promoter_wakes_for_a_new_earliest_task(promoter: Promoter, operatio
     promoter.wait()  # subscribes
     promoter.step()
     (soon,) = make(operations, at=ahead(0.05))
-    deadline = time.monotonic() + 0.9  # less than the second after which it looks anyway
+    deadline = time.monotonic() + 0.9  # less than its polling interval
     while not queue.count:
         assert time.monotonic() < deadline
         promoter.wait()
         promoter.step()
-    assert envelopes(queue) == [("noop", ids([soon]))]
+    assert deliveries_on(queue) == [("noop", ids([soon]))]
 
 
 def test_two_promoters_deliver_each_task_once(
@@ -155,14 +155,14 @@ def test_two_promoters_deliver_each_task_once(
     redis = due_set.redis
     put_durations(redis, {"noop": 0.1})
     made = make(operations, 3000)
-    two = [Promoter(engine, redis, types) for _ in range(2)]
+    promoters = [Promoter(engine, redis, types) for _ in range(2)]
     delivered: list[str] = []
     while len(delivered) < 3000:
-        for each in two:
+        for each in promoters:
             each.step()
-        some = [task_id for _, those in envelopes(queue) for task_id in those]
-        due_set.remove("noop", some or ["none"])
-        delivered += some
+        claimed = [task_id for _, those in deliveries_on(queue) for task_id in those]
+        due_set.remove("noop", claimed or ["none"])
+        delivered += claimed
         redis.delete(queue.key)
     assert sorted(delivered) == sorted(ids(made))
 
@@ -175,4 +175,4 @@ def test_unclaimed_deliveries_are_delivered_again(
     redis.delete(queue.key)
     redis.zadd(delivered_key(task.type), {str(task.id): 0})
     Promoter(operations.engine, redis, types).step()
-    assert envelopes(queue) == [("noop", ids([task]))]
+    assert deliveries_on(queue) == [("noop", ids([task]))]

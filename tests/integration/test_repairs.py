@@ -1,4 +1,4 @@
-"""The sweeper and the chores: what is lost comes back, what is dead is settled, what is old goes."""
+"""The sweeper and the chores: restore, rescue and purge."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_tasks_of_a_dead_worker_are_rescued_while_redis_is_unavailable(
 def test_a_task_that_a_live_worker_forgot_is_rescued_long_after_its_timeout(
     sweeper: Sweeper, engine: Engine, operations: Operations
 ) -> None:
-    """A failover to a standby that lagged takes back what the worker had written."""
+    """A failover to a lagging standby undoes the outcome that the worker had written."""
     workers.heartbeat(engine, "w", queue="default", slots=1)
     begin(engine, made := make(operations, 2))
     forgotten, running = (each.id for each in made)
@@ -219,7 +219,7 @@ def test_housekeeping_enqueues_every_chore_and_restores_lost_entries(redis: Redi
 
 
 def test_housekeeping_enqueues_only_chores_for_any_content_of_its_list(redis: Redis, tmp_path: Path) -> None:
-    """Nor does it import what a job in Redis names as the class of its queue."""
+    """It also does not import the queue class that a job in Redis names."""
     (tmp_path / "sprung.py").write_text("raise SystemExit('imported')")
     sys.path.insert(0, str(tmp_path))
     refused: list[int] = []

@@ -1,4 +1,4 @@
-"""The files in docs/ that restrict the service's processes: nothing is forgotten, and nothing more is allowed."""
+"""The files in docs/ that restrict the service's processes: they allow what is needed and nothing more."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The RQ dashboard at /rq: every page is shown, nothing is changed, nothing is unpickled."""
+"""The RQ dashboard at /rq: it shows every page, changes nothing and unpickles nothing."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from rq import Queue, SimpleWorker
 from rq.serializers import JSONSerializer
 
-from tests.integration.asking import body, problem
+from tests.integration.api_calls import body, problem
 from tests.integration.foreign_jobs import RAW, push_raw
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ CHANGES = (
 
 @pytest.fixture
 def jobs(redis: Redis) -> dict[str, Job]:
-    """A finished, a failed, a running and a queued job, and the worker of the running one."""
+    """A finished, a failed, a running and a queued job, and the worker of the running one; by state."""
     queue = Queue("default", connection=redis, serializer=JSONSerializer)
     worker = SimpleWorker([queue], connection=redis, serializer=JSONSerializer, name="w1")
     made = {"finished": queue.enqueue("os.getcwd"), "failed": queue.enqueue("os.strerror", "not a number")}
@@ -80,9 +80,9 @@ def test_every_list_is_shown(client: FlaskClient, jobs: dict[str, Job], registry
 @pytest.mark.parametrize("state", ["finished", "failed", "started", "queued"])
 def test_every_job_is_shown(client: FlaskClient, jobs: dict[str, Job], state: str) -> None:
     assert client.get(f"/rq/0/view/job/{jobs[state].id}").status_code == 200
-    told = body(client.get(f"/rq/0/data/job/{jobs[state].id}.json"))
-    assert told["status"] == state
-    assert told["result"] == (str(Path.cwd()) if state == "finished" else None)
+    reply = body(client.get(f"/rq/0/data/job/{jobs[state].id}.json"))
+    assert reply["status"] == state
+    assert reply["result"] == (str(Path.cwd()) if state == "finished" else None)
 
 
 def test_the_worker_is_shown_with_its_job(client: FlaskClient, jobs: dict[str, Job]) -> None:

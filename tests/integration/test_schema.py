@@ -38,7 +38,7 @@ def elsewhere(owners: dict[str, str], owner: Engine, monkeypatch: pytest.MonkeyP
     """The settings of an installation in a schema of its own, migrated from nothing."""
     monkeypatch.setenv("DATABASE_URL", owners["DATABASE_URL"])
     monkeypatch.setenv("DATABASE_SCHEMA", SCHEMA)
-    for _ in range(2):  # a second release changes nothing
+    for _ in range(2):  # the second upgrade changes nothing
         command.upgrade(Config(str(ROOT / "alembic.ini")), "head")
     yield read_settings(owners | {"DATABASE_SCHEMA": SCHEMA})
     with owner.connect() as connection:
@@ -72,7 +72,7 @@ def test_an_installation_in_a_schema_sees_only_its_own_rows(
 
 
 def test_a_pooler_that_hides_the_schema_is_noticed(elsewhere: Settings) -> None:
-    """It connects with settings of its own; what is created must not land in another installation."""
+    """The pooler connects with its own settings. Tasks must not be created in another installation's schema."""
     hidden = connect_postgres(replace(elsewhere, database_schema="a_schema_that_is_not_passed_on"), name="hidden")
 
     def without_options(_: object, __: object, ___: object, parameters: dict[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Schemathesis asks everything that the OpenAPI document allows, and much that it forbids; all its checks are on."""
+"""Schemathesis sends all that the OpenAPI document allows and much that it forbids, with all its checks on."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ continue-on-failure = true
 max-examples = 40
 deterministic = true
 database = "none"
-# JSON Schema has no word for "no NUL in any text"; the tables of bad input have them.
+# JSON Schema cannot express "no NUL in any text"; the tables of bad input test it.
 allow-x00 = false
 
 [auth.openapi.key]
@@ -47,7 +47,7 @@ include-path = "/tasks"
 checks.unsupported_method.enabled = false
 checks.allow_header_conformance.enabled = false
 
-# They need no key, so none is sent; and who sends none is told 401 of whatever is not there, methods included.
+# They need no key, so none is sent; without a key, every missing path and method is answered 401.
 [[operations]]
 include-path = ["/health", "/ready"]
 checks.unsupported_method.enabled = false
@@ -69,7 +69,7 @@ CHECKS = {
 
 @pytest.fixture
 def application(servers: dict[str, str], engine: Engine, redis: Redis) -> Iterator[Flask]:
-    """The service as delivered, with a type for outside workers. Nobody waits in it: it is as if it were to end."""
+    """The service with the built-in types and one for outside workers. Long polls answer at once, as at its end."""
     settings = read_settings(
         servers | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error", "AUTH": "on", "SECRET_KEY": PASSWORD}
     )
@@ -82,7 +82,7 @@ def application(servers: dict[str, str], engine: Engine, redis: Redis) -> Iterat
 
 @pytest.fixture
 def probes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When it probes for ignored keys, Schemathesis 4.32 tells Werkzeug's client what only sockets understand."""
+    """Drop options for sockets, which Schemathesis 4.32 passes to Werkzeug's client when it probes for ignored keys."""
     send = WSGITransport.send
 
     def without_sockets(self: Any, case: Any, *, session: Any = None, **options: Any) -> Any:
@@ -93,7 +93,7 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def is_delivered(kind: TaskType) -> bool:
-    """Not one that other tests declare: their payloads have schemas, which the document leaves to `GET /types`."""
+    """Return whether a type is built in or external. Types of other tests have schemas that the document omits."""
     return kind.external or bool(kind.handler and kind.handler.function.__module__.startswith("workers."))
 
 
@@ -108,15 +108,15 @@ def test_the_service_does_what_its_document_says(
     schema = schemathesis.openapi.from_wsgi("/openapi.json", application, config=config)
     statuses, checks, failures = run(schema)
     with capsys.disabled():
-        print(f"\nSchemathesis: {statuses.total()} requests, {told(statuses)}; {checks.total()} checks")  # noqa: T201
+        print(f"\nSchemathesis: {statuses.total()} requests, {by_class(statuses)}; {checks.total()} checks")  # noqa: T201
     assert not failures, "\n\n".join(failures.values())
     assert set(checks) >= CHECKS
     assert statuses.total() > 500
 
 
 @schemathesis.hook("before_call")
-def ask_nothing_that_the_document_cannot_forbid(context: Any, case: Any, kwargs: Any) -> None:
-    """Cursors that only the service can make; integers beyond 64 bit somewhere inside of what may be any JSON."""
+def remove_what_the_document_cannot_forbid(context: Any, case: Any, kwargs: Any) -> None:
+    """Remove invalid cursors, and integers beyond 64 bits inside of arbitrary JSON."""
     if case.query and isinstance(case.query.get("cursor"), str) and case.query["cursor"]:
         del case.query["cursor"]
     bodies = [case.body]
@@ -128,7 +128,7 @@ def ask_nothing_that_the_document_cannot_forbid(context: Any, case: Any, kwargs:
 
 
 def within_64_bits(value: Any) -> Any:
-    """The same with smaller integers."""
+    """Return the same value with smaller integers."""
     if isinstance(value, dict):
         return {name: within_64_bits(inner) for name, inner in value.items()}
     if isinstance(value, list):
@@ -137,7 +137,7 @@ def within_64_bits(value: Any) -> Any:
 
 
 def run(schema: Any) -> tuple[Counter[int], Counter[str], dict[Any, str]]:
-    """Every answer by status, every check by name, and one example of each failure."""
+    """Return the answers by status, the checks by name, and one example of each failure."""
     statuses: Counter[int] = Counter()
     checks: Counter[str] = Counter()
     failures: dict[Any, str] = {}
@@ -156,15 +156,15 @@ def run(schema: Any) -> tuple[Counter[int], Counter[str], dict[Any, str]]:
 
 
 def show(sent: Any) -> str:
-    """A request and its answer, for people."""
+    """Return a request and its answer as text."""
     if sent is None:
         return ""
     answer = f"{sent.response.status_code} {sent.response.content[:500]!r}" if sent.response else "no answer"
     return f"{sent.request.method} {sent.request.uri} {sent.request.body!r}\n{answer}"
 
 
-def told(statuses: Counter[int]) -> str:
-    """How many answers there were of each class."""
+def by_class(statuses: Counter[int]) -> str:
+    """Return the number of answers of each class as text."""
     classes = Counter({f"{status // 100}xx": 0 for status in statuses})
     for status, count in statuses.items():
         classes[f"{status // 100}xx"] += count

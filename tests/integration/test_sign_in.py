@@ -1,4 +1,4 @@
-"""Signing in with a browser: sessions, their cookies, and changes that somebody else's page would send."""
+"""Signing in with a browser: sessions, their cookies, and forged requests from other sites."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from app.api.services import services_of
 from app.ledger import keys as ledger
-from tests.integration.asking import FUTURE, problem
+from tests.integration.api_calls import FUTURE, problem
 from tests.integration.keys import PASSWORD, SAME_SITE, UNKNOWN, bearer, make_key
 
 if TYPE_CHECKING:
@@ -25,9 +25,9 @@ TASK = {"type": "foo", "execute_at": FUTURE}
 
 
 @pytest.fixture
-def browser(another: Callable[..., FlaskClient]) -> FlaskClient:
-    """A browser, and an application that asks for keys."""
-    return another(auth="on", secret_key=PASSWORD, redis_timeout_s=5.0)
+def browser(client_with: Callable[..., FlaskClient]) -> FlaskClient:
+    """A browser on an application that requires keys."""
+    return client_with(auth="on", secret_key=PASSWORD, redis_timeout_s=5.0)
 
 
 def sign_in(browser: FlaskClient, secret: str, **more: str) -> TestResponse:
@@ -35,7 +35,7 @@ def sign_in(browser: FlaskClient, secret: str, **more: str) -> TestResponse:
 
 
 def signed_in(browser: FlaskClient, engine: Engine, *scopes: str) -> str:
-    """Sign in with a new key; the token of the session."""
+    """Sign in with a new key and return the CSRF token of the session."""
     assert sign_in(browser, make_key(engine, *scopes)[1]).status_code == 303
     return field(browser.get("/sign-in"), "csrf_token")
 
@@ -67,7 +67,7 @@ def test_signing_in_leads_to_no_other_site(browser: FlaskClient, engine: Engine,
 
 
 def test_the_cookie_is_hidden_from_scripts_other_sites_and_plain_http(
-    another: Callable[..., FlaskClient], browser: FlaskClient, engine: Engine
+    client_with: Callable[..., FlaskClient], browser: FlaskClient, engine: Engine
 ) -> None:
     secret = make_key(engine, "read")[1]
     cookie = sign_in(browser, secret).headers["Set-Cookie"]
@@ -77,7 +77,7 @@ def test_the_cookie_is_hidden_from_scripts_other_sites_and_plain_http(
     assert re.search(r"Expires=", cookie)
     https = browser.post("/sign-in", data={"key": secret}, headers=SAME_SITE, base_url="https://localhost")
     assert "Secure" in https.headers["Set-Cookie"]
-    production = another(auth="on", app_env="production", secret_key=PASSWORD)
+    production = client_with(auth="on", app_env="production", secret_key=PASSWORD)
     assert "Secure" in sign_in(production, secret).headers["Set-Cookie"]
 
 
@@ -99,7 +99,7 @@ def test_a_key_without_the_read_scope_cannot_sign_in(browser: FlaskClient, engin
 def test_failed_attempts_to_sign_in_are_limited(browser: FlaskClient, engine: Engine) -> None:
     services_of(browser.application).minutes._clock = lambda: 6000.0
     assert [sign_in(browser, "x").status_code for _ in range(11)] == [401] * 10 + [429]
-    assert sign_in(browser, make_key(engine, "read")[1]).status_code == 303, "who has a key gets in all the same"
+    assert sign_in(browser, make_key(engine, "read")[1]).status_code == 303, "a valid key is accepted all the same"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ def test_a_form_on_another_site_cannot_sign_in(browser: FlaskClient, engine: Eng
 
 
 def test_an_older_browser_is_identified_by_its_origin_header(browser: FlaskClient, engine: Engine) -> None:
-    origin = {"Origin": "https://localhost"}  # where a proxy speaks https, and we do not
+    origin = {"Origin": "https://localhost"}  # a proxy ends https
     assert browser.post("/sign-in", data={"key": make_key(engine, "read")[1]}, headers=origin).status_code == 303
 
 
@@ -154,15 +154,15 @@ def test_a_forged_cookie_is_no_session(browser: FlaskClient, cookie: str) -> Non
 
 
 def test_a_cookie_signed_with_another_secret_is_no_session(
-    another: Callable[..., FlaskClient], browser: FlaskClient, engine: Engine
+    client_with: Callable[..., FlaskClient], browser: FlaskClient, engine: Engine
 ) -> None:
     signed_in(browser, engine, "admin")
     cookie = browser.get_cookie("punctual")
     assert cookie
-    elsewhere = another(auth="on", secret_key=PASSWORD[::-1])
+    elsewhere = client_with(auth="on", secret_key=PASSWORD[::-1])
     elsewhere.set_cookie("punctual", cookie.value)
     problem(elsewhere.get("/rq/"), 401, "unauthenticated")
-    same = another(auth="on", secret_key=PASSWORD)
+    same = client_with(auth="on", secret_key=PASSWORD)
     same.set_cookie("punctual", cookie.value)
     assert same.get("/rq/").status_code == 200
 

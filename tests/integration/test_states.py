@@ -1,6 +1,6 @@
-"""The migrated schema holds what the code relies on: the states, the moves between them, and what a row may say.
+"""The migrated schema enforces what the code relies on: the states, the moves between them, and valid rows.
 
-Every test asks the live Postgres, so that a later migration which changes one of these is noticed whatever it is named.
+Every test queries the live Postgres, so that it notices any later migration that changes one of these.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Two installations in one Redis, with prefixes of their own: neither sees anything of the other."""
+"""Two installations in one Redis with their own prefixes do not see each other."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from app.broker.due_set import WAKE_CHANNEL, DueSet
 from app.connections import connect_redis
 from app.counter_buffer import CounterBuffer
 from app.operations import Operations
-from tests.integration.asking import body
-from tests.integration.conftest import let_go
+from tests.integration.api_calls import body
+from tests.integration.conftest import close_connections
 from tests.integration.receiving import Received, receiver, work
 from tests.making import ids, make
 from workers.chores import CHORES
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Installation:
-    """One prefix, and what runs under it. It may do anything in Redis: nothing but the prefix separates the two."""
+    """The parts of one installation. Its Redis user has all rights, so that only the prefix separates the two."""
 
     def __init__(self, settings: Settings, engine: Engine, types: TaskTypes) -> None:
         self.settings, self.engine, self.types = settings, engine, types
@@ -43,12 +43,12 @@ class Installation:
         self.due_set = DueSet(self.redis)
         self.operations = Operations(engine, self.due_set, types, window_s=3600)
         self.promoter = Promoter(engine, self.redis, types)
-        self.tally = CounterBuffer(engine)
+        self.counters = CounterBuffer(engine)
 
     def receive(self) -> list[str]:
-        """The ids that its receiver takes from its queue."""
+        """Return the ids that the receiver takes from the queue."""
         received: Received = []
-        work(self.redis, self.tally, received)
+        work(self.redis, self.counters, received)
         return [each for _, ids in received for each in ids]
 
 
@@ -117,7 +117,7 @@ def test_the_dashboard_shows_its_own_queues_jobs_and_workers(two: list[Installat
     one = two[0]
     make(one.operations)
     one.promoter.step()
-    worker = receiver(one.redis, one.tally, [])
+    worker = receiver(one.redis, one.counters, [])
     worker.register_birth()
     shown = []
     for each in two:
@@ -126,5 +126,5 @@ def test_the_dashboard_shows_its_own_queues_jobs_and_workers(two: list[Installat
         jobs = body(client.get("/rq/0/data/jobs/default/queued/8/asc/1.json"))["jobs"]
         queues, workers = (body(client.get(f"/rq/0/data/{what}.json"))[what] for what in ("queues", "workers"))
         shown.append((len(jobs), [each["name"] for each in queues], [each["name"] for each in workers]))
-        let_go(app)
+        close_connections(app)
     assert shown == [(1, ["default"], ["test"]), (0, [], [])]

@@ -1,4 +1,4 @@
-"""The parts of the worker process: receiving, finishing, answers that were lost."""
+"""The parts of the worker process: claimer, finisher, unresolved claims."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ PATIENCE_S = 10.0
 
 
 class RecordingPool:
-    """A pool with some free slots that only remembers what it was given; every type is fast."""
+    """A pool with free slots that only records claims; every type is fast."""
 
     def __init__(self, slots: int) -> None:
         self.ran: list[Claim] = []
@@ -60,7 +60,7 @@ class RecordingPool:
 
 
 class WallClock:
-    """The time of this machine, or ahead of it."""
+    """The clock of this machine, or ahead of it."""
 
     ahead_s = 0.0
 
@@ -68,11 +68,11 @@ class WallClock:
         return time.time() + self.ahead_s
 
     def refresh(self) -> None:
-        """It is right."""
+        """Measure nothing."""
 
 
 class HandedBack:
-    """Remembers what is handed back."""
+    """A finisher that records claims handed back."""
 
     def __init__(self) -> None:
         self.claims: list[Claim] = []
@@ -85,7 +85,7 @@ class HandedBack:
 
 
 class Parts:
-    """A claimer and what it works with."""
+    """A claimer and the parts that it uses."""
 
     def __init__(self, engine: Engine, due_set: DueSet, types: TaskTypes, slots: int = 2) -> None:
         self.pool = RecordingPool(slots)
@@ -101,7 +101,7 @@ class Parts:
         )  # fmt: skip
 
     def receive(self, task_type: str, wanted: list[str]) -> None:
-        """An envelope comes, and what can begin is begun."""
+        """Put a delivery into the inbox and claim what can begin."""
         self.inbox.put(task_type, wanted)
         while self.claimer.step(0.0):
             continue
@@ -113,13 +113,13 @@ def parts(engine: Engine, due_set: DueSet, types: TaskTypes) -> Parts:
 
 
 @pytest.fixture
-def tally(engine: Engine) -> CounterBuffer:
+def counters(engine: Engine) -> CounterBuffer:
     return CounterBuffer(engine)
 
 
 @pytest.fixture
-def finisher(engine: Engine, due_set: DueSet, tally: CounterBuffer) -> Iterator[Finisher]:
-    finisher = Finisher(engine, due_set, tally, {})
+def finisher(engine: Engine, due_set: DueSet, counters: CounterBuffer) -> Iterator[Finisher]:
+    finisher = Finisher(engine, due_set, counters, {})
     yield finisher
     finisher.close(PATIENCE_S)
 
@@ -148,7 +148,7 @@ def test_a_settled_id_is_removed_and_an_early_one_returns_to_the_due_set(
     assert parts.counters.pending() == {Counter.CLAIMS_LOST: 1}
 
 
-@pytest.mark.parametrize("why", ["stop", "no room", "fenced"])
+@pytest.mark.parametrize("why", ["stop", "no slot", "fenced"])
 def test_ids_that_cannot_begin_here_return_to_the_due_set(
     parts: Parts, operations: Operations, due_set: DueSet, why: str, harm: Redis
 ) -> None:
@@ -159,7 +159,7 @@ def test_ids_that_cannot_begin_here_return_to_the_due_set(
     assert due_set.sizes(["noop"]) == (0, 0)
     if why == "stop":
         parts.claimer.put_back_all()
-    elif why == "no room":
+    elif why == "no slot":
         parts.clock.ahead_s = WAITS_S
         parts.claimer.step(0.0)
     else:
@@ -234,44 +234,46 @@ def test_a_failed_attempt_returns_to_the_due_set(
 
 
 def test_unused_claims_are_handed_back_and_scheduled(  # noqa: PLR0917  # fixtures
-    finisher: Finisher, tally: CounterBuffer, engine: Engine, operations: Operations, due_set: DueSet, harm: Redis
+    finisher: Finisher, counters: CounterBuffer, engine: Engine, operations: Operations, due_set: DueSet, harm: Redis
 ) -> None:
     made = make(operations, 3)
     held = begin(engine, ids(made))
     harm.flushall()
     finisher.unused(held)
     wait_until(lambda: due_set.sizes(["noop"]) == (3, 0), PATIENCE_S, "they are scheduled")
-    assert tally.pending() == {Counter.HANDED_BACK: 3}
+    assert counters.pending() == {Counter.HANDED_BACK: 3}
     assert all(tasks.get(engine, each.id) == each for each in made)
 
 
 def test_a_fenced_outcome_is_counted_and_changes_nothing(
-    finisher: Finisher, tally: CounterBuffer, engine: Engine, operations: Operations
+    finisher: Finisher, counters: CounterBuffer, engine: Engine, operations: Operations
 ) -> None:
     (task,) = made = make(operations)
     (held,) = begin(engine, ids(made))
     finisher.ended([succeeded(held.id, claims.new_token(), "1")])
-    wait_until(lambda: tally.pending() == {Counter.FENCED: 1}, PATIENCE_S, "it is counted")
+    wait_until(lambda: counters.pending() == {Counter.FENCED: 1}, PATIENCE_S, "it is counted")
     assert tasks.get(engine, task.id).state is TaskState.RUNNING
 
 
 def test_an_outcome_is_kept_until_postgres_is_available(
-    due_set: DueSet, engine: Engine, operations: Operations
+    due_set: DueSet, engine: Engine, operations: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = make(operations)
     (held,) = begin(engine, ids(made))
-    away = connect_postgres(read_settings(NOWHERE), name="away")
-    finisher = Finisher(away, due_set, CounterBuffer(away), {})
-    finisher.ended([succeeded(held.id, held.token, "1")])
-    assert not finisher.close(0.5)
-    finisher._engine = engine
+    unavailable = connect_postgres(read_settings(NOWHERE), name="unavailable")
+    finish = claims.finish
+    finisher = Finisher(engine, due_set, CounterBuffer(engine), {})
+    with monkeypatch.context() as patch:
+        patch.setattr(claims, "finish", lambda _, outcomes: finish(unavailable, outcomes))
+        finisher.ended([succeeded(held.id, held.token, "1")])
+        assert not finisher.close(0.5)
     assert finisher.close(PATIENCE_S)
     assert counted(engine) == {("noop", "succeeded"): 1}
-    away.dispose()
+    unavailable.dispose()
 
 
 def test_outcomes_and_unused_claims_are_written_in_their_order_and_large_results_apart(
-    finisher: Finisher, tally: CounterBuffer, engine: Engine, operations: Operations, monkeypatch: pytest.MonkeyPatch
+    finisher: Finisher, counters: CounterBuffer, engine: Engine, operations: Operations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
     finish = claims.finish
@@ -291,4 +293,4 @@ def test_outcomes_and_unused_claims_are_written_in_their_order_and_large_results
         finisher.step()
     assert sizes == [2, 1, 1]
     assert counted(engine) == {("noop", "succeeded"): 4, ("noop", "scheduled"): 1}
-    assert tally.pending() == {Counter.HANDED_BACK: 1}
+    assert counters.pending() == {Counter.HANDED_BACK: 1}

@@ -61,7 +61,7 @@ def test_requests_to_an_unavailable_service_end_after_some_failures(monkeypatch:
 
     def fail(_service: Service, *arguments: object, **_: object) -> None:
         calls.append(arguments)
-        raise ServiceUnavailable("away")
+        raise ServiceUnavailable("unavailable")
 
     monkeypatch.setattr(Service, "ask", fail)
     bodies = [{"type": "foo", "execute_at": NOW.isoformat()}] * 500

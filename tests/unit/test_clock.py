@@ -19,13 +19,13 @@ class Postgres:
         self.at = 1000.0
         self.takes_s = list(takes_s)
         self.ahead_s = ahead_s
-        self.asked = 0
+        self.answers = 0
 
     def own(self) -> float:
         return self.at
 
     def ask(self) -> datetime:
-        self.asked += 1
+        self.answers += 1
         if not self.takes_s:
             raise LedgerAway
         takes_s = self.takes_s.pop(0)
@@ -37,13 +37,13 @@ class Postgres:
 def test_the_quickest_of_three_answers_is_used() -> None:
     postgres = Postgres(0.4, 0.01, 0.3)
     assert measure_offset_s(postgres.ask, postgres.own) == pytest.approx(AHEAD_S)
-    assert postgres.asked == 3
+    assert postgres.answers == 3
 
 
 def test_a_slow_answer_is_the_last_one_requested() -> None:
     postgres = Postgres(0.01, 0.6, 0.01)
     assert measure_offset_s(postgres.ask, postgres.own) == pytest.approx(AHEAD_S)
-    assert postgres.asked == 2
+    assert postgres.answers == 2
 
 
 def test_the_offset_is_measured_every_ten_seconds_and_after_the_local_clock_was_set_back() -> None:
@@ -53,13 +53,13 @@ def test_the_offset_is_measured_every_ten_seconds_and_after_the_local_clock_was_
     assert clock.now() == pytest.approx(postgres.at + AHEAD_S)
     postgres.at += MEASURE_EVERY_S / 2
     clock.refresh()
-    assert postgres.asked == 3
+    assert postgres.answers == 3
     postgres.at += MEASURE_EVERY_S
     clock.refresh()
-    assert postgres.asked == 6
+    assert postgres.answers == 6
     postgres.at -= 3600
     clock.refresh()
-    assert postgres.asked == 9
+    assert postgres.answers == 9
 
 
 def test_the_last_offset_is_kept_while_postgres_is_unavailable_and_a_retry_follows_soon() -> None:
@@ -69,11 +69,11 @@ def test_the_last_offset_is_kept_while_postgres_is_unavailable_and_a_retry_follo
     postgres.at += MEASURE_EVERY_S + 1
     clock.refresh()
     clock.refresh()
-    assert postgres.asked == 4
+    assert postgres.answers == 4
     assert clock.now() == pytest.approx(postgres.at + AHEAD_S)
     postgres.at += 2 * RETRY_S
     clock.refresh()
-    assert postgres.asked == 5
+    assert postgres.answers == 5
 
 
 def test_before_the_first_measurement_the_clock_of_this_machine_is_used() -> None:

@@ -84,7 +84,7 @@ def test_the_context_names_the_task_and_the_attempt(known: TaskTypes) -> None:
         ("large", "result_too_large", "300002 bytes"),
         ("unprintable", "handler_error", "TypeError"),
         ("resize", "handler_error", "no handler"),
-        ("never-heard-of", "handler_error", "KeyError"),
+        ("unknown", "handler_error", "KeyError"),
     ],
 )
 def test_every_failure_is_an_error_with_a_type(known: TaskTypes, task_type: str, kind: str, message_part: str) -> None:

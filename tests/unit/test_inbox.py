@@ -75,12 +75,12 @@ def test_due_ids_are_taken_once(inbox: Inbox) -> None:
 
 
 def test_an_id_ahead_waits_for_its_instant_but_only_a_limited_time(inbox: Inbox, clock: Clock) -> None:
-    inbox.put("fast", [], [("soon", clock.at + 0.05), ("in an hour, says a wrong clock", clock.at + 3600)])
+    inbox.put("fast", [], [("soon", clock.at + 0.05), ("in an hour by a wrong clock", clock.at + 3600)])
     assert inbox.take(0) is None
     clock.at += 0.05
     assert inbox.take(0) == ("fast", ["soon"])
     clock.at += MAX_AHEAD_S
-    assert inbox.take(0) == ("fast", ["in an hour, says a wrong clock"])
+    assert inbox.take(0) == ("fast", ["in an hour by a wrong clock"])
 
 
 def test_types_take_turns(inbox: Inbox) -> None:

@@ -1,1 +1,1 @@
-"""Tables of requests that are refused: each with its exact status, problem, and the fields that are named."""
+"""Tables of requests that are refused, each with its exact status, problem and field errors."""

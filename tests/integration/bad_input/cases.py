@@ -1,4 +1,4 @@
-"""One row of the tables: a request, and how exactly it is refused."""
+"""One row of the tables: a request and its exact refusal."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tests.integration.asking import FUTURE, problem, run
+from tests.integration.api_calls import FUTURE, problem, run
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -19,7 +19,7 @@ EVERYTHING = "SELECT md5(coalesce(string_agg(tasks::text, '|' ORDER BY id), ''))
 
 @dataclass(frozen=True, kw_only=True)
 class Case:
-    """`fields`: what `details` names. `put`: values of the WSGI environment that a client library would not send."""
+    """A request and its refusal. `fields` are those that `details` names; `put` overrides the WSGI environment."""
 
     status: int
     problem: str
@@ -34,27 +34,27 @@ class Case:
 
 
 def invalid(*fields: str, **request: Any) -> Case:
-    """422, naming these fields."""
+    """Return a case that is a 422 with these fields."""
     return Case(status=422, problem="invalid-input", fields=fields, **request)
 
 
 def query(text: str, *fields: str, path: str = "/tasks") -> Case:
-    """A list with this query is a 422."""
+    """Return a case of a list with this query, which is a 422."""
     return invalid(*fields, method="GET", path=f"{path}?{text}", content_type=None)
 
 
 def not_json(body: bytes, **request: Any) -> Case:
-    """400."""
+    """Return a case that is a 400."""
     return Case(status=400, problem="not-json", body=body, **request)
 
 
 def unsupported(**request: Any) -> Case:
-    """415, though the body is good."""
+    """Return a case with a valid body that is a 415."""
     return Case(status=415, problem="unsupported-media-type", body=GOOD, **request)
 
 
 def check(case: Case, client: FlaskClient, engine: Engine, **known: str) -> None:
-    """The request is refused as the case says, and nothing of it is kept. `{name}` in it is a value that is known."""
+    """Check that a request is refused as in its case and changes no row. `{name}` is replaced by a value of `known`."""
     before = run(engine, EVERYTHING)
     path, body = case.path, case.body
     for name, value in known.items():
@@ -70,5 +70,5 @@ def check(case: Case, client: FlaskClient, engine: Engine, **known: str) -> None
     answer = client.open(path, method=case.method, headers=case.headers, environ_overrides=put, **options)
     details = problem(answer, case.status, case.problem)
     assert set(details.get("fields", {})) == set(case.fields)
-    assert all(details.get("fields", {}).values()), "each says what is wrong"
-    assert run(engine, EVERYTHING) == before, "nothing is kept"
+    assert all(details.get("fields", {}).values()), "each field has a message"
+    assert run(engine, EVERYTHING) == before, "no row has changed"

@@ -1,4 +1,4 @@
-"""What outside workers may get wrong: the task that is due stays due, the claim that is held stays held."""
+"""Invalid calls of outside workers: a due task stays due, and a lease stays valid."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.asking import NOBODY, PAST, create, lease
+from tests.integration.api_calls import PAST, UNKNOWN_ID, create, lease
 from tests.integration.bad_input.cases import Case, check, invalid, not_json
 
 if TYPE_CHECKING:
@@ -17,22 +17,22 @@ TOKEN = b'{"claim_token": "{token}"'
 
 
 def claim(body: bytes, *fields: str) -> Case:
-    """A claim of what is due is a 422."""
+    """Return a case of a claim of due tasks, which is a 422."""
     return invalid(*fields, path="/tasks/claim", body=body)
 
 
 def held(call: str, body: bytes, *fields: str) -> Case:
-    """Something said of the held task is a 422."""
+    """Return a case of a call about the leased task, which is a 422."""
     return invalid(*fields, path=f"/tasks/{{held}}/{call}", body=body)
 
 
 def refused(status: int, problem: str, call: str, body: bytes, of: str = "{held}") -> Case:
-    """Another refusal of a call about a task."""
+    """Return a case of a call about a task with another refusal."""
     return Case(status=status, problem=problem, path=f"/tasks/{of}/{call}", body=body)
 
 
 CASES: dict[str, Any] = {
-    "a claim by nobody": claim(b"{}", "worker_id"),
+    "a claim without a worker": claim(b"{}", "worker_id"),
     "a claim by null": claim(b'{"worker_id": null}', "worker_id"),
     "a claim by an empty name": claim(b'{"worker_id": ""}', "worker_id"),
     "a claim by a name of 201": claim(b'{"worker_id": "' + b"x" * 201 + b'"}', "worker_id"),
@@ -53,26 +53,26 @@ CASES: dict[str, Any] = {
     "a claim of 1.5": claim(b'{"worker_id": "w", "limit": 1.5}', "limit"),
     "a claim of 2^63": claim(b'{"worker_id": "w", "limit": 9223372036854775808}', "limit"),
     "a claim with more": claim(b'{"worker_id": "w", "lease_s": 5}', "lease_s"),
-    "a claim of nobody": refused(404, "task-not-found", "claim", b'{"worker_id": "w"}', NOBODY),
+    "a claim of an unknown task": refused(404, "task-not-found", "claim", b'{"worker_id": "w"}', UNKNOWN_ID),
     "a claim of no id": refused(404, "task-not-found", "claim", b'{"worker_id": "w"}', "%00"),
     "a claim of a held one": refused(409, "task-not-claimable", "claim", b'{"worker_id": "v"}'),
-    "a claim of one by nobody": invalid("worker_id", path="/tasks/{due}/claim", body=b"{}"),
+    "a claim of one without a worker": invalid("worker_id", path="/tasks/{due}/claim", body=b"{}"),
     "a claim of one with a type": invalid(
         "type", path="/tasks/{due}/claim", body=b'{"worker_id": "w", "type": "outside"}'
     ),
-    "a heartbeat of nobody": refused(404, "task-not-found", "heartbeat", TOKEN + b"}", NOBODY),
+    "a heartbeat of an unknown task": refused(404, "task-not-found", "heartbeat", TOKEN + b"}", UNKNOWN_ID),
     "a heartbeat without a token": held("heartbeat", b"{}", "claim_token"),
     "a token null": held("heartbeat", b'{"claim_token": null}', "claim_token"),
     "a token a number": held("heartbeat", b'{"claim_token": 5}', "claim_token"),
     "a token empty": held("heartbeat", b'{"claim_token": ""}', "claim_token"),
     "a token too short": held("heartbeat", b'{"claim_token": "6f0c2c2e"}', "claim_token"),
     "a token with a NUL": held("heartbeat", TOKEN[:-1] + b'\\u0000"}', "claim_token"),
-    "a token of somebody": refused(409, "claim-lost", "heartbeat", b'{"claim_token": "%s"}' % NOBODY.encode()),
+    "an unknown token": refused(409, "claim-lost", "heartbeat", b'{"claim_token": "%s"}' % UNKNOWN_ID.encode()),
     "a token for another": refused(409, "claim-lost", "heartbeat", TOKEN + b"}", "{due}"),
     "a heartbeat with more": held("heartbeat", TOKEN + b', "result": 1}', "result"),
     "a result without a token": held("complete", b'{"result": 1}', "claim_token"),
-    "a result of somebody": refused(
-        409, "claim-lost", "complete", b'{"claim_token": "%s", "result": 1}' % NOBODY.encode()
+    "a result with an unknown token": refused(
+        409, "claim-lost", "complete", b'{"claim_token": "%s", "result": 1}' % UNKNOWN_ID.encode()
     ),
     "a result for another": refused(409, "claim-lost", "complete", TOKEN + b"}", "{due}"),
     "a result with a NUL": held("complete", TOKEN + b', "result": {"a": ["\\u0000"]}}', "result.a[0]"),
@@ -100,8 +100,8 @@ CASES: dict[str, Any] = {
     "an error with a wrong message": held("fail", TOKEN + b', "error": {"message": 5}}', "error.message"),
     "an error with an empty type": held("fail", TOKEN + b', "error": {"message": "no", "type": ""}}', "error.type"),
     "an error with more": held("fail", TOKEN + b', "error": {"message": "no", "stack": "x"}}', "error"),
-    "an error of somebody": refused(
-        409, "claim-lost", "fail", b'{"claim_token": "%s", "error": "x"}' % NOBODY.encode()
+    "an error with an unknown token": refused(
+        409, "claim-lost", "fail", b'{"claim_token": "%s", "error": "x"}' % UNKNOWN_ID.encode()
     ),
     "a release without a token": held("release", b"{}", "claim_token"),
     "a release with more": held("release", TOKEN + b', "reason": "x"}', "reason"),
@@ -111,7 +111,7 @@ CASES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
-def test_what_a_worker_gets_wrong_changes_nothing(client: FlaskClient, engine: Engine, case: Case) -> None:
+def test_an_invalid_call_of_an_outside_worker_changes_nothing(client: FlaskClient, engine: Engine, case: Case) -> None:
     mine = lease(client)
     due = create(client, type="outside", execute_at=PAST)
     check(case, client, engine, held=mine["id"], token=mine["claim_token"], due=due["id"])

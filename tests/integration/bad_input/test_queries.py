@@ -1,4 +1,4 @@
-"""Queries: unknown parameters, values out of their bounds, cursors that nobody gave out."""
+"""Queries with unknown parameters, values out of bounds, and forged cursors."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.asking import NOBODY, body, create
+from tests.integration.api_calls import UNKNOWN_ID, body, create
 from tests.integration.bad_input.cases import GOOD, Case, check, invalid, query
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from sqlalchemy import Engine
 
-SHOW = f"/tasks/{NOBODY}"
+SHOW = f"/tasks/{UNKNOWN_ID}"
 CASES = {
     "state unknown": query("state=asleep", "state"),
     "state empty": query("state=", "state"),
@@ -93,12 +93,12 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
-def test_a_query_that_says_nothing_we_know_is_refused(client: FlaskClient, engine: Engine, case: Case) -> None:
+def test_an_invalid_query_is_refused(client: FlaskClient, engine: Engine, case: Case) -> None:
     check(case, client, engine)
 
 
 @pytest.mark.parametrize("change", [lambda it: it[:-4], lambda it: it[4:], lambda it: it + "AAAA", str.swapcase])
-def test_a_cursor_is_taken_whole_or_not_at_all(client: FlaskClient, engine: Engine, change: type[str]) -> None:
+def test_a_changed_cursor_is_refused(client: FlaskClient, engine: Engine, change: type[str]) -> None:
     for _ in range(2):
         create(client)
     cursor = body(client.get("/tasks?limit=1"))["next_cursor"]

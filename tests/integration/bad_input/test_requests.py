@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.asking import NOBODY, body, create
+from tests.integration.api_calls import UNKNOWN_ID, body, create
 from tests.integration.bad_input.cases import GOOD, JSON, Case, check, unsupported
 
 if TYPE_CHECKING:
@@ -17,22 +17,22 @@ LIMIT = 131072
 
 
 def nowhere(path: str, method: str = "GET") -> Case:
-    """404: nothing is there."""
+    """Return a case of a missing path, which is a 404."""
     return Case(status=404, problem="not-found", method=method, path=path, content_type=None)
 
 
-def nobody(task_id: str, method: str = "GET", rest: str = "") -> Case:
-    """404: there is no such task."""
+def unknown_task(task_id: str, method: str = "GET", rest: str = "") -> Case:
+    """Return a case of an unknown task, which is a 404."""
     return Case(status=404, problem="task-not-found", method=method, path=f"/tasks/{task_id}{rest}", content_type=None)
 
 
 def wrong(method: str, path: str, **more: Any) -> Case:
-    """405."""
+    """Return a case that is a 405."""
     return Case(status=405, problem="method-not-allowed", method=method, path=path, content_type=None, **more)
 
 
 def large(**more: Any) -> Case:
-    """413."""
+    """Return a case that is a 413."""
     return Case(status=413, problem="body-too-large", **more)
 
 
@@ -54,33 +54,33 @@ CASES = {
     "another letter case": nowhere("/Tasks"),
     "a deeper posting": nowhere("/tasks/x/y/z", "POST"),
     "no problem of this name": nowhere("/problems/nope"),
-    "an id too short": nobody("1"),
-    "an id with a NUL": nobody("%00"),
-    "an id in braces": nobody(f"%7B{NOBODY}%7D"),
-    "an id without hyphens": nobody(NOBODY.replace("-", "")),
-    "an id too long": nobody(NOBODY + "0"),
-    "an id with a newline": nobody(NOBODY + "%0a"),
-    "an id of a urn": nobody(f"urn:uuid:{NOBODY}"),
-    "an id with an encoded slash": nowhere(f"/tasks/{NOBODY}%2F"),
-    "an id no UTF-8": nobody("%ff%fe"),
-    "an id of an emoji": nobody("%F0%9F%98%80"),
-    "an id of SQL": nobody("1'%20OR%20'1'='1"),
-    "an id of nobody": nobody(NOBODY),
-    "deleting no id": nobody("1", "DELETE"),
-    "deleting nobody": nobody(NOBODY, "DELETE"),
+    "an id too short": unknown_task("1"),
+    "an id with a NUL": unknown_task("%00"),
+    "an id in braces": unknown_task(f"%7B{UNKNOWN_ID}%7D"),
+    "an id without hyphens": unknown_task(UNKNOWN_ID.replace("-", "")),
+    "an id too long": unknown_task(UNKNOWN_ID + "0"),
+    "an id with a newline": unknown_task(UNKNOWN_ID + "%0a"),
+    "an id of a urn": unknown_task(f"urn:uuid:{UNKNOWN_ID}"),
+    "an id with an encoded slash": nowhere(f"/tasks/{UNKNOWN_ID}%2F"),
+    "an id no UTF-8": unknown_task("%ff%fe"),
+    "an id of an emoji": unknown_task("%F0%9F%98%80"),
+    "an id of SQL": unknown_task("1'%20OR%20'1'='1"),
+    "an unknown id": unknown_task(UNKNOWN_ID),
+    "deleting no id": unknown_task("1", "DELETE"),
+    "deleting an unknown id": unknown_task(UNKNOWN_ID, "DELETE"),
     "TRACE": wrong("TRACE", "/tasks"),
     "CONNECT": wrong("CONNECT", "/tasks"),
     "PROPFIND": wrong("PROPFIND", "/tasks"),
-    "BREW": wrong("BREW", f"/tasks/{NOBODY}"),
+    "BREW": wrong("BREW", f"/tasks/{UNKNOWN_ID}"),
     "a method of 5,000": wrong("A" * 5000, "/health"),
-    "a method said in a header": Case(
-        status=404, problem="task-not-found", method="GET", path=f"/tasks/{NOBODY}", content_type=None,
+    "a method in a header": Case(
+        status=404, problem="task-not-found", method="GET", path=f"/tasks/{UNKNOWN_ID}", content_type=None,
         headers={"X-HTTP-Method-Override": "DELETE"},
     ),
     "PATCH of all": wrong("PATCH", "/tasks"),
     "DELETE of all": wrong("DELETE", "/tasks"),
-    "PUT of one": wrong("PUT", f"/tasks/{NOBODY}"),
-    "POST of one": wrong("POST", f"/tasks/{NOBODY}", body=GOOD),
+    "PUT of one": wrong("PUT", f"/tasks/{UNKNOWN_ID}"),
+    "POST of one": wrong("POST", f"/tasks/{UNKNOWN_ID}", body=GOOD),
     "GET of a claim": wrong("GET", "/tasks/claim"),
     "DELETE of the next": wrong("DELETE", "/tasks/next"),
     "POST of the document": wrong("POST", "/openapi.json"),
@@ -114,7 +114,7 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
-def test_a_request_that_nobody_takes_is_refused(client: FlaskClient, engine: Engine, case: Case) -> None:
+def test_a_request_that_no_endpoint_accepts_is_refused(client: FlaskClient, engine: Engine, case: Case) -> None:
     check(case, client, engine)
 
 
@@ -139,7 +139,7 @@ HARMLESS = [
 
 
 @pytest.mark.parametrize("headers", HARMLESS, ids=range(len(HARMLESS)))
-def test_headers_that_say_nothing_we_know_do_no_harm(client: FlaskClient, headers: dict[str, str]) -> None:
+def test_unknown_headers_are_ignored(client: FlaskClient, headers: dict[str, str]) -> None:
     put = {"HTTP_" + name.upper().replace("-", "_"): value for name, value in headers.items()}
     task = create(client)
     answer = client.get(f"/tasks/{task['id']}", environ_overrides=put)
@@ -165,16 +165,18 @@ def test_a_body_just_within_the_limit_is_read(client: FlaskClient) -> None:
     ("method", "path", "allow"),
     [
         ("PATCH", "/tasks", "GET, HEAD, OPTIONS, POST, PUT"),
-        ("POST", f"/tasks/{NOBODY}", "DELETE, GET, HEAD, OPTIONS"),
+        ("POST", f"/tasks/{UNKNOWN_ID}", "DELETE, GET, HEAD, OPTIONS"),
         ("GET", "/tasks/claim", "OPTIONS, POST"),
         ("DELETE", "/tasks/next", "GET, HEAD, OPTIONS"),
         ("DELETE", "/health", "GET, HEAD, OPTIONS"),
         ("POST", "/openapi.json", "GET, HEAD, OPTIONS"),
     ],
 )
-def test_a_wrong_method_is_told_the_right_ones(client: FlaskClient, method: str, path: str, allow: str) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_ones(
+    client: FlaskClient, method: str, path: str, allow: str
+) -> None:
     assert client.open(path, method=method).headers["Allow"] == allow
 
 
-def test_browsers_ask_for_an_icon_on_their_own(client: FlaskClient) -> None:
+def test_the_icon_that_browsers_request_is_served(client: FlaskClient) -> None:
     assert client.get("/favicon.ico").status_code == 204

@@ -1,4 +1,4 @@
-"""Good JSON that is no task."""
+"""Valid JSON that is not a valid task."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.asking import FUTURE
+from tests.integration.api_calls import FUTURE
 from tests.integration.bad_input.cases import Case, check, invalid
 
 if TYPE_CHECKING:
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 def task(*fields: str, **changed: Any) -> Case:
-    """A good task with these fields changed (... for left out) is a 422."""
-    asked = {"type": "noop", "execute_at": FUTURE} | changed
-    given = {name: value for name, value in asked.items() if value is not ...}
-    return invalid(*fields, body=json.dumps(given, ensure_ascii=False).encode())
+    """Return a case of a valid task with these fields changed (... for omitted), which is a 422."""
+    fields_sent = {"type": "noop", "execute_at": FUTURE} | changed
+    body = {name: value for name, value in fields_sent.items() if value is not ...}
+    return invalid(*fields, body=json.dumps(body, ensure_ascii=False).encode())
 
 
 def at(text: Any) -> Case:
-    """This is not when."""
+    """Return a case of an invalid instant."""
     return task("execute_at", execute_at=text)
 
 
@@ -109,5 +109,5 @@ CASES = {
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=list(CASES))
-def test_what_is_no_task_is_refused(client: FlaskClient, engine: Engine, case: Case) -> None:
+def test_an_invalid_task_is_refused(client: FlaskClient, engine: Engine, case: Case) -> None:
     check(case, client, engine)

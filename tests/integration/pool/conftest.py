@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.integration.pool.listening import Heard
+from tests.integration.pool.results import Results
 from workers.pool.capacity import DurationStats
 from workers.pool.pool import Pool
 from workers.pool.protocol import Failure
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def heard() -> Heard:
-    return Heard()
+def results() -> Results:
+    return Results()
 
 
 @pytest.fixture
-def pool(types: TaskTypes, settings: Settings, heard: Heard) -> Iterator[Pool]:
+def pool(types: TaskTypes, settings: Settings, results: Results) -> Iterator[Pool]:
     prepare_children(settings.modules)
     os.environ["TASK_MODULES"] = settings.task_modules
-    pool = Pool(types, slots=4, durations=DurationStats(), results=heard)
+    pool = Pool(types, slots=4, durations=DurationStats(), results=results)
     yield pool
     pool.kill_all(Failure("worker_lost", "the test is over"))
     pool.close()

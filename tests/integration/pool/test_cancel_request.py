@@ -1,4 +1,4 @@
-"""From the ledger to the slot: a task that runs in a worker is cancelled, with all real parts but the receiver."""
+"""A cancel request from the ledger to the slot, with all real parts of a worker except the receiver."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from app.ledger import tasks
 from app.task import TaskState
 from tests.acceptance.conditions import wait_until
-from tests.integration.pool.listening import PATIENCE_S
+from tests.integration.pool.results import PATIENCE_S
 from tests.making import ids, make
 from workers.pool.protocol import Failure
 from workers.worker.__main__ import Parts, assemble
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def worker(settings: Settings, redis: Redis) -> Iterator[Parts]:
-    """The parts of a worker. Its heartbeat is a step of the test."""
+    """The parts of a worker. The test calls the steps of its heartbeat."""
     assert redis
     os.environ["TASK_MODULES"] = settings.task_modules
     parts = assemble(settings, worker_id="w")

@@ -1,4 +1,4 @@
-"""A worker that was silent for too long: nothing it holds begins or goes on."""
+"""Fencing: tasks of a worker without a valid run lease do not begin and do not go on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 from app.clock import now
 from tests.acceptance.conditions import wait_until
-from tests.integration.pool.listening import PATIENCE_S, Heard, claim, error
+from tests.integration.pool.results import PATIENCE_S, Results, claim, error
 from workers.pool.protocol import Failure
 from workers.pool.slot import ProcessSlot
 
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
     from workers.pool.pool import Pool
 
 
-def test_children_end_themselves_when_the_lease_of_a_frozen_worker_is_over(
-    pool: Pool, heard: Heard, tmp_path: Path
+def test_children_exit_when_the_run_lease_of_a_frozen_worker_expires(
+    pool: Pool, results: Results, tmp_path: Path
 ) -> None:
     task = running(pool, tmp_path / "witness", seconds=60)
     pool.run_lease.renew(now())  # until now, and no longer
-    assert error(heard.wait_for(1)[task.id]) == "crashed"
+    assert error(results.wait_for(1)[task.id]) == "crashed"
 
 
-def test_a_child_that_was_frozen_until_the_lease_was_over_ends_before_it_goes_on(
-    pool: Pool, heard: Heard, tmp_path: Path
+def test_a_child_that_was_frozen_until_the_run_lease_expired_exits_before_it_goes_on(
+    pool: Pool, results: Results, tmp_path: Path
 ) -> None:
     file = tmp_path / "witness"
     task = running(pool, file, seconds=1)
@@ -45,22 +45,22 @@ def test_a_child_that_was_frozen_until_the_lease_was_over_ends_before_it_goes_on
     sleep_past = time.monotonic() + 1.5
     wait_until(lambda: time.monotonic() > sleep_past, PATIENCE_S, "its sleep would be over")
     os.kill(child, signal.SIGCONT)
-    assert error(heard.wait_for(1)[task.id]) == "crashed"
+    assert error(results.wait_for(1)[task.id]) == "crashed"
     assert "ended" not in file.read_text()
 
 
 @pytest.mark.parametrize(("task_type", "payload"), [("noop", {}), ("thread-nap", {"seconds": 0.01})])
-def test_what_was_claimed_before_the_worker_fell_silent_does_not_begin(
-    pool: Pool, heard: Heard, task_type: str, payload: dict[str, Any]
+def test_claims_from_before_a_fence_do_not_begin(
+    pool: Pool, results: Results, task_type: str, payload: dict[str, Any]
 ) -> None:
-    """It may be another's by now: a worker that was frozen between its claim and the hand-over must not begin it."""
+    """Another worker may run them by now: a worker frozen after its claim must not begin them."""
     old = [claim(task_type, **payload) for _ in range(3)]
     pool.fence(Failure("worker_lost", "silent"))
     pool.run(old)
-    assert {each.id for each in heard.wait_for_unused(3)} == {each.id for each in old}
+    assert {each.id for each in results.wait_for_unused(3)} == {each.id for each in old}
     new = claim(task_type, **payload)
     pool.run([new])
-    assert heard.wait_for(1).keys() == {new.id}
+    assert results.wait_for(1).keys() == {new.id}
 
 
 def test_a_pool_that_is_not_supervised_is_noticed(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,7 +79,7 @@ def test_a_pool_that_is_not_supervised_is_noticed(pool: Pool, monkeypatch: pytes
 
 
 def running(pool: Pool, file: Path, *, seconds: float) -> Claim:
-    """A task that has begun."""
+    """Run a task and wait until it has begun."""
     task = claim("witness", file=str(file), seconds=seconds, timeout_s=60)
     pool.run([task])
     wait_until(file.exists, PATIENCE_S, "it runs")

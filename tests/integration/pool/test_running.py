@@ -1,4 +1,4 @@
-"""Slots: claims are spread, run, withdrawn or handed back, and cost their neighbours nothing."""
+"""Running: claims are spread over slots and run, withdrawn or handed back, without harm to others."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import msgspec
 from msgspec.structs import replace
 
-from tests.integration.pool.listening import PATIENCE_S, Heard, claim
+from tests.integration.pool.results import PATIENCE_S, Results, claim
 from workers.pool.slot import ProcessSlot
 
 if TYPE_CHECKING:
@@ -19,120 +19,122 @@ if TYPE_CHECKING:
     from workers.pool.pool import Pool
 
 
-def test_each_claim_has_one_outcome_of_its_own(pool: Pool, heard: Heard) -> None:
+def test_each_claim_has_one_outcome_of_its_own(pool: Pool, results: Results) -> None:
     claims = [claim("noop", n=n) for n in range(300)]
     pool.run(claims)
-    outcomes = heard.wait_for(300)
+    outcomes = results.wait_for(300)
     assert {each.id: each.token for each in claims} == {each.id: each.token for each in outcomes.values()}
     assert all(outcomes[each.id].result == each.payload.decode() for each in claims)
     assert pool.free_slots.wait_until_all_free(PATIENCE_S)
-    assert heard.nothing_more()
+    assert results.nothing_more()
 
 
-def test_children_are_kept_and_used_again(pool: Pool, heard: Heard) -> None:
+def test_children_are_kept_and_used_again(pool: Pool, results: Results) -> None:
     pids = set()
     for _ in range(5):
         pool.run([claim("whoami")])
-        pids |= {msgspec.json.decode(each.result or "")["pid"] for each in heard.wait_for(1).values()}
+        pids |= {msgspec.json.decode(each.result or "")["pid"] for each in results.wait_for(1).values()}
         assert pool.free_slots.wait_until_all_free(PATIENCE_S)
     assert len(pids) == 1
     assert os.getpid() not in pids
 
 
-def test_tasks_of_a_type_that_never_ran_are_spread_over_all_slots(pool: Pool, heard: Heard) -> None:
+def test_tasks_of_a_type_that_never_ran_are_spread_over_all_slots(pool: Pool, results: Results) -> None:
     began = time.monotonic()
     pool.run([claim("nap", seconds=1.5) for _ in range(4)])
-    heard.wait_for(4)
+    results.wait_for(4)
     assert time.monotonic() - began < 4 * 1.5
 
 
-def test_a_slow_task_does_not_hold_its_chunk_mates(pool: Pool, heard: Heard) -> None:
+def test_a_slow_task_does_not_delay_the_others_of_its_chunk(pool: Pool, results: Results) -> None:
     pool.durations.means_ms["nap"] = 0.01  # it was fast until now
-    slow, mates = claim("nap", seconds=4.5), [claim("nap", seconds=0) for _ in range(3)]
+    slow, others = claim("nap", seconds=4.5), [claim("nap", seconds=0) for _ in range(3)]
     began = time.monotonic()
-    pool.run([slow, *mates])
-    first = heard.wait_for(3)
+    pool.run([slow, *others])
+    first = results.wait_for(3)
     assert time.monotonic() - began < 4
-    assert set(first) == {each.id for each in mates}
-    assert set(heard.wait_for(1)) == {slow.id}
+    assert set(first) == {each.id for each in others}
+    assert set(results.wait_for(1)) == {slow.id}
 
 
-def test_what_finds_no_slot_in_time_is_handed_back(pool: Pool, heard: Heard) -> None:
+def test_claims_without_a_slot_in_time_are_handed_back(pool: Pool, results: Results) -> None:
     pool.durations.means_ms["nap"] = 0.01
     busy = [claim("nap", seconds=2) for _ in range(3)]
     for each in busy:
         pool.run([each])
     chunk = [claim("nap", seconds=2) for _ in range(3)]
     pool.run(chunk)
-    assert [each.id for each in heard.wait_for_unused(2)] == [each.id for each in chunk[1:]]
-    assert set(heard.wait_for(4)) == {each.id for each in [*busy, chunk[0]]}
+    assert [each.id for each in results.wait_for_unused(2)] == [each.id for each in chunk[1:]]
+    assert set(results.wait_for(4)) == {each.id for each in [*busy, chunk[0]]}
 
 
-def test_withdrawn_is_what_had_not_begun_and_nothing_else(pool: Pool, heard: Heard) -> None:
+def test_only_tasks_that_have_not_begun_are_withdrawn(pool: Pool, results: Results) -> None:
     pool.durations.means_ms["nap"] = 0.01
     chunk = [claim("nap", seconds=0.3) for _ in range(20)]
     pool.run(chunk)
     pool.withdraw_all()
     assert pool.free_slots.wait_until_all_free(PATIENCE_S)
-    done, back = heard.outcomes.qsize(), heard.handed_back.qsize()
+    done, back = results.outcomes.qsize(), results.handed_back.qsize()
     assert done + back == 20
     assert done <= 2
-    finished = heard.wait_for(done)
-    assert not set(finished) & {each.id for each in heard.wait_for_unused(back)}
+    finished = results.wait_for(done)
+    assert not set(finished) & {each.id for each in results.wait_for_unused(back)}
 
 
-def test_a_child_that_died_idle_is_replaced(pool: Pool, heard: Heard) -> None:
+def test_a_child_that_died_idle_is_replaced(pool: Pool, results: Results) -> None:
     pool.run([claim("whoami")])
-    (first,) = heard.wait_for(1).values()
+    (first,) = results.wait_for(1).values()
     assert pool.free_slots.wait_until_all_free(PATIENCE_S)
     os.kill(msgspec.json.decode(first.result or "")["pid"], 9)
     for _ in range(3):
         pool.run([claim("whoami")])
-    outcomes = heard.wait_for(3)
+    outcomes = results.wait_for(3)
     assert all(each.error is None for each in outcomes.values())
 
 
-def test_thread_slots_run_beside_each_other_in_this_process(pool: Pool, heard: Heard) -> None:
+def test_thread_slots_run_beside_each_other_in_this_process(pool: Pool, results: Results) -> None:
     began = time.monotonic()
     pool.run([claim("thread-nap", seconds=1.0) for _ in range(4)])
-    outcomes = heard.wait_for(4)
+    outcomes = results.wait_for(4)
     assert time.monotonic() - began < 4 * 1.0
     assert all(each.result == '"slot"' for each in outcomes.values())
 
 
-def test_a_claim_is_what_travels(pool: Pool, heard: Heard) -> None:
+def test_a_payload_reaches_the_child_unchanged(pool: Pool, results: Results) -> None:
     odd = replace(claim("noop"), payload='{"é": "\\u0000 \\ud83d\\ude00"}'.encode())
     pool.run([odd])
-    (outcome,) = heard.wait_for(1).values()
+    (outcome,) = results.wait_for(1).values()
     assert msgspec.json.decode(outcome.result or "") == msgspec.json.decode(odd.payload)
 
 
-def test_a_chunk_larger_than_a_pipe_arrives_whole(pool: Pool, heard: Heard) -> None:
+def test_a_chunk_larger_than_a_pipe_arrives_whole(pool: Pool, results: Results) -> None:
     pool.durations.means_ms["noop"] = 0.01
     chunk = [claim("noop", text="x" * 60_000, n=n) for n in range(100)]
     pool.run(chunk)
-    outcomes = heard.wait_for(100)
+    outcomes = results.wait_for(100)
     assert all(outcomes[each.id].result == each.payload.decode() for each in chunk)
 
 
-def test_a_stopped_child_holds_up_its_own_chunk_only(pool: Pool, heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stopped_child_delays_only_its_own_chunk(
+    pool: Pool, results: Results, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("workers.pool.supervisor.START_LIMIT_S", 6)
     pool.durations.means_ms["noop"] = 0.01
     pool.run([claim("whoami")])
-    (first,) = heard.wait_for(1).values()
+    (first,) = results.wait_for(1).values()
     assert pool.free_slots.wait_until_all_free(PATIENCE_S)
     os.kill(msgspec.json.decode(first.result or "")["pid"], signal.SIGSTOP)
     large = [claim("noop", text="x" * 60_000) for _ in range(10)]
     pool.run(large)
     began = time.monotonic()
     pool.run([claim("whoami")])
-    heard.wait_for(1)
+    results.wait_for(1)
     assert time.monotonic() - began < 5
-    heard.wait_for(10)
+    results.wait_for(10)
 
 
-def test_a_slot_that_cannot_be_started_gives_its_chunk_back_and_then_its_room(
-    pool: Pool, heard: Heard, monkeypatch: pytest.MonkeyPatch
+def test_a_slot_that_cannot_start_hands_its_chunk_back_and_becomes_free_again(
+    pool: Pool, results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.pool.supervisor.FAILED_START_PAUSE_S", 0.3)
 
@@ -142,20 +144,20 @@ def test_a_slot_that_cannot_be_started_gives_its_chunk_back_and_then_its_room(
     monkeypatch.setattr(ProcessSlot, "_start", no_memory)
     chunk = [claim("noop") for _ in range(4)]
     pool.run(chunk)
-    assert {each.id for each in heard.wait_for_unused(4)} == {each.id for each in chunk}
+    assert {each.id for each in results.wait_for_unused(4)} == {each.id for each in chunk}
     assert pool.free_slots.wait_until_all_free(PATIENCE_S)
 
 
-def test_without_room_claims_are_handed_back(pool: Pool, heard: Heard) -> None:
+def test_claims_without_a_free_slot_are_handed_back(pool: Pool, results: Results) -> None:
     pool.run([claim("nap", seconds=1) for _ in range(4)])
     late = claim("noop")
     pool.run([late])
-    assert [each.id for each in heard.wait_for_unused(1)] == [late.id]
-    heard.wait_for(4)
+    assert [each.id for each in results.wait_for_unused(1)] == [late.id]
+    results.wait_for(4)
 
 
-def test_what_comes_after_the_withdrawal_is_not_begun(pool: Pool, heard: Heard) -> None:
+def test_claims_after_a_withdrawal_do_not_begin(pool: Pool, results: Results) -> None:
     pool.withdraw_all()
     late = claim("noop")
     pool.run([late])
-    assert [each.id for each in heard.wait_for_unused(1)] == [late.id]
+    assert [each.id for each in results.wait_for_unused(1)] == [late.id]

@@ -1,4 +1,4 @@
-"""Claims to give to slots, and a listener that remembers what came of them."""
+"""Claims for slots, and a recorder of their outcomes."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 PATIENCE_S = 20.0
 
 
-class Heard:
-    """A listener that remembers."""
+class Results:
+    """Records outcomes and claims handed back."""
 
     def __init__(self) -> None:
         self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
@@ -37,8 +37,8 @@ class Heard:
             self.handed_back.put(each)
 
     def wait_for(self, count: int) -> dict[str, Outcome]:
-        heard = [self.outcomes.get(timeout=PATIENCE_S) for _ in range(count)]
-        return {each.id: each for each in heard}
+        outcomes = [self.outcomes.get(timeout=PATIENCE_S) for _ in range(count)]
+        return {each.id: each for each in outcomes}
 
     def wait_for_unused(self, count: int) -> list[Claim]:
         return [self.handed_back.get(timeout=PATIENCE_S) for _ in range(count)]

@@ -1,4 +1,4 @@
-"""Short ways to say what most tests of the API say."""
+"""Requests and checks that most tests of the API use."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 PAST = "2020-01-01T00:00:00Z"
 FUTURE = "2100-01-01T00:00:00Z"
-NOBODY = "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"
+UNKNOWN_ID = "01983c5e-7a10-7d2e-9c54-4b1f0a6e2d11"
 
 
 def create(client: FlaskClient, **fields: Any) -> dict[str, Any]:
-    """A task of type foo, far in the future, unless said otherwise."""
+    """Create a task, by default of type foo and far in the future, and return it."""
     when = {} if {"execute_at", "delay_s"} & fields.keys() else {"execute_at": FUTURE}
     answer = client.post("/tasks", json={"type": "foo"} | when | fields)
     assert answer.status_code == 201, answer.text
@@ -25,7 +25,7 @@ def create(client: FlaskClient, **fields: Any) -> dict[str, Any]:
 
 
 def lease(client: FlaskClient, **fields: Any) -> dict[str, Any]:
-    """A claimed task of the type that only outside workers run."""
+    """Create and claim a task of the type that only outside workers run; return the lease."""
     create(client, type="outside", execute_at=PAST, **fields)
     answer = client.post("/tasks/claim", json={"worker_id": "w"})
     assert answer.status_code == 200, answer.text
@@ -33,31 +33,31 @@ def lease(client: FlaskClient, **fields: Any) -> dict[str, Any]:
 
 
 def body(answer: TestResponse) -> dict[str, Any]:
-    """The JSON of an answer."""
-    found: dict[str, Any] = answer.get_json(force=True)
-    return found
+    """Return the JSON of an answer."""
+    content: dict[str, Any] = answer.get_json(force=True)
+    return content
 
 
 def problem(answer: TestResponse, status: int, slug: str) -> dict[str, Any]:
-    """The details of a refusal, after a look at the rest of it."""
-    told = body(answer)
-    assert (answer.status_code, told["type"]) == (status, f"/problems/{slug}"), told
+    """Check a refusal and return its `details`."""
+    refusal = body(answer)
+    assert (answer.status_code, refusal["type"]) == (status, f"/problems/{slug}"), refusal
     assert answer.content_type == "application/problem+json"
-    assert set(told) == {"type", "title", "status", "detail", "details", "request_id"}
-    assert told["status"] == status
-    assert told["request_id"] == answer.headers["X-Request-ID"]
-    details: dict[str, Any] = told["details"]
+    assert set(refusal) == {"type", "title", "status", "detail", "details", "request_id"}
+    assert refusal["status"] == status
+    assert refusal["request_id"] == answer.headers["X-Request-ID"]
+    details: dict[str, Any] = refusal["details"]
     return details
 
 
 def fields(answer: TestResponse) -> dict[str, str]:
-    """The field errors of a 422."""
-    found: dict[str, str] = problem(answer, 422, "invalid-input")["fields"]
-    return found
+    """Return the field errors of a 422."""
+    errors: dict[str, str] = problem(answer, 422, "invalid-input")["fields"]
+    return errors
 
 
 def run(engine: Engine, statement: str, **values: Any) -> Any:
-    """One statement on the ledger; the first value it returns, if any."""
+    """Execute one statement on the ledger and return its first value, if it returns rows."""
     with engine.connect() as connection:
         result = connection.execute(text(statement), values)
         return result.scalar() if result.returns_rows else None
