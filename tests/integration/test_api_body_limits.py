@@ -6,8 +6,7 @@ import asyncio
 import json
 import re
 import threading
-from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -17,9 +16,10 @@ from app.api.openapi.resource import BodyLimits
 from app.api.reading.aliases import PATHS
 from app.api.server import Server
 from tests.integration.api_calls import FUTURE, UNKNOWN_ID, run
+from tests.rsgi import Protocol, scope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import Iterator
 
     from flask import Flask
     from flask.testing import FlaskClient
@@ -28,50 +28,14 @@ if TYPE_CHECKING:
 MEGABYTE = 1 << 20
 
 
-class Headers:
-    """Headers as granian passes them."""
-
-    def __init__(self, **given: str) -> None:
-        self._given = {name.replace("_", "-"): value for name, value in given.items()}
-
-    def keys(self) -> list[str]:
-        return list(self._given)
-
-    def get(self, name: str) -> str | None:
-        return self._given.get(name)
-
-    def get_all(self, name: str) -> list[str]:
-        return [self._given[name]]
-
-
-class Protocol:
-    """A body in pieces of 64 KiB. Records the answer, and how much of the body was received."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.received = 0
-        self.status, self.answer = 0, b""
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for begin in range(0, len(self._body), 65_536):
-            piece = self._body[begin : begin + 65_536]
-            self.received += len(piece)
-            yield piece
-
-    def response_bytes(self, status: int, _headers: Any, body: bytes) -> None:
-        self.status, self.answer = status, body
-
-
 def send(app: Flask, method: str, path: str, body: bytes, **headers: str) -> Protocol:
     """Send a request as the web server does."""
     server = Server(app, threading.Event(), Bodies(BodyLimits(app, RESOURCES)))
-    protocol = Protocol(body)
+    protocol = Protocol(*(body[begin : begin + 65_536] for begin in range(0, len(body), 65_536)))
     length = {} if "transfer_encoding" in headers else {"content_length": str(len(body))}
-    scope = SimpleNamespace(
-        method=method, path=path, query_string="", scheme="http", server="127.0.0.1:80", client="127.0.0.1:9",
-        authority="x", headers=Headers(content_type="application/json", **length, **headers),
-    )  # fmt: skip
-    asyncio.run(server.__rsgi__(scope, protocol))
+    given = {"content_type": "application/json"} | length | headers
+    pairs = [(name.replace("_", "-"), value) for name, value in given.items()]
+    asyncio.run(server.__rsgi__(scope(pairs, method, path, authority="x"), protocol))
     return protocol
 
 
@@ -92,14 +56,16 @@ def test_a_batch_of_a_megabyte_is_accepted_at_its_path_and_at_its_alias(
     body = batch(MEGABYTE)
     assert len(body) > MEGABYTE
     sent = send(client.application, "POST", path, body, **({"transfer_encoding": "chunked"} if chunked else {}))
-    assert sent.status == 201, sent.answer
-    assert run(engine, "SELECT count(*) FROM tasks") == json.loads(sent.answer)["count"]
+    status, _, answer = sent.answer
+    assert status == 201, answer
+    assert run(engine, "SELECT count(*) FROM tasks") == json.loads(answer)["count"]
 
 
 @pytest.mark.parametrize("path", ["/tasks/batch", "/task/batch"])
 def test_a_batch_beyond_the_limit_is_refused_unread(client: FlaskClient, path: str) -> None:
     sent = send(client.application, "POST", path, batch(9 * MEGABYTE))
-    assert (sent.status, json.loads(sent.answer)["type"]) == (413, "/problems/body-too-large")
+    status, _, answer = sent.answer
+    assert (status, json.loads(answer)["type"]) == (413, "/problems/body-too-large")
     assert sent.received == 0
 
 
@@ -135,11 +101,11 @@ def test_every_route_receives_what_its_operation_takes_and_refuses_one_byte_more
         limit = limits(method, path)
         if not limit:
             continue
-        assert send(app, method, path, b" " * limit).status == 400, (method, path)
-        assert send(app, method, path, b" " * (limit + 1)).status == 413, (method, path)
+        assert send(app, method, path, b" " * limit).answer[0] == 400, (method, path)
+        assert send(app, method, path, b" " * (limit + 1)).answer[0] == 413, (method, path)
 
 
 def test_bodies_for_missing_paths_are_received_up_to_the_common_limit_only(client: FlaskClient) -> None:
     for path in ("/nope", "/tasks/batch/", "/é", "/health"):
         sent = send(client.application, "POST", path, b" " * (MAX_BODY_BYTES + 1))
-        assert (sent.status in {404, 405}, sent.received) == (True, 0), path
+        assert (sent.answer[0] in {404, 405}, sent.received) == (True, 0), path

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import threading
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -24,9 +23,10 @@ from app.errors import InvalidInput, LedgerAway
 from tests.integration.api_calls import FUTURE, run
 from tests.integration.conftest import drain_due_set_writer
 from tests.integration.keys import PASSWORD, bearer, make_key
+from tests.rsgi import Answer, Protocol, scope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
 
     from flask import Flask
     from flask.testing import FlaskClient
@@ -35,43 +35,6 @@ if TYPE_CHECKING:
 
 TASK = {"type": "foo", "execute_at": FUTURE}
 OWN = re.compile(rb"[0-9a-f]{8}-[0-9a-f-]{27}|\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z")
-Answer = tuple[int, list[tuple[str, str]], bytes]
-
-
-class Headers:
-    """Headers as granian passes them: lower case, one entry per value."""
-
-    def __init__(self, given: Mapping[str, str]) -> None:
-        self._pairs = [(name.lower(), value) for name, value in given.items()]
-
-    def keys(self) -> list[str]:
-        return [name for name, _ in self._pairs]
-
-    def items(self) -> list[tuple[str, str]]:
-        return self._pairs
-
-    def get(self, name: str) -> str | None:
-        return next((value for given, value in self._pairs if given == name), None)
-
-    def get_all(self, name: str) -> list[str]:
-        return [value for given, value in self._pairs if given == name]
-
-
-class Protocol:
-    """A body in one piece. Records the answer."""
-
-    def __init__(self, body: bytes) -> None:
-        self._body = body
-        self.answer: Answer = (0, [], b"")
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        yield self._body
-
-    def response_bytes(self, *answer: Any) -> None:
-        self.answer = answer  # type: ignore[assignment]
-
-    def response_file(self, status: int, headers: list[tuple[str, str]], path: str) -> None:
-        self.answer = status, headers, path.encode()
 
 
 def bodies(app: Flask) -> Bodies:
@@ -89,11 +52,7 @@ class BothPaths:
     def ask(self, server: Server, body: bytes, headers: Mapping[str, str], method: str = "POST") -> Answer:
         protocol = Protocol(body)
         given = {"host": "x", "content-type": "application/json", "content-length": str(len(body)), **headers}
-        scope = SimpleNamespace(
-            method=method, path="/tasks", query_string="", scheme="http", server="127.0.0.1:80", client="127.0.0.1:9",
-            authority=None, headers=Headers(given),
-        )  # fmt: skip
-        asyncio.run(server.__rsgi__(scope, protocol))
+        asyncio.run(server.__rsgi__(scope(given.items(), method), protocol))
         return protocol.answer
 
     def both(
@@ -146,11 +105,8 @@ def test_a_plain_request_has_the_same_answer_on_both_paths(
 def test_ranges_of_files_are_answered(client: FlaskClient, wanted: str, method: str) -> None:
     app, protocol = client.application, Protocol(b"")
     server = Server(app, threading.Event(), bodies(app))
-    scope = SimpleNamespace(
-        method=method, path="/static/docs.js", query_string="", scheme="http", server="127.0.0.1:80",
-        client="127.0.0.1:9", authority=None, headers=Headers({"host": "x", "range": wanted}),
-    )  # fmt: skip
-    asyncio.run(server.__rsgi__(scope, protocol))
+    headers = {"host": "x", "range": wanted}
+    asyncio.run(server.__rsgi__(scope(headers.items(), method, "/static/docs.js"), protocol))
     assert protocol.answer[0] in {200, 206, 416}
 
 
@@ -236,14 +192,14 @@ def closed(client_with: Callable[..., FlaskClient]) -> Flask:
     return client_with(auth="on", secret_key=PASSWORD).application
 
 
-@pytest.mark.parametrize("scope", ["write", "admin", "read", "worker"])
-def test_a_key_has_the_same_effect_on_both_paths(closed: Flask, engine: Engine, scope: str) -> None:
-    key, secret = make_key(engine, scope)
+@pytest.mark.parametrize("key_scope", ["write", "admin", "read", "worker"])
+def test_a_key_has_the_same_effect_on_both_paths(closed: Flask, engine: Engine, key_scope: str) -> None:
+    key, secret = make_key(engine, key_scope)
     paths = BothPaths(closed)
     for _ in range(2):  # the first request loads the key
         fast, slow = paths.both(json.dumps(TASK).encode(), bearer(secret))
         assert plain(fast) == plain(slow)
-        assert fast[0] == (201 if scope in {"write", "admin"} else 403)
+        assert fast[0] == (201 if key_scope in {"write", "admin"} else 403)
     assert {run(engine, "SELECT created_by FROM tasks LIMIT 1")} <= {key.id, None}
     for wrong in ({}, bearer("x"), {"Authorization": "Basic eA=="}, bearer(secret[:-1] + "!")):
         fast, slow = paths.both(json.dumps(TASK).encode(), wrong)
@@ -287,8 +243,8 @@ def test_concurrent_creations_share_batches(paths: BothPaths, engine: Engine, mo
     async def ask() -> None:
         body = json.dumps(TASK).encode()
         headers = {"host": "x", "content-type": "application/json", "content-length": str(len(body))}
-        scope = SimpleNamespace(method="POST", path="/tasks", query_string="", scheme="http", headers=Headers(headers))
-        await asyncio.gather(*(paths.fast.__rsgi__(scope, Protocol(body)) for _ in range(100)))
+        request = scope(headers.items())
+        await asyncio.gather(*(paths.fast.__rsgi__(request, Protocol(body)) for _ in range(100)))
 
     asyncio.run(ask())
     assert sum(sizes) == 100

@@ -6,7 +6,6 @@ import asyncio
 import json
 import signal
 import threading
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,56 +15,13 @@ from app.api.bodies import MAX_BODY_BYTES, Bodies
 from app.api.errors import handle_errors
 from app.api.server import Server, environ_of
 from app.errors import BodyTooSlow
+from tests.rsgi import Answer, Protocol, scope
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+    from collections.abc import Iterable
     from wsgiref.types import WSGIEnvironment
 
 LARGE_BYTES = 2 * MAX_BODY_BYTES
-
-
-class Headers:
-    """Headers as granian passes them: lower case, one entry per value."""
-
-    def __init__(self, *pairs: tuple[str, str]) -> None:
-        self._pairs = pairs
-
-    def keys(self) -> list[str]:
-        return list(dict(self._pairs))
-
-    def get_all(self, name: str) -> list[str]:
-        return [value for given, value in self._pairs if given == name]
-
-
-class Protocol:
-    """A body in pieces, which may never end. Records the answers."""
-
-    def __init__(self, *pieces: bytes, ends: bool = True) -> None:
-        self._pieces = pieces
-        self._ends = ends
-        self.answers: list[Any] = []
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        for piece in self._pieces:
-            yield piece
-        if not self._ends:
-            await asyncio.Event().wait()
-
-    def response_bytes(self, *answer: Any) -> None:
-        self.answers.append(answer)
-
-
-def scope(*headers: tuple[str, str], method: str = "POST", path: str = "/tasks", query: str = "") -> Any:
-    return SimpleNamespace(
-        method=method,
-        path=path,
-        query_string=query,
-        scheme="http",
-        server="127.0.0.1:8000",
-        client="[::1]:5555",
-        authority=None,
-        headers=Headers(*headers),
-    )
 
 
 def echo(environ: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:
@@ -79,16 +35,14 @@ def limit_of(_method: str, path: str) -> int:
     return LARGE_BYTES if path == "/large" else 0
 
 
-def answer(server: Server, protocol: Protocol, *headers: tuple[str, str]) -> Any:
-    asyncio.run(server.__rsgi__(scope(*headers), protocol))
-    (sent,) = protocol.answers
-    return sent
+def answer(server: Server, protocol: Protocol, *headers: tuple[str, str]) -> Answer:
+    asyncio.run(server.__rsgi__(scope(headers), protocol))
+    return protocol.answer
 
 
 def test_a_request_keeps_its_parts() -> None:
-    given = scope(
-        ("content-type", "a/b"), ("content-length", "3"), ("x-a", "1"), ("x-a", "2"), path="/é", query="a=%20"
-    )
+    headers = (("content-type", "a/b"), ("content-length", "3"), ("x-a", "1"), ("x-a", "2"))
+    given = scope(headers, path="/é", query="a=%20")
     environ = environ_of(given)
     assert environ["PATH_INFO"].encode("latin-1").decode() == "/é"
     assert (environ["QUERY_STRING"], environ["CONTENT_TYPE"], environ["CONTENT_LENGTH"]) == ("a=%20", "a/b", "3")
@@ -97,13 +51,13 @@ def test_a_request_keeps_its_parts() -> None:
 
 def test_cookies_and_repeated_content_types_are_not_joined_by_commas() -> None:
     given = (("cookie", "a=1"), ("cookie", "b=2"), ("content-type", "x"), ("content-type", "x"))
-    environ = environ_of(scope(*given))
+    environ = environ_of(scope(given))
     assert (environ["HTTP_COOKIE"], environ["CONTENT_TYPE"]) == ("a=1; b=2", "x")
-    assert environ_of(scope(("content-type", "x"), ("content-type", "y")))["CONTENT_TYPE"] == "x,y"
+    assert environ_of(scope([("content-type", "x"), ("content-type", "y")]))["CONTENT_TYPE"] == "x,y"
 
 
 def test_headers_with_underscores_are_dropped() -> None:
-    environ = environ_of(scope(("content_length", "5"), ("x_request_id", "a")))
+    environ = environ_of(scope([("content_length", "5"), ("x_request_id", "a")]))
     assert not {"CONTENT_LENGTH", "HTTP_CONTENT_LENGTH", "HTTP_X_REQUEST_ID"} & environ.keys()
 
 
