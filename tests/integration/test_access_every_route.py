@@ -53,7 +53,7 @@ VALUES = {"task_id": UNKNOWN_ID, "slug": "not-found", "filename": "docs.js"}
 
 @pytest.fixture
 def closed(client_with: Callable[..., FlaskClient]) -> FlaskClient:
-    """A client of an application that asks for keys."""
+    """A client of an application that requires keys."""
     return client_with(auth="on", secret_key=PASSWORD, redis_timeout_s=5.0)
 
 

@@ -47,7 +47,7 @@ def references(part: Any) -> Iterator[str]:
             yield from references(inner)
 
 
-def test_it_is_openapi_3_1_with_every_part_it_needs(document: dict[str, Any]) -> None:
+def test_the_document_is_openapi_3_1_with_all_required_parts(document: dict[str, Any]) -> None:
     assert document["openapi"] == "3.1.0"
     assert document["info"]["title"] == "Punctual"
     assert document["info"]["version"]
@@ -73,7 +73,7 @@ def test_every_reference_resolves(document: dict[str, Any]) -> None:
         assert isinstance(found, dict)
 
 
-def test_every_operation_has_a_name_of_its_own_a_tag_and_a_summary(document: dict[str, Any]) -> None:
+def test_every_operation_has_a_unique_name_a_tag_and_a_summary(document: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, _, operation in operations(document)]
     assert len(names) == len(set(names))
     tags = {tag["name"] for tag in document["tags"]}

@@ -51,7 +51,7 @@ def address(closed: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> Iterator[st
     server.server_close()
 
 
-def test_a_key_is_made_shown_once_listed_and_revoked(run: Any, closed: FlaskClient) -> None:
+def test_a_key_is_created_shown_once_listed_and_revoked(run: Any, closed: FlaskClient) -> None:
     made = run("keys", "create", "billing", "--scope", "read", "--scope", "write", "--expires", "90d")
     assert made.exit_code == 0, made.output
     secret = made.stdout.strip()

@@ -53,7 +53,7 @@ def test_only_tasks_due_within_the_window_are_added_to_the_due_set(operations: O
     assert due_set.sizes(["noop", "outside"]) == (1, 0)
 
 
-def test_one_row_that_postgres_refuses_does_not_fail_its_neighbours(engine: Engine, operations: Operations) -> None:
+def test_one_row_that_postgres_refuses_does_not_fail_the_others(engine: Engine, operations: Operations) -> None:
     good, bad = new_task(), replace(new_task(), payload=msgspec.Raw(b'{"a": "\\u0000"}'))
     kept, refused = operations.create([good, bad])
     assert isinstance(kept, Task)

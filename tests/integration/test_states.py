@@ -150,7 +150,7 @@ def test_a_task_that_was_cancelled_before_it_began_has_its_attempts_left(engine:
     assert _state(engine, task_id) == SCHEDULED
 
 
-def test_a_retry_does_not_forget_the_attempts_that_were_made(engine: Engine, owner: Engine) -> None:
+def test_a_retry_cannot_reset_the_number_of_attempts(engine: Engine, owner: Engine) -> None:
     task_id = _insert(owner, FAILED)
     with pytest.raises(IntegrityError, match="final"):
         _update(owner, task_id, SCHEDULED, {"attempt": "0", "max_attempts": "5"})

@@ -16,7 +16,7 @@ def test_every_refusal_has_a_status() -> None:
     assert set(REFUSALS) == set(Refusal.__subclasses__())
 
 
-def test_every_problem_has_a_page_of_its_own() -> None:
+def test_every_problem_has_a_unique_slug_and_a_text() -> None:
     slugs = [problem.slug for problem in all_problems()]
     assert len(slugs) == len(set(slugs))
     assert all(problem.title and problem.meaning for problem in all_problems())

@@ -34,13 +34,13 @@ def test_a_duration_is_read_as_seconds(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "s", "5 m", "-5m", "5x", "m5", "1h-30m", "1e3", "\u0665m5"])
-def test_what_is_not_a_duration_is_wrong_usage(text: str) -> None:
+def test_a_text_that_is_not_a_duration_is_wrong_usage(text: str) -> None:
     with pytest.raises(click.BadParameter, match="is not a duration"):
         DURATION.convert(text, None, None)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[1]", '"a"', "null"])
-def test_what_is_not_a_json_object_is_wrong_usage(text: str) -> None:
+def test_a_text_that_is_not_a_json_object_is_wrong_usage(text: str) -> None:
     with pytest.raises(click.BadParameter, match="JSON"):
         JSON_OBJECT.convert(text, None, None)
 
@@ -95,7 +95,7 @@ def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text", ["no JSON", '{"id": "a"}', '{"id": "a", "type": "foo", "execute_at": "2030-01-31T08:30:00"}']
 )
-def test_what_is_not_a_record_is_wrong_usage(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_record_is_wrong_usage(tmp_path: Path, text: str) -> None:
     file = tmp_path / "record.jsonl"
     file.write_text(text)
     with pytest.raises(click.UsageError, match="is not a record"):

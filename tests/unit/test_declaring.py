@@ -218,7 +218,7 @@ def test_annotations_written_as_text_are_resolved(load: Callable[[str], ModuleTy
     assert run(declared()["greet"]) == "Ada"
 
 
-def test_a_function_made_while_its_module_is_imported_can_be_a_handler(load: Callable[[str], ModuleType]) -> None:
+def test_a_function_defined_while_its_module_is_imported_can_be_a_handler(load: Callable[[str], ModuleType]) -> None:
     load(
         "from punctual import task\n"
         "def make(name):\n"

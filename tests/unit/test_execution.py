@@ -39,7 +39,7 @@ NOOP = load_task_types(read_settings(NOWHERE))["noop"]
 
 
 def noop_that(call: Callable[[Any, Context], Any]) -> TaskType:
-    """The type `noop` with something else to call."""
+    """Return the type `noop` with another function to call."""
     assert NOOP.handler
     return replace(NOOP, handler=replace(NOOP.handler, call=call))
 

@@ -26,7 +26,7 @@ NO_IDS = (
 
 
 class Pair(Struct):
-    """Two numbers in order."""
+    """Two numbers, the second not below the first."""
 
     low: int
     high: int = 9

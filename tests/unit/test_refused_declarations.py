@@ -82,17 +82,15 @@ def as_array(_payload: GreetingArray) -> None: ...
 def nothing(_payload: None) -> None: ...
 async def asynchronous() -> None: ...
 def generator() -> Any:
-    """Yield."""
     yield 1
 
 
 async def asynchronous_generator() -> Any:
-    """Yield."""
     yield 1
 
 
 class Holder:
-    """Where methods are."""
+    """Holds a method and a static method."""
 
     def method(self) -> None: ...
 

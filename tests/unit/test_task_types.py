@@ -22,7 +22,7 @@ CONTEXT = Context("an-id", "before", 1, 3, 2.0, datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Order(pydantic.BaseModel):
-    """What a shop sends."""
+    """A payload as a pydantic model."""
 
     lines: list[dict[str, int]]
 

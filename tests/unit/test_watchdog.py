@@ -206,7 +206,7 @@ def test_a_check_that_fails_does_not_keep_the_others_from_being_checked(monkeypa
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
-def test_a_forked_process_has_a_watchdog_of_its_own() -> None:
+def test_a_forked_process_starts_its_own_watchdog() -> None:
     engine = reachable_at(1)
     module.connected(engine)
     assert watching()

@@ -39,7 +39,7 @@ def worker(settings: Settings, redis: Redis) -> Iterator[Parts]:
 
 
 @pytest.mark.parametrize("task_type", ["nap", "thread-nap"])
-def test_a_running_task_is_cancelled_with_the_next_heartbeat_and_its_neighbour_goes_on(
+def test_a_running_task_is_cancelled_with_the_next_heartbeat_and_another_goes_on(
     worker: Parts, engine: Engine, operations: Operations, task_type: str
 ) -> None:
     victim, neighbour = made = make(operations, 2, task_type=task_type, max_attempts=3, seconds=4)

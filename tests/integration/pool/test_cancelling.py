@@ -54,7 +54,7 @@ def test_tasks_queued_behind_a_cancelled_task_begin_in_its_place(
     pool: Pool, results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.pool.supervisor.PATIENCE_S", PATIENCE_S)
-    long = [running(pool, tmp_path / str(number), seconds=60) for number in range(3)]  # no other slot is free
+    long = [running(pool, tmp_path / str(number), seconds=60) for number in range(3)]  # so that only one slot is free
     first, rest = witness(tmp_path / "first", seconds=60), [witness(tmp_path / "rest") for _ in range(5)]
     pool.durations.means_ms["witness"] = 0.01  # so that they share a chunk
     pool.run([first, *rest])

@@ -27,7 +27,7 @@ def test_children_exit_when_the_run_lease_of_a_frozen_worker_expires(
     pool: Pool, results: Results, tmp_path: Path
 ) -> None:
     task = running(pool, tmp_path / "witness", seconds=60)
-    pool.run_lease.renew(now())  # until now, and no longer
+    pool.run_lease.renew(now())  # it expires now
     assert error(results.wait_for(1)[task.id]) == "crashed"
 
 
@@ -41,7 +41,7 @@ def test_a_child_that_was_frozen_until_the_run_lease_expired_exits_before_it_goe
     child = slot.process.pid
     assert child
     os.kill(child, signal.SIGSTOP)
-    pool.run_lease.renew(now())  # until now, and no longer
+    pool.run_lease.renew(now())  # it expires now
     sleep_past = time.monotonic() + 1.5
     wait_until(lambda: time.monotonic() > sleep_past, PATIENCE_S, "its sleep would be over")
     os.kill(child, signal.SIGCONT)

@@ -32,7 +32,7 @@ def test_tasks_queued_behind_a_stopped_child_are_run_by_another(
     pool: Pool, results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.pool.supervisor.START_LIMIT_S", 3.0)
-    pool.run([claim("halt") for _ in range(100)])  # they are known as short: ten go to one child
+    pool.run([claim("halt") for _ in range(100)])  # then the type is known to be fast: ten tasks go to one child
     results.wait_for(100)
     assert pool.free_slots.wait_until_all_free(PATIENCE_S)
     claims = [claim("halt", now=True), *(claim("halt") for _ in range(9))]
@@ -81,7 +81,9 @@ def test_killing_all_tasks_gives_each_its_outcome(pool: Pool, results: Results) 
     assert pool.free_slots.wait_until_all_free(PATIENCE_S)
 
 
-def test_a_thread_over_its_time_is_failed_and_its_slot_is_free_once_it_comes_back(pool: Pool, results: Results) -> None:
+def test_a_thread_that_times_out_fails_its_task_and_frees_its_slot_when_it_returns(
+    pool: Pool, results: Results
+) -> None:
     pool.run([claim("thread-nap", timeout_s=0.2, seconds=1)])
     assert [error(each) for each in results.wait_for(1).values()] == ["timeout"]
     assert pool.free_slots.wait_until_all_free(PATIENCE_S)
