@@ -171,7 +171,6 @@ class Supervisor:
             return False
         self.busy.add(slot)
         self._claims.hold(chunk, slot)
-        self._send(slot)
         return True
 
     def _start(self, kind: type[Slot]) -> Slot:
@@ -183,11 +182,6 @@ class Supervisor:
         """Hand the chunk back at once and free the place a little later, so that failing is no busy loop."""
         self._claims.hand_back(chunk)
         self._free_slots.give_back_later(1, FAILED_START_PAUSE_S)
-
-    def _send(self, slot: Slot) -> None:
-        """Send what fits into the pipe; the rest of a large chunk is sent by later steps."""
-        with suppress(OSError):  # if it is dead, its sentinel becomes readable
-            slot.send()
 
     # Reading.
 
@@ -222,7 +216,8 @@ class Supervisor:
 
     def _enforce(self, slot: Slot, now: float) -> None:
         """Kill a task that is over its time; let the rest of a slow task's chunk begin in other slots."""
-        self._send(slot)
+        with suppress(OSError):  # a dead slot is noticed by its sentinel
+            slot.send()  # the rest of a chunk that is larger than the pipe
         running = slot.running()
         if running is None:
             self._enforce_between(slot, now - slot.last_event_at)

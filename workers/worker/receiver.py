@@ -121,7 +121,7 @@ class Receiver(SimpleWorker):
         """
         try:
             if job.func_name == DELIVER:
-                job.func(*job.args)
+                self._inbox.put(*job.args)  # `_take` has checked the arguments
                 self._finish(job, queue)
             else:
                 super().execute_job(job, queue)
