@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-MEASURE_EVERY_S = 10.0
+MEASURE_INTERVAL_S = 10.0
 RETRY_S = 1.0
 MEASUREMENTS = 3
 SLOW_S = 0.5
@@ -46,11 +46,11 @@ class PostgresClock:
 
     def refresh(self) -> None:
         """Measure the offset if the last measurement is too old."""
-        if 0 <= self._measure_at - self._own() <= MEASURE_EVERY_S:
+        if 0 <= self._measure_at - self._own() <= MEASURE_INTERVAL_S:
             return
         try:
             self._offset_s = measure_offset_s(self._ask, self._own)
-            self._measure_at = self._own() + MEASURE_EVERY_S
+            self._measure_at = self._own() + MEASURE_INTERVAL_S
         except LedgerAway:
             self._measure_at = self._own() + RETRY_S
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from app.config import Settings
 
 
-class Forgiving:
+class TolerantStream:
     """Text stream that swallows write errors: a closed pipe, a full disk."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -55,9 +55,9 @@ def configure_logs(settings: Settings, **about: str) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", Forgiving(sys.stderr))),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", TolerantStream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(Forgiving(sys.stderr))
+    handler = logging.StreamHandler(TolerantStream(sys.stderr))
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)

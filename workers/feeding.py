@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.broker.contents import current_generation
-from app.broker.due_set import feed_every_s
+from app.broker.due_set import feed_interval_s
 from app.ledger import repairs
 from app.task import EPOCH
 
@@ -49,7 +49,7 @@ class Feeding:
         self._due_set = due_set
         self._delivers = delivers
         self._window = timedelta(seconds=window_s)
-        self._round_interval_s = feed_every_s(window_s)
+        self._round_interval_s = feed_interval_s(window_s)
         self._clock = clock
         self._generation = ""
         self._since = self._until = EPOCH

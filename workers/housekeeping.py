@@ -125,13 +125,13 @@ def main() -> None:
     settings = read_settings()
     configure_logs(settings, process="scheduler")
     stop = stop_on_signals()
-    tally = CounterBuffer(
+    counters = CounterBuffer(
         connect_postgres(settings, name="scheduler", pool=1)
     )  # connects when there is something to count
     housekeeping = Housekeeping(
         connect_redis(settings, timeout_s=5),
         queue_name=settings.queue,
-        refused=lambda: tally.count(Counter.REFUSED_JOBS),
+        refused=lambda: counters.count(Counter.REFUSED_JOBS),
     )
     log.info("scheduler_started")
     repeat(housekeeping.step, wait=lambda: stop.wait(POLL_INTERVAL_S), stop=stop, name="scheduler")

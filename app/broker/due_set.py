@@ -35,7 +35,7 @@ LOST_AFTER_S = 5.0
 FAR_AHEAD_S = 60.0
 BEGIN_AHEAD_S, LOOK_AHEAD_S = 0.05, 0.1
 MAX_FULL_JOBS, MAX_QUEUED_JOBS = 3, 8  # per worker: of one type, and of all types together
-FEED_EVERY_S = 30.0
+FEED_INTERVAL_S = 30.0
 ANNOUNCE_MARGIN_S = 90.0
 """What is due that long after the window is not announced: it is committed well before feeding reaches it.
 
@@ -178,9 +178,9 @@ class DueSet:
         return [each for each in ids if is_task_id(each)]
 
 
-def feed_every_s(window_s: float) -> float:
+def feed_interval_s(window_s: float) -> float:
     """Return how often the sweeper looks for what has come within a window, so that none of it is due before."""
-    return min(FEED_EVERY_S, window_s / 2)
+    return min(FEED_INTERVAL_S, window_s / 2)
 
 
 def score(at: datetime) -> float:

@@ -7,7 +7,7 @@ import time
 
 from redis import Redis
 
-from app.broker.due_set import FEED_EVERY_S, due_key
+from app.broker.due_set import FEED_INTERVAL_S, due_key
 from benchmarks.result import percentile
 from benchmarks.rows.growth import fill
 from benchmarks.service import Service
@@ -36,13 +36,13 @@ class Beyond:
         warm_up(service, TYPE)
         ids, held = _redis_holds(service)
         fill(service, final=0, scheduled=BEYOND)
-        time.sleep(FEED_EVERY_S + SETTLE_S)
+        time.sleep(FEED_INTERVAL_S + SETTLE_S)
         self._ids, self._bytes = (now - before for now, before in zip(_redis_holds(service), (ids, held), strict=True))
 
     def feeding(self, service: Service) -> dict[str, float]:
         """Measure the lag at 100 tasks a second while 100,000 others enter the window at once, after ten seconds."""
         begin = float(int(time.time()) + 6)  # as exact in Redis' scores as in Postgres
-        entered_at, seconds = begin + BEFORE_S, BEFORE_S + FEED_EVERY_S + AFTER_S
+        entered_at, seconds = begin + BEFORE_S, BEFORE_S + FEED_INTERVAL_S + AFTER_S
         with service.postgres() as connection:
             connection.execute(ENTER, [TYPE, entered_at + WINDOW_S, ENTERING])
         chance = random.Random(3)

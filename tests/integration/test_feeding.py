@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.broker.due_set import FEED_EVERY_S, ScheduleAway
+from app.broker.due_set import FEED_INTERVAL_S, ScheduleAway
 from app.config import read_settings
 from app.connections import connect_redis
 from tests.making import NOWHERE, ahead, change, make
@@ -118,7 +118,7 @@ def test_a_resync_feeds_the_window_again_except_tasks_due_in_seconds(
     for resyncs, known in ((False, 0), (True, 5), (False, 5)):
         if resyncs:
             feeding.resync()
-        passed_s[0] += FEED_EVERY_S
+        passed_s[0] += FEED_INTERVAL_S
         feed_all(feeding)
         assert due_set.sizes(["noop"]) == (known, 0)
     harm.delete("punctual:due:noop")
@@ -139,7 +139,7 @@ def test_the_sweeper_resyncs_a_redis_that_was_unavailable(  # noqa: PLR0917  # f
         patch.setattr(sweeper.feeding._due_set, "redis", connect_redis(read_settings(NOWHERE)))
         with pytest.raises(ScheduleAway):
             sweeper.step()
-    passed_s[0] += FEED_EVERY_S
+    passed_s[0] += FEED_INTERVAL_S
     sweeper.step()
     assert due_set.sizes(["noop"]) == (3, 0)
 
@@ -150,12 +150,12 @@ def test_a_round_feeds_only_tasks_that_entered_the_window_since_the_last_one(
     """A task created within the window was added at once. Feeding it again could deliver it twice."""
     make(operations, 5, at=ahead(600))
     (later,) = make(operations, 1, at=ahead(7200))
-    passed_s[0] += FEED_EVERY_S
+    passed_s[0] += FEED_INTERVAL_S
     feed_all(feeding)
     make(operations, 3, at=ahead(900))
     harm.delete("punctual:due:noop")
     change(engine, later.id, "execute_at = clock_timestamp() + interval '3600 s'")  # it enters the window now
-    passed_s[0] += FEED_EVERY_S
+    passed_s[0] += FEED_INTERVAL_S
     feed_all(feeding)
     assert harm.zrange("punctual:due:noop", 0, -1) == [str(later.id).encode()]
 

@@ -22,7 +22,7 @@ from tests.making import NOWHERE, ahead, counted, ids, make
 from workers.pool.capacity import FreeSlots
 from workers.worker.claimer import Claimer
 from workers.worker.finisher import Finisher
-from workers.worker.inbox import PATIENCE_S as WAITS_S, Inbox
+from workers.worker.inbox import MAX_WAIT_S, Inbox
 from workers.worker.unresolved_claims import UnresolvedClaims
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.clock import MEASURE_EVERY_S, RETRY_S, PostgresClock, measure_offset_s, now
+from app.clock import MEASURE_INTERVAL_S, RETRY_S, PostgresClock, measure_offset_s, now
 from app.errors import LedgerAway
 
 AHEAD_S = 100.0
@@ -51,7 +51,7 @@ def test_the_offset_is_measured_every_ten_seconds_and_after_the_local_clock_was_
     clock = PostgresClock(postgres.ask, own=postgres.own)
     clock.refresh()
     assert clock.now() == pytest.approx(postgres.at + AHEAD_S)
-    postgres.at += MEASURE_EVERY_S / 2
+    postgres.at += MEASURE_INTERVAL_S / 2
     clock.refresh()
     assert postgres.answers == 3
     postgres.at += MEASURE_EVERY_S
@@ -66,7 +66,7 @@ def test_the_last_offset_is_kept_while_postgres_is_unavailable_and_a_retry_follo
     postgres = Postgres(*[0.01] * 3)
     clock = PostgresClock(postgres.ask, own=postgres.own)
     clock.refresh()
-    postgres.at += MEASURE_EVERY_S + 1
+    postgres.at += MEASURE_INTERVAL_S + 1
     clock.refresh()
     clock.refresh()
     assert postgres.answers == 4

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from workers.pool.capacity import DurationStats, FreeSlots
-from workers.worker.inbox import ENOUGH, MAX_AHEAD_S, NOT_YET_S, PATIENCE_S, SHORT_PATIENCE_S, Inbox
+from workers.worker.inbox import MAX_DUE, MAX_AHEAD_S, MIN_AHEAD_S, MAX_WAIT_S, MAX_RESERVED_WAIT_S, Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -148,9 +148,9 @@ def test_the_inbox_has_room_while_a_slot_is_free_and_few_ids_wait(
     inbox: Inbox, free_slots: FreeSlots, clock: Clock
 ) -> None:
     assert inbox.has_room(0)
-    inbox.put("fast", [], [(f"a{number}", clock.at + 0.1) for number in range(ENOUGH)])
+    inbox.put("fast", [], [(f"a{number}", clock.at + 0.1) for number in range(MAX_DUE)])
     assert inbox.has_room(0)
-    inbox.put("fast", [f"d{number}" for number in range(ENOUGH)])
+    inbox.put("fast", [f"d{number}" for number in range(MAX_DUE)])
     assert not inbox.has_room(0)
     inbox.take(0)
     assert inbox.has_room(0)
@@ -161,13 +161,13 @@ def test_the_inbox_has_room_while_a_slot_is_free_and_few_ids_wait(
 def test_ids_that_waited_too_long_are_handed_back(inbox: Inbox, pool: Pool, clock: Clock) -> None:
     pool.run("slow", SLOTS)
     inbox.put("slow", ["old"])
-    clock.at += PATIENCE_S / 2
+    clock.at += MAX_WAIT_S / 2
     inbox.put("slow", ["young"])
     inbox.put("fast", ["new"])
-    assert inbox.take_impatient() is None
-    clock.at += PATIENCE_S / 2
-    assert inbox.take_impatient() == ("slow", ["old"])
-    assert inbox.take_impatient() is None
+    assert inbox.take_stale() is None
+    clock.at += MAX_WAIT_S / 2
+    assert inbox.take_stale() == ("slow", ["old"])
+    assert inbox.take_stale() is None
     assert sorted(filter(None, (inbox.take_any(), inbox.take_any(), inbox.take_any()))) == [
         ("fast", ["new"]), ("slow", ["young"]),
     ]  # fmt: skip
@@ -179,15 +179,15 @@ def test_ids_kept_waiting_by_a_reserved_slot_are_handed_back_soon(inbox: Inbox, 
     pool.run("slow", SLOTS - 1)
     inbox.put("slow", ["s"])
     assert inbox.take(0) is None
-    clock.at += SHORT_PATIENCE_S
-    assert inbox.take_impatient() == ("slow", ["s"])
+    clock.at += MAX_RESERVED_WAIT_S
+    assert inbox.take_stale() == ("slow", ["s"])
 
 
 def test_an_id_that_postgres_finds_early_is_tried_again_after_a_pause(inbox: Inbox, clock: Clock) -> None:
     """The local clock is ahead of Postgres' clock."""
     inbox.put_again("fast", [("a", clock.at - 1)])
     assert inbox.take(0) is None
-    clock.at += NOT_YET_S
+    clock.at += MIN_AHEAD_S
     assert inbox.take(0) == ("fast", ["a"])
 
 

@@ -224,7 +224,7 @@ class ProcessSlot(Slot):
         if self.process.is_alive():
             self.kill()
 
-    def how_it_died(self) -> str:
+    def exit_reason(self) -> str:
         """Return a sentence with the signal or the exit status."""
         code = self.process.exitcode
         if code is not None and code < 0:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-PATIENCE_S = 0.1  # a task may delay the rest of its chunk for so long; then the rest begins in other slots
+MAX_DELAY_S = 0.1  # a task may delay the rest of its chunk for so long; then the rest begins in other slots
 START_LIMIT_S = 30.0
 FAILED_START_PAUSE_S = 1.0
 TICK_S = 0.05
@@ -194,7 +194,7 @@ class Supervisor:
             self._hung_up(slot)
         if is_gone and isinstance(slot, ProcessSlot):
             slot.kill()  # what the handler started may still be there
-            self._bury(slot, failed(Failure("crashed", slot.how_it_died())))
+            self._report_dead(slot, failed(Failure("crashed", slot.exit_reason())))
 
     def _chunk_done(self, slot: Slot) -> None:
         """Make the slot idle. What is left of its chunk was not covered by the lease, or held for a moment."""
@@ -210,7 +210,7 @@ class Supervisor:
         """Stop listening: a thread has died, or a child whose handler closed files that are not its own, and will."""
         self._selector.remove_events(slot)
         if isinstance(slot, ThreadSlot):
-            self._bury(slot, failed(Failure("crashed", "The thread of the handler ended.")))
+            self._report_dead(slot, failed(Failure("crashed", "The thread of the handler ended.")))
 
     # Time limits.
 
@@ -223,14 +223,14 @@ class Supervisor:
             self._enforce_between(slot, now - slot.last_event_at)
             return
         claim, since = running
-        if slot.waiting and now - since > PATIENCE_S:
+        if slot.waiting and now - since > MAX_DELAY_S:
             self._begin_elsewhere(slot.withdraw())
         if now - since > claim.timeout_s and slot.abandoned is not claim:
             self._kill(slot, failed(Failure("timeout", f"Killed after {claim.timeout_s:g} s.")), claim)
 
     def _enforce_between(self, slot: Slot, quiet_s: float) -> None:
         """Nothing runs, as far as is read: the slot starts, or stands still between two tasks, frozen perhaps."""
-        if slot.has_begun and slot.waiting and quiet_s > PATIENCE_S:
+        if slot.has_begun and slot.waiting and quiet_s > MAX_DELAY_S:
             self._begin_elsewhere(slot.withdraw())
         if quiet_s > START_LIMIT_S and isinstance(slot, ProcessSlot):
             self._kill(slot, failed(NOT_STARTED))
@@ -252,14 +252,14 @@ class Supervisor:
             slot.resume()
         elif isinstance(slot, ProcessSlot):
             slot.kill()
-            self._bury(slot, end, only)
+            self._report_dead(slot, end, only)
         else:
             self._begin_elsewhere(slot.withdraw())
             if running is not None and slot.abandoned is not running[0]:
                 slot.abandoned = running[0]
                 self._claims.cut_short(running, end)
 
-    def _bury(self, slot: Slot, end: Callable[[Claim], Outcome], only: Claim | None = None) -> None:
+    def _report_dead(self, slot: Slot, end: Callable[[Claim], Outcome], only: Claim | None = None) -> None:
         """Report the task that a dead slot ran, with the outcome that `end` makes; the rest of its chunk begins again.
 
         The rest is what was not withdrawn before: in the pipe, or its token taken and its code not begun.

@@ -150,7 +150,7 @@ def _receive(settings: Settings, parts: Parts, stop: threading.Event, *, names: 
             chores=CHORES,
             stop=stop,
             may_claim=parts.heartbeat.may_claim,
-            tally=parts.counters,
+            counters=parts.counters,
         )
         receiver.work(logging_level="WARNING")
     except Exception as error:  # noqa: BLE001  # whatever it was, deliveries must go on

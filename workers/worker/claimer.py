@@ -70,9 +70,9 @@ class Claimer:
             self.put_back_all()
             self._may_claim.wait(timeout_s)
             return False
-        if old := self._inbox.take_impatient():
+        if old := self._inbox.take_stale():
             self._put_back(*old)
-        if self._inbox.is_short:
+        if self._inbox.slots_are_scarce:
             time.sleep(GATHER_S)  # slots that become free together are filled by one claim
         batch = self._inbox.take(timeout_s)
         if batch:

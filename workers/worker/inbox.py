@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from app.clock import PostgresClock
     from workers.pool.pool import Pool
 
-ENOUGH = 250  # due ids that wait here; with more, deliveries stay on RQ's queue, for other workers
+MAX_DUE = 250  # due ids that wait here; with more, deliveries stay on RQ's queue, for other workers
 MAX_BATCH = 1000
 MAX_AHEAD_S = 0.25
-NOT_YET_S = 0.01
-PATIENCE_S = 2.0  # an id waits here for a slot for so long; then it goes back to the due set, for other workers
-SHORT_PATIENCE_S = 0.25  # for an id of a slow type while the free slots are reserved for fast ones
-ONE_OF = 16  # one of so many slots is reserved for fast types ...
-LATELY_S = 60.0  # ... while an id of a fast type has come within this time
+MIN_AHEAD_S = 0.01
+MAX_WAIT_S = 2.0  # an id waits here for a slot for so long; then it goes back to the due set, for other workers
+MAX_RESERVED_WAIT_S = 0.25  # for an id of a slow type while the free slots are reserved for fast ones
+SLOTS_PER_RESERVED = 16  # one of so many slots is reserved for fast types ...
+RESERVE_FOR_S = 60.0  # ... while an id of a fast type has come within this time
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,8 @@ class Inbox:
         self._free, self._durations = pool.free_slots, pool.durations
         self._changed = pool.free_slots.changed
         self._delivered: dict[str, dict[str, Delivered]] = {}
-        self._fast_came_at = float("-inf")
-        self.is_short = False  # whether the free slots did not suffice for the batch that was taken last
+        self._fast_received_at = float("-inf")
+        self.slots_are_scarce = False  # whether the free slots did not suffice for the batch that was taken last
 
     def put(self, task_type: str, ids: Sequence[str], ahead: Sequence[tuple[str, float]] = ()) -> None:
         """Keep ids that are due, and others with the instants at which they will be, but none of them for long.
@@ -59,7 +59,7 @@ class Inbox:
     def put_again(self, task_type: str, ahead: Sequence[tuple[str, float]]) -> None:
         """Keep ids that the claim found not due yet, until they are; a moment if they are by this worker's clock."""
         now = self._clock.now()
-        soonest, latest = now + NOT_YET_S, now + MAX_AHEAD_S
+        soonest, latest = now + MIN_AHEAD_S, now + MAX_AHEAD_S
         self._add(task_type, {each: Delivered(min(max(at, soonest), latest), now) for each, at in ahead})
 
     def has_room(self, timeout_s: float) -> bool:
@@ -78,13 +78,13 @@ class Inbox:
                 self._changed.wait(min(left_s, self._next_s()))
             return taken
 
-    def take_impatient(self) -> tuple[str, list[str]] | None:
+    def take_stale(self) -> tuple[str, list[str]] | None:
         """Take ids of one type that waited for a slot for too long; None if there are none."""
         now = self._clock.now()
         with self._changed:
             for task_type, delivered in self._delivered.items():
-                is_kept_out = self._free.count > 0 and self._durations.is_slow(task_type)
-                until = now - (SHORT_PATIENCE_S if is_kept_out else PATIENCE_S)
+                is_reserved = self._free.count > 0 and self._durations.is_slow(task_type)
+                until = now - (MAX_RESERVED_WAIT_S if is_reserved else MAX_WAIT_S)
                 old = [each for each, when in delivered.items() if when.received_at <= until and when.due_at <= now]
                 if old:
                     return task_type, self._remove(task_type, old)
@@ -103,7 +103,7 @@ class Inbox:
         with self._changed:
             self._delivered[task_type] = self._delivered.get(task_type, {}) | new
             if not self._durations.is_slow(task_type):
-                self._fast_came_at = self._clock.now()
+                self._fast_received_at = self._clock.now()
             self._changed.notify_all()
 
     def _take_now(self) -> tuple[str, list[str]] | None:
@@ -112,16 +112,16 @@ class Inbox:
             fitting = min(MAX_BATCH, self._durations.capacity(task_type, self._free_for(task_type, now)))
             due = list(islice((each for each, when in delivered.items() if when.due_at <= now), max(0, fitting)))
             if due:
-                self.is_short = len(due) == fitting < len(delivered)
+                self.slots_are_scarce = len(due) == fitting < len(delivered)
                 return task_type, self._remove(task_type, due)
-        self.is_short = False
+        self.slots_are_scarce = False
         return None
 
     def _free_for(self, task_type: str, now: float) -> int:
         """Return how many slots a type may take now. While fast types come, slow ones leave the last slots free."""
         free, total = self._free.count, self._free.total
-        reserved = ceil(total / ONE_OF)
-        if total <= 2 * reserved or now - self._fast_came_at >= LATELY_S or not self._durations.is_slow(task_type):
+        reserved = ceil(total / SLOTS_PER_RESERVED)
+        if total <= 2 * reserved or now - self._fast_received_at >= RESERVE_FOR_S or not self._durations.is_slow(task_type):
             return free
         return min(free, total - reserved - self._pool.slots_of_slow_types())
 
@@ -145,4 +145,4 @@ class Inbox:
         """Return whether many ids are due. It is called at every change, so it counts no further than it must."""
         now = self._clock.now()
         due = (True for delivered in self._delivered.values() for when in delivered.values() if when.due_at <= now)
-        return next(islice(due, ENOUGH - 1, None), False)
+        return next(islice(due, MAX_DUE - 1, None), False)

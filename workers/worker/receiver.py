@@ -61,12 +61,12 @@ class Receiver(SimpleWorker):
 
     def __init__(
         self, queue_name: str, redis: Redis, *, name: str, inbox: Inbox, chores: Mapping[str, Callable[[], object]],
-        stop: threading.Event, may_claim: threading.Event, tally: CounterBuffer,
+        stop: threading.Event, may_claim: threading.Event, counters: CounterBuffer,
     ) -> None:  # fmt: skip
         self._inbox = inbox
         self._stop = stop
         self._may_claim = may_claim
-        self._tally = tally
+        self._counters = counters
         self._backoff = Backoff("worker")
         job_class = accepting({DELIVER: inbox.put, **chores})
         super().__init__(
@@ -204,7 +204,7 @@ class Receiver(SimpleWorker):
 
     def _count_refused(self, job_id: str, because: str) -> None:
         log.warning("job_refused", job_id=job_id, why=because)
-        self._tally.count(Counter.REFUSED_JOBS)
+        self._counters.count(Counter.REFUSED_JOBS)
 
     def _fail(self, job: Job, queue: Queue) -> None:
         """Put a refused job with the failed ones, where `/rq` shows it; delete it if its key is no hash."""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from app.broker.contents import Contents, began_at
-from app.broker.due_set import DueSet, feed_every_s
+from app.broker.due_set import DueSet, feed_interval_s
 from app.cli.doctor.finding import Finding, ok, warn
 from app.cli.output import lag
 from app.ledger.claims import waiting
@@ -26,7 +26,7 @@ RECHECK_S = 1.0
 
 def check_drift(
     engine: Engine,
-    schedule: DueSet,
+    due_set: DueSet,
     types: TaskTypes,
     *,
     window_s: float,
@@ -37,14 +37,14 @@ def check_drift(
     Raises LedgerAway, ScheduleAway.
     """
     now = clock(engine)
-    due, ahead = _lost_and_ahead(engine, schedule, types, now=now, window_s=window_s)
-    ghosts = _ghosts(engine, schedule, types)
-    if ahead or ghosts:  # ids on their way at this moment are neither
+    due, ahead = _lost_and_ahead(engine, due_set, types, now=now, window_s=window_s)
+    strays = _strays(engine, due_set, types)
+    if ahead or strays:  # ids on their way at this moment are neither
         wait(RECHECK_S)
-        _, again = _lost_and_ahead(engine, schedule, types, now=now, window_s=window_s)
-        ahead, ghosts = ahead & again, ghosts & _ghosts(engine, schedule, types)
-    on_schedule, delivered = schedule.sizes(types.names)
-    sizes = f"{on_schedule} on the schedule, {delivered} delivered, {len(ghosts)} of no task that waits"
+        _, again = _lost_and_ahead(engine, due_set, types, now=now, window_s=window_s)
+        ahead, strays = ahead & again, strays & _strays(engine, due_set, types)
+    on_schedule, delivered = due_set.sizes(types.names)
+    sizes = f"{on_schedule} on the schedule, {delivered} delivered, {len(strays)} of no task that waits"
     if due:
         yield warn(
             "drift", f"{len(due)} due tasks are unknown to Redis; {sizes}", "Is a sweeper running? It restores them."
@@ -56,30 +56,30 @@ def check_drift(
         )
     else:
         yield ok("drift", f"Redis knows every task due within {lag(window_s * 1000)}; {sizes}")
-    yield _generation(schedule)
+    yield _generation(due_set)
 
 
 def _lost_and_ahead(
-    engine: Engine, schedule: DueSet, types: TaskTypes, *, now: datetime, window_s: float
+    engine: Engine, due_set: DueSet, types: TaskTypes, *, now: datetime, window_s: float
 ) -> tuple[set[str], set[str]]:
     """Return ids that Redis lacks: overdue for longer than a sweep takes, and due within the window one feed ago."""
-    end = now + timedelta(seconds=window_s - feed_every_s(window_s))
+    end = now + timedelta(seconds=window_s - feed_interval_s(window_s))
     found: list[Due] = []
     for each in types.delivered:
         found += due_between(engine, after=page_start(each.name), until=end, limit=MAX_COMPARED)
     late = [task for task in found if task.at < now - timedelta(seconds=SWEPT_WITHIN_S)]
     ahead = [task for task in found if task.at > now]
-    return _ids(schedule.unknown(late, now=now)), _ids(schedule.unknown(ahead, now=end))
+    return _ids(due_set.unknown(late, now=now)), _ids(due_set.unknown(ahead, now=end))
 
 
-def _ghosts(engine: Engine, schedule: DueSet, types: TaskTypes) -> set[str]:
+def _strays(engine: Engine, due_set: DueSet, types: TaskTypes) -> set[str]:
     """Return ids in Redis of tasks that do not wait: deleted, running or final. The claim refuses them."""
-    held = Contents(schedule.redis).members(types.names, limit=MAX_COMPARED)
+    held = Contents(due_set.redis).members(types.names, limit=MAX_COMPARED)
     return set(held) - _ids(waiting(engine, held))
 
 
-def _generation(schedule: DueSet) -> Finding:
-    began = began_at(schedule.redis)
+def _generation(due_set: DueSet) -> Finding:
+    began = began_at(due_set.redis)
     if began is None:
         return warn(
             "generation", "this Redis has no mark: it is new, or was wiped", "Is a sweeper running? It feeds it."

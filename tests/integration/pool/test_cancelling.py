@@ -72,7 +72,7 @@ def test_tasks_queued_behind_a_cancelled_task_begin_in_its_place(
 def test_a_task_that_has_not_begun_is_withdrawn_and_the_others_go_on_in_their_slot(
     pool: Pool, results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.pool.supervisor.PATIENCE_S", PATIENCE_S)
+    monkeypatch.setattr("workers.pool.supervisor.MAX_DELAY_S", PATIENCE_S)
     for position in (1, 4, 5):
         file = tmp_path / str(position)
         chunk = [witness(file, seconds=0.3), *(witness(file) for _ in range(5))]
@@ -171,7 +171,7 @@ def test_cancelling_short_tasks_of_a_stream_harms_no_other_task(
 def test_a_task_that_ends_just_before_it_is_killed_harms_no_other_task(
     pool: Pool, results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.pool.supervisor.PATIENCE_S", PATIENCE_S)
+    monkeypatch.setattr("workers.pool.supervisor.MAX_DELAY_S", PATIENCE_S)
     chance = random.Random(1)
     for _ in range(3 * ROUNDS):
         pool.durations.means_ms["nap"] = 0.01
