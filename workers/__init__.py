@@ -1,3 +1,3 @@
-"""The processes that run by themselves: they move what `app` knows to be true."""
+"""Background processes: promoter, sweeper, worker and housekeeping."""
 
 from app import without_rich as _first  # noqa: F401

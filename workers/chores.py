@@ -1,4 +1,4 @@
-"""Chores of housekeeping, each an RQ job that a worker runs: bounded, idempotent, harmless when done twice."""
+"""Housekeeping chores. Each is an RQ job that a worker runs, bounded in time and idempotent."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ log = structlog.get_logger()
 
 TASKS_PER_BATCH = 1000
 PURGE_FOR_S = 12.0  # less than the time to the next chore
-REST = 2.0  # times as long as the batch before took: at most a third of the time is spent in Postgres
+REST = 2.0  # rest twice as long as the last batch took, so that Postgres is busy for a third of the time
 FORGET_WORKERS_AFTER_S = 86400.0
 
 
 def purge_final_tasks() -> int:
-    """Start to remove tasks that have been final for longer than RETENTION_S; 0 while this process does so already.
+    """Start to remove tasks that have been final for longer than RETENTION_S. Return 0 if a purge runs already.
 
-    In a thread, because a worker takes no deliveries while it runs a chore.
+    A thread does it, because a worker takes no deliveries while it runs a chore.
     """
     if any(each.is_alive() for each in _purging):
         return 0
@@ -49,14 +49,14 @@ CHORES: Mapping[str, Callable[[], int]] = {
     "purge_final_tasks": purge_final_tasks,
     "purge_lost_workers": purge_lost_workers,
 }
-"""By the names that RQ jobs use."""
+"""The chores by the names that RQ jobs use."""
 
 
 class Purging:
-    """Removes batch after batch in a thread, with rests between, until one is not full or the time is over.
+    """Purges in batches, with rests in between, until a batch is not full or the time is over.
 
-    `purge` removes a batch and returns how many; fewer than `full` means that nothing is left. Killed at any point, it
-    leaves whole batches, and the next run continues.
+    `purge` removes a batch and returns how many rows; fewer than `full` means that nothing is left. If the process is
+    killed, the batch is rolled back and the next run continues.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Purging:
         self._until = clock() + lasts_s
         self._stop = threading.Event()
         self.rest_s = 0.0
-        """How long to wait until the next batch."""
+        """How long to wait before the next batch, in seconds."""
         self._removed = 0
 
     def begin(self) -> threading.Thread:
@@ -77,14 +77,14 @@ class Purging:
         return thread
 
     def run(self) -> int:
-        """Remove batches until the end; return how many rows."""
+        """Remove batches until nothing is left or the time is over; return how many rows."""
         repeat(self.step, wait=lambda: self._stop.wait(self.rest_s), stop=self._stop, name="purging")
         if self._removed:
             log.info("final_tasks_purged", count=self._removed)
         return self._removed
 
     def step(self) -> bool:
-        """Remove one batch. Always False: after each batch there is a rest."""
+        """Remove one batch. Return False, because a rest follows each batch."""
         began = self._clock()
         batch = self._purge() if began < self._until else 0
         self._removed += batch

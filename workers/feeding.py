@@ -1,4 +1,4 @@
-"""Feeds the due set: adds the tasks that come within the window, and yields to the workers meanwhile."""
+"""Feeding: adds tasks to the due set as they come within the window, with rests that leave Postgres to the workers."""
 
 from __future__ import annotations
 
@@ -25,26 +25,26 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 BATCH = 500
-SOON = timedelta(seconds=60)  # no rests before what is due by then
+SOON = timedelta(seconds=60)  # no rest while tasks due within this time are fed
 RESTS_PER_BATCH, MAX_REST_S = 1.0, 0.5
 RESYNC_INTERVAL_S = 600.0
-ON_ITS_WAY = timedelta(seconds=10)  # what is due sooner may be in flight: it would be delivered twice
+ON_ITS_WAY = timedelta(seconds=10)  # tasks due sooner may be in flight and would be delivered twice
 
 
 class Feeding:
-    """Rounds, each of which adds what has come within the window since the one before, in order of time.
+    """Feeds the due set in rounds. A round adds the tasks that came within the window since the last one, by time.
 
-    What is created within the window is announced, so a round does not add it again. When Redis is new or was wiped,
-    the next round begins with the oldest task. Every ten minutes, and after `resync`, a round adds all that is not on
-    its way, because not every announcement arrived. Several of these, or one that was restarted, do no harm: what is
-    delivered twice is claimed once.
+    Tasks created within the window are added by their creator, so a round does not add them again. If Redis is new or
+    was wiped, the next round begins with the oldest task. Every ten minutes, and after `resync`, a round adds all tasks
+    that cannot be in flight, because some additions may have been lost. Several feeders, or a restarted one, do no
+    harm: a task that is delivered twice is claimed once.
     """
 
     def __init__(
         self, engine: Engine, due_set: DueSet, delivers: Callable[[str], bool], *, window_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
-        """`delivers` tells of a type whether it goes through Redis."""
+        """`delivers` returns whether a type goes through Redis."""
         self._engine = engine
         self._due_set = due_set
         self._delivers = delivers
@@ -53,13 +53,13 @@ class Feeding:
         self._clock = clock
         self._generation = ""
         self._since = self._until = EPOCH
-        self._cursors: list[Due] = []  # where each type continues that has more in this round, the earliest first
+        self._cursors: list[Due] = []  # position of each type that has more in this round, the earliest first
         self._next_round_at_s = self._resync_at_s = float("-inf")
         self.rest_s = 0.0
-        """How long to rest before the next batch."""
+        """How long to rest before the next batch, in seconds."""
 
     def resync(self) -> None:
-        """Let the next round add all that is not on its way: Redis may have missed announcements."""
+        """Let the next round add all tasks that cannot be in flight: Redis may have missed additions."""
         self._resync_at_s = float("-inf")
 
     def step(self) -> bool:

@@ -1,7 +1,7 @@
 """The `scheduler` process: rq-scheduler enqueues each chore of housekeeping every 15 s. Never a user's task.
 
-rq-scheduler can lose a periodic job when it is killed between two of its steps. So every chore is asserted anew, under
-a fixed id, at each start and every few minutes. Two of these processes are harmless: every chore is idempotent.
+rq-scheduler can lose a periodic job when it is killed between two of its steps. So every chore is asserted again, under
+a fixed id, at each start and every few minutes. Two of these processes do no harm, because every chore is idempotent.
 """
 
 from __future__ import annotations
@@ -48,15 +48,15 @@ CHORE_BY_ID = {chore_id(chore): chore for chore in CHORES}
 
 
 class ChoreScheduler(Scheduler):  # type: ignore[misc]  # rq-scheduler has no types
-    """rq-scheduler with our chores and no other job, each made anew before it is enqueued.
+    """rq-scheduler restricted to our chores. The job of a chore is created again before it is enqueued.
 
-    rq-scheduler itself takes the class of the queue from the job in Redis, and imports whatever that names.
+    rq-scheduler itself imports the class of the queue that the job in Redis names.
     """
 
     refused: Callable[[], None]
 
     def get_jobs(self, until: float, **_: object) -> Iterator[Job]:
-        """Yield the chores that are due; remove any other entry of the list, which is under our prefix."""
+        """Yield the chores that are due; remove all other entries of the list, which is under our prefix."""
         listed = self.connection.zrangebyscore(self.scheduled_jobs_key, "-inf", until)
         for job_id in listed:
             chore = CHORE_BY_ID.get(job_id.decode(errors="replace"))
@@ -68,23 +68,23 @@ class ChoreScheduler(Scheduler):  # type: ignore[misc]  # rq-scheduler has no ty
                 yield self.make(chore)
 
     def get_queue_for_job(self, job: Job) -> Queue:  # noqa: ARG002  # rq-scheduler's signature
-        """Return our queue, whatever the job names."""
-        ours: Queue = self._queue
-        return ours
+        """Return our queue, not the one that the job names."""
+        own: Queue = self._queue
+        return own
 
     def make(self, chore: str) -> Job:
-        """Make the RQ job of this chore, in place of its former one."""
-        made: Job = self._create_job(
+        """Create the RQ job of this chore and replace its earlier one."""
+        job: Job = self._create_job(
             chore, commit=False, id=chore_id(chore), timeout=NO_TIME_LIMIT, result_ttl=CHORE_TTL_S
         )
-        made.meta["interval"] = CHORE_INTERVAL_S
-        self.connection.delete(made.key)
-        made.save()
-        return made
+        job.meta["interval"] = CHORE_INTERVAL_S
+        self.connection.delete(job.key)
+        job.save()
+        return job
 
     def assert_all(self) -> None:
-        """Make sure that every chore is on the list, once."""
-        now = int(time.time())  # rq-scheduler cuts to whole seconds, too
+        """Make sure that every chore is on the list once."""
+        now = int(time.time())  # rq-scheduler uses whole seconds
         for job_id, chore in CHORE_BY_ID.items():
             if self.connection.zadd(self.scheduled_jobs_key, {job_id: now}, nx=True):
                 log.info("chore_asserted", chore=chore)
@@ -105,7 +105,7 @@ class Housekeeping:
         self._asserted_at = float("-inf")
 
     def step(self) -> bool:
-        """Enqueue the chores that are due. Always False: nothing more is due until the next look."""
+        """Enqueue the chores that are due. Return False, because nothing more is due until the next poll."""
         try:
             self._enqueue()
         except ResponseError:
@@ -117,7 +117,7 @@ class Housekeeping:
         if time.monotonic() - self._asserted_at >= ASSERT_INTERVAL_S:
             self._scheduler.assert_all()
             self._asserted_at = time.monotonic()
-        self._scheduler.enqueue_jobs()  # without its lock, which has no owner: a chore may be done twice
+        self._scheduler.enqueue_jobs()  # without its lock, which has no owner; a chore may run twice
 
 
 def main() -> None:
@@ -125,9 +125,7 @@ def main() -> None:
     settings = read_settings()
     configure_logs(settings, process="scheduler")
     stop = stop_on_signals()
-    counters = CounterBuffer(
-        connect_postgres(settings, name="scheduler", pool=1)
-    )  # connects when there is something to count
+    counters = CounterBuffer(connect_postgres(settings, name="scheduler", pool=1))  # connects with the first count
     housekeeping = Housekeeping(
         connect_redis(settings, timeout_s=5),
         queue_name=settings.queue,

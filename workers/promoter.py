@@ -1,4 +1,4 @@
-"""Moves due ids from the due set onto RQ queues, at the very millisecond; any number may run."""
+"""The promoter: moves due ids from the due set onto RQ queues, to the millisecond. Any number may run."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ MAX_PAUSE_S = 0.01
 
 
 class Promoter:
-    """Takes what is due, divides it into deliveries, pushes them; sleeps until the next instant."""
+    """Takes due ids, divides them into deliveries and pushes these; sleeps until the next id is due."""
 
     def __init__(
         self, engine: Engine, redis: Redis, types: TaskTypes, *, clock: Callable[[], float] | None = None
@@ -63,7 +63,7 @@ class Promoter:
         self._wake = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
 
     def step(self) -> bool:
-        """Promote once; True when more may be due already."""
+        """Promote once; return whether more ids may be due already."""
         try:
             return self._promote()
         except ResponseError:
@@ -72,12 +72,12 @@ class Promoter:
             raise
 
     def wait(self) -> None:
-        """Sleep until it is time for the next id, or until an earlier one is added; at most a second."""
+        """Sleep until the next id is nearly due, or until an earlier one is added; at most a second."""
         if not self._wake.subscribed:
             self._wake.subscribe(WAKE_CHANNEL)
-            return  # an id that was added before the subscription is seen by the next step
+            return  # the next step finds ids that were added before the subscription
         until_s = min(POLL_INTERVAL_S, min(self._next_at - BEGIN_AHEAD_S, self._lost_at) - self._clock.now())
-        # A pause is set while due ids wait for room, or nearly due ones do.
+        # `_pause_s` is set while due ids wait for room on the queues.
         self._wake.get_message(timeout=self._pause_s or max(MIN_PAUSE_S, until_s))
 
     def _promote(self) -> bool:
@@ -95,7 +95,7 @@ class Promoter:
         return pushed and waiting
 
     def _take_back_lost(self, now: float) -> None:
-        if now >= self._lost_at or abs(now - self._took_back_at) >= POLL_INTERVAL_S:  # a clock may be set back
+        if now >= self._lost_at or abs(now - self._took_back_at) >= POLL_INTERVAL_S:  # also after a clock was set back
             self._took_back_at = now
             if lost := self._due_set.take_back((each.name for each in self._types.delivered), now=now):
                 log.info("deliveries_taken_back", count=lost)
@@ -110,7 +110,7 @@ class Promoter:
             ]
 
     def _push(self, taken: list[Promoted]) -> bool:
-        """Push what was taken; return whether there was anything. Types take turns, so that none delays another."""
+        """Push deliveries of the ids taken; return whether there were any. Types alternate: none delays another."""
         by_queue: defaultdict[str, list[list[Delivery]]] = defaultdict(list)
         for route, promoted in zip(self._routes, taken, strict=True):
             by_queue[route.queue].append(list(_deliveries(promoted, route.max_ids)))
@@ -128,32 +128,34 @@ class Promoter:
 
 
 def delivery_size(duration_ms: float | None) -> int:
-    """Return how many tasks of this mean duration make about 50 ms of work, at most 500; 1 for a type that never ran.
+    """Return how many tasks of this mean duration one delivery carries; 1 for a type that never ran.
 
-    Slow ones run in parallel, and RQ takes some ms for each delivery: 8 to 64 of them, about 1.6 s of work.
+    Fast types: about 50 ms of work, at most 500 tasks. Slow types: 8 to 64 tasks, about 1.6 s of work, because they run
+    in parallel and RQ needs some milliseconds for each delivery.
     """
     if duration_ms is None:
         return 1
-    took_ms = max(duration_ms, 0.001)
-    in_a_row = min(MAX_IDS, int(DELIVERY_MS / took_ms))
-    return max(MIN_SLOW_IDS, in_a_row, min(MAX_PARALLEL, int(PARALLEL_MS / took_ms)))
+    mean_ms = max(duration_ms, 0.001)
+    in_sequence = min(MAX_IDS, int(DELIVERY_MS / mean_ms))
+    in_parallel = min(MAX_PARALLEL, int(PARALLEL_MS / mean_ms))
+    return max(MIN_SLOW_IDS, in_sequence, in_parallel)
 
 
 def _deliveries(promoted: Promoted, max_ids: int) -> Iterator[Delivery]:
-    """Divide due ids equally between the workers, or into full deliveries where more are left.
+    """Divide due ids equally between the workers, or into full deliveries if due ids were left behind.
 
-    Ids that are not due yet get deliveries of their own, so that no due id waits for them.
+    Ids that are not due yet go into separate deliveries, so that no due id waits for them.
     """
-    sharers = 1 if promoted.left else promoted.workers
-    for ids in _shares(promoted.ids, sharers, max_ids):
+    workers = 1 if promoted.left else promoted.workers
+    for ids in _shares(promoted.ids, workers, max_ids):
         yield Delivery(promoted.type, ids)
     for ahead in _shares(promoted.ahead, promoted.workers, max_ids):
         yield Delivery(promoted.type, [], ahead)
 
 
-def _shares(those: Sequence[T], workers: int, max_ids: int) -> Iterator[Sequence[T]]:
-    size = min(max_ids, max(1, ceil(len(those) / workers)))
-    return (those[at : at + size] for at in range(0, len(those), size))
+def _shares(ids: Sequence[T], workers: int, max_ids: int) -> Iterator[Sequence[T]]:
+    size = min(max_ids, max(1, ceil(len(ids) / workers)))
+    return (ids[at : at + size] for at in range(0, len(ids), size))
 
 
 def _longer(pause_s: float) -> float:

@@ -1,4 +1,4 @@
-"""Restores what Redis lost, rescues what a dead worker held, feeds the window; any number may run."""
+"""The sweeper: rescues tasks of dead workers, restores ids that Redis lost, feeds the due set. Any number may run."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ POLL_INTERVAL_S = 0.5
 SWEEP_INTERVAL_S = 2.0
 OVERDUE_AFTER_S = 1.0
 PAGE = 5000
-MANY_LOST = 5000  # there is probably more: continue at once
+MANY_LOST = 5000  # there are probably more, so the next sweep begins at once
 RESCUE_BATCH = 500
 NICE = 5  # a lower CPU priority than the workers'
 
 
 class Sweeper:
-    """Restores, rescues and feeds. Each act may be done twice, or by two sweepers at once, without harm."""
+    """Rescues, feeds and restores. All three are idempotent and may be done by several sweepers at once."""
 
     def __init__(
         self, engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, *,
@@ -59,12 +59,12 @@ class Sweeper:
         self._looked_up_to: dict[str, Due] = {}
         self._sweep_at = float("-inf")
         self.pause_s = POLL_INTERVAL_S
-        """How long to wait until the next step."""
+        """How long to wait before the next step."""
 
     def step(self) -> bool:
-        """Sweep once; return whether there is more to do at once, or else after `pause_s`.
+        """Sweep once; return whether there is more to do at once. Otherwise the next step is due after `pause_s`.
 
-        Rescue comes first: it needs no Redis.
+        The rescue comes first because it needs no Redis.
         """
         now_s = self._clock()
         try:
@@ -89,9 +89,9 @@ class Sweeper:
         return more_to_rescue or more_to_restore or (more_to_feed and not self.pause_s)
 
     def rescue(self) -> bool:
-        """Take over a batch of what dead workers held; return whether there is more.
+        """Rescue a batch of tasks that dead workers held; return whether there are more.
 
-        Tasks with attempts left are due again.
+        Tasks with attempts left become due again; the others fail.
         """
         rescued = repairs.rescue(self._engine, dead_after_s=self._dead_after_s, limit=RESCUE_BATCH)
         for each in rescued:
@@ -112,7 +112,7 @@ class Sweeper:
         return restored
 
     def _restore_type(self, task_type: str, until: datetime) -> int:
-        """Restore the first page, and the next one after the last sweep's, so that a long backlog is covered."""
+        """Restore the first page, and the page after that of the last sweep, so that sweeps cover a long backlog."""
         looked_up_to = self._looked_up_to.pop(task_type, None)
         page, restored = self._restore_page(repairs.page_start(task_type), until)
         if len(page) == PAGE:

@@ -1,4 +1,4 @@
-"""The built-in task types: the only prints, the only outgoing HTTP."""
+"""The built-in task types."""
 
 from workers.handlers import bar, baz, fizzbuzz, sleepers
 

@@ -1,4 +1,4 @@
-"""`bar`: asks a web site and says its status code."""
+"""`bar`: requests a web page and prints its status code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from app.config import read_handler_settings
 from punctual import task
 from workers.handlers.output import say
 
-TIMEOUT_S = 4.0  # each of connecting and reading; the task's own limit ends the rest
+TIMEOUT_S = 4.0  # for connecting and for each read; the time limit of the task covers the whole
 LIKE_A_BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
@@ -16,13 +16,13 @@ LIKE_A_BROWSER = {
 
 @task
 def bar() -> dict[str, str]:
-    """GET BAR_URL, print the status code, whatever it is. No answer is a failure."""
-    import requests  # noqa: PLC0415  # here, so that declaring the type costs the other processes nothing
+    """GET BAR_URL and print the status code, also of an error. No answer is a failure."""
+    import requests  # noqa: PLC0415  # imported here, so that processes which only declare the type do without
 
     try:
         with requests.get(
             read_handler_settings().bar_url, headers=LIKE_A_BROWSER, timeout=TIMEOUT_S, stream=True
         ) as answer:
             return say(str(answer.status_code))
-    except requests.RequestException as trouble:  # its text names hosts and ports, which the API must not show
-        raise ConnectionError(f"No answer: {type(trouble).__name__}") from None
+    except requests.RequestException as error:  # its text names hosts and ports, which the API must not show
+        raise ConnectionError(f"No answer: {type(error).__name__}") from None

@@ -1,4 +1,4 @@
-"""`baz`: a number by chance."""
+"""`baz`: prints a random number."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import random
 from punctual import task
 from workers.handlers.output import say
 
-LARGEST = 343
+MAX_NUMBER = 343
 
 
 @task
 def baz() -> dict[str, str]:
-    """Print `Baz <N>`, N from 0 to 343, both included."""
-    return say(f"Baz {random.randint(0, LARGEST)}")  # noqa: S311  # a number to print, not a secret
+    """Print `Baz <N>`, N from 0 to 343 inclusive."""
+    return say(f"Baz {random.randint(0, MAX_NUMBER)}")  # noqa: S311  # a number to print, not a secret

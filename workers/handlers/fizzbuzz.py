@@ -1,4 +1,4 @@
-"""`fizzbuzz`: what time it is."""
+"""`fizzbuzz`: prints the current time."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The line a task prints: to stdout, alone on its line."""
+"""Printing for the built-in task types."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 
 def say(line: str) -> dict[str, str]:
-    """Print the line in one write; it is the task's result, too."""
+    """Print the line to stdout in one write, so that lines of processes do not mix; return it as the task's result."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
     return {"output": line}

@@ -1,4 +1,4 @@
-"""`foo`, `fizz` and `buzz`: sleep for some seconds, then say their id."""
+"""`foo`, `fizz` and `buzz`: sleep for some seconds, then print the id of the task."""
 
 from __future__ import annotations
 

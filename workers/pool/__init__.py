@@ -1,1 +1,1 @@
-"""The pool: where handlers run, in processes that can be killed, or in threads."""
+"""The pool: runs handlers in slots, which are child processes that can be killed, or threads."""

@@ -1,4 +1,4 @@
-"""The inside of a slot: run the tasks of a chunk one at a time, and report how each ended."""
+"""The code of a slot: runs the tasks of a chunk one at a time, and reports how each ended."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ DONE = line(Done())
 def child_process(
     tasks: Connection, tokens: Connection, events: Connection, lease: RunLease, progress: Progress
 ) -> None:
-    """Run chunks in a process of its own until the pool closes its end, the parent dies or the lease expires."""
-    os.setsid()  # a process group of its own: killing it takes along what the handler started
+    """Run chunks in a child process until the pool closes the pipe, the worker dies or the lease expires."""
+    os.setsid()  # a process group, so that a kill includes processes that the handler started
     _die_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # the worker decides when the children stop
@@ -39,13 +39,13 @@ def child_process(
     settings = read_settings()
     configure_logs(settings, process="slot")
     serve(tasks, tokens, events, lease, progress, load_task_types(settings))
-    os.killpg(os.getpid(), signal.SIGTERM)  # ends what handlers left running; this process ignores it
+    os.killpg(os.getpid(), signal.SIGTERM)  # ends processes that handlers left; this one ignores the signal
 
 
-def serve(  # noqa: PLR0917  # as a thread's and a process' target it takes what it needs in order
+def serve(  # noqa: PLR0917  # called with positional arguments, as the target of a thread
     tasks: Connection, tokens: Connection, events: Connection, lease: RunLease, progress: Progress, types: TaskTypes
 ) -> None:
-    """Run chunk after chunk until the pool closes its end."""
+    """Run chunk after chunk until the pool closes the pipe."""
     while True:
         try:
             chunk = decode_chunk(tasks.recv_bytes())
@@ -59,8 +59,8 @@ def _run_chunk(
 ) -> None:
     """Run the tasks whose tokens are in the pipe, while the lease covers them.
 
-    The pool withdraws a task by reading its token. The kernel gives each token to one reader, so a task begins here or
-    is withdrawn there, never both. All claims of a chunk come from one statement, so the lease covers all or none.
+    The pool withdraws a task by reading its token. The kernel gives each token to one reader, so a task either begins
+    here or is withdrawn, never both. All claims of a chunk come from one statement, so the lease covers all or none.
     """
     pid, last = os.getpid(), len(chunk) - 1
     while lease.covers(chunk[0]) and (token := _take_token(tokens)):
@@ -70,7 +70,7 @@ def _run_chunk(
         began = time.perf_counter()
         result = execution.run(claim, types, may_begin=partial(lease.covers, claim))
         took_ms = (time.perf_counter() - began) * 1000
-        if os.getpid() != pid:  # the handler forked, and this is the copy, which must not write events
+        if os.getpid() != pid:  # the handler forked, and this is its child, which must not write events
             os._exit(0)
         ended = line(Ended(position, took_ms, result))
         if position == last:
@@ -81,7 +81,7 @@ def _run_chunk(
 
 
 def _take_token(tokens: int) -> bytes | None:
-    """Return the token of the next task; None or empty when there is none, or the pool has closed the pipe."""
+    """Return the token of the next task; None or empty if there is none or the pool has closed the pipe."""
     try:
         return os.read(tokens, TOKEN_BYTES)
     except BlockingIOError:
@@ -94,7 +94,7 @@ def _write(fd: int, data: bytes) -> None:
 
 
 def _die_with_parent() -> None:
-    """On Linux the kernel kills this process when its parent dies; elsewhere it ends when the pipe closes."""
+    """Have the kernel kill this process when its parent dies (Linux). Elsewhere it ends when the pipe closes."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() == 1:

@@ -1,4 +1,4 @@
-"""The claims that the pool holds, by the id of their task, and what became of each: an outcome, or handed back."""
+"""The claims that the pool holds, by task id. Each ends with an outcome or is handed back."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 
 class Results(Protocol):
-    """Receives what became of claims, in the pool's thread."""
+    """Receives outcomes and claims that are handed back. Called in the pool's thread."""
 
     def ended(self, outcomes: Sequence[Outcome]) -> None:
-        """Take the outcomes of attempts that are over."""
+        """Accept the outcomes of attempts that are over."""
 
     def unused(self, claims: Sequence[Claim]) -> None:
-        """Take claims whose code has not begun, and will not begin here."""
+        """Accept claims whose code has not begun, and will not begin here."""
 
 
 class HeldClaims:
-    """Each claim is reported once, and forgotten with its report."""
+    """Knows which slot holds each claim, and reports each claim once; with the report it is forgotten."""
 
     def __init__(self, durations: DurationStats, results: Results) -> None:
         self._durations = durations
@@ -37,22 +37,22 @@ class HeldClaims:
         self._slots: dict[str, Slot] = {}
 
     def hold(self, chunk: Sequence[Claim], slot: Slot) -> None:
-        """The slot runs these now."""
+        """Record that the slot holds these claims."""
         self._slots.update(dict.fromkeys([claim.id for claim in chunk], slot))
 
     def slot_of(self, task_id: str) -> Slot | None:
-        """Return the slot that runs this task or will; None if the pool does not hold it."""
+        """Return the slot that runs or will run this task; None if the pool does not hold it."""
         return self._slots.get(task_id)
 
     def ended(self, slot: Slot, events: Sequence[Event]) -> None:
-        """Report the tasks that are over by these events of their slot, all together."""
+        """Report together the tasks whose end these events of their slot announce."""
         outcomes: list[Outcome] = []
         took_ms = 0.0
         for event in events:
             if not isinstance(event, Ended):
                 continue
             claim, result = slot.chunk[event.position], event.result
-            if claim is slot.abandoned:  # a thread that came back late: the outcome is reported already
+            if claim is slot.abandoned:  # a thread that returned late; the outcome has been reported
                 slot.abandoned = None
                 continue
             took_ms += event.took_ms
@@ -65,7 +65,7 @@ class HeldClaims:
             self.end(outcomes)
 
     def cut_short(self, running: tuple[Claim, float], end: Callable[[Claim], Outcome]) -> None:
-        """Report the task that runs, given with the instant when it began, with the outcome that `end` makes."""
+        """Report the running task (its claim, and when it began) with the outcome that `end` makes of it."""
         claim, since = running
         self._durations.observe(claim.type, (time.monotonic() - since) * 1000)
         self.end([end(claim)])
@@ -77,7 +77,7 @@ class HeldClaims:
         self._results.ended(outcomes)
 
     def hand_back(self, claims: Sequence[Claim]) -> None:
-        """Report that these have not begun, and will not."""
+        """Report that these claims have not begun, and will not."""
         if claims:
             for claim in claims:
                 self._slots.pop(claim.id, None)

@@ -1,4 +1,4 @@
-"""One attempt of one task: read the payload, call the handler, turn what happens into a result or a failure."""
+"""Run one attempt of one task: read the payload, call the handler, return a result or a failure."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ MAX_MESSAGE = 2000
 LONG_NUMBER = re.compile(rb"\d{19}")
 BAD_IN_JSONB = str.maketrans({"\0": "\N{REPLACEMENT CHARACTER}"})
 
-
 NOTHING = "null"
 TOO_LATE = Failure("worker_lost", "The worker was silent for too long; the code has not begun.")
 
 
 def run(claim: Claim, types: TaskTypes, *, may_begin: Callable[[], bool]) -> str | Failure:
-    """Call the handler, and return its result as JSON text or why it failed. Nothing it raises passes, not SystemExit.
+    """Call the handler; return its result as JSON text or why it failed. All exceptions are caught, SystemExit too.
 
-    `may_begin` is called last of all, because this process may have been frozen since the lease was checked before.
+    `may_begin` is called immediately before the handler, because this process may have been frozen since the run lease
+    was checked last.
     """
     context = Context(claim.id, claim.type, claim.attempt, claim.max_attempts, claim.timeout_s, claim.execute_at)
     try:
@@ -55,10 +55,10 @@ def run(claim: Claim, types: TaskTypes, *, may_begin: Callable[[], bool]) -> str
 
 
 def message(error: BaseException) -> str:
-    """Return an exception as one text that Postgres can store."""
+    """Return an exception as text that Postgres can store."""
     try:
         text = f"{type(error).__name__}: {error}"
-    except BaseException:  # noqa: BLE001  # a __str__ that raises, SystemExit perhaps
+    except BaseException:  # noqa: BLE001  # __str__ may raise anything
         text = type(error).__name__
     return text[:MAX_MESSAGE].encode("utf-8", "replace").decode().translate(BAD_IN_JSONB)
 
@@ -74,10 +74,10 @@ def _encode(result: Any) -> str | Failure:
 
 
 def _check_readable(text: bytes) -> None:
-    """Check that readers of the stored result get what the handler returned.
+    """Check that JSON readers get from the stored result what the handler returned.
 
     Raises:
-        ValueError: it is nested too deep, or has a number that other readers would round or refuse.
+        ValueError: the result is nested too deeply, or holds a number that readers would round or refuse.
     """
     orjson.loads(text)
     if LONG_NUMBER.search(text):

@@ -1,4 +1,4 @@
-"""The pool of a worker process: its slots, as other threads see them."""
+"""The pool of a worker process: the interface to its slots for other threads."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLOSE_LIMIT_S = 2.0
 
 
 class Pool:
-    """Places to run tasks. A thread of its own supervises the slots; all methods may be called from any thread."""
+    """Runs claims in slots, which one thread supervises. All methods may be called from any thread."""
 
     def __init__(self, types: TaskTypes, *, slots: int, durations: DurationStats, results: Results) -> None:
         self.free_slots = FreeSlots(slots)
@@ -39,62 +39,62 @@ class Pool:
         threading.Thread(target=self._supervise, name="pool", daemon=True).start()
 
     def _supervise(self) -> None:
-        # Never stopped, and no long pause after an error: time limits must be kept as long as the process lives.
+        # Never stopped, and no long pause after an error: time limits must be enforced as long as the process lives.
         step, wait = self._supervisor.step, self._supervisor.wait
         repeat(step, wait=wait, stop=threading.Event(), name="pool", max_backoff_s=TICK_S)
 
     def prepare(self) -> None:
-        """Have one child ready before the first task needs it."""
+        """Start one child before the first task needs it."""
         self._supervisor.ask(self._supervisor.prepare)
 
     def run(self, claims: Sequence[Claim]) -> None:
-        """Begin claims of one type in as many free slots as they are worth; without a free slot, hand them back."""
+        """Begin claims of one type, spread over free slots by their duration; without a free slot, hand them back."""
         if claims:
             taken = 0 if self._closing else self.free_slots.take(self.durations.slots_for(claims[0].type, len(claims)))
             self._supervisor.ask(partial(self._supervisor.place, claims, taken))
 
     def slot_of(self, task_id: str) -> Slot | None:
-        """Return the slot that runs this task or will; None if the pool does not hold it."""
+        """Return the slot that runs or will run this task; None if the pool does not hold it."""
         return self._claims.slot_of(task_id)
 
     def cancel(self, task_id: str) -> None:
-        """End one task with the outcome `cancelled`, without harm to its neighbours.
+        """End one task with the outcome `cancelled`, without effect on other tasks.
 
-        A running child process is killed; the tasks that wait behind it begin in other slots. A task that has not begun
-        is withdrawn. A running thread cannot be killed: its outcome is written, and ignored when it returns. Nothing
-        happens if the pool does not hold the task, or no longer does.
+        A task that has not begun is withdrawn. A child that runs the task is killed, and the tasks that wait behind it
+        begin in other slots. A thread cannot be killed: the outcome is written at once, and the late result ignored.
+        Nothing happens if the pool does not hold the task.
         """
         self._supervisor.ask(partial(self._supervisor.cancel, task_id))
 
     def slots_of_slow_types(self) -> int:
-        """Return about how many slots run tasks of slow types: the supervisor changes that meanwhile."""
+        """Return about how many slots run tasks of slow types; the supervisor may change that at the same time."""
         is_slow = self.durations.is_slow
         return sum(is_slow(slot.chunk[0].type) for slot in list(self._supervisor.busy) if slot.chunk)
 
     def is_supervised(self, within_s: float) -> bool:
-        """Return whether the supervisor answers in time. It may be blocked by a process that does not start."""
+        """Return whether the supervisor answers in time. A process that does not start may block it."""
         answered = threading.Event()
         self._supervisor.ask(answered.set)
         return answered.wait(within_s)
 
     def withdraw_all(self) -> None:
-        """Hand back all claims that have not begun, and those that come from now on."""
+        """Hand back all claims that have not begun, and those that are given from now on."""
         self._closing = True
         self._supervisor.ask(self._supervisor.withdraw_all)
 
     def fence(self, failure: Failure) -> None:
-        """Let no claim so far begin, and kill what runs: other workers may hold these tasks."""
+        """Make all claims void and kill all running tasks, because other workers may hold them now."""
         self.run_lease.revoke()
         self.kill_all(failure)
 
     def kill_all(self, failure: Failure) -> None:
-        """Kill what runs, so that it ends with this failure, and return once that is done."""
+        """Kill all running tasks, so that they end with this failure; return once that is done."""
         done = threading.Event()
         self._supervisor.ask(partial(self._supervisor.kill_all, failure), done.set)
         done.wait(KILL_LIMIT_S)
 
     def close(self) -> None:
-        """Let all idle children end. One that does not, because a handler left a thread running, is killed."""
+        """Let all idle children end, and kill one that does not because a handler left a thread running."""
         closed: list[Slot] = []
         done = threading.Event()
         self._supervisor.ask(partial(self._supervisor.close_idle, closed), done.set)

@@ -1,7 +1,7 @@
-"""What the pool and a slot send each other, and how messages stand in a pipe.
+"""The messages between the pool and a slot, and their form in a pipe.
 
-Four streams: chunks of claims to the slot; one token for each task, which names its position in the chunk; events from
-the slot; and `shared.Progress`, which is memory and not a pipe.
+There are three pipes: chunks of claims to the slot, one token for each task of a chunk (its position), and events from
+the slot. `shared.Progress` is shared memory beside them.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Failure(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Ended(msgspec.Struct, tag="e", array_like=True, frozen=True):
-    """A task of the chunk (by position) is over: its result as JSON text, or why it failed."""
+    """A task of the chunk, named by its position, is over: its result as JSON text, or why it failed."""
 
     position: int
     took_ms: float
@@ -38,7 +38,7 @@ class Ended(msgspec.Struct, tag="e", array_like=True, frozen=True):
 
 
 class Done(msgspec.Struct, tag="d", array_like=True, frozen=True):
-    """The chunk is over. What has not begun was withdrawn, or is not covered by the run lease."""
+    """The chunk is over. Tasks that have not begun were withdrawn, or are not covered by the run lease."""
 
 
 Event = Ended | Done
@@ -50,7 +50,7 @@ decode_chunk = msgspec.msgpack.Decoder(list[Claim]).decode
 
 
 def encode_tokens(positions: Iterable[int]) -> bytes:
-    """Return the tokens of these positions. A pipe gives each to one reader: readers ask for whole tokens only."""
+    """Return the tokens of these positions. Readers read whole tokens only, so a pipe gives each to one reader."""
     return array("H", positions).tobytes()
 
 
@@ -65,18 +65,18 @@ def decode_token(token: bytes) -> int:
 
 
 def line(event: Event) -> bytes:
-    """Return an event as a line of JSON. Line ends in its texts are escaped."""
+    """Return an event as a line of JSON, which escapes line ends in its texts."""
     return _encode(event) + b"\n"
 
 
 class LineReader:
-    """Cuts a stream of bytes into events. A line that a killed writer left unfinished is not an event."""
+    """Splits a stream of bytes into events. An unfinished line of a killed writer is not an event."""
 
     def __init__(self) -> None:
         self._rest = b""
 
     def feed(self, data: bytes) -> list[Event]:
-        """Return the events that are complete now."""
+        """Add bytes; return the events that are complete now."""
         whole, end, rest = data.rpartition(b"\n")
         if not end:
             self._rest += rest

@@ -1,4 +1,4 @@
-"""Selector over the pipes of all slots, the sentinels of their processes, and a pipe that wakes it."""
+"""Selector over the event pipes of all slots, the sentinels of their processes, and a self-pipe."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from workers.pool.slot import Slot
 
-GATHER_S = 0.004  # while slots run short tasks: the events of this time are read together
+GATHER_S = 0.004  # while slots run short tasks, events of this time are read together
 
 
 class PoolSelector:
-    """Two selectors: one for everything, one for what must not be delayed while events stream in.
+    """Two selectors: one for all descriptors, one without event pipes, for what must not be delayed.
 
     A slot that runs short tasks writes an event for each of them, and waking up for every event costs more than the
     task. So events are read together after GATHER_S. A call of `wake` or the death of a process ends that pause.
@@ -33,28 +33,28 @@ class PoolSelector:
         os.write(self._wake, b".")
 
     def add(self, slot: Slot) -> None:
-        """Wait for this slot, too."""
+        """Include this slot."""
         for fd in slot.watched:
             self._all.register(fd, selectors.EVENT_READ, slot)
         if slot.sentinel is not None:
             self._urgent.register(slot.sentinel, selectors.EVENT_READ, slot)
 
     def remove(self, slot: Slot) -> None:
-        """No longer wait for this slot."""
+        """Exclude this slot."""
         for fd in slot.watched:
-            with suppress(KeyError):  # removed before, by `remove_events`
+            with suppress(KeyError):  # removed by `remove_events`
                 self._all.unregister(fd)
         if slot.sentinel is not None:
             with suppress(KeyError):
                 self._urgent.unregister(slot.sentinel)
 
     def remove_events(self, slot: Slot) -> None:
-        """Wait for the death of this slot only: it closed its end of the pipe of events."""
+        """Wait for the death of this slot only; it has closed its event pipe."""
         with suppress(KeyError):  # removed before
             self._all.unregister(slot.watched[0])
 
     def wait(self, timeout_s: float | None, *, in_a_stream: bool) -> list[tuple[Slot, int]]:
-        """Return the slots with something to read, each with the file descriptor that is readable."""
+        """Wait; return the slots that have something to read, each with its readable file descriptor."""
         if in_a_stream:
             self._urgent.select(GATHER_S)
         ready = self._all.select(0 if in_a_stream else timeout_s)

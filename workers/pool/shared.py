@@ -1,4 +1,4 @@
-"""Memory that the worker shares with its children: the run lease, and how far each slot has come with its chunk."""
+"""Memory that the worker shares with its children: the run lease, and the progress of each slot in its chunk."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ POLL_S = 0.25
 
 
 class RunLease:
-    """The permission to run, which the worker renews while its heartbeats succeed; a frozen worker cannot tell them.
+    """The permission to run tasks, which the worker renews while its heartbeats succeed.
 
-    Two instants: when the lease expires, and before which claims are void. Both are seconds by `app.clock.now`, a
-    clock that all processes of a machine share.
+    It is in shared memory because a frozen worker cannot send messages. It has two instants: when it expires, and
+    before which claims are void. Both are seconds by `app.clock.now`, a clock that all processes of a machine share.
     """
 
     def __init__(self) -> None:
@@ -33,11 +33,11 @@ class RunLease:
         self._void_before: c_double = context.RawValue("d", -math.inf)
 
     def renew(self, expires_at: float) -> None:
-        """Let the children run until then."""
+        """Let the children run tasks until `expires_at`."""
         self._expires_at.value = expires_at
 
     def revoke(self) -> None:
-        """Make all claims so far void: heartbeats failed for so long that other workers may hold these tasks now."""
+        """Make all claims so far void, because other workers may hold their tasks by now."""
         self._void_before.value = now()
 
     def covers(self, claim: Claim) -> bool:
@@ -46,24 +46,24 @@ class RunLease:
 
     @property
     def is_expired(self) -> bool:
-        """Whether nothing may run any more."""
+        """Whether no task may run any more."""
         return now() >= self._expires_at.value
 
     def exit_when_expired(self) -> None:
-        """In a child: start a thread that ends the process, whatever it runs, once the lease has expired.
+        """In a child, start a thread that kills the process once the lease has expired.
 
-        A handler that holds the interpreter in C all the while is not reached.
+        It cannot run while a handler holds the GIL in C code.
         """
         threading.Thread(target=self._watch, name="run-lease", daemon=True).start()
 
     def exit_if_expired(self) -> None:
-        """In a child: send SIGKILL to its own process group if the lease has expired."""
+        """In a child, send SIGKILL to its own process group if the lease has expired."""
         if self.is_expired:
             os.killpg(os.getpid(), signal.SIGKILL)
 
     def _watch(self) -> None:
-        # SIGCONT is for the main thread, whose handler checks the lease before anything else. Delivered to this thread,
-        # the main thread would go on first. Not `app.loop.repeat`, which would import a Redis client into each child.
+        # SIGCONT must reach the main thread, whose handler checks the lease before the task continues. A loop without
+        # `app.loop.repeat`, which would import a Redis client into each child.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
         while True:
             self.exit_if_expired()
@@ -71,7 +71,7 @@ class RunLease:
 
 
 class Progress:
-    """Written by the slot just before a task begins and read by the pool: no message, so a kill loses nothing."""
+    """The task that a slot runs. The slot writes it just before a task begins, so that a kill loses nothing."""
 
     def __init__(self) -> None:
         context = get_context("forkserver")
@@ -80,11 +80,11 @@ class Progress:
 
     @property
     def begun(self) -> int:
-        """One more than the position of the last task of the chunk that has begun."""
+        """The position of the last task that has begun, plus one; 0 if none has."""
         return int(self._begun.value)
 
     def read(self) -> tuple[int, float]:
-        """Return `begun`, and when that task began, in monotonic seconds; the two belong together."""
+        """Return `begun` and when that task began (monotonic seconds), both of the same task."""
         while True:
             begun, since = int(self._begun.value), float(self._since.value)
             if begun == self._begun.value:
@@ -95,6 +95,6 @@ class Progress:
         self._begun.value, self._since.value = 0, at
 
     def begin(self, position: int) -> None:
-        """The code of this task begins now. The time is written first, so that it is there with the number."""
+        """Record that the code of this task begins now. The time is written before the position that refers to it."""
         self._since.value = time.monotonic()
         self._begun.value = position + 1

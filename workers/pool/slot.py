@@ -1,4 +1,4 @@
-"""A slot seen from the pool: give it a chunk, read its events, withdraw what has not begun, kill it."""
+"""The pool's side of a slot: give it a chunk, read its events, withdraw tasks that have not begun, kill it."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ FEW_TASKS = 4  # a chunk of more tasks is one of short tasks
 
 
 class Slot(ABC):
-    """One place to run tasks in, one after another. Times are monotonic seconds.
+    """Runs one task at a time. Times are monotonic seconds.
 
-    A task of the `chunk` is known here by its position. `_offered` are the positions whose tokens were put into the
-    pipe and not withdrawn, in order; the slot has taken those below `begun`. Tokens that are `_held` are out of the
-    pipe for a moment. `ended` is one more than the position of the last task that is over.
+    Tasks are named by their position in the `chunk`. `_offered` are the positions whose tokens were put into the pipe
+    and not withdrawn, in order; the slot has taken those below `begun`. `_held` are positions whose tokens are out of
+    the pipe for a moment. `ended` is the position of the last task that is over, plus one.
     """
 
     def __init__(self, lease: RunLease) -> None:
@@ -59,16 +59,16 @@ class Slot(ABC):
 
     @abstractmethod
     def _start(self, tasks: object, tokens: object, events: object) -> None:
-        """Start what runs the chunks from these pipes."""
+        """Start the process or thread that serves these pipes."""
 
     @property
     def sentinel(self) -> int | None:
-        """The file descriptor that becomes readable when the process is gone, if there is one."""
+        """A file descriptor that becomes readable when the process ends; None for a thread."""
         return None
 
     @property
     def watched(self) -> list[int]:
-        """File descriptors that become readable when there is an event, or the slot is gone."""
+        """File descriptors that become readable when there is an event or the process ends."""
         return [self._events.fileno()] + ([self.sentinel] if self.sentinel is not None else [])
 
     @property
@@ -82,7 +82,7 @@ class Slot(ABC):
         return self._progress.begun > 0
 
     def running(self) -> tuple[Claim, float] | None:
-        """Return the claim that runs, as far as its events are read, and when it began; None if none does."""
+        """Return the running claim and when it began, by the events read so far; None if none runs."""
         begun, since = self._progress.read()
         return (self.chunk[begun - 1], since) if begun > self.ended else None
 
@@ -92,17 +92,17 @@ class Slot(ABC):
         return len(self._offered) - bisect_left(self._offered, self._progress.begun)
 
     def not_begun(self) -> list[Claim]:
-        """Return the claims of the chunk that have not begun, one whose token is taken included: for a dead slot."""
+        """Return the claims of a dead slot that have not begun, including one whose token was taken."""
         first = bisect_left(self._offered, self._progress.begun)
         return [self.chunk[position] for position in self._offered[first:]]
 
     @property
     def is_streaming(self) -> bool:
-        """Whether it runs short tasks, and writes events all the time."""
+        """Whether the slot runs short tasks, and so writes events all the time."""
         return self.waiting > FEW_TASKS
 
     def give(self, chunk: Sequence[Claim], *, now: float) -> None:
-        """Run these claims, in order; call `send` until all is sent. The slot must be idle.
+        """Start a chunk, whose claims run in order. Call `send` until all is sent. The slot must be idle.
 
         Raises:
             OSError: the slot is dead.
@@ -118,7 +118,7 @@ class Slot(ABC):
         self.send()
 
     def send(self) -> None:
-        """Send as much of the chunk as the pipe takes now, so that a stopped reader does not block the pool.
+        """Send as much of the chunk as the pipe accepts now, so that a stopped reader does not block the pool.
 
         Raises:
             OSError: the slot is dead.
@@ -128,7 +128,7 @@ class Slot(ABC):
                 self._outgoing = self._outgoing[os.write(self._tasks.fileno(), self._outgoing) :]
 
     def hold(self) -> None:
-        """Take the tokens out of the pipe: nothing more begins until `resume`.
+        """Take the tokens out of the pipe, so that no task begins until `resume`.
 
         A slot that finds no token in the meantime reports that its chunk is done.
         """
@@ -136,22 +136,22 @@ class Slot(ABC):
             self._held += decode_tokens(os.read(self._tokens_out.fileno(), READ_BYTES))
 
     def resume(self) -> None:
-        """Put the held tokens back. Not into an idle slot: they would be tokens of its next chunk."""
+        """Put the held tokens back. Not for an idle slot, whose next chunk would get them."""
         os.write(self._tokens_in.fileno(), encode_tokens(self._held))
         self._held.clear()
 
     def withdraw(self) -> Sequence[Claim]:
-        """Take back all claims that have not begun. They will not begin here."""
+        """Withdraw and return all claims that have not begun."""
         self.hold()
         if not self._held:
             return ()
         withdrawn = [self.chunk[position] for position in self._held]
-        self._offered = self._offered[: len(self._offered) - len(withdrawn)]  # what waits stands last
+        self._offered = self._offered[: len(self._offered) - len(withdrawn)]  # the waiting tasks are last
         self._held.clear()
         return withdrawn
 
     def withdraw_task(self, task_id: str) -> Claim | None:
-        """Take back one claim, and return it; None if it has begun or is about to. The others stay."""
+        """Withdraw and return one claim; None if it has begun or is about to begin."""
         self.hold()
         position = next((each for each in self._held if self.chunk[each].id == task_id), None)
         if position is not None:
@@ -161,7 +161,7 @@ class Slot(ABC):
         return None if position is None else self.chunk[position]
 
     def read(self, *, now: float) -> list[Event]:
-        """Return the events since the last call: all of them, because a full pipe would block the slot."""
+        """Return all events since the last call. A full pipe would block the slot."""
         events: list[Event] = []
         with contextlib.suppress(BlockingIOError):
             for _ in range(MAX_READS):
@@ -171,7 +171,7 @@ class Slot(ABC):
                     break
                 self.last_event_at = now
                 events += self._lines.feed(data)
-        for event in reversed(events):  # only the last event of a chunk is not that of a task
+        for event in reversed(events):  # `Done` may follow the last `Ended`
             if isinstance(event, Ended):
                 self.ended = event.position + 1
                 break
@@ -179,10 +179,10 @@ class Slot(ABC):
 
     @abstractmethod
     def kill(self) -> None:
-        """End it now, with what it runs."""
+        """Kill the slot with the task that it runs."""
 
     def close(self) -> None:
-        """Let it end when it is idle, and close the pipes."""
+        """Close the pipes, so that the slot ends once it is idle."""
         self.closed = True
         for end in (self._tasks, self._tokens_in, self._tokens_out, self._events):
             end.close()
@@ -193,7 +193,7 @@ class Slot(ABC):
 
 
 class ProcessSlot(Slot):
-    """A child process, kept between tasks. SIGKILL to its process group ends any handler, whatever it does."""
+    """A child process, kept between tasks. SIGKILL to its process group ends any handler."""
 
     def _start(self, tasks: object, tokens: object, events: object) -> None:
         self.process = get_context("forkserver").Process(
@@ -205,7 +205,7 @@ class ProcessSlot(Slot):
 
     @property
     def sentinel(self) -> int:
-        """Becomes readable when the process is gone."""
+        """A file descriptor that becomes readable when the process ends."""
         return self.process.sentinel
 
     def kill(self) -> None:
@@ -215,11 +215,11 @@ class ProcessSlot(Slot):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(pid, signal.SIGKILL)
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)  # before the child has a group of its own
+                os.kill(pid, signal.SIGKILL)  # the child may not have its own group yet
         self.process.join(5)
 
     def end(self, timeout_s: float) -> None:
-        """Wait for its end, then kill it: a thread that a handler left running keeps the process alive."""
+        """Wait for the process, then kill it: a thread that a handler left running keeps it alive."""
         self.process.join(max(0.0, timeout_s))
         if self.process.is_alive():
             self.kill()
@@ -235,7 +235,7 @@ class ProcessSlot(Slot):
 
 
 class ThreadSlot(Slot):
-    """A thread of this process. It cannot be killed; the outcome of a task can only be written without it."""
+    """A thread of this process. It cannot be killed, so a timeout is reported while the task still runs."""
 
     def __init__(self, lease: RunLease, types: TaskTypes) -> None:
         self._types = types
@@ -246,7 +246,7 @@ class ThreadSlot(Slot):
         threading.Thread(target=serve, args=arguments, name="slot", daemon=True).start()
 
     def kill(self) -> None:
-        """Do nothing. The pool abandons the task that runs, and uses the slot again once the thread returns."""
+        """Do nothing. The pool abandons the running task, and uses the slot again once the thread returns."""
 
     def end(self, timeout_s: float) -> None:
         """Do nothing. The thread ends by itself, or with the process."""

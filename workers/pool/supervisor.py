@@ -1,4 +1,4 @@
-"""The thread that owns the slots: places claims, reads events, enforces time limits, acts on single tasks."""
+"""The supervisor: the thread that owns the slots. It places claims, reads events, enforces time limits and cancels."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MAX_DELAY_S = 0.1  # a task may delay the rest of its chunk for so long; then the rest begins in other slots
+MAX_DELAY_S = 0.1  # how long a task may delay the rest of its chunk before that begins in other slots
 START_LIMIT_S = 30.0
 FAILED_START_PAUSE_S = 1.0
 TICK_S = 0.05
@@ -37,12 +37,12 @@ NOT_STARTED = Failure("crashed", "The process of the handler did not start, or s
 
 
 def failed(failure: Failure) -> Callable[[Claim], Outcome]:
-    """Return what makes an outcome of a claim that ended with this failure."""
+    """Return a function that makes the outcome of a claim that ended with this failure."""
     return lambda claim: outcome.failed(claim, failure.type, failure.message)
 
 
 class Supervisor:
-    """Everything here runs in one thread, by `step`; other threads call `ask` alone."""
+    """Owns the slots. All methods run in one thread, by `step`, except `ask`, which any thread may call."""
 
     def __init__(self, types: TaskTypes, *, free_slots: FreeSlots, lease: RunLease, claims: HeldClaims) -> None:
         self.busy: set[Slot] = set()
@@ -57,18 +57,18 @@ class Supervisor:
         self._to_cancel: set[str] = set()
 
     def ask(self, *requests: Callable[[], object]) -> None:
-        """Have the supervisor's thread do this, in order. May be called from any thread."""
+        """Have the supervisor's thread call these, in order. May be called from any thread."""
         for request in requests:
             self._requests.put(request)
         self._selector.wake()
 
     def wait(self) -> None:
-        """Wait for an event, the death of a slot or a request; while tasks run, no longer than for the next check."""
+        """Wait for an event, the death of a slot or a request; while tasks run, at most TICK_S."""
         is_streaming = any(slot.is_streaming for slot in self.busy)
         self._ready = self._selector.wait(TICK_S if self.busy else None, in_a_stream=is_streaming)
 
     def step(self) -> bool:
-        """Do what was asked for and what `wait` found, and enforce time limits. Return False: `wait` finds the rest."""
+        """Handle requests and the slots that `wait` found, enforce time limits. Return False: `wait` finds the rest."""
         ready, self._ready = self._ready, []
         with suppress(Empty):
             while True:
@@ -83,14 +83,14 @@ class Supervisor:
             self.cancel(task_id)
         return False
 
-    # What other threads ask for.
+    # Requests of other threads.
 
     def prepare(self) -> None:
         """Start one child."""
         self._idle[ProcessSlot].append(self._start(ProcessSlot))
 
     def place(self, claims: Sequence[Claim], slots: int) -> None:
-        """Cut the claims into chunks, one for each slot taken, and begin them; without a slot, hand them back."""
+        """Divide the claims into chunks, one for each slot taken, and begin them; without a slot, hand them back."""
         if not slots:
             self._claims.hand_back(claims)
             return
@@ -102,9 +102,9 @@ class Supervisor:
             self._begin(chunk)
 
     def cancel(self, task_id: str) -> None:
-        """End one task; its neighbours go on. A task that the pool does not hold, or no longer, is left alone.
+        """End one task and no other; do nothing if the pool does not hold it.
 
-        A task that is about to begin can be neither withdrawn nor killed: it is tried again at the next step.
+        A task that is about to begin can be neither withdrawn nor killed, so the next step tries again.
         """
         slot = self._claims.slot_of(task_id)
         if slot is None:
@@ -122,8 +122,8 @@ class Supervisor:
             self._claims.hand_back(slot.withdraw())
 
     def kill_all(self, failure: Failure) -> None:
-        """Kill what runs, so that it ends with this failure; what has not begun is handed back."""
-        self.withdraw_all()  # or it would begin in other slots
+        """Kill all running tasks, so that they end with this failure; hand back those that have not begun."""
+        self.withdraw_all()  # or they would begin in other slots
         for slot in list(self.busy):
             self._kill(slot, failed(failure))
 
@@ -137,7 +137,7 @@ class Supervisor:
     # Placing.
 
     def _begin(self, chunk: Sequence[Claim]) -> None:
-        """Give a chunk to an idle slot or a new one. Its place is taken from the free slots already."""
+        """Give a chunk to an idle slot or a new one. The free slot for it has been taken."""
         kind = ThreadSlot if self._types[chunk[0].type].isolation == "thread" else ProcessSlot
         while self._idle[kind]:
             slot = self._idle[kind].pop()
@@ -145,7 +145,7 @@ class Supervisor:
                 return
         try:
             slot = self._start(kind)
-        except Exception:  # no memory or file descriptors: other workers may have some
+        except Exception:  # no memory or file descriptors; other workers may have some
             log.exception("slot_not_started")
             self._not_started(chunk)
         else:
@@ -157,7 +157,7 @@ class Supervisor:
             self.place(claims, self._free_slots.take(len(claims)))
 
     def _begin_again(self, claims: Sequence[Claim]) -> None:
-        """Place claims that have lost their slot: its place is theirs, and they may take free ones."""
+        """Place claims that have lost their slot. They inherit it, and may take free ones as well."""
         if claims:
             self.place(claims, 1 + self._free_slots.take(len(claims) - 1))
         else:
@@ -179,7 +179,7 @@ class Supervisor:
         return slot
 
     def _not_started(self, chunk: Sequence[Claim]) -> None:
-        """Hand the chunk back at once and free the place a little later, so that failing is no busy loop."""
+        """Hand the chunk back at once, and free the slot after a pause, so that failures make no busy loop."""
         self._claims.hand_back(chunk)
         self._free_slots.give_back_later(1, FAILED_START_PAUSE_S)
 
@@ -193,11 +193,11 @@ class Supervisor:
         if slot.hung_up:
             self._hung_up(slot)
         if is_gone and isinstance(slot, ProcessSlot):
-            slot.kill()  # what the handler started may still be there
+            slot.kill()  # processes that the handler started may still run
             self._report_dead(slot, failed(Failure("crashed", slot.exit_reason())))
 
     def _chunk_done(self, slot: Slot) -> None:
-        """Make the slot idle. What is left of its chunk was not covered by the lease, or held for a moment."""
+        """Make the slot idle. Tasks left in its chunk were not covered by the lease, or their tokens were held."""
         rest = slot.withdraw()
         self.busy.discard(slot)
         self._idle[type(slot)].append(slot)
@@ -207,7 +207,7 @@ class Supervisor:
         self._begin_again(rest)
 
     def _hung_up(self, slot: Slot) -> None:
-        """Stop listening: a thread has died, or a child whose handler closed files that are not its own, and will."""
+        """Stop reading a closed event pipe: its thread has died, or its child will, whose handler closed the pipe."""
         self._selector.remove_events(slot)
         if isinstance(slot, ThreadSlot):
             self._report_dead(slot, failed(Failure("crashed", "The thread of the handler ended.")))
@@ -215,7 +215,7 @@ class Supervisor:
     # Time limits.
 
     def _enforce(self, slot: Slot, now: float) -> None:
-        """Kill a task that is over its time; let the rest of a slow task's chunk begin in other slots."""
+        """Kill a task that exceeds its time limit; let the rest of a slow task's chunk begin in other slots."""
         with suppress(OSError):  # a dead slot is noticed by its sentinel
             slot.send()  # the rest of a chunk that is larger than the pipe
         running = slot.running()
@@ -229,7 +229,7 @@ class Supervisor:
             self._kill(slot, failed(Failure("timeout", f"Killed after {claim.timeout_s:g} s.")), claim)
 
     def _enforce_between(self, slot: Slot, quiet_s: float) -> None:
-        """Nothing runs, as far as is read: the slot starts, or stands still between two tasks, frozen perhaps."""
+        """Act on a slot that runs nothing, by the events read: it is starting, or frozen between two tasks."""
         if slot.has_begun and slot.waiting and quiet_s > MAX_DELAY_S:
             self._begin_elsewhere(slot.withdraw())
         if quiet_s > START_LIMIT_S and isinstance(slot, ProcessSlot):
@@ -238,10 +238,10 @@ class Supervisor:
     # Killing.
 
     def _kill(self, slot: Slot, end: Callable[[Claim], Outcome], only: Claim | None = None) -> None:
-        """End the task that runs, with the outcome that `end` makes; what waits behind it begins in other slots.
+        """End the running task with the outcome that `end` makes of it; tasks behind it begin in other slots.
 
-        With `only`, nothing happens if that task is over meanwhile. The tokens are held first and then the events are
-        read, so a task that still runs after that is the last one of this slot.
+        With `only`, nothing happens if that task is over. The tokens are held before the events are read, so a task
+        that runs after that is the last one that can begin in this slot.
         """
         slot.hold()
         self._read(slot, is_gone=False)
@@ -260,9 +260,9 @@ class Supervisor:
                 self._claims.cut_short(running, end)
 
     def _report_dead(self, slot: Slot, end: Callable[[Claim], Outcome], only: Claim | None = None) -> None:
-        """Report the task that a dead slot ran, with the outcome that `end` makes; the rest of its chunk begins again.
+        """Report the task that a dead slot ran with the outcome that `end` makes of it; place the rest of its chunk.
 
-        The rest is what was not withdrawn before: in the pipe, or its token taken and its code not begun.
+        The rest are the tasks that were not withdrawn: their tokens are in the pipe, or taken without the code begun.
         """
         if slot in self.busy:
             self.busy.discard(slot)

@@ -1,1 +1,1 @@
-"""The worker process: takes envelopes from RQ, claims, runs, finishes."""
+"""The worker process: receives deliveries from RQ, claims tasks, runs them, writes their outcomes."""

@@ -1,6 +1,6 @@
 """The `worker` process: `python -m workers.worker`.
 
-A package with a main module, because child processes import the main module of a process that is not one.
+A package with a `__main__` module, because multiprocessing imports any other main module again in each child.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ EXIT_SOFTWARE = 70  # EX_SOFTWARE
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What works together in one process."""
+    """The actors of one worker process."""
 
     pool: Pool
     finisher: Finisher
@@ -70,9 +70,9 @@ class Parts:
 
 
 def assemble(settings: Settings, *, worker_id: str) -> Parts:
-    """Make all parts, of which only the pool has started.
+    """Create all parts. Only the thread of the pool is started.
 
-    Their Redis connections have short time limits, because neither claims nor outcomes must wait for Redis.
+    Their Redis connections have short timeouts, because neither claims nor outcomes must wait for Redis.
     """
     types = load_task_types(settings)
     prepare_children(settings.modules)
@@ -100,7 +100,7 @@ def assemble(settings: Settings, *, worker_id: str) -> Parts:
 
 
 def main() -> None:
-    """Run until SIGTERM or SIGINT; then stop within the grace."""
+    """Run until SIGTERM or SIGINT; then stop within SHUTDOWN_GRACE_S."""
     settings = read_settings()
     worker_id = worker_name(uuid4().hex[:8])
     configure_logs(settings, process="worker", worker_id=worker_id)
@@ -112,14 +112,14 @@ def main() -> None:
     log.info("worker_started", queue=settings.queue, slots=settings.slots)
 
     claiming = _start("claimer", parts.claimer.step, wait=lambda: None, stop=stop)
-    # In a thread, because RQ may wait for a Redis that is frozen for longer than the grace.
+    # In a thread, because RQ may wait longer for a frozen Redis than SHUTDOWN_GRACE_S.
     receive = partial(_receive, settings, parts, stop, names=(f"{worker_id}.{number}" for number in count(1)))
     receiving = _start("deliveries", receive, wait=lambda: stop.wait(RESTART_AFTER_S), stop=stop)
     while not stop.wait(POLL_S):
-        pass  # a signal may be delivered to another thread: its handler runs when this one wakes, so it must
+        pass  # Python runs signal handlers in this thread, so it has to wake even if another one received the signal
     until = time.monotonic() + settings.shutdown_grace_s
     parts.pool.withdraw_all()
-    claiming.join(settings.shutdown_grace_s)  # a claim on its way is answered, and handed back
+    claiming.join(settings.shutdown_grace_s)  # a claim in progress is answered and handed back
     receiving.join(LAST_DELIVERY_S)
     with suppress(LedgerAway):
         parts.claimer.put_back_all()
@@ -130,7 +130,7 @@ def main() -> None:
 def _start(
     name: str, step: Callable[[], bool], *, wait: Callable[[], object], stop: threading.Event
 ) -> threading.Thread:
-    """Repeat a step in a thread until `stop`."""
+    """Repeat a step in a thread until `stop` is set."""
     options = {"wait": wait, "stop": stop, "name": name}
     thread = threading.Thread(target=repeat, args=(step,), kwargs=options, name=name, daemon=True)
     thread.start()
@@ -138,7 +138,7 @@ def _start(
 
 
 def _receive(settings: Settings, parts: Parts, stop: threading.Event, *, names: Iterator[str]) -> bool:
-    """Receive deliveries until `stop`, or until RQ's loop gives up on an error; the next call uses a new name."""
+    """Receive deliveries until `stop` is set or RQ's loop ends with an error; each call uses the next name."""
     redis = connect_redis(settings, timeout_s=REDIS_TIMEOUT_S)
     try:
         drop_corrupt_keys(redis, types=(), queues=[settings.queue])
@@ -153,7 +153,7 @@ def _receive(settings: Settings, parts: Parts, stop: threading.Event, *, names: 
             counters=parts.counters,
         )
         receiver.work(logging_level="WARNING")
-    except Exception as error:  # noqa: BLE001  # whatever it was, deliveries must go on
+    except Exception as error:  # noqa: BLE001  # after any error, deliveries must go on
         log.warning("receiver_ended", trouble=repr(error)[:300])
     finally:
         redis.close()
@@ -161,7 +161,7 @@ def _receive(settings: Settings, parts: Parts, stop: threading.Event, *, names: 
 
 
 def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
-    """Hand back what has not begun, let the rest end within the grace, kill what is left, write all outcomes."""
+    """Let running tasks end until `until`, kill those that are left, and write all outcomes."""
     pool, grace_s = parts.pool, settings.shutdown_grace_s
     if not pool.free_slots.wait_until_all_free(until - time.monotonic()):
         pool.kill_all(Failure("worker_lost", f"The worker was stopped; the task had {grace_s:g} s to end."))
@@ -177,7 +177,7 @@ def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
 def _exit_without(essential: set[str]) -> Callable[[threading.ExceptHookArgs], None]:
     """Return a hook that ends the process when one of these threads dies.
 
-    Such a worker would hold its tasks for ever. When it ends, the sweeper rescues them.
+    Without that thread the worker would hold its tasks for ever; once it has ended, the sweeper rescues them.
     """
     previous = threading.excepthook
 

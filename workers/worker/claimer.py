@@ -38,14 +38,14 @@ GATHER_S = 0.002
 
 
 class Claimer:
-    """Each step claims a batch of one type and begins it, and returns what waited for too long to the due set."""
+    """Claims a batch of one type per step and runs it; returns ids that waited too long to the due set."""
 
     def __init__(
         self, engine: Engine, due_set: DueSet, inbox: Inbox, pool: Pool, types: TaskTypes, *, worker_id: str,
         unresolved: UnresolvedClaims, may_claim: threading.Event, counters: CounterBuffer, clock: PostgresClock,
         own_clock: Callable[[], float] = now,
     ) -> None:  # fmt: skip
-        """`own_clock` is the clock of the run lease."""
+        """`own_clock` is the clock that the run lease uses."""
         self._engine = engine
         self._due_set = due_set
         self._inbox = inbox
@@ -60,18 +60,19 @@ class Claimer:
         self._external = {each.name for each in types if each.external}
 
     def step(self, timeout_s: float = POLL_S) -> bool:
-        """Wait for a batch, claim it and begin it. Return whether there was one.
+        """Wait for a batch, claim it and run it. Return whether there was one.
 
         Raises:
-            LedgerAway: an unanswered claim is neither run nor repeated; what it won is handed back once it is known.
+            LedgerAway: a claim was not answered. It is neither run nor repeated; the tasks that it claimed are handed
+                back once they are known.
         """
         self._clock.refresh()
         if not self._may_claim.is_set():
             self.put_back_all()
             self._may_claim.wait(timeout_s)
             return False
-        if old := self._inbox.take_stale():
-            self._put_back(*old)
+        if stale := self._inbox.take_stale():
+            self._put_back(*stale)
         if self._inbox.slots_are_scarce:
             time.sleep(GATHER_S)  # slots that become free together are filled by one claim
         batch = self._inbox.take(timeout_s)
@@ -80,10 +81,10 @@ class Claimer:
         return batch is not None
 
     def put_back_all(self) -> None:
-        """Return all that is not claimed to the due set, unless Redis is unavailable.
+        """Return all ids that are not claimed to the due set, unless Redis is unavailable.
 
         Raises:
-            LedgerAway: Postgres does not say which of it is still scheduled.
+            LedgerAway: it is unknown which of the tasks are still scheduled.
         """
         while rest := self._inbox.take_any():
             if not self._put_back(*rest):
@@ -93,7 +94,7 @@ class Claimer:
         return self._update_due_set(task_type, ids, claims.waiting(self._engine, ids))
 
     def _claim_and_run(self, task_type: str, ids: Sequence[str]) -> None:
-        """Claim the ids. What is won is run, what waits is tried again at its instant, the others are forgotten."""
+        """Claim the ids. Run claimed tasks, keep those that are due soon, return later ones to the due set."""
         token, asked_at = claims.new_token(), self._own_clock()
         try:
             claimed = claims.claim(
@@ -116,30 +117,30 @@ class Claimer:
         return due.type in self._types and due.at.timestamp() < self._clock.now() + MAX_AHEAD_S
 
     def _delayed(self, due: Due) -> Due:
-        """Delay a task of a type that this release does not know: it is for a newer worker, and must not loop here."""
+        """Delay a task of a type that this release does not know: a newer worker may take it meanwhile."""
         if due.type in self._types:
             return due
-        later = datetime.fromtimestamp(self._clock.now() + UNKNOWN_TYPE_RETRY_S, UTC)
-        return Due(due.id, due.type, max(due.at, later))
+        retry_at = datetime.fromtimestamp(self._clock.now() + UNKNOWN_TYPE_RETRY_S, UTC)
+        return Due(due.id, due.type, max(due.at, retry_at))
 
     def _update_due_set(self, task_type: str, ids: Sequence[str], back: Sequence[Due]) -> bool:
-        """Settle the delivery of the ids, and add those that go `back`. Return whether Redis was available.
+        """Settle the delivery of the ids and add the tasks `back` to the due set. Return whether Redis was available.
 
-        If it was not, the record of the delivery expires, the ids are delivered again, and claims refuse them. Tasks of
-        outside workers are never in the due set.
+        If it was not, the record of the delivery expires and the ids are delivered again; a claim refuses those that
+        have run. Tasks of outside workers are never in the due set.
         """
         try:
             self._due_set.settle(task_type, ids)
             self._due_set.add([each for each in back if each.type not in self._external])
-        except ScheduleAway as away:
-            log.warning("schedule_away", doing="settle", tasks=len(ids), trouble=type(away).__name__)
+        except ScheduleAway as error:
+            log.warning("schedule_away", doing="settle", tasks=len(ids), trouble=type(error).__name__)
             return False
         return True
 
 
-def _by_type(won: Sequence[Claim]) -> list[list[Claim]]:
-    """Group claims by type, because slots differ by type, and a delivery may name a wrong one."""
+def _by_type(claimed: Sequence[Claim]) -> list[list[Claim]]:
+    """Group claims by type: a delivery may name the wrong type, and the type decides where a task runs."""
     groups: defaultdict[str, list[Claim]] = defaultdict(list)
-    for each in won:
+    for each in claimed:
         groups[each.type].append(each)
     return list(groups.values())

@@ -1,4 +1,4 @@
-"""Writes outcomes to Postgres: whatever has gathered goes into one conditional update."""
+"""The finisher: writes outcomes to Postgres in batches, one conditional update each."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ GATHER_S = 0.003
 
 
 class Finisher(Batcher[Outcome | Claim]):
-    """Writes outcomes, and releases claims whose code has not begun. It tries until Postgres has them.
+    """Writes outcomes, releases claims whose code has not begun, and retries until Postgres has accepted them.
 
-    Every statement is conditional, so that repeating it is harmless. An error that it does not know ends the process:
-    the sweeper rescues what this worker holds.
+    Every statement is conditional, so repeating it is harmless. An unknown error ends the process; the sweeper then
+    rescues the tasks of this worker.
     """
 
     name = "finisher"
@@ -60,11 +60,11 @@ class Finisher(Batcher[Outcome | Claim]):
         self.add(handed_back)
 
     def gather_s(self) -> float:
-        """Wait a moment in a stream of outcomes, so that one statement writes those that come meanwhile."""
+        """Wait briefly after a recent flush, so that one statement writes more outcomes."""
         return GATHER_S if time.monotonic() - self._flushed_at < GATHER_S else 0.0
 
     def flush(self, items: list[Outcome | Claim]) -> int:
-        """Write the outcomes at the beginning of `items`, or release the claims there; return how many."""
+        """Write the outcomes at the head of `items`, or release the claims at its head; return how many."""
         if outcomes := _first_outcomes(items):
             self._announce(self._finish(outcomes))
             return len(outcomes)
@@ -83,7 +83,7 @@ class Finisher(Batcher[Outcome | Claim]):
         return finished.again
 
     def _finish_singly(self, outcomes: Sequence[Outcome], refused: Exception) -> list[Due]:
-        """Find the value that Postgres refused: it must neither delay other outcomes nor leave its task running."""
+        """Write the outcomes one by one: a value that Postgres refuses makes its own task fail, and no other."""
         if len(outcomes) > 1:
             return [due for each in outcomes for due in self._finish([each])]
         log.warning(
@@ -105,7 +105,7 @@ class Finisher(Batcher[Outcome | Claim]):
         return released
 
     def _announce(self, again: Sequence[Due]) -> None:
-        """Add what waits again to the due set, and publish durations. The sweeper restores what Redis misses here."""
+        """Add tasks that are due again to the due set; publish durations. The sweeper restores what Redis misses."""
         try:
             self._due_set.add(again)
             if time.monotonic() - self._published_at > PUBLISH_INTERVAL_S and self._durations_ms:

@@ -1,4 +1,4 @@
-"""The heartbeat of a worker, and the fence that stops its tasks before other workers may take them."""
+"""The heartbeat of a worker, and the fence that kills its tasks before other workers may claim them."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ OUT_OF_TOUCH = Failure("worker_lost", "The worker lost touch with Postgres and s
 
 
 class Fence:
-    """Kills what the pool runs when no heartbeat has succeeded for `after_s` seconds.
+    """Kills all running tasks when no heartbeat has succeeded for `after_s` seconds.
 
-    `may_claim` is set while the last one that succeeded is young enough.
+    `may_claim` is set while the last success is recent enough.
     """
 
     def __init__(self, pool: Pool, *, after_s: float, clock: Callable[[], float]) -> None:
@@ -46,18 +46,18 @@ class Fence:
         self._checking = threading.Lock()
 
     def renew(self, asked_at: float) -> None:
-        """A heartbeat succeeded that was sent at this time: tasks may be claimed and run for `after_s` from then on."""
+        """Renew the run lease: a heartbeat sent at `asked_at` succeeded, so tasks may run for `after_s` from then."""
         self._renewed_at = asked_at
         self._pool.run_lease.renew(asked_at + self.after_s)
         self.may_claim.set()
 
     def step(self) -> bool:
-        """Check once. Return False: there is nothing more to do now."""
+        """Check once. Return False, because there is nothing more to do now."""
         self.check(self._clock())
         return False
 
     def check(self, at: float) -> None:
-        """Fence if the last success is too old. A worker that was frozen does it in the thread that wakes first."""
+        """Fence if the last success is too old. In a worker that was frozen, the first thread that wakes does it."""
         with self._checking:
             silent_s = at - self._renewed_at
             if self.may_claim.is_set() and silent_s > self.after_s:
@@ -67,7 +67,7 @@ class Fence:
 
 
 class Heartbeat:
-    """Renews this worker's row every few seconds, and learns what was asked of its running tasks."""
+    """Renews this worker's row every few seconds, and receives the cancel requests for its tasks."""
 
     def __init__(
         self, engine: Engine, settings: Settings, *, worker_id: str, pool: Pool, unresolved: UnresolvedClaims,
@@ -89,13 +89,13 @@ class Heartbeat:
         ]
 
     def start(self) -> None:
-        """Start the heartbeat, and the fence in a thread of its own: a statement may hang for longer than its limit."""
+        """Start the heartbeat, and the fence in a second thread, because a statement may exceed its time limit."""
         for each in self._threads:
             each.daemon = True
             each.start()
 
     def stop(self) -> None:
-        """Stop, and remove the row, so that what this worker still holds is rescued."""
+        """Stop, and remove the row, so that tasks which this worker still holds are rescued."""
         self._stopped.set()
         for each in self._threads:
             each.join(10)
@@ -105,15 +105,15 @@ class Heartbeat:
             log.warning("worker_not_retired")
 
     def step(self) -> bool:
-        """Renew the row once. Return False: the next time is after a pause, which is short if this failed.
+        """Renew the row once. Return False: the next beat follows a pause, which is short after a failure.
 
-        The time counts from before the statement, so a slow answer does not lengthen the run lease.
+        The run lease counts from before the statement, so a slow answer does not lengthen it.
         """
         self._pause_s = RETRY_S
         asked_at = self._clock()
         if not self._pool.is_supervised(SUPERVISED_WITHIN_S):
-            return False  # time limits are not kept here, so others must take over
-        self.fence.check(asked_at)  # before the row says again that all is well
+            return False  # time limits are not enforced, so other workers must take over
+        self.fence.check(asked_at)  # before the row is renewed
         try:
             requested = workers.heartbeat(
                 self._engine, self._worker_id, queue=self._settings.queue, slots=self._settings.slots
@@ -121,7 +121,7 @@ class Heartbeat:
             answered_at = self._clock()
             if answered_at - asked_at > self.fence.after_s:
                 return False
-            self.fence.check(answered_at)  # or the statement was slow, on top of an earlier silence
+            self.fence.check(answered_at)  # the lease may have expired during a slow statement
             self.fence.renew(asked_at)
             for task_id in requested:
                 self._pool.cancel(task_id)
@@ -138,5 +138,5 @@ class Heartbeat:
         self._stopped.wait(POLL_S)
 
     def _repeat(self, name: str, step: Callable[[], bool], wait: Callable[[], None]) -> None:
-        # An error that is not known ends the process, and the sweeper rescues what it ran.
+        # An unknown error ends the process, and the sweeper rescues its tasks.
         repeat(step, wait=wait, stop=self._stopped, name=name, survives_errors=False)

@@ -1,4 +1,4 @@
-"""Task ids that were delivered and are not claimed yet: each waits for its instant, and for a free slot."""
+"""The inbox: delivered ids that are not claimed yet. Each waits until it is due and a slot is free."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
     from app.clock import PostgresClock
     from workers.pool.pool import Pool
 
-MAX_DUE = 250  # due ids that wait here; with more, deliveries stay on RQ's queue, for other workers
+MAX_DUE = 250  # due ids in the inbox; with more, deliveries stay on RQ's queue, for other workers
 MAX_BATCH = 1000
 MAX_AHEAD_S = 0.25
 MIN_AHEAD_S = 0.01
-MAX_WAIT_S = 2.0  # an id waits here for a slot for so long; then it goes back to the due set, for other workers
-MAX_RESERVED_WAIT_S = 0.25  # for an id of a slow type while the free slots are reserved for fast ones
-SLOTS_PER_RESERVED = 16  # one of so many slots is reserved for fast types ...
-RESERVE_FOR_S = 60.0  # ... while an id of a fast type has come within this time
+MAX_WAIT_S = 2.0  # how long an id waits for a slot before it is returned to the due set, for other workers
+MAX_RESERVED_WAIT_S = 0.25  # the same for a slow type while the free slots are reserved for fast types
+SLOTS_PER_RESERVED = 16  # one slot in 16 is reserved for fast types
+RESERVE_FOR_S = 60.0  # after the last id of a fast type
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,9 +33,9 @@ class Delivered:
 
 
 class Inbox:
-    """The receiver puts ids in and the claimer takes them out. Types take turns, so that none hides another.
+    """The receiver puts ids in, the claimer takes them out. Types take turns, so that none starves another.
 
-    It shares its condition with the free slots of the pool, so that a thread waiting here wakes for both.
+    The inbox and the free slots of the pool share a condition, so that a waiting thread wakes for both.
     """
 
     def __init__(self, pool: Pool, *, clock: PostgresClock) -> None:
@@ -45,33 +45,34 @@ class Inbox:
         self._changed = pool.free_slots.changed
         self._delivered: dict[str, dict[str, Delivered]] = {}
         self._fast_received_at = float("-inf")
-        self.slots_are_scarce = False  # whether the free slots did not suffice for the batch that was taken last
+        self.slots_are_scarce = False  # whether the last batch was limited by the free slots
 
     def put(self, task_type: str, ids: Sequence[str], ahead: Sequence[tuple[str, float]] = ()) -> None:
-        """Keep ids that are due, and others with the instants at which they will be, but none of them for long.
+        """Add due ids, and ids `ahead` with the instants at which they will be due.
 
-        The clock of the process that delivered them may be wrong; the claim decides.
+        The instants are limited to MAX_AHEAD_S from now, because the clock of the promoter may be wrong. The claim
+        decides.
         """
         now = self._clock.now()
         new = dict.fromkeys(ids, Delivered(now, now))
         self._add(task_type, new | {each: Delivered(min(at, now + MAX_AHEAD_S), now) for each, at in ahead})
 
     def put_again(self, task_type: str, ahead: Sequence[tuple[str, float]]) -> None:
-        """Keep ids that the claim found not due yet, until they are; a moment if they are by this worker's clock."""
+        """Add ids that a claim found not due yet, MIN_AHEAD_S from now at the earliest: this clock may be ahead."""
         now = self._clock.now()
         soonest, latest = now + MIN_AHEAD_S, now + MAX_AHEAD_S
         self._add(task_type, {each: Delivered(min(max(at, soonest), latest), now) for each, at in ahead})
 
     def has_room(self, timeout_s: float) -> bool:
-        """Wait until a slot is free and few ids wait, at most for `timeout_s`; return whether that is so.
+        """Wait at most `timeout_s` until a slot is free and few ids are due; return whether that is so.
 
-        What a worker holds when it is killed or frozen is late, because it is delivered again only after a while.
+        Few, because the ids of a worker that is killed or frozen are delivered again only after some seconds.
         """
         with self._changed:
             return self._changed.wait_for(lambda: self._free.count > 0 and not self._has_enough(), timeout_s)
 
     def take(self, timeout_s: float) -> tuple[str, list[str]] | None:
-        """Take ids of one type that are due and that free slots can begin soon; None if there are none in time."""
+        """Take due ids of one type, as many as free slots can begin soon; None after the timeout."""
         until = time.monotonic() + timeout_s
         with self._changed:
             while not (taken := self._take_now()) and (left_s := until - time.monotonic()) > 0:
@@ -79,15 +80,15 @@ class Inbox:
             return taken
 
     def take_stale(self) -> tuple[str, list[str]] | None:
-        """Take ids of one type that waited for a slot for too long; None if there are none."""
+        """Take ids of one type that have waited too long for a slot; None if there are none."""
         now = self._clock.now()
         with self._changed:
             for task_type, delivered in self._delivered.items():
                 is_reserved = self._free.count > 0 and self._durations.is_slow(task_type)
                 until = now - (MAX_RESERVED_WAIT_S if is_reserved else MAX_WAIT_S)
-                old = [each for each, when in delivered.items() if when.received_at <= until and when.due_at <= now]
-                if old:
-                    return task_type, self._remove(task_type, old)
+                stale = [each for each, when in delivered.items() if when.received_at <= until and when.due_at <= now]
+                if stale:
+                    return task_type, self._remove(task_type, stale)
         return None
 
     def take_any(self) -> tuple[str, list[str]] | None:
@@ -109,24 +110,25 @@ class Inbox:
     def _take_now(self) -> tuple[str, list[str]] | None:
         now = self._clock.now()
         for task_type, delivered in self._delivered.items():
-            fitting = min(MAX_BATCH, self._durations.capacity(task_type, self._free_for(task_type, now)))
-            due = list(islice((each for each, when in delivered.items() if when.due_at <= now), max(0, fitting)))
+            capacity = min(MAX_BATCH, self._durations.capacity(task_type, self._free_for(task_type, now)))
+            due = list(islice((each for each, when in delivered.items() if when.due_at <= now), max(0, capacity)))
             if due:
-                self.slots_are_scarce = len(due) == fitting < len(delivered)
+                self.slots_are_scarce = len(due) == capacity < len(delivered)
                 return task_type, self._remove(task_type, due)
         self.slots_are_scarce = False
         return None
 
     def _free_for(self, task_type: str, now: float) -> int:
-        """Return how many slots a type may take now. While fast types come, slow ones leave the last slots free."""
+        """Return how many slots a type may take now: while fast types arrive, slow ones may not take the last slots."""
         free, total = self._free.count, self._free.total
         reserved = ceil(total / SLOTS_PER_RESERVED)
-        if total <= 2 * reserved or now - self._fast_received_at >= RESERVE_FOR_S or not self._durations.is_slow(task_type):
+        is_reserving = total > 2 * reserved and now - self._fast_received_at < RESERVE_FOR_S
+        if not (is_reserving and self._durations.is_slow(task_type)):
             return free
         return min(free, total - reserved - self._pool.slots_of_slow_types())
 
     def _remove(self, task_type: str, ids: list[str]) -> list[str]:
-        """Remove the ids, and rotate their type to the end."""
+        """Remove the ids, and rotate their type to the back (round-robin)."""
         rest = self._delivered.pop(task_type)
         for each in ids:
             del rest[each]
@@ -136,13 +138,13 @@ class Inbox:
         return ids
 
     def _next_s(self) -> float:
-        """Return in how many seconds the next id is due that is not due yet."""
+        """Return the seconds until the next id becomes due."""
         now = self._clock.now()
         all_due_at = (when.due_at for delivered in self._delivered.values() for when in delivered.values())
         return min((due_at - now for due_at in all_due_at if due_at > now), default=float("inf"))
 
     def _has_enough(self) -> bool:
-        """Return whether many ids are due. It is called at every change, so it counts no further than it must."""
+        """Return whether MAX_DUE ids are due. Called at every change, so it counts no further than that."""
         now = self._clock.now()
         due = (True for delivered in self._delivered.values() for when in delivered.values() if when.due_at <= now)
         return next(islice(due, MAX_DUE - 1, None), False)

@@ -1,4 +1,4 @@
-"""RQ's worker, reduced to receiving deliveries: it takes one when there is room, and stops between two."""
+"""The receiver: RQ's worker, reduced to taking deliveries while the inbox has room."""
 
 from __future__ import annotations
 
@@ -52,9 +52,10 @@ def _no_death_penalty(*_: object, **__: object) -> AbstractContextManager[None]:
 
 
 class Receiver(SimpleWorker):
-    """Takes deliveries from one RQ queue into the inbox, and runs chores.
+    """Moves deliveries from one RQ queue into the inbox, and runs chores.
 
-    One queue, because RQ then pops with a copy; JSON only; our job class only; no time limit.
+    It listens to one queue, because RQ then uses BLMOVE, which keeps a copy. It reads JSON and our job class only, and
+    sets no time limit.
     """
 
     death_penalty_class = _no_death_penalty  # type: ignore[assignment]
@@ -83,25 +84,26 @@ class Receiver(SimpleWorker):
 
     @property
     def connection_timeout(self) -> int:
-        """Shorter than RQ's: our waits are short, too."""
+        """The socket timeout, shorter than RQ's because our waits are short."""
         return SOCKET_TIMEOUT_S
 
     def _install_signal_handlers(self) -> None:
-        """Install none: the process has its own, which set `stop`; RQ's kill what runs at the second signal."""
+        """Install none: those of the process set `stop`, while RQ's kill running tasks at the second signal."""
 
     def subscribe(self) -> None:
-        """Do nothing: RQ's channel of commands would let anybody who can publish stop this worker."""
+        """Do nothing: through RQ's command channel any client of Redis could stop this worker."""
 
     def unsubscribe(self) -> None:
         """Do nothing, as above."""
 
     def check_for_suspension(self, burst: bool) -> None:  # noqa: FBT001  # RQ's signature
-        """Do nothing: one key in Redis would stop all deliveries for good."""
+        """Do nothing: a key in Redis could suspend all deliveries."""
 
     def run_maintenance_tasks(self) -> None:
-        """Clean RQ's registries, as far as they can be read; the next try is after the usual interval.
+        """Clean RQ's registries. After a failure, the next try follows the usual interval.
 
-        What a killed worker left on the intermediate list is dropped: it is recorded as delivered, so it is taken back.
+        Jobs that a killed worker left on the intermediate list are dropped: their ids are recorded as delivered, so the
+        promoter takes them back.
         """
         self.last_cleaned_at = now()  # type: ignore[assignment]  # RQ's hint is None only
         try:
@@ -110,14 +112,14 @@ class Receiver(SimpleWorker):
             self.clean_registries()  # type: ignore[no-untyped-call]
         except (RedisConnectionError, RedisTimeout):
             raise
-        except Exception as trouble:  # noqa: BLE001  # whatever it is, deliveries must go on
-            log.warning("maintenance_failed", trouble=repr(trouble)[:300])
+        except Exception as error:  # noqa: BLE001  # after any error, deliveries must go on
+            log.warning("maintenance_failed", trouble=repr(error)[:300])
             self._drop_corrupt_keys()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Receive one delivery, or run a chore as RQ does it.
+        """Put one delivery into the inbox, or run a chore as RQ does.
 
-        Keys of RQ's that are of the wrong type are removed; what was not received is delivered again.
+        RQ's keys of a wrong type are removed; ids that were not received are delivered again.
         """
         try:
             if job.func_name == DELIVER:
@@ -127,12 +129,12 @@ class Receiver(SimpleWorker):
                 super().execute_job(job, queue)
         except (RedisConnectionError, RedisTimeout):
             raise
-        except RedisError as wrong:
-            log.warning("delivery_not_received", job_id=job.id, trouble=repr(wrong)[:300])
+        except RedisError as error:
+            log.warning("delivery_not_received", job_id=job.id, trouble=repr(error)[:300])
             self._drop_corrupt_keys()
 
     def _finish(self, job: Job, queue: Queue) -> None:
-        """Write what RQ's dashboard shows of a finished job, in one round trip; RQ itself takes eighteen."""
+        """Record the finished job for RQ's dashboard in one round trip; RQ itself makes eighteen."""
         job.ended_at = now()
         with self.connection.pipeline(transaction=False) as pipe:
             pipe.lrem(queue.intermediate_queue_key, 1, job.id)
@@ -145,10 +147,10 @@ class Receiver(SimpleWorker):
 
     def dequeue_job_and_maintain_ttl(
         self,
-        timeout: int | None,  # noqa: ARG002  # RQ's signature; our waits are our own
+        timeout: int | None,  # noqa: ARG002  # RQ's signature
         max_idle_time: int | None = None,  # noqa: ARG002
     ) -> tuple[Job, Queue] | None:
-        """Return the next delivery, once there is room for it; None when the process is to stop.
+        """Return the next delivery once the inbox has room; None when the process is stopping.
 
         While all slots are busy, deliveries stay on the queue, where other workers may take them.
         """
@@ -158,29 +160,29 @@ class Receiver(SimpleWorker):
                     self.run_maintenance_tasks()
                 self.heartbeat()
                 if self._inbox.has_room(POLL_INTERVAL_S) and self._may_claim.wait(POLL_INTERVAL_S):
-                    taken = self._take()
+                    delivery = self._take()
                     self._backoff.succeeded()
-                    if taken:
-                        return taken
+                    if delivery:
+                        return delivery
             except DequeueTimeout:
                 self._backoff.succeeded()
-            except (RedisConnectionError, RedisTimeout) as away:
-                self._stop.wait(self._backoff.failed(away))
-            except RedisError as wrong:
-                self._stop.wait(self._backoff.failed(wrong))
+            except (RedisConnectionError, RedisTimeout) as error:
+                self._stop.wait(self._backoff.failed(error))
+            except RedisError as error:
+                self._stop.wait(self._backoff.failed(error))
                 self._drop_corrupt_keys()
         return None
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
-        """Beat every ten seconds: RQ beats twice for each job, and its record of a worker holds for a minute."""
+        """Beat every ten seconds; RQ beats twice for each job, although its record of a worker lives for a minute."""
         beat_at = self.last_heartbeat
         if pipeline is not None or beat_at is None or (now() - beat_at).total_seconds() > HEARTBEAT_INTERVAL_S:
             super().heartbeat(timeout, pipeline)
 
     def _take(self) -> tuple[Job, Queue] | None:
-        """Take the first job of the queue; None when it was refused."""
+        """Take the first job of the queue; None if it was refused."""
         try:
-            taken: Any = self.queue_class.dequeue_any(
+            dequeued: Any = self.queue_class.dequeue_any(
                 self.queues,
                 POLL_INTERVAL_S,
                 connection=self.connection,
@@ -189,25 +191,25 @@ class Receiver(SimpleWorker):
             )
         except (DequeueTimeout, RedisError):
             raise
-        except Exception as unreadable:  # noqa: BLE001  # an id that is no text, for one; it is off the queue
-            self._count_refused(repr(unreadable)[:100], "it cannot be read")
+        except Exception as error:  # noqa: BLE001  # for example a job id that is not text; it is off the queue now
+            self._count_refused(repr(error)[:100], "it cannot be read")
             self._stop.wait(UNREADABLE_PAUSE_S)
             return None
-        job, queue = taken
+        job, queue = dequeued
         job.origin = queue.name
-        if because := job.refused_because():
-            self._count_refused(job.id[:100], because)
+        if reason := job.refused_because():
+            self._count_refused(job.id[:100], reason)
             self._fail(job, queue)
             return None
         job.redis_server_version = self.get_redis_server_version()  # type: ignore[no-untyped-call]
         return job, queue
 
-    def _count_refused(self, job_id: str, because: str) -> None:
-        log.warning("job_refused", job_id=job_id, why=because)
+    def _count_refused(self, job_id: str, reason: str) -> None:
+        log.warning("job_refused", job_id=job_id, why=reason)
         self._counters.count(Counter.REFUSED_JOBS)
 
     def _fail(self, job: Job, queue: Queue) -> None:
-        """Put a refused job with the failed ones, where `/rq` shows it; delete it if its key is no hash."""
+        """Add a refused job to RQ's failed jobs, which `/rq` shows; delete it if its key is not a hash."""
         self.connection.lrem(queue.intermediate_queue_key, 1, job.id)
         try:
             self.handle_job_failure(job, queue, exc_string="This is no envelope of ours; it was not run.")
@@ -217,5 +219,5 @@ class Receiver(SimpleWorker):
     def _drop_corrupt_keys(self) -> None:
         try:
             drop_corrupt_keys(self.connection, types=(), queues=self.queue_names())
-        except RedisError as away:
-            log.warning("schedule_away", doing="drop_corrupt_keys", tasks=0, trouble=type(away).__name__)
+        except RedisError as error:
+            log.warning("schedule_away", doing="drop_corrupt_keys", tasks=0, trouble=type(error).__name__)

@@ -1,4 +1,4 @@
-"""Claims whose answer was lost: neither run nor repeated, but found by their token and handed back."""
+"""Claims whose answer was lost. They are neither run nor repeated, but found by their token and handed back."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ RETRY_S = 0.5
 
 
 class UnresolvedClaims:
-    """Asks what each claim won once its statement has been committed or never will be: `settle_s` seconds later."""
+    """Finds out which tasks each claim took, `settle_s` seconds later: by then its statement has ended either way."""
 
     def __init__(
         self, engine: Engine, results: Results, *, settle_s: float, clock: Callable[[], float] = time.monotonic
@@ -38,27 +38,27 @@ class UnresolvedClaims:
         self._settling = threading.Lock()
 
     def add(self, ids: Sequence[str], token: str) -> None:
-        """Remember that some of these may have been claimed with this token."""
+        """Remember that some of these tasks may have been claimed with this token."""
         self._open.append((self._clock() + self._settle_s, ids, token))
 
     def settle(self) -> None:
-        """Hand back what the claims won that are old enough.
+        """Hand back the tasks of all claims that are old enough.
 
         Raises:
-            LedgerAway: it is still unknown.
+            LedgerAway: their tasks are still unknown.
         """
         with self._settling:
             while self._open and self._clock() >= self._open[0][0]:
                 _, ids, token = self._open[0]
-                won = claims.claimed_by(self._engine, ids, token)
-                log.info("unresolved_claim_settled", won=len(won))
-                self._results.unused(won)
+                claimed = claims.claimed_by(self._engine, ids, token)
+                log.info("unresolved_claim_settled", won=len(claimed))
+                self._results.unused(claimed)
                 self._open.popleft()
 
     def settle_all(self, timeout_s: float) -> bool:
-        """Hand back what all claims won, each as soon as it is known. Return whether the time was enough.
+        """Hand back the tasks of all claims, each as soon as they are known. Return whether the time sufficed.
 
-        A worker that stops earlier leaves tasks that seem to run, and that end `worker_lost` though their code never
+        A worker that stops earlier leaves tasks in state `running`, which end `worker_lost` although their code never
         began.
         """
         until = time.monotonic() + timeout_s
