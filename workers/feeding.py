@@ -83,7 +83,7 @@ class Feeding:
     def _start_over_with_a_new_redis(self, began_s: float) -> None:
         generation = current_generation(self._due_set.redis)
         if generation != self._generation:
-            log.info("feeding_the_window", generation=generation)
+            log.info("feed_restarted", generation=generation)
             self._generation = generation
             self._since = EPOCH
             self._cursors = []

@@ -1,1 +1,1 @@
-"""Delivery through Redis: the due set, and RQ's queues. All of it can be rebuilt from Postgres."""
+"""The broker: delivery through Redis by due sets and RQ's queues. All of it can be rebuilt from Postgres."""

@@ -1,4 +1,4 @@
-"""What is in Redis besides the ids themselves: sizes to look at, the generation of its contents, measured durations."""
+"""Contents of Redis for monitoring: sizes and places of ids, the generation mark, duration statistics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ DURATIONS = "durations"
 
 @dataclass(frozen=True, slots=True)
 class Depths:
-    """How many ids are in the due sets, and delivered and not yet claimed; how many jobs wait in each RQ queue."""
+    """The number of ids in the due sets, of ids delivered and not yet claimed, and of jobs in each RQ queue."""
 
     on_schedule: int
     delivered: int
@@ -34,13 +34,13 @@ class Depths:
 
 
 class Contents:
-    """Looks at the sorted sets and the RQ queues; changes nothing."""
+    """Reads the due sets, the deliveries and the RQ queues."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
 
     def depths(self, task_types: Iterable[str], queues: Iterable[str]) -> Depths:
-        """Count what waits."""
+        """Count the ids of these types and the jobs of these queues."""
         names = list(queues)
         on_schedule, delivered = DueSet(self.redis).sizes(task_types)
         with self.redis.pipeline(transaction=False) as pipe:
@@ -49,13 +49,13 @@ class Contents:
             return Depths(on_schedule, delivered, dict(zip(names, pipe.execute(), strict=True)))
 
     def place(self, task_type: str, task_id: str) -> str | None:
-        """Return where an id is: on the `schedule` (the due set), `delivered`, or None."""
+        """Return where an id is: `due` (in the due set), `delivered`, or None."""
         with self.redis.pipeline(transaction=False) as pipe:
             pipe.zscore(due_key(task_type), task_id)
             pipe.zscore(delivered_key(task_type), task_id)
             due, delivered = pipe.execute()
         if due is not None:
-            return "schedule"
+            return "due"
         return None if delivered is None else "delivered"
 
     def members(self, task_types: Iterable[str], *, limit: int) -> list[str]:
@@ -64,38 +64,38 @@ class Contents:
             for name in task_types:
                 pipe.zrange(due_key(name), 0, limit - 1)
                 pipe.zrange(delivered_key(name), 0, limit - 1)
-            found = [each.decode() for each in chain.from_iterable(pipe.execute()) if is_task_id(each)]
-        return found[:limit]
+            ids = [each.decode() for each in chain.from_iterable(pipe.execute()) if is_task_id(each)]
+        return ids[:limit]
 
 
 def current_generation(redis: Redis) -> str:
-    """Return the mark of this Redis' contents; a new one when it is new, or was wiped."""
-    found: Any = redis.get(GENERATION)
-    if found is None:
+    """Return the generation mark. If Redis is new or was wiped, set a new one."""
+    mark: Any = redis.get(GENERATION)
+    if mark is None:
         redis.set(GENERATION, str(uuid7()), nx=True)
-        found = redis.get(GENERATION) or b""
-    return _text(found)
+        mark = redis.get(GENERATION) or b""
+    return _text(mark)
 
 
 def began_at(redis: Redis) -> datetime | None:
-    """Return when this Redis was found empty: the instant in its mark. None when it has no mark of ours."""
-    found: Any = redis.get(GENERATION)
+    """Return when the generation mark was set; None if there is no valid mark."""
+    mark: Any = redis.get(GENERATION)
     try:
-        mark = UUID((found or b"").decode())
-        return datetime.fromtimestamp((mark.int >> 80) / 1000, UTC)
+        milliseconds = UUID((mark or b"").decode()).int >> 80  # of a UUID of version 7
+        return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (ValueError, OverflowError, AttributeError):
         return None
 
 
 def put_durations(redis: Redis, durations_ms: Mapping[str, float]) -> None:
-    """Publish the mean run times of some types, in milliseconds."""
+    """Publish the mean durations of these types, in milliseconds."""
     redis.hset(DURATIONS, mapping={name: f"{value:.4f}" for name, value in durations_ms.items()})
 
 
 def get_durations(redis: Redis) -> dict[str, float]:
-    """Return the mean run times of all types that ran, in milliseconds; without values that are none."""
-    found: Any = redis.hgetall(DURATIONS)
-    means = {_text(name): _mean(value) for name, value in found.items()}
+    """Return the mean durations of all types that ran, in milliseconds. Invalid values are left out."""
+    published: Any = redis.hgetall(DURATIONS)
+    means = {_text(name): _mean(value) for name, value in published.items()}
     return {name: mean for name, mean in means.items() if mean is not None}
 
 

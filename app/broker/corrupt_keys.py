@@ -1,4 +1,4 @@
-"""Removes keys of the wrong type. No command works on them, and all that they held can be rebuilt."""
+"""Removal of keys that have a wrong type. No command works on them, and their contents can be rebuilt."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ OURS = {DURATIONS: "hash", GENERATION: "string", IN_FLIGHT: "zset"}
 
 
 def drop_corrupt_keys(redis: Redis, *, types: Iterable[str], queues: Iterable[str]) -> list[str]:
-    """Remove what is of the wrong type among the keys of these types and RQ queues; return these keys.
+    """Remove keys of these task types and RQ queues that have a wrong type; return their names.
 
-    To be called when Redis refused a command. The sweeper restores the ids that were lost with a key.
+    Called after Redis has refused a command. The sweeper restores the ids that were lost with a key.
     """
-    wanted = OURS.copy()
+    expected = OURS.copy()
     for name in types:
-        wanted |= {due_key(name): "zset", delivered_key(name): "zset"}
+        expected |= {due_key(name): "zset", delivered_key(name): "zset"}
     for queue in queues:
-        wanted |= key_types(queue)
+        expected |= key_types(queue)
     with redis.pipeline(transaction=False) as pipe:
-        for key in wanted:
+        for key in expected:
             pipe.type(key)
-        found = [kind.decode() if isinstance(kind, bytes) else kind for kind in pipe.execute()]
-    wrong = [key for (key, kind), is_ in zip(wanted.items(), found, strict=True) if is_ not in {kind, "none"}]
-    if wrong:
-        redis.delete(*wrong)
-        log.warning("corrupt_keys_dropped", keys=wrong[:20], count=len(wrong))
-    return wrong
+        actual = [kind.decode() if isinstance(kind, bytes) else kind for kind in pipe.execute()]
+    corrupt = [key for (key, kind), is_ in zip(expected.items(), actual, strict=True) if is_ not in {kind, "none"}]
+    if corrupt:
+        redis.delete(*corrupt)
+        log.warning("corrupt_keys_dropped", keys=corrupt[:20], count=len(corrupt))
+    return corrupt

@@ -1,4 +1,4 @@
-"""The due set: which ids are due when, and which are delivered and not yet claimed."""
+"""The due set: the ids of tasks by their due time, and those that are delivered and not yet claimed."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ BEGIN_AHEAD_S, LOOK_AHEAD_S = 0.05, 0.1
 MAX_FULL_JOBS, MAX_QUEUED_JOBS = 3, 8  # per worker: of one type, and of all types together
 FEED_INTERVAL_S = 30.0
 ANNOUNCE_MARGIN_S = 90.0
-"""What is due that long after the window is not announced: it is committed well before feeding reaches it.
+"""Tasks due later than this after the window are not added at their creation, because feeding will find them.
 
-More than a commit takes, and more than clocks differ.
+It is longer than a commit takes and than clocks differ.
 """
 
 ScheduleAway = RedisError
@@ -47,7 +47,7 @@ ScheduleAway = RedisError
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """How one type is delivered: to which RQ queue, and how many ids in one RQ job at most."""
+    """How one type is delivered: to which RQ queue, and the maximum number of ids in one RQ job."""
 
     type: str
     queue: str
@@ -56,9 +56,9 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Promoted:
-    """What one promotion took of one type; `workers` serve its queue, and `left` due ids had no room.
+    """The ids of one type that a promotion took: due `ids`, and ids `ahead` with the seconds at which they are due.
 
-    `ahead` are not due yet: each with its instant, in seconds.
+    `left` is the number of due ids for which there was no room, `workers` how many workers serve the queue.
     """
 
     type: str
@@ -70,7 +70,7 @@ class Promoted:
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """What was taken by type, when the next id is due, and when to look for lost deliveries (in seconds).
+    """The ids taken by type, when the next id is due, and when the next delivery may be lost (in seconds).
 
     Unless it is confirmed, its ids return to the due set after MAX_IN_FLIGHT_S. `name` identifies it in Redis.
     """
@@ -82,7 +82,7 @@ class Promotion:
 
 
 class DueSet:
-    """For each type a sorted set of due ids and one of deliveries; one of promotions in flight. Scores are seconds."""
+    """Two sorted sets for each type, due ids and deliveries, and one of promotions in flight. Scores are seconds."""
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
@@ -93,8 +93,8 @@ class DueSet:
     def add(self, entries: Iterable[Due]) -> None:
         """Add ids, or move them to another instant."""
         for task_type, of_type in _by_type(entries).items():
-            for some in (of_type[i : i + IDS_PER_CALL] for i in range(0, len(of_type), IDS_PER_CALL)):
-                pairs: list[float | str] = [value for each in some for value in (score(each.at), each.id)]
+            for batch in (of_type[i : i + IDS_PER_CALL] for i in range(0, len(of_type), IDS_PER_CALL)):
+                pairs: list[float | str] = [value for each in batch for value in (score(each.at), each.id)]
                 self._add(keys=[due_key(task_type), WAKE_CHANNEL], args=pairs)
 
     def remove(self, task_type: str, ids: Sequence[str]) -> None:
@@ -105,16 +105,16 @@ class DueSet:
             pipe.execute()
 
     def settle(self, task_type: str, ids: Sequence[str]) -> None:
-        """Remove deliveries that are over. An id in the due set stays: it may be the next attempt already."""
+        """Remove deliveries that are over. The due set is not touched: an id there may be the next attempt."""
         if ids:
             with self.redis.pipeline(transaction=False) as pipe:
                 pipe.zrem(delivered_key(task_type), *ids)
                 pipe.execute()
 
     def promote(self, routes: Sequence[Route], *, now: float) -> Promotion:
-        """Take what is due, and when there is something, what will be within LOOK_AHEAD_S.
+        """Take due ids. If there are any, also take ids that will be due within LOOK_AHEAD_S.
 
-        Where workers have enough waiting already, ids stay in the due set: in order, and deletable.
+        While the workers of a queue have enough to do, ids stay in the due set, ordered and deletable.
         """
         if not routes:
             return Promotion([])
@@ -128,11 +128,11 @@ class DueSet:
         return Promotion(taken, _as_text(name), min(upcoming, default=math.inf), min(lost, default=math.inf))
 
     def confirm(self, promotion: Promotion) -> None:
-        """Record that its ids are on RQ queues now: until a worker claims them, LOST_AFTER_S counts."""
+        """Record that the ids are on RQ queues. From now on they are lost only after LOST_AFTER_S without a claim."""
         self.redis.zrem(IN_FLIGHT, promotion.name)
 
     def take_back(self, task_types: Iterable[str], *, now: float) -> int:
-        """Return lost deliveries to the due set; how many."""
+        """Return lost deliveries to the due set; return their number."""
         keys = chain.from_iterable((delivered_key(each), due_key(each)) for each in task_types)
         limits = [f"{now:.6f}", f"{now + 2 * LOST_AFTER_S:.6f}"]
         return int(self._take_back(keys=[IN_FLIGHT, *keys], args=limits))
@@ -140,16 +140,16 @@ class DueSet:
     def unknown(self, entries: Sequence[Due], *, now: datetime) -> list[Due]:
         """Return those of these due tasks that Redis does not hold, or holds for a time far after `now`."""
         far = now.timestamp() + FAR_AHEAD_S
-        missing: list[Due] = []
+        unknown: list[Due] = []
         for task_type, of_type in _by_type(entries).items():
             ids = [each.id for each in of_type]
             with self.redis.pipeline(transaction=False) as pipe:
                 pipe.zmscore(due_key(task_type), ids)
                 pipe.zmscore(delivered_key(task_type), ids)
                 waiting, delivered = pipe.execute()
-            found = zip(of_type, waiting, delivered, strict=True)
-            missing += [each for each, here, there in found if not _soon(here, far) and not _soon(there, far)]
-        return missing
+            scores = zip(of_type, waiting, delivered, strict=True)
+            unknown += [each for each, due, lost in scores if not _soon(due, far) and not _soon(lost, far)]
+        return unknown
 
     def sizes(self, task_types: Iterable[str]) -> tuple[int, int]:
         """Count the ids in the due sets, and those that are delivered and not yet claimed."""
@@ -162,24 +162,24 @@ class DueSet:
         return sum(counts[::2]), sum(counts[1::2])
 
     def _with_instants(self, task_type: str, members: Sequence[bytes | str]) -> list[tuple[str, float]]:
-        """Pair ids and instants, given as id, instant, id, instant ..."""
+        """Pair ids and instants from the flat list id, instant, id, instant ..."""
         instants = dict(zip(members[::2], map(float, members[1::2]), strict=True))
         ids = set(self._of_tasks(task_type, members[::2]))
         return [(known, at) for each, at in instants.items() if (known := _as_text(each)) in ids]
 
     def _of_tasks(self, task_type: str, members: Sequence[bytes | str]) -> list[str]:
-        """Return those that are ids of tasks, and remove the others."""
+        """Return the members that are ids of tasks, and remove the others from Redis."""
         ids = [_as_text(each) for each in members]
         if are_task_ids(ids):
             return ids
-        strange = [each for each in members if not is_task_id(each)]
-        self.redis.zrem(delivered_key(task_type), *strange)
-        log.warning("strange_ids_dropped", type=task_type, count=len(strange))
+        invalid = [each for each in members if not is_task_id(each)]
+        self.redis.zrem(delivered_key(task_type), *invalid)
+        log.warning("invalid_ids_dropped", type=task_type, count=len(invalid))
         return [each for each in ids if is_task_id(each)]
 
 
 def feed_interval_s(window_s: float) -> float:
-    """Return how often the sweeper looks for what has come within a window, so that none of it is due before."""
+    """Return how often the sweeper feeds a window of this length, so that no task is due before it is fed."""
     return min(FEED_INTERVAL_S, window_s / 2)
 
 
@@ -189,12 +189,12 @@ def score(at: datetime) -> float:
 
 
 def due_key(task_type: str) -> str:
-    """Name the due set of one type (sorted set: id -> instant)."""
+    """Return the key of the due set of one type (sorted set: id -> instant)."""
     return f"due:{task_type}"
 
 
 def delivered_key(task_type: str) -> str:
-    """Name the set of one type's unclaimed deliveries (sorted set: id -> when the delivery counts as lost)."""
+    """Return the key of the unclaimed deliveries of one type (sorted set: id -> when the delivery counts as lost)."""
     return f"delivered:{task_type}"
 
 

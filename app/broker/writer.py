@@ -29,10 +29,10 @@ class Removal(msgspec.Struct, frozen=True):
 
 
 class DueSetWriter(Batcher[Due | Removal]):
-    """Adds ids to the due set and removes them, as `DueSet` does, but later.
+    """Adds ids to the due set and removes them later than the call, from a thread.
 
-    What Redis did not take is kept and written when Redis is available again, the last change of each id. A crash
-    loses it, and so does an outage in which more than MAX_PENDING ids gather; then the sweeper restores the ids.
+    While Redis is unavailable, the last change of each id is kept. A crash loses them, and so does an outage in which
+    more than MAX_PENDING ids accumulate; the sweeper then restores the ids.
     """
 
     name = "due-set-writer"
@@ -48,7 +48,7 @@ class DueSetWriter(Batcher[Due | Removal]):
         self.add([Removal(each, task_type) for each in ids])
 
     def merge(self, items: list[Due | Removal]) -> list[Due | Removal]:
-        """Return the last change of each id; nothing if there are too many."""
+        """Return the last change of each id; an empty list if there are too many."""
         last = {each.id: each for each in items}
         if len(last) > MAX_PENDING:
             log.warning("due_set_changes_dropped", count=len(last))
@@ -56,7 +56,7 @@ class DueSetWriter(Batcher[Due | Removal]):
         return list(last.values())
 
     def flush(self, items: list[Due | Removal]) -> None:
-        """Write to Redis; every change may be written twice."""
+        """Write the changes to Redis. They are idempotent."""
         self._due_set.add(each for each in items if isinstance(each, Due))
         removals: defaultdict[str, list[str]] = defaultdict(list)
         for each in items:

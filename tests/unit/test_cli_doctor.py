@@ -104,7 +104,7 @@ def test_redis_must_not_evict_keys(policy: str, level: Level) -> None:
 
 
 FOO, SLOW, OUTSIDE = TYPES["foo"], TYPES["print"], TYPES["outside"]
-WELL = LateTask(type="foo", kind=FOO, alive=1, slots=16, running=3, place="schedule", envelopes=2)
+WELL = LateTask(type="foo", kind=FOO, alive=1, slots=16, running=3, place="due", deliveries=2)
 
 
 @pytest.mark.parametrize(
@@ -116,9 +116,9 @@ WELL = LateTask(type="foo", kind=FOO, alive=1, slots=16, running=3, place="sched
         (replace(WELL, redis=False), "Redis does not answer"),
         (replace(WELL, place=None), "Redis does not know it"),
         (replace(WELL, running=16), "all 16 slots of queue default are busy"),
-        (replace(WELL, envelopes=0), "no promoter takes it off the schedule"),
+        (replace(WELL, deliveries=0), "no promoter takes it off the schedule"),
         (WELL, "2 envelopes wait for the workers of queue default"),
-        (replace(WELL, place="delivered", envelopes=0), "0 envelopes wait for the workers of queue default"),
+        (replace(WELL, place="delivered", deliveries=0), "0 envelopes wait for the workers of queue default"),
     ],
 )
 def test_the_likely_reason_is_one_sentence_with_a_remedy(seen: LateTask, reason: str) -> None:

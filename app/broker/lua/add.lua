@@ -1,8 +1,8 @@
--- Put ids of one type into its due set; wake the promoters when the earliest instant became earlier.
+-- Add ids of one type to its due set; wake the promoters if the earliest instant became earlier.
 -- KEYS[1]  due set of the type (sorted set: id -> instant, seconds)
 -- KEYS[2]  wake-up channel
--- ARGV     score, id, score, id ... A few hundred pairs at most: a script blocks Redis while it runs.
--- returns  how many ids are new
+-- ARGV     score, id, score, id ... A few hundred pairs at most, because a script blocks Redis while it runs.
+-- returns  the number of new ids
 local head = redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')
 local added = redis.call('ZADD', KEYS[1], unpack(ARGV))
 local earliest = tonumber(redis.call('ZRANGE', KEYS[1], 0, 0, 'WITHSCORES')[2])

@@ -1,19 +1,19 @@
--- Take ids off the due sets, in order of time, that are due or soon will be. Record them as delivered in the same step,
+-- Take ids that are due, or will be soon, from the due sets in order of time. Record them as delivered in the same step,
 -- so that they return if no worker claims them in time.
--- Until the caller confirms that they are on RQ queues (ZREM from KEYS[1]), the promotion is in flight. When its time
--- there is over, take_back.lua returns all of its ids. A promotion is named by the instant at which its deliveries count
--- as lost, which is also their score. No two have the same name, though a client may send its command twice.
--- Of each type a limited number of ids is delivered and unclaimed at a time. Nothing is taken for an RQ queue that no
--- worker empties, nor, while jobs wait there, less than a full job of many: the rest stays in the due set, in order,
--- where it can still be deleted.
+-- The promotion is in flight until the caller confirms that the ids are on RQ queues (ZREM from KEYS[1]). If it does not
+-- do so in time, take_back.lua returns all of its ids. A promotion is named by the instant at which its deliveries count
+-- as lost, which is also their score. Names are unique, even if a client sends its command twice.
+-- The number of ids of a type that are delivered and unclaimed is limited. Nothing is taken for an RQ queue on which
+-- enough jobs wait. While any job waits there, less than a full job is not taken if more ids are due. The rest stays in
+-- the due set, in order, where it can still be deleted.
 --
 -- KEYS[1]   promotions in flight (sorted set: name -> until when it may be in flight)
 -- KEYS[2+]  the keys of the routes, in any order; several routes may share one
--- ARGV[1]   JSON. Instants are seconds since 1970; texts, where every digit counts.
---   now, lost_at       text: the instant of this call; when what it takes counts as lost
+-- ARGV[1]   JSON. Instants are seconds since 1970, as text where every digit is needed:
+--   now, lost_at       text: the instant of this call; when its deliveries count as lost
 --   in_flight_until    until when the promotion may be in flight
---   look_ahead_s       what is due within that time comes along when something is taken
---   begin_ahead_s      taking begins that long before the first id is due
+--   look_ahead_s       if ids are taken, those due within this time are taken as well
+--   begin_ahead_s      how long before the first id is due taking begins
 --   max_full_jobs      per worker: how many full jobs' ids of one type may be delivered and unclaimed
 --   max_queued_jobs    per worker: how many jobs of all types may wait on an RQ queue
 --   routes             a list with, for each type:
@@ -23,7 +23,7 @@
 --       delivered      deliveries (sorted set: id -> when the delivery counts as lost)
 --       queue          RQ's list of jobs that wait
 --       workers        RQ's set of the queue's workers
--- returns   the name of this promotion, until when the first of all may be in flight or '', and for each route:
+-- returns   the name of this promotion, until when the earliest one may be in flight or '', and for each route:
 --           {due ids, {id, instant, id, instant ...} of those ahead, number of due ids left behind,
 --           instant of the first id that stays or '', number of workers, when the first delivery counts as lost or ''}
 local call = cjson.decode(ARGV[1])
@@ -63,7 +63,7 @@ for _, route in ipairs(call.routes) do
       end
     end
     if length > 0 then
-      if not some_taken then -- before anything is taken: if a later command fails, the promotion must be in flight
+      if not some_taken then -- recorded before ids are taken, so that they return if a later command fails
         redis.call('ZADD', KEYS[1], call.in_flight_until, lost_at)
         some_taken = true
       end

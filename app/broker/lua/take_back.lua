@@ -1,11 +1,11 @@
 -- Return lost deliveries to the due sets, due at once. A delivery is lost when no worker claimed it in time, when its
--- promotion was in flight for too long, or when a clock far ahead of this one recorded it: that clock has been set
--- back since, and the time of the record would come much too late.
+-- promotion was in flight for too long, or when a clock far ahead of this one recorded it, because its time limit would
+-- then end much too late.
 -- KEYS[1]   promotions in flight
 -- KEYS[2+]  for each type: deliveries, due set
 -- ARGV[1]   now, seconds
 -- ARGV[2]   the latest instant at which any delivery may count as lost, seconds
--- returns   how many ids. A promotion of more than a thousand ids of a type stays in flight until the next call.
+-- returns   the number of ids. A promotion of more than a thousand ids of a type stays in flight until the next call.
 local count = 0
 -- Returns whether nothing is left in the range.
 local function put_back(delivered, due, from, to)

@@ -1,7 +1,7 @@
-"""All that is known of RQ: its keys, its fields, its classes.
+"""Everything about RQ: its keys, its fields, its classes.
 
-Importing this package switches pickle off. RQ falls back to the name that is replaced here wherever no serializer is
-passed, and reading a pickle runs code.
+Importing this package disables pickle, because reading a pickle can run code. RQ uses the name that is replaced here
+wherever no serializer is passed.
 """
 
 from __future__ import annotations

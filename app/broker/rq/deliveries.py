@@ -20,7 +20,7 @@ UNCLAIMED_TTL_S = 3600
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Ids of one type that travel together: due ones, and others with the instants (seconds) at which they will be."""
+    """Ids of one type in one RQ job: due `ids`, and ids `ahead` with the seconds at which they will be due."""
 
     type: str
     ids: Sequence[str]

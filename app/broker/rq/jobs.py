@@ -1,4 +1,4 @@
-"""Reads RQ jobs safely. Anybody who can write to Redis may have written anything into them."""
+"""RQ jobs, read safely: every client of Redis can write anything into them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 DELIVER = "deliver"
-"""The function that a delivery's job names; not an import path, so that nothing but our workers can call it."""
+"""The function that the job of a delivery names. Not an import path, so that only our workers can call it."""
 MAX_IDS = 500
 RESULT_TTL_S = 10
 FAILURE_TTL_S = 3600
@@ -35,40 +35,40 @@ TEXTS = (b"origin", b"description", b"worker_name")
 
 
 class ForeignJob(Exception):
-    """This RQ job names a function that is not ours; it was not run."""
+    """This RQ job does not call a function of ours; it was not run."""
 
 
 class DeliveryJob(Job):
-    """An RQ job that runs the functions of `functions` only, whatever its hash says.
+    """An RQ job that runs only functions of `functions`.
 
-    Of the hash only what `readable` names is read: no callbacks, repetitions, dependencies or time limits.
+    Only the fields that `readable` returns are read: no callbacks, repetitions, dependencies or time limits.
     """
 
     functions: ClassVar[Mapping[str, Callable[..., object]]] = {}
-    """By the names that jobs use. Empty where no job is run; see `accepting`."""
+    """The functions by the names that jobs use. Empty in processes that run no jobs; see `accepting`."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         options["serializer"] = JSONSerializer
         super().__init__(*arguments, **options)
 
     def refresh(self) -> None:
-        """Read the hash; a key that is no hash is a job without a function."""
+        """Read the hash. A key that is not a hash is a job without a function."""
         try:
             super().refresh()  # type: ignore[no-untyped-call]
         except ResponseError:
             self.restore({})
 
     def restore(self, raw_data: Mapping[Any, Any]) -> None:
-        """Take over what can be read of a job's hash."""
+        """Set the fields from the readable part of a job's hash."""
         super().restore(readable(raw_data))
         self.timeout, self.result_ttl, self.failure_ttl = NO_TIME_LIMIT, RESULT_TTL_S, FAILURE_TTL_S
 
     def get_status(self, refresh: bool = True) -> JobStatus:  # noqa: ARG002, FBT001, FBT002  # RQ's signature
-        """Return the status as it was read: what is in Redis now may be no status at all."""
+        """Return the status that was read first; the value in Redis may be invalid by now."""
         return super().get_status(refresh=False)
 
     def refused_because(self) -> str | None:
-        """Return why this is neither a delivery nor a chore of ours; None when it is."""
+        """Return why the job is neither a delivery nor a chore of ours; None if it is one."""
         function = str(self.func_name)
         if function not in self.functions:
             return f"it names {function[:MAX_NAME_LENGTH]}"
@@ -80,18 +80,18 @@ class DeliveryJob(Job):
 
     @property
     def func(self) -> Callable[..., object]:
-        """Our function of this name.
+        """The function that the job calls.
 
         Raises:
-            ForeignJob: it is not one of ours.
+            ForeignJob: the job does not call a function of ours.
         """
-        if refused := self.refused_because():
-            raise ForeignJob(refused)
+        if reason := self.refused_because():
+            raise ForeignJob(reason)
         return self.functions[str(self.func_name)]
 
     @property
     def success_callback(self) -> None:
-        """None: callbacks are import paths, too."""
+        """None, because callbacks are import paths."""
 
     @property
     def failure_callback(self) -> None:
@@ -102,36 +102,36 @@ class DeliveryJob(Job):
         """None, as above."""
 
     def send_webhooks(self, *_: object, **__: object) -> None:
-        """Do nothing: a URL in Redis is not called."""
+        """Do nothing, because any client of Redis could write the URLs."""
 
 
 def accepting(functions: Mapping[str, Callable[..., object]]) -> type[DeliveryJob]:
-    """Make the job class of a process that runs these functions."""
+    """Return the job class of a process that runs these functions."""
     return type("AcceptedJob", (DeliveryJob,), {"functions": dict(functions)})
 
 
 def readable(job: Mapping[Any, Any]) -> dict[bytes, bytes]:
-    """Return those fields of a job's hash that RQ can read without failing, and without importing what they name.
+    """Return the fields of a job's hash that RQ can read without errors and without importing what they name.
 
-    Left out are callbacks, dependencies, webhooks, retries, repetitions and time limits, and whatever is malformed.
-    The field `data` is always there: the call as plain JSON, or a call of a function that does not exist.
+    Callbacks, dependencies, webhooks, retries, repetitions, time limits and malformed fields are left out. The field
+    `data` is always present: the call as plain JSON, or a call of a function that does not exist.
     """
-    given = {name: value for name, value in job.items() if isinstance(name, bytes) and isinstance(value, bytes)}
-    kept = {name: given[name] for name in INSTANTS if _is_instant(given.get(name))}
-    kept |= {name: _text(given[name]) for name in TEXTS if name in given}
-    if given.get(b"status") in STATES:
-        kept[b"status"] = given[b"status"]
-    kept[b"data"] = _call(given.get(b"data", b""))
-    return kept
+    fields = {name: value for name, value in job.items() if isinstance(name, bytes) and isinstance(value, bytes)}
+    valid = {name: fields[name] for name in INSTANTS if _is_instant(fields.get(name))}
+    valid |= {name: _text(fields[name]) for name in TEXTS if name in fields}
+    if fields.get(b"status") in STATES:
+        valid[b"status"] = fields[b"status"]
+    valid[b"data"] = _call(fields.get(b"data", b""))
+    return valid
 
 
 def _call(data: bytes) -> bytes:
-    """Return `[function, instance, arguments, keywords]` as plain JSON; never unpickled, unpacked up to a limit."""
+    """Return `[function, instance, arguments, keywords]` as plain JSON. Never unpickles; unpacks up to a limit."""
     try:
         call = orjson.loads(_unpacked(data))
         function, _, arguments, keywords = call
         if isinstance(function, str) and isinstance(arguments, list) and isinstance(keywords, dict):
-            return orjson.dumps(call)  # raises TypeError for what is nested too deep
+            return orjson.dumps(call)  # raises TypeError if it is nested too deeply
     except (ValueError, TypeError, zlib.error):
         pass
     return UNREADABLE
@@ -148,7 +148,7 @@ def _unpacked(data: bytes) -> bytes:
 def _is_instant(text: bytes | None) -> bool:
     for form in ("%Y-%m-%dT%H:%M:%S.%fZ", "%Y-%m-%dT%H:%M:%SZ"):
         try:
-            datetime.strptime((text or b"").decode("ascii"), form)  # noqa: DTZ007 - only whether it can be read
+            datetime.strptime((text or b"").decode("ascii"), form)  # noqa: DTZ007 - only checks the form
         except ValueError:
             continue
         return True

@@ -1,4 +1,4 @@
-"""The names of RQ's and rq-scheduler's keys, without our prefix, and the types that they have."""
+"""Names and types of the keys of RQ and rq-scheduler, without our prefix."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ KEY_TYPES = {
 
 
 def queue_key(queue: str) -> str:
-    """Name the list of jobs that wait."""
+    """Return the key of the list of waiting jobs."""
     return f"rq:queue:{queue}"
 
 
 def workers_key(queue: str) -> str:
-    """Name the set of a queue's workers."""
+    """Return the key of the set of a queue's workers."""
     return f"rq:workers:{queue}"
 
 
 def job_key(job_id: str) -> str:
-    """Name the hash of a job."""
+    """Return the key of the hash of a job."""
     return f"rq:job:{job_id}"
 
 
 def results_key(job_id: str) -> str:
-    """Name the stream of a job's results."""
+    """Return the key of the stream of a job's results."""
     return f"rq:results:{job_id}"
 
 
 def key_types(queue: str) -> dict[str, str]:
-    """Return the type of each key that holds more than one job or worker, for one queue."""
+    """Return the types of the keys of one queue and of all queues together, without those of single jobs."""
     return {key.format(queue=queue): kind for key, kind in KEY_TYPES.items()}

@@ -1,4 +1,4 @@
-"""RQ's jobs, queues and workers as the RQ dashboard shows them, whatever is in Redis."""
+"""RQ's jobs, queues and workers for the RQ dashboard, safe to read with any content."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ if TYPE_CHECKING:
 
     from rq.results import Result
 
-MAX_PACKED_RESULT_BYTES = 1 << 16  # unpacked up to a thousand times that
+MAX_PACKED_RESULT_BYTES = 1 << 16  # may unpack to a thousand times as much
 
 
 class ShownJob(Job):
-    """An RQ job of which only what can be read is read."""
+    """An RQ job of which only valid fields are read."""
 
     def restore(self, raw_data: Mapping[Any, Any]) -> None:
-        """Take over what can be read of a job's hash."""
+        """Set the fields from the readable part of a job's hash."""
         super().restore(readable(raw_data))
 
     def get_status(self, refresh: bool = True) -> JobStatus:  # noqa: ARG002, FBT001, FBT002  # RQ's signature
-        """Return the status as it was read: what is in Redis now may be no status at all."""
+        """Return the status that was read first; the value in Redis may be invalid by now."""
         return super().get_status(refresh=False)
 
     def get_meta(self, refresh: bool = True) -> dict[str, Any]:  # noqa: ARG002, FBT001, FBT002  # RQ's signature
-        """Return nothing: our jobs have no meta data."""
+        """Return an empty dictionary, because our jobs have no meta data."""
         return {}
 
     def latest_result(self, timeout: int = 0) -> Result | None:  # noqa: ARG002  # RQ's signature
-        """Return the latest result, if it can be read and is not too large."""
+        """Return the latest result; None if it is invalid or too large."""
         try:
-            found: Any = self.connection.xrevrange(results_key(self.id), count=1)
-            if any(len(value) > MAX_PACKED_RESULT_BYTES for _, fields in found for value in fields.values()):
+            entries: Any = self.connection.xrevrange(results_key(self.id), count=1)
+            if any(len(value) > MAX_PACKED_RESULT_BYTES for _, fields in entries for value in fields.values()):
                 return None
             return super().latest_result()
         except (ResponseError, ValueError, TypeError, KeyError, zlib.error):

@@ -40,7 +40,7 @@ class LateTask:
     running: int = 0
     redis: bool = True
     place: str | None = None
-    envelopes: int = 0
+    deliveries: int = 0
 
 
 def check_tasks(engine: Engine, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
@@ -113,12 +113,12 @@ def why(seen: LateTask) -> tuple[str, str]:
         (not seen.redis, "Redis does not answer", "Start it, or correct REDIS_URL."),
         (seen.place is None, "Redis does not know it", "Is a sweeper running? It restores such tasks within seconds."),
         (busy, f"all {seen.slots} slots of queue {queue} are busy", "More workers, or more SLOTS for tasks that wait."),
-        (seen.place == "schedule" and not seen.envelopes, "no promoter takes it off the schedule", "Start a promoter."),
+        (seen.place == "due" and not seen.deliveries, "no promoter takes it off the schedule", "Start a promoter."),
     ):
         if fits:
             return reason, remedy
     return (
-        f"{seen.envelopes} envelopes wait for the workers of queue {queue}",
+        f"{seen.deliveries} envelopes wait for the workers of queue {queue}",
         "Their logs; are they frozen, or suspended?",
     )
 
@@ -144,7 +144,7 @@ def _late_task(engine: Engine, contents: Contents, types: TaskTypes, settings: S
     )
     try:
         place = contents.place(late.type, late.id)
-        envelopes = contents.depths([], [kind.queue]).rq_queues[kind.queue]
+        deliveries = contents.depths([], [kind.queue]).rq_queues[kind.queue]
     except ScheduleAway:
         return seen
-    return replace(seen, redis=True, place=place, envelopes=envelopes)
+    return replace(seen, redis=True, place=place, deliveries=deliveries)
