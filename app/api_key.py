@@ -1,4 +1,4 @@
-"""An API key: what it may do. The secret itself is shown once and kept nowhere, only its SHA-256."""
+"""API keys: scopes, secrets and their digests. A secret is shown once; only its SHA-256 is stored."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-PREFIX = "pk_punctual_"  # so that scanners for leaked secrets, and people, know what they have found
+PREFIX = "pk_punctual_"  # by which people and secret scanners recognize a leaked key
 SECRET_BYTES = 32
-LENGTH = len(PREFIX) + 43  # of 32 bytes in base64 without padding
+LENGTH = len(PREFIX) + 43  # 32 bytes in base64 without padding
 
 
 class Scope(StrEnum):
-    """What a key may be allowed to do; `admin` is everything."""
+    """What a key allows. `admin` includes all scopes."""
 
     READ = "read"
     WRITE = "write"
@@ -29,7 +29,7 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ApiKey:
-    """One row of `api_keys`, without the hash. `max_pending`: how many scheduled tasks it may have; None: any."""
+    """One row of `api_keys`, without the digest. `max_pending` limits its scheduled tasks; None means no limit."""
 
     id: UUID
     name: str
@@ -41,21 +41,21 @@ class ApiKey:
 
     @classmethod
     def from_row(cls, *, scopes: Iterable[str], **columns: Any) -> ApiKey:
-        """Make a key from the columns of its row, by name."""
+        """Make a key from the columns of a row, by name."""
         return cls(scopes=frozenset(map(Scope, scopes)), **columns)
 
     def allows(self, scope: Scope) -> bool:
-        """Whether it may do that."""
+        """Return whether the key has this scope."""
         return scope in self.scopes or Scope.ADMIN in self.scopes
 
 
 def new_secret() -> str:
-    """The text that the holder sends: the prefix and 256 random bits."""
+    """Return a new secret: the prefix and 256 random bits."""
     return PREFIX + secrets.token_urlsafe(SECRET_BYTES)
 
 
 def digest(secret: str) -> bytes | None:
-    """What is kept of a secret; None for what cannot be one."""
+    """Return the SHA-256 of a secret; None if the text cannot be a secret."""
     if len(secret) != LENGTH or not secret.startswith(PREFIX) or not secret.isascii():
         return None
     return hashlib.sha256(secret.encode()).digest()

@@ -1,4 +1,4 @@
-"""Collect items from any thread, flush them together from one, stop in order."""
+"""The batcher: collects items from any thread and flushes them together from one thread."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ T = TypeVar("T")
 class Batcher(ABC, Generic[T]):
     """A buffer of items and one thread that flushes them in order.
 
-    The thread starts with the first item, so after any fork. If a flush raises, its items are kept and flushed again:
-    `flush` must be idempotent.
+    The thread starts with the first item, so that it starts after any fork. If a flush raises, its items are kept and
+    flushed again, so `flush` must be idempotent.
     """
 
     name: str
@@ -41,14 +41,14 @@ class Batcher(ABC, Generic[T]):
 
     @abstractmethod
     def flush(self, items: list[T]) -> int | None:
-        """Write all of these items, or the first of them; return how many (None: all)."""
+        """Write the first items, or all; return how many were written (None: all)."""
 
     def merge(self, items: list[T]) -> list[T]:
-        """Return what a flush has to write of these items."""
+        """Return the items to write in place of these."""
         return items
 
     def gather_s(self) -> float:
-        """Return how long to wait for more items than there are, in seconds."""
+        """Return how long to wait for more items before a flush, in seconds."""
         return 0.0
 
     def add(self, items: Iterable[T]) -> None:
@@ -60,7 +60,7 @@ class Batcher(ABC, Generic[T]):
             self._changed.notify_all()
 
     def waiting(self) -> list[T]:
-        """Return the items that are in no batch yet."""
+        """Return a copy of the items that are not in a batch."""
         with self._changed:
             return self._waiting.copy()
 
@@ -72,10 +72,7 @@ class Batcher(ABC, Generic[T]):
             atexit.register(self.close, self.exit_timeout_s)
 
     def step(self) -> bool:
-        """Flush one batch, if there is one; True if a full batch is left.
-
-        Raises whatever `flush` raises.
-        """
+        """Flush one batch, if there is one; return whether a full batch is left. Raises the errors of `flush`."""
         with self._changed:
             items = left = self._waiting[: self.max_items]
             del self._waiting[: self.max_items]
@@ -89,7 +86,7 @@ class Batcher(ABC, Generic[T]):
         return more
 
     def wait(self) -> None:
-        """Wait for items, then for more of them as `gather_s` says. Closing ends the wait."""
+        """Wait for an item, then for more items during `gather_s`. Closing ends the wait."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
             pause_s = self.gather_s()
@@ -97,12 +94,12 @@ class Batcher(ABC, Generic[T]):
             self._closing.wait(pause_s)
 
     def drain(self, timeout_s: float) -> bool:
-        """Wait until nothing is left to flush, at most `timeout_s`; True if so."""
+        """Wait until all items are flushed; return False after the timeout."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._waiting and not self._in_flight, timeout_s)
 
     def close(self, timeout_s: float) -> bool:
-        """Flush what is left and end the thread; False if that takes longer than `timeout_s`, it goes on then."""
+        """Flush all items and end the thread. Return False after the timeout; the thread goes on in that case."""
         with self._changed:
             self._closing.set()
             self._changed.notify_all()
@@ -118,7 +115,7 @@ class Batcher(ABC, Generic[T]):
         )  # fmt: skip
 
     def _settle(self, taken: int, left: list[T]) -> bool:
-        """Account for a batch and keep what is left of it; True if a full batch waits."""
+        """End a batch of `taken` items, of which `left` are kept; return whether a full batch waits."""
         with self._changed:
             self._waiting[:0] = left
             self._in_flight -= taken

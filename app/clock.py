@@ -1,4 +1,4 @@
-"""Clocks: one of this machine that is never set, and Postgres' clock, which alone decides what is due."""
+"""Clocks: a monotonic clock of this machine, and Postgres' clock, which alone decides what is due."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLOW_S = 0.5
 
 
 def now() -> float:
-    """Return seconds by a clock that is never set and, where the system has one, counts suspended time too."""
+    """Return monotonic seconds, which include the time that the machine was suspended if the system can count it."""
     return time.clock_gettime(_CLOCK)
 
 
@@ -26,10 +26,10 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class PostgresClock:
-    """The time by Postgres' clock, computed from a clock of this machine and the measured offset.
+    """The time by Postgres' clock, computed from the clock of this machine and the measured offset.
 
     The offset is measured every 10 s and kept while Postgres is unavailable. Before the first measurement the wall
-    clock of this machine is used. `ask` returns Postgres' time; it is an argument so that this module, which the
+    clock of this machine is used. `ask` returns Postgres' time. It is an argument, so that this module, which the
     children of the pool import for `now`, does not import a database driver.
     """
 
@@ -58,8 +58,8 @@ class PostgresClock:
 def measure_offset_s(ask: Callable[[], datetime], own: Callable[[], float]) -> float:
     """Return how many seconds the clock behind `ask` is ahead of `own`.
 
-    Of several answers the quickest is used, as NTP does: the first one may have had to connect. After a slow answer
-    no further one is asked for.
+    As NTP does, it uses the quickest of several answers, because the first may include the time to connect. After a
+    slow answer it does not ask again.
 
     Raises:
         LedgerAway: Postgres does not answer.

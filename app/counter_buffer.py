@@ -21,10 +21,10 @@ FLUSH_INTERVAL_S = 1.0
 
 
 class CounterBuffer(Batcher[tuple[Counter, int]]):
-    """Counts of this process that are not in Postgres yet.
+    """Counter increments of this process that are not in Postgres yet.
 
-    They are kept while Postgres is unavailable. A crash loses those of the last second; a lost answer of Postgres may
-    count them twice.
+    They are kept while Postgres is unavailable. A crash loses those of the last second. If an answer of Postgres is
+    lost, its increments may be counted twice.
     """
 
     name = "counters"
@@ -40,22 +40,22 @@ class CounterBuffer(Batcher[tuple[Counter, int]]):
             self.add([(name, number)])
 
     def pending(self) -> dict[Counter, int]:
-        """Return what was counted and is not being flushed."""
+        """Return the increments that are not in a batch, by counter."""
         return dict(self.merge(self.waiting()))
 
     def gather_s(self) -> float:
-        """Flush once an interval."""
+        """Flush once per FLUSH_INTERVAL_S."""
         return FLUSH_INTERVAL_S
 
     def merge(self, items: list[tuple[Counter, int]]) -> list[tuple[Counter, int]]:
-        """Return one increment for each counter."""
+        """Sum the increments of each counter."""
         sums: Sums[Counter] = Sums()
         for name, number in items:
             sums[name] += number
         return list(sums.items())
 
     def flush(self, items: list[tuple[Counter, int]]) -> None:
-        """Add to the totals. Increments that Postgres refuses are dropped, as it would refuse them again."""
+        """Add to the totals. Drop increments that Postgres refuses, because it would refuse them again."""
         try:
             counters.add(self._engine, dict(items))
         except StatementRefused:

@@ -1,4 +1,4 @@
-"""Group commit: tasks that are asked for at the same time are created by one statement."""
+"""Group commit: one statement creates the tasks of concurrent requests."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Promise = Future[Task] | asyncio.Future[Task]
 class TaskCreator(Batcher[tuple[NewTask, Promise]]):
     """Creates tasks for threads and for event loops, one batch at a time.
 
-    What is asked for while a batch is written goes into the next one. A request that is cancelled before its batch
+    Requests that arrive while a batch is written go into the next one. A request that is cancelled before its batch
     begins is left out.
     """
 
@@ -48,38 +48,38 @@ class TaskCreator(Batcher[tuple[NewTask, Promise]]):
         try:
             return promise.result(timeout=ANSWER_TIMEOUT_S)
         except WaitTimeout:
-            promise.cancel()  # leaves it out, if its batch has not begun
+            promise.cancel()  # leaves the request out if its batch has not begun
             raise LedgerAway from None
 
     def submit(self, new: NewTask) -> Future[Task]:
-        """Have one task created. The future gets it, or the exceptions of `create`."""
+        """Queue one task. The future receives it, or the exceptions of `create`."""
         promise: Future[Task] = Future()
         self.add([(new, promise)])
         return promise
 
     def submit_from_loop(self, new: NewTask) -> asyncio.Future[Task]:
-        """Do as `submit`, with a future of the running event loop."""
+        """Queue one task, with a future of the running event loop."""
         loop = asyncio.get_running_loop()
         promise: asyncio.Future[Task] = loop.create_future()
-        # Not now, but after the requests that this loop has ready are read: they go into the same batch.
+        # Queue it after the requests that are ready in this loop, so that all go into the same batch.
         loop.call_soon(self.add, [(new, promise)])
         return promise
 
     def gather_s(self) -> float:
-        """Wait a moment if fewer wait than the last batch had.
+        """Wait GATHER_S if fewer requests wait than the last batch had.
 
-        Clients that were answered together ask again nearly together. Without the pause the first of them would be
-        written alone, and a statement for one task takes as long as one for ten. A client that is alone waits once,
-        after others have left.
+        Clients that were answered together send their next requests nearly together. Without the pause the first would
+        be written alone, and a statement for one task takes as long as one for ten. A single client waits once, after
+        others have left.
         """
         return GATHER_S if len(self._waiting) < self._last_size else 0.0
 
     def flush(self, items: list[tuple[NewTask, Promise]]) -> None:
-        """Create tasks and answer each request. Each request gets an exception that concerns all of them."""
-        wanted = [(new, promise) for new, promise in items if _begin(promise)]
-        if not wanted:
+        """Create the tasks and answer each request. An exception of the whole batch goes to every request."""
+        requests = [(new, promise) for new, promise in items if _begin(promise)]
+        if not requests:
             return
-        tasks, promises = zip(*wanted, strict=True)
+        tasks, promises = zip(*requests, strict=True)
         answers: list[tuple[Promise, Task | Exception]]
         try:
             answers = list(zip(promises, self._operations.create(tasks), strict=True))
@@ -89,12 +89,12 @@ class TaskCreator(Batcher[tuple[NewTask, Promise]]):
 
 
 def _begin(promise: Promise) -> bool:
-    """Return False if the request was cancelled; one for a thread can no longer be cancelled from now on."""
+    """Return False if the request was cancelled. A request of a thread cannot be cancelled from now on."""
     return promise.set_running_or_notify_cancel() if isinstance(promise, Future) else not promise.cancelled()
 
 
 def _answer(answers: Iterable[tuple[Promise, Task | Exception]]) -> None:
-    """Answer each request. An event loop is woken once for all of its requests, which is what keeps them cheap."""
+    """Answer each request. An event loop is woken once for all of its requests, because each wake-up is expensive."""
     of_loops: defaultdict[asyncio.AbstractEventLoop, list[tuple[Promise, Task | Exception]]] = defaultdict(list)
     for promise, answer in answers:
         if isinstance(promise, Future):

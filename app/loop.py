@@ -23,7 +23,7 @@ MAX_BACKOFF_S = 2.0
 
 
 def stop_on_signals() -> threading.Event:
-    """Return an event that SIGTERM or SIGINT sets; a second signal changes nothing."""
+    """Return an event that SIGTERM or SIGINT sets. Further signals change nothing."""
     stop = threading.Event()
     handler = run_in_thread(stop.set)
     for number in STOP_SIGNALS:
@@ -42,7 +42,7 @@ class Backoff:
         self._jitter = random.Random()  # noqa: S311  # no secret
 
     def failed(self, trouble: Exception) -> float:
-        """Return how long to pause now, in seconds."""
+        """Count a failure; return how long to pause, in seconds."""
         if not self._pause_s:
             log.warning("server_unavailable", loop=self._name, trouble=repr(trouble.__cause__ or trouble)[:300])
         self._pause_s = min(self._max_s, max(MIN_BACKOFF_S, self._pause_s * 2))
@@ -59,10 +59,10 @@ def repeat(
     step: Callable[[], bool], *, wait: Callable[[], object], stop: threading.Event, name: str,
     max_backoff_s: float = MAX_BACKOFF_S, survives_errors: bool = True,
 ) -> None:  # fmt: skip
-    """Run `step` until `stop` is set. It returns True if there is more to do at once; if not, call `wait`.
+    """Call `step` until `stop` is set, and `wait` after each step that returns False: nothing more to do at once.
 
-    Back off while a server is unavailable. Log any other exception and back off, too, because a process that runs
-    unattended must survive its errors; without `survives_errors` that exception ends the loop.
+    Back off while a server is unavailable. Log any other exception and back off as well, because a process that runs
+    unattended must survive its errors; without `survives_errors` such an exception ends the loop.
     """
     backoff = Backoff(name, max_s=max_backoff_s)
     while not stop.is_set():

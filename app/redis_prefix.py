@@ -1,8 +1,8 @@
-"""Puts every key and channel of a Redis connection under one prefix.
+"""A prefix for every key and channel of a Redis connection.
 
 The prefix is added where redis-py turns a command into bytes, so it also holds for pipelines, scripts, WATCH and
-SUBSCRIBE, and for the packages that share a connection (RQ, rq-scheduler, rq-dashboard, limits). Code above names keys
-without the prefix. A script must take its keys from KEYS.
+SUBSCRIBE, and for the packages that share a connection (RQ, rq-scheduler, rq-dashboard, limits). All other code uses
+keys without the prefix. A script must take its keys from KEYS.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ SCRIPTS = frozenset({"EVALSHA"})
 
 
 class UnknownCommand(Exception):
-    """A connection with a prefix cannot tell which arguments of this command are keys; it was not sent."""
+    """The command was not sent, because it is unknown which of its arguments are keys."""
 
 
 class PrefixingSerializer(HiredisRespSerializer):
-    """The serializer of a connection: prefixes keys and channels, refuses commands that the tables do not name.
+    """The serializer of a connection. It prefixes keys and channels, and refuses commands that are not in the tables.
 
-    Replies are not changed, so commands that answer with keys (KEYS, SCAN, BLPOP, XREAD) are left out of the tables.
+    Replies are not changed, so the tables leave out commands that reply with keys (KEYS, SCAN, BLPOP, XREAD).
     """
 
     def __init__(self, prefix: str) -> None:
@@ -56,7 +56,7 @@ class PrefixingSerializer(HiredisRespSerializer):
 
 
 def _keys(command: tuple[Any, ...]) -> tuple[int, int]:
-    """Return the range of the arguments that are keys; an empty one when there are none."""
+    """Return the range of the arguments that are keys, which may be empty."""
     name = command[0].decode() if isinstance(command[0], bytes) else str(command[0])
     name = name.upper()
     if name in FIRST_IS_KEY:

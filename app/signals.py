@@ -1,6 +1,6 @@
-"""Run what SIGTERM and SIGINT ask for in a thread, because a signal handler must not take locks.
+"""Run the callback of SIGTERM and SIGINT in a thread, because a signal handler must not take locks.
 
-A module of its own, so that the main process of the web server imports nothing else of ours.
+A separate module, so that the main process of the web server imports no other code of ours.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def run_in_thread(act: Callable[[], object]) -> Callable[..., None]:
     """Return a signal handler. The first signal makes a thread call `act`; later ones change nothing.
 
-    A handler interrupts the main thread at any point. If it took a lock that the interrupted code holds, such as that
-    of an event in `wait`, or in the handler of an earlier signal, it would wait for ever. `SimpleQueue.put` is
-    reentrant, so that a handler may call it.
+    A signal handler interrupts the main thread at any point. If it took a lock that the interrupted code holds, for
+    example that of an event in `wait`, it would wait for ever. `SimpleQueue.put` is reentrant, so a handler may call
+    it.
     """
     received: SimpleQueue[None] = SimpleQueue()
 
@@ -36,6 +36,6 @@ def run_in_thread(act: Callable[[], object]) -> Callable[..., None]:
 
 
 def _ignore_signals() -> None:
-    """Ignore late signals: an ending interpreter drops handlers, and the default action would kill the process."""
+    """Ignore late signals. At exit, Python restores the default handlers, which would kill the process."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)

@@ -1,6 +1,6 @@
-"""Handlers: which functions can be one, what they take, and how they are called.
+"""Handlers: which functions can be handlers, what they take, and how they are called.
 
-A signature is read once, at the declaration. Running a task inspects nothing.
+A signature is inspected once, at the declaration, and not when a task runs.
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ Call = Callable[[Any, Context], Any]
 class Handler:
     """A handler function and how to run it.
 
-    `decode` reads the JSON text of a payload; `call` takes the decoded payload and the context, and passes on what the
-    function takes. A function without payload has `dict[str, Any]` as its payload, and nothing is decoded for it.
+    `decode` reads the JSON text of a payload. `call` takes the decoded payload and the context, and passes to the
+    function what it takes. The payload of a function that takes none is `dict[str, Any]`, and is not decoded.
     """
 
     function: Callable[..., Any]
@@ -53,7 +53,7 @@ class Handler:
 def read_handler(function: Callable[..., Any]) -> Handler:
     """Read from a function's signature what it takes: payload, context, both in any order, or neither.
 
-    The parameter annotated with `Context` receives the context, the other one the payload, whatever their names are.
+    The parameter annotated with `Context` receives the context, the other one the payload. Names do not matter.
 
     Raises:
         BadTaskType: the function cannot be a handler, or its annotation cannot be a payload.
@@ -83,12 +83,12 @@ def read_handler(function: Callable[..., Any]) -> Handler:
 
 
 def refusal(function: Any, sentence: str) -> BadTaskType:
-    """The error for a function that cannot be declared; its message begins with the place."""
+    """Return the error for a function that cannot be declared. Its message begins with the place."""
     return BadTaskType(f"{where(function)}: {sentence}")
 
 
 def where(function: Any) -> str:
-    """Where a function is: file, line and name."""
+    """Return the file, line and name of a function."""
     name = getattr(function, "__qualname__", None) or repr(function)
     code = getattr(inspect.unwrap(function), "__code__", None) if callable(function) else None
     place = f"{code.co_filename}:{code.co_firstlineno}" if code else getattr(function, "__module__", "?")
@@ -96,7 +96,7 @@ def where(function: Any) -> str:
 
 
 def _check_kind(function: Any) -> None:
-    """Refuse what is not a plain function."""
+    """Refuse an object that is not a plain function."""
     if not inspect.isfunction(function):
         kind = "a class" if isinstance(function, type) else f"an object of type {type(function).__name__}"
         raise refusal(function, f"{kind} cannot be a handler. Decorate a function written with `def`.")
@@ -112,7 +112,7 @@ def _check_kind(function: Any) -> None:
 
 
 def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
-    """The annotations of a function's parameters by name, in order, each checked by itself."""
+    """Return the checked annotations of a function's parameters by name, in order."""
     try:
         signature = inspect.signature(function)
         hints = _resolve(function, signature)
@@ -131,10 +131,10 @@ def _parameters(function: Callable[..., Any]) -> dict[str, Any]:
 
 
 def _resolve(function: Callable[..., Any], signature: inspect.Signature) -> dict[str, Any]:
-    """Evaluate the annotations of the parameters; that of the result may name what exists for type checkers only."""
+    """Evaluate the annotations of the parameters. That of the result may name a type for type checkers only."""
 
     class Annotations:
-        """Carries them to `get_type_hints`, which takes a class or a module."""
+        """Holder of the annotations for `get_type_hints`, which takes a class or a module."""
 
     Annotations.__annotations__ = {
         each.name: each.annotation
@@ -146,7 +146,7 @@ def _resolve(function: Callable[..., Any], signature: inspect.Signature) -> dict
 
 
 def _parameter_fault(parameter: inspect.Parameter) -> str | None:
-    """Say why a handler cannot have a parameter, and what to write instead; None if it can."""
+    """Return why a handler cannot have this parameter and what to write instead; None if it can."""
     name = parameter.name
     if parameter.kind in {parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD}:
         stars = "*" if parameter.kind is parameter.VAR_POSITIONAL else "**"
@@ -161,7 +161,7 @@ def _parameter_fault(parameter: inspect.Parameter) -> str | None:
 
 
 def _annotation_fault(name: str, annotation: Any) -> str | None:
-    """Say why an annotation leaves open what the parameter receives; None if it does not."""
+    """Return why an annotation does not tell what the parameter receives; None if it does."""
     if annotation is Context:
         return f"{name!r} is annotated with the context's class. Name it 'context'." if name == "payload" else None
     if Context in get_args(annotation):
@@ -190,7 +190,7 @@ def _with_payload(function: Callable[..., Any], takes: list[str], payload: str) 
 
 
 def _ignore(_text: bytes) -> None:
-    """Read nothing: the handler takes no payload."""
+    """Do not decode, because the handler takes no payload."""
 
 
 def _names(names: list[str]) -> str:

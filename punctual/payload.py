@@ -1,7 +1,7 @@
-"""Payloads: which classes can be one, and how JSON is read as them.
+"""Payloads: which classes can be payloads, and how JSON is converted into them.
 
-msgspec reads Structs, dataclasses, TypedDicts, attrs classes, dictionaries and unions of them. A pydantic model reads
-itself; this package never imports pydantic.
+msgspec reads Structs, dataclasses, TypedDicts, attrs classes, dictionaries and unions of them. Pydantic models are read
+by their own methods; this package never imports pydantic.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ JSON_OBJECTS = (
 
 
 def fault(payload: Any) -> str | None:
-    """Say why a type cannot be a payload; None if it can."""
+    """Return why a type cannot be a payload; None if it can."""
     if is_model(payload):
         return None
     try:
@@ -38,9 +38,9 @@ def fault(payload: Any) -> str | None:
 
 
 def schema(payload: Any) -> dict[str, Any]:
-    """The JSON Schema (2020-12) of a payload."""
-    found: dict[str, Any] = payload.model_json_schema() if is_model(payload) else msgspec.json.schema(payload)
-    return found
+    """Return the JSON Schema (2020-12) of a payload."""
+    generated: dict[str, Any] = payload.model_json_schema() if is_model(payload) else msgspec.json.schema(payload)
+    return generated
 
 
 def read(value: Any, payload: Any) -> Any:
@@ -55,7 +55,7 @@ def read(value: Any, payload: Any) -> Any:
 
 
 def decoder(payload: Any) -> Callable[[bytes], Any]:
-    """The function that reads JSON text as the payload's type; it raises what `read` does."""
+    """Return the function that reads JSON text as the payload's type. It raises the same errors as `read`."""
     if is_model(payload):
         return lambda text: _by_model(payload.model_validate_json, text)
     decode: Callable[[bytes], Any] = msgspec.json.Decoder(payload).decode
@@ -63,16 +63,16 @@ def decoder(payload: Any) -> Callable[[bytes], Any]:
 
 
 def is_model(payload: Any) -> bool:
-    """Whether a type is a pydantic model."""
+    """Return whether a type is a pydantic model."""
     return isinstance(payload, type) and all(hasattr(payload, each) for each in ("model_validate", "model_json_schema"))
 
 
 def _by_model(validate: Callable[[Any], Any], value: Any) -> Any:
-    """Let a model read a payload; report its first error in the form of msgspec's."""
+    """Validate by a pydantic model, whose first error is raised as one of msgspec's."""
     try:
         return validate(value)
-    except ValueError as refused:
-        errors = getattr(refused, "errors", None)
+    except ValueError as error:
+        errors = getattr(error, "errors", None)
         if errors is None:  # not pydantic's ValidationError
             raise
         first = errors()[0]

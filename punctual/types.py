@@ -1,4 +1,4 @@
-"""Task types: what a kind of task is called, takes, and is allowed; declared with a decorator."""
+"""Task types: name, handler and limits of a kind of task, declared with a decorator."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Function = TypeVar(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TaskType:
-    """One kind of task. `handler` is None where this process knows the type and not its code."""
+    """One kind of task. `handler` is None if this process knows the type but not its code."""
 
     name: str
     handler: Handler | None
@@ -39,7 +39,7 @@ class TaskType:
 
     @property
     def payload(self) -> Any:
-        """The type of the payload; any JSON object where the handler takes none, or is not known here."""
+        """The type of the payload; any JSON object if the handler takes none or is not known here."""
         return self.handler.payload if self.handler else ANY_OBJECT
 
     @property
@@ -48,7 +48,7 @@ class TaskType:
         return payloads.schema(self.payload)
 
     def read_payload(self, payload: Any) -> Any:
-        """Convert a decoded JSON object into what the handler takes.
+        """Convert a decoded JSON object into the payload that the handler takes.
 
         Raises:
             msgspec.ValidationError: naming the place and what is wrong there.
@@ -79,17 +79,17 @@ def task(
     isolation: Isolation = "process",
     queue: str = "default",
 ) -> Any:
-    """Declare the decorated function as the handler of a task type; the function itself stays as it is.
+    """Declare the decorated function as the handler of a task type. The function itself is returned unchanged.
 
     Written as `@task`, or with arguments as `@task("greet", timeout_s=2)`. The function may take the payload, the
     context, both in any order, or neither: the parameter annotated with `Context` receives the context, the other one
     the payload. The annotation of the payload is a msgspec Struct, a dataclass, a TypedDict, a dict or a pydantic
     model, and the payload of each request is checked against it.
 
-    `name` is what requests call the type; the function's name if absent. A running handler is killed after `timeout_s`
-    seconds. `max_attempts` above 1 allows that it begins again after a failure. `isolation="thread"` runs it beside
-    others in one process: cheaper, but it cannot be killed, so it is for trusted handlers that wait on I/O with time
-    limits of their own. `queue` sends the type to the workers that listen to that queue.
+    `name` is the name of the type in requests; the default is the function's name. A running handler is killed after
+    `timeout_s` seconds. `max_attempts` above 1 allows further attempts after a failure. `isolation="thread"` runs the
+    handler beside others in one process. That is cheaper, but it cannot be killed, so it is for trusted handlers that
+    wait on I/O with their own time limits. `queue` names the queue whose workers run the type.
 
     Raises:
         BadTaskType: a function that cannot be a handler, a payload that cannot be read, a name that cannot be one,
@@ -116,7 +116,7 @@ _declared: dict[str, TaskType] = {}
 
 
 def declared() -> Mapping[str, TaskType]:
-    """All types declared in this process so far, by name."""
+    """Return all types declared in this process so far, by name."""
     return dict(_declared)
 
 
@@ -135,12 +135,12 @@ def declare(task_type: TaskType) -> None:
 
 
 def is_name(name: Any) -> bool:
-    """Whether a task type can have this name."""
+    """Return whether a task type can have this name."""
     return isinstance(name, str) and NAME.fullmatch(name) is not None
 
 
 def _limit_fault(declared: TaskType) -> str | None:
-    """Say which limit cannot be one; None if all can."""
+    """Return which limit is out of bounds; None if none is."""
     if not isinstance(declared.timeout_s, (int, float)) or not 0 < declared.timeout_s <= MAX_TIMEOUT_S:
         return f"timeout_s must be a number above 0, at most {MAX_TIMEOUT_S:.0f}."
     if not isinstance(declared.max_attempts, int) or not 1 <= declared.max_attempts <= MAX_ATTEMPTS:
@@ -153,7 +153,7 @@ def _limit_fault(declared: TaskType) -> str | None:
 
 
 def _second_declaration(name: str, function: Any) -> str | None:
-    """Refuse a name that another function has, or the same one run twice; a module that is loaded again may declare."""
+    """Return why a name cannot be declared again; None if it is new, or if its module is loaded again."""
     earlier = _declared.get(name)
     first = earlier.handler.function if earlier and earlier.handler else None
     if first is None or _is_loaded_again(first, function):
@@ -162,7 +162,7 @@ def _second_declaration(name: str, function: Any) -> str | None:
 
 
 def _is_loaded_again(first: Any, function: Any) -> bool:
-    """Whether a function comes from the same lines as the first one, compiled anew."""
+    """Return whether a function is the first one, compiled a second time."""
     places = [(getattr(each, "__module__", ""), getattr(each, "__qualname__", "")) for each in (first, function)]
     codes = [getattr(inspect.unwrap(each), "__code__", None) for each in (first, function)]
     return places[0] == places[1] and codes[0] is not codes[1]
