@@ -1,4 +1,4 @@
-"""The command group: all commands under one name, and what their exit codes mean."""
+"""The command group `punctual`: all commands, and their exit codes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.cli.keys import keys
 from app.cli.stats import stats
 from app.cli.task import task
 
-# Load and verification scripts are not part of the product: they are imported when called, so that `app` runs without.
+# Load and verification scripts are not part of the product. They are imported when called, so `app` runs without them.
 TOOLS = {"submit": "tools.submit", "verify": "tools.verify"}
 FOLDER = Path(__file__).parents[2] / "tools"
 
@@ -28,11 +28,11 @@ class Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Return a command by its name; None if there is none."""
-        found = super().get_command(ctx, cmd_name)
-        if found is None and cmd_name in TOOLS and FOLDER.is_dir():
+        command = super().get_command(ctx, cmd_name)
+        if command is None and cmd_name in TOOLS and FOLDER.is_dir():
             module: ModuleType = import_module(TOOLS[cmd_name])
             return cast("click.Command", getattr(module, cmd_name))
-        return found
+        return command
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -51,11 +51,11 @@ def create(*, as_json: bool, name: str, scopes: tuple[str, ...], **limits: Any) 
     """
     secret = new_secret()
     with _ledger() as engine:
-        made = ledger.create(engine, name, digest(secret) or b"", {Scope(scope) for scope in scopes}, **limits)
+        key = ledger.create(engine, name, digest(secret) or b"", {Scope(scope) for scope in scopes}, **limits)
     if as_json:
-        click.echo(to_json({"key": secret, **_fields(made)}))
+        click.echo(to_json({"key": secret, **_fields(key)}))
         return
-    click.echo(f"{made.name}: {', '.join(sorted(made.scopes))}, {_until(made)}. It is shown this once:", err=True)
+    click.echo(f"{key.name}: {', '.join(sorted(key.scopes))}, {_until(key)}. It is shown this once:", err=True)
     click.echo(secret)
 
 
@@ -65,8 +65,8 @@ def create(*, as_json: bool, name: str, scopes: tuple[str, ...], **limits: Any) 
 def list_(*, as_json: bool, everything: bool) -> None:
     """List the keys that are valid; never the keys themselves."""
     with _ledger() as engine:
-        found = [each for each in ledger.list_all(engine) if each.valid or everything]
-    rows = [{**_fields(each.key), "valid": each.valid} for each in found]
+        listed = [each for each in ledger.list_all(engine) if each.valid or everything]
+    rows = [{**_fields(each.key), "valid": each.valid} for each in listed]
     if as_json:
         click.echo(to_json(rows))
     elif rows:
@@ -106,8 +106,8 @@ def _ledger() -> Iterator[Engine]:
 
 
 def _fields(key: ApiKey) -> dict[str, Any]:
-    told = asdict(key) | {"scopes": sorted(key.scopes)}
-    return {name: instant(value) if name.endswith("_at") and value else value for name, value in told.items()}
+    fields = asdict(key) | {"scopes": sorted(key.scopes)}
+    return {name: instant(value) if name.endswith("_at") and value else value for name, value in fields.items()}
 
 
 def _until(key: ApiKey) -> str:

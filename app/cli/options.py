@@ -1,4 +1,4 @@
-"""What several commands share: their options, the types of their values, and where the service is."""
+"""Options of several commands, the types of their values, and the address of the service."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ WHOLE = re.compile(rf"(?:{PART.pattern})+")
 
 
 def run_addresses(file: Path | None = None) -> dict[str, str]:
-    """Read the `KEY=value` lines that a running `make run` keeps in var/run.env; empty when none runs."""
+    """Read the `KEY=value` lines that a running `make run` keeps in var/run.env; empty if none runs."""
     try:
         lines = (file or RUN_FILE).read_text(encoding="utf-8").splitlines()
     except OSError:
@@ -43,7 +43,7 @@ def read_duration(text: str) -> float:
     """Return seconds from `90s`, `5m`, `2h`, `1h30m`, `250ms`; a number alone is seconds.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text is none of these.
     """
     if re.fullmatch(r"\d+(?:\.\d+)?", text):
         return float(text)
@@ -73,12 +73,12 @@ class JsonObject(click.ParamType[dict[str, Any]]):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> dict[str, Any]:
         """Return the object, or fail with wrong usage."""
         try:
-            read = value if isinstance(value, dict) else json.loads(value)
+            decoded = value if isinstance(value, dict) else json.loads(value)
         except ValueError as wrong:
             self.fail(f"not JSON: {wrong}", param, ctx)
-        if not isinstance(read, dict):
+        if not isinstance(decoded, dict):
             self.fail("must be a JSON object, like '{\"a\": 1}'", param, ctx)
-        return read
+        return decoded
 
 
 DURATION = Duration()
@@ -99,7 +99,7 @@ key_option = click.option(
 
 
 def over_http(command: Callable[P, R]) -> Callable[..., R]:
-    """Give a command `--url`, `--key-file` and `--json`; it is called with `service` instead of the first two.
+    """Add `--url`, `--key-file` and `--json` to a command, which receives `service` instead of the first two.
 
     With --json, a refusal is printed on stderr as the service's problem document.
     """
@@ -108,7 +108,7 @@ def over_http(command: Callable[P, R]) -> Callable[..., R]:
     @key_option
     @json_option
     @wraps(command)
-    def asked(*arguments: Any, url: str, key_file: IO[str] | None, as_json: bool, **options: Any) -> R:
+    def call(*arguments: Any, url: str, key_file: IO[str] | None, as_json: bool, **options: Any) -> R:
         with Service(url, _key(key_file)) as service:
             try:
                 return command(*arguments, **options, service=service, as_json=as_json)  # type: ignore[arg-type]
@@ -118,11 +118,11 @@ def over_http(command: Callable[P, R]) -> Callable[..., R]:
                 click.echo(to_json(refused.problem), err=True)
                 sys.exit(refused.exit_code)
 
-    return asked
+    return call
 
 
 def _key(file: IO[str] | None) -> str | None:
-    """Return the key to send. A value that cannot stand in a header is not repeated in the message."""
+    """Return the API key to send. The message about an invalid one does not repeat it."""
     key = file.read().strip() if file else client_key()
     if key is not None and not re.fullmatch(r"[!-~]+", key):
         raise click.UsageError(f"{'The key file' if file else 'PUNCTUAL_API_KEY'} does not hold an API key.")

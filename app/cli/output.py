@@ -1,4 +1,4 @@
-"""What commands print: tables for people, JSON for scripts, instants and durations."""
+"""Output of the commands: tables for people, JSON for scripts, instants and durations."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ WIDTH_WITHOUT_TERMINAL = 200
 
 
 def console(*, stderr: bool = False) -> Console:
-    """Return the console for tables: as wide as the terminal, or wide enough for ids where there is none."""
-    found = Console(stderr=stderr, highlight=False)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH_WITHOUT_TERMINAL)
+    """Return the console for tables: as wide as the terminal, or wide enough for ids if there is none."""
+    terminal = Console(stderr=stderr, highlight=False)
+    return terminal if terminal.is_terminal else Console(stderr=stderr, highlight=False, width=WIDTH_WITHOUT_TERMINAL)
 
 
 def as_json(value: object) -> str:
@@ -66,8 +66,8 @@ def key_list(keys: Iterable[Mapping[str, Any]]) -> Table:
     for key in keys:
         instants = (key[name] or "" for name in ("created_at", "expires_at", "revoked_at"))
         valid = Text("yes", style="green") if key["valid"] else Text("no", style="red")
-        most = "" if key["max_pending"] is None else str(key["max_pending"])
-        table.add_row(str(key["id"]), Text(key["name"]), ", ".join(key["scopes"]), *instants, valid, most)
+        limit = "" if key["max_pending"] is None else str(key["max_pending"])
+        table.add_row(str(key["id"]), Text(key["name"]), ", ".join(key["scopes"]), *instants, valid, limit)
     return table
 
 

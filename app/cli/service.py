@@ -1,4 +1,4 @@
-"""HTTP client of the commands, with timeouts; refusals and an unavailable service have exit codes."""
+"""HTTP client of the commands. Refusals and an unavailable service are exceptions with exit codes."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Refused(click.ClickException):
 
     def __init__(self, problem: Mapping[str, Any], remedy: str = "") -> None:
         self.problem = dict(problem)
-        super().__init__("\n".join(filter(None, (tell_problem(self.problem), remedy))))
+        super().__init__("\n".join(filter(None, (format_problem(self.problem), remedy))))
 
 
 class ServiceUnavailable(click.ClickException):
-    """The service does not answer, not in time, or cannot serve now."""
+    """The service does not answer in time, or cannot serve now."""
 
     exit_code = 3
 
@@ -47,9 +47,9 @@ class Service:
         self.url = url
         self._key = key
         self._session = requests.Session()
-        self._session.auth = self._authorize  # and requests does not look into ~/.netrc
+        self._session.auth = self._authorize  # which also keeps requests from reading ~/.netrc
         if (urlsplit(url).hostname or "").startswith(LOOPBACK):
-            self._session.trust_env = False  # a proxy does not know this machine's 127.0.0.1
+            self._session.trust_env = False  # a proxy cannot reach the loopback address of this machine
 
     def another(self) -> Service:
         """Return a client of the same service for another thread."""
@@ -64,7 +64,7 @@ class Service:
     def ask(
         self, method: str, path: str, *, params: Any = None, body: object = None, wait_s: float = 0.0
     ) -> dict[str, Any]:
-        """Return the answer to one call. `wait_s`: how long the service was asked to wait before it answers.
+        """Return the answer to one call. `wait_s` is how long the service may wait before it answers.
 
         Raises:
             ServiceUnavailable, Refused: with the text of the service's problem document, if there is one.
@@ -102,7 +102,7 @@ class Service:
         return prepared
 
 
-def tell_problem(problem: Mapping[str, Any]) -> str:
+def format_problem(problem: Mapping[str, Any]) -> str:
     """Format a problem document: title and detail, then a line for each field or value in its details."""
     lines = [": ".join(str(problem[name]) for name in ("title", "detail") if problem.get(name)) or "refused"]
     details = dict(problem.get("details") or {})
@@ -115,18 +115,18 @@ def tell_problem(problem: Mapping[str, Any]) -> str:
 
 def _read(answer: requests.Response, url: str) -> dict[str, Any]:
     try:
-        read = answer.json()
+        document = answer.json()
     except ValueError:
-        read = None
+        document = None
     if answer.status_code in UNAVAILABLE:
-        said = tell_problem(read) if isinstance(read, dict) else f"HTTP {answer.status_code}"
-        raise ServiceUnavailable(f"{url} cannot serve now. {said}")
-    if not isinstance(read, dict):
+        problem = format_problem(document) if isinstance(document, dict) else f"HTTP {answer.status_code}"
+        raise ServiceUnavailable(f"{url} cannot serve now. {problem}")
+    if not isinstance(document, dict):
         raise Refused({"title": f"HTTP {answer.status_code}", "detail": f"{url} does not speak Punctual's API."})
     if answer.status_code >= REDIRECT:
         hint = {"remedy": KEY_NEEDED} if answer.status_code == UNAUTHENTICATED else {}
-        raise Refused(read, **hint)
-    return read
+        raise Refused(document, **hint)
+    return document
 
 
 def _in_short(error: requests.RequestException) -> str:

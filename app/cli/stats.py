@@ -23,16 +23,16 @@ EXPECTED = {"handed_back"}  # by every orderly stop of a worker
 @over_http
 def stats(*, service: Service, as_json: bool) -> None:
     """How the service fares: tasks by type and state, lateness, backlog, workers, what went wrong."""
-    told = service.ask("GET", "/stats")
+    answer = service.ask("GET", "/stats")
     if as_json:
-        click.echo(to_json(told))
+        click.echo(to_json(answer))
         return
-    for table in (counts(told), numbers(lines(told)), workers(told)):
+    for table in (counts(answer), numbers(lines(answer)), workers(answer)):
         console().print(table)
         click.echo()
 
 
-def counts(told: Mapping[str, Any]) -> Table:
+def counts(answer: Mapping[str, Any]) -> Table:
     """Build a table with a row per type, a column per state, and the sums in the last row."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("type")
@@ -40,10 +40,10 @@ def counts(told: Mapping[str, Any]) -> Table:
         table.add_column(Text(state, style=COLOURS.get(state, "")), justify="right")
     for share in PERCENTILES:
         table.add_column(f"lag {share}", justify="right")
-    late = told["punctuality"]["by_type"]
-    for name, found in [*sorted(told["by_type"].items()), ("all", told["by_state"])]:
+    late = answer["punctuality"]["by_type"]
+    for name, found in [*sorted(answer["by_type"].items()), ("all", answer["by_state"])]:
         lags = (lag(late.get(name, {}).get(f"{share}_ms")) for share in PERCENTILES)
-        table.add_row(name, *(count(found.get(state, 0), told["counted_up_to"]) for state in TaskState), *lags)
+        table.add_row(name, *(count(found.get(state, 0), answer["counted_up_to"]) for state in TaskState), *lags)
     return table
 
 
@@ -52,31 +52,31 @@ def count(number: int, up_to: int) -> str:
     return f"{number:,}+" if number >= up_to else f"{number:,}"
 
 
-def lines(told: Mapping[str, Any]) -> Iterator[tuple[str, object, bool]]:
+def lines(answer: Mapping[str, Any]) -> Iterator[tuple[str, object, bool]]:
     """Yield single numbers as (name, value, whether it is wrong)."""
-    lately, backlog = told["punctuality"], told["backlog"]
-    yield "oldest overdue", lag(told["oldest_overdue_s"] * 1000), told["oldest_overdue_s"] > LATE_S
-    yield "due and not begun", count(backlog["due"], told["counted_up_to"]), False
+    punctuality, backlog = answer["punctuality"], answer["backlog"]
+    yield "oldest overdue", lag(answer["oldest_overdue_s"] * 1000), answer["oldest_overdue_s"] > LATE_S
+    yield "due and not begun", count(backlog["due"], answer["counted_up_to"]), False
     for share in PERCENTILES:
-        yield f"lag {share}", lag(lately[f"{share}_ms"]) or "-", False
-    yield "begun too early", lately["early_total"], lately["early_total"] > 0
-    if told["redis"] == "ok":
+        yield f"lag {share}", lag(punctuality[f"{share}_ms"]) or "-", False
+    yield "begun too early", punctuality["early_total"], punctuality["early_total"] > 0
+    if answer["redis"] == "ok":
         yield "on the schedule", backlog["on_schedule"], False
         yield "delivered", backlog["delivered"], False
         for name, depth in backlog["rq_queues"].items():
             yield f"RQ queue {name}", depth, False
     else:
         yield "Redis", "does not answer", True
-    for name, number in told["counters"].items():
+    for name, number in answer["counters"].items():
         yield name.replace("_", " "), number, number > 0 and name not in EXPECTED
 
 
-def workers(told: Mapping[str, Any]) -> Table:
+def workers(answer: Mapping[str, Any]) -> Table:
     """Build a table with a row per worker process."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("worker", "queue", "slots", "silent"):
         table.add_column(name, justify="left" if name in {"worker", "queue"} else "right", no_wrap=True)
-    for each in told["workers"]:
+    for each in answer["workers"]:
         cells = (each["id"], each["queue"], str(each["slots"]), lag(each["silent_s"] * 1000))
         table.add_row(*cells, style=None if each["alive"] else "bold red")
     return table

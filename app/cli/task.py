@@ -28,10 +28,10 @@ def task() -> None:
 @click.option("--timeout-s", type=float, help="Killed when it runs longer. [default: its type's]")
 @click.option("--max-attempts", type=int, help="How often it may start. [default: its type's]")
 @over_http
-def create(*, service: Service, as_json: bool, task_type: str, **asked: Any) -> None:
+def create(*, service: Service, as_json: bool, task_type: str, **fields: Any) -> None:
     """Create a task of TYPE. Exit codes as in `--help` of the whole."""
-    body = new_task(task_type, **asked)
-    _tell(service.ask("POST", "/tasks", body=body), as_json=as_json)
+    body = new_task(task_type, **fields)
+    _print(service.ask("POST", "/tasks", body=body), as_json=as_json)
 
 
 @task.command("list")
@@ -44,9 +44,9 @@ def create(*, service: Service, as_json: bool, task_type: str, **asked: Any) -> 
 @over_http
 def list_(*, service: Service, as_json: bool, limit: int, everything: bool, **filters: Any) -> None:
     """List tasks in order of their time; all filters given must hold."""
-    given = {"type" if name == "task_type" else name: value for name, value in filters.items() if value}
+    params = {"type" if name == "task_type" else name: value for name, value in filters.items() if value}
     page = PAGE if everything else min(limit, PAGE)
-    tasks = list(islice(service.tasks(given, page=page), None if everything else limit))
+    tasks = list(islice(service.tasks(params, page=page), None if everything else limit))
     if as_json:
         click.echo(to_json(tasks))
     elif tasks:
@@ -66,7 +66,7 @@ def show(*, service: Service, as_json: bool, task_id: str, wait_s: float) -> Non
     if wait_s > MAX_WAIT_S:
         raise click.BadParameter("at most 30s", param_hint="--wait")
     params = {"wait_s": f"{wait_s:g}"} if wait_s else None
-    _tell(service.ask("GET", _path(task_id), params=params, wait_s=wait_s), as_json=as_json)
+    _print(service.ask("GET", _path(task_id), params=params, wait_s=wait_s), as_json=as_json)
 
 
 @task.command()
@@ -90,14 +90,14 @@ def new_task(task_type: str, *, at: str | None, delay_s: float | None, **optiona
 
 
 def _path(task_id: str) -> str:
-    """Return the path of a task; text that is not an id must not become another path."""
+    """Return the path of a task. Text that is not an id is refused, because it could become another path."""
     if not task_id or set(task_id.lower()) - set("0123456789abcdef-"):
         raise click.BadParameter(f"{task_id!r} is not an id.", param_hint="ID")
     return f"/tasks/{task_id}"
 
 
-def _tell(found: Mapping[str, Any], *, as_json: bool) -> None:
+def _print(task: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
-        click.echo(to_json(found))
+        click.echo(to_json(task))
     else:
-        console().print(task_card(found))
+        console().print(task_card(task))

@@ -15,7 +15,7 @@ from click.testing import CliRunner
 from app.cli import commands, main, options
 from app.cli.options import DURATION, JSON_OBJECT, read_duration
 from app.cli.output import lag
-from app.cli.service import tell_problem
+from app.cli.service import format_problem
 from app.cli.task import new_task
 from app.config import read_settings
 from tools.record import Submitted, line, read_record
@@ -74,7 +74,7 @@ def test_a_problem_is_printed_with_its_fields_and_its_other_details() -> None:
         "detail": "Something is wrong.",
         "details": {"fields": {"type": "Must be one of: foo."}, "allowed": {"type": ["foo"]}, "state": "running"},
     }
-    assert tell_problem(problem).splitlines() == [
+    assert format_problem(problem).splitlines() == [
         "Invalid input: Something is wrong.",
         "  type: Must be one of: foo.",
         "  state: running",

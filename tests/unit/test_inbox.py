@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from workers.pool.capacity import DurationStats, FreeSlots
-from workers.worker.inbox import MAX_DUE, MAX_AHEAD_S, MIN_AHEAD_S, MAX_WAIT_S, MAX_RESERVED_WAIT_S, Inbox
+from workers.worker.inbox import MAX_AHEAD_S, MAX_DUE, MAX_RESERVED_WAIT_S, MAX_WAIT_S, MIN_AHEAD_S, Inbox
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -1,1 +1,1 @@
-"""`doctor`: checks both servers and what runs, and prints remedies."""
+"""`doctor`: checks of the installation, with remedies."""

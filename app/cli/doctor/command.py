@@ -1,4 +1,4 @@
-"""`doctor`: read the settings, run all checks, print a line for each."""
+"""The command `doctor`: reads the settings, runs all checks, prints a line for each."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def doctor(*, as_json: bool) -> None:
     for each in examine():
         findings.append(each)
         if not as_json:
-            _tell(each)
+            _print(each)
     if as_json:
         click.echo(to_json([each.as_dict() for each in findings]))
     if any(each.level is Level.FAIL for each in findings):
@@ -65,8 +65,8 @@ def examine() -> Iterator[Finding]:
 
 
 def _examine(settings: Settings, engine: Engine, redis: Redis) -> Iterator[Finding]:
-    postgres, cache = list(check_postgres(engine, settings)), list(check_redis(redis))
-    yield from (*postgres, *cache)
+    of_postgres, of_redis = list(check_postgres(engine, settings)), list(check_redis(redis))
+    yield from (*of_postgres, *of_redis)
     try:
         types = load_task_types(settings)
     except BadTaskType as wrong:
@@ -74,18 +74,18 @@ def _examine(settings: Settings, engine: Engine, redis: Redis) -> Iterator[Findi
         return
     yield ok("types", ", ".join(types.names))
     try:
-        if _can_be_asked(postgres):
+        if _is_usable(of_postgres):
             yield from check_tasks(engine, types, settings)
             yield from check_late(engine, Contents(redis), types, settings)
-            if len(cache) > 1:
+            if len(of_redis) > 1:
                 yield from _drift(engine, redis, types, settings)
     except LedgerAway:
         yield fail("postgres", "left while it was looked at", "Try again.")
 
 
-def _can_be_asked(postgres: list[Finding]) -> bool:
+def _is_usable(of_postgres: list[Finding]) -> bool:
     """Return whether Postgres answers and has the tables."""
-    return len(postgres) > 1 and not any(each.check == "schema" and each.level is Level.FAIL for each in postgres)
+    return len(of_postgres) > 1 and not any(each.check == "schema" and each.level is Level.FAIL for each in of_postgres)
 
 
 def _drift(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
@@ -95,6 +95,6 @@ def _drift(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -
         yield fail("redis", "left while it was looked at", "Try again.")
 
 
-def _tell(found: Finding) -> None:
-    level = click.style(f"{found.level:<5}", fg=COLOURS[found.level], bold=found.level is not Level.OK)
-    click.echo(f"{level} {found.check:<12} {found.said}" + (f". {found.remedy}" if found.remedy else ""))
+def _print(finding: Finding) -> None:
+    level = click.style(f"{finding.level:<5}", fg=COLOURS[finding.level], bold=finding.level is not Level.OK)
+    click.echo(f"{level} {finding.check:<12} {finding.said}" + (f". {finding.remedy}" if finding.remedy else ""))

@@ -1,4 +1,4 @@
-"""Check of the two stores against each other: ids that Redis lacks are late, ids that it has besides are harmless."""
+"""Comparison of Postgres and Redis. Tasks that Redis lacks will start late; extra ids in Redis are harmless."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def check_drift(
     window_s: float,
     wait: Callable[[float], object] = time.sleep,
 ) -> Iterator[Finding]:
-    """Report ids that only one of the stores has, among the first MAX_COMPARED tasks of each type.
+    """Report ids that only one of the two has, among the first MAX_COMPARED tasks of each type.
 
     Raises LedgerAway, ScheduleAway.
     """
     now = clock(engine)
     due, ahead = _lost_and_ahead(engine, due_set, types, now=now, window_s=window_s)
     strays = _strays(engine, due_set, types)
-    if ahead or strays:  # ids on their way at this moment are neither
+    if ahead or strays:  # ids that were in transit are found by a second look
         wait(RECHECK_S)
         _, again = _lost_and_ahead(engine, due_set, types, now=now, window_s=window_s)
         ahead, strays = ahead & again, strays & _strays(engine, due_set, types)
@@ -50,9 +50,9 @@ def check_drift(
             "drift", f"{len(due)} due tasks are unknown to Redis; {sizes}", "Is a sweeper running? It restores them."
         )
     elif ahead:
-        said = f"{len(ahead)} tasks due within {lag(window_s * 1000)} are unknown to Redis; {sizes}"
+        message = f"{len(ahead)} tasks due within {lag(window_s * 1000)} are unknown to Redis; {sizes}"
         yield warn(
-            "drift", said, "Was Redis away? The sweeper says them again within ten minutes, or when they are due."
+            "drift", message, "Was Redis away? The sweeper says them again within ten minutes, or when they are due."
         )
     else:
         yield ok("drift", f"Redis knows every task due within {lag(window_s * 1000)}; {sizes}")
@@ -62,18 +62,18 @@ def check_drift(
 def _lost_and_ahead(
     engine: Engine, due_set: DueSet, types: TaskTypes, *, now: datetime, window_s: float
 ) -> tuple[set[str], set[str]]:
-    """Return ids that Redis lacks: overdue for longer than a sweep takes, and due within the window one feed ago."""
+    """Return ids that Redis lacks: of tasks late for more than a sweep, and of those due within the last fed window."""
     end = now + timedelta(seconds=window_s - feed_interval_s(window_s))
-    found: list[Due] = []
+    tasks: list[Due] = []
     for each in types.delivered:
-        found += due_between(engine, after=page_start(each.name), until=end, limit=MAX_COMPARED)
-    late = [task for task in found if task.at < now - timedelta(seconds=SWEPT_WITHIN_S)]
-    ahead = [task for task in found if task.at > now]
+        tasks += due_between(engine, after=page_start(each.name), until=end, limit=MAX_COMPARED)
+    late = [task for task in tasks if task.at < now - timedelta(seconds=SWEPT_WITHIN_S)]
+    ahead = [task for task in tasks if task.at > now]
     return _ids(due_set.unknown(late, now=now)), _ids(due_set.unknown(ahead, now=end))
 
 
 def _strays(engine: Engine, due_set: DueSet, types: TaskTypes) -> set[str]:
-    """Return ids in Redis of tasks that do not wait: deleted, running or final. The claim refuses them."""
+    """Return ids in Redis of tasks that are deleted, running or final. A claim refuses them."""
     held = Contents(due_set.redis).members(types.names, limit=MAX_COMPARED)
     return set(held) - _ids(waiting(engine, held))
 

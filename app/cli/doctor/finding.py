@@ -30,15 +30,15 @@ class Finding:
 
 
 def ok(check: str, said: str) -> Finding:
-    """Return a finding: nothing to do."""
+    """Return a finding that requires no action."""
     return Finding(check, Level.OK, said)
 
 
 def warn(check: str, said: str, remedy: str) -> Finding:
-    """Return a finding: tasks run, but this should be examined."""
+    """Return a finding that should be examined, although tasks run."""
     return Finding(check, Level.WARN, said, remedy)
 
 
 def fail(check: str, said: str, remedy: str) -> Finding:
-    """Return a finding: tasks do not run as promised until this is corrected."""
+    """Return a finding that must be corrected before tasks run as promised."""
     return Finding(check, Level.FAIL, said, remedy)

@@ -30,7 +30,7 @@ WORKER = 3
 
 
 def check_postgres(engine: Engine, settings: Settings) -> Iterator[Finding]:
-    """Run all checks of Postgres; a single finding if it is unavailable."""
+    """Run all checks of Postgres. If it is unavailable, there is only one finding."""
     try:
         found = server(engine)
     except LedgerAway as away:
@@ -70,7 +70,7 @@ def check_rights(missing: Sequence[str]) -> Finding:
 
 
 def check_clock(offset_s: float) -> Finding:
-    """Check that both clocks agree. That of Postgres decides when tasks start; promoters correct for the offset."""
+    """Check that both clocks agree. Postgres' clock decides when tasks start; promoters correct for the offset."""
     said = f"Postgres is {abs(offset_s) * 1000:.0f} ms {'ahead of' if offset_s >= 0 else 'behind'} this machine"
     if abs(offset_s) > TOLERABLE_OFFSET_S:
         return warn("clock", said, "Keep both on NTP: tasks start by Postgres' clock.")
@@ -78,9 +78,9 @@ def check_clock(offset_s: float) -> Finding:
 
 
 def check_session(asked: Mapping[str, str], found: Mapping[str, str]) -> Finding:
-    """Check that the settings that each session asks for are in force: a pooler may not have passed them on.
+    """Check that the requested session settings are in force; a pooler may not have passed them on.
 
-    The remedy is text for people to paste, not a statement that is run: any role may change its own settings.
+    The remedy is a statement for the operator to run. Any role may change its own settings.
     """
     missing = {name: value for name, value in asked.items() if found.get(name) != value}
     if not missing:
@@ -91,7 +91,7 @@ def check_session(asked: Mapping[str, str], found: Mapping[str, str]) -> Finding
 
 
 def check_pooler(*, shared: bool) -> Finding:
-    """Say whether a pooler lends the connection to other clients between two transactions."""
+    """Report whether a pooler lends the connection to other clients between transactions."""
     if shared:
         return ok("pooler", "one shares Postgres' connections: nothing is prepared through it")
     return ok("pooler", "none")
@@ -113,7 +113,7 @@ def check_connections(found: Server, settings: Settings, *, shared: bool = False
 
 
 def check_redis(redis: Redis) -> Iterator[Finding]:
-    """Run all checks of Redis; a single finding if it is unavailable."""
+    """Run all checks of Redis. If it is unavailable, there is only one finding."""
     try:
         found: Any = redis.info()
     except RedisError as away:

@@ -1,4 +1,4 @@
-"""Checks of what runs: workers for every queue, early starts, counters, and why the oldest tasks are late."""
+"""Checks of the running service: workers of every queue, early starts, counters, reasons of late tasks."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ MAX_LATE_TYPES = 5
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LateTask:
-    """What explains why a task is late.
+    """The facts that explain why a task is late.
 
-    `place`: where Redis has it, None if nowhere. `redis`: whether Redis answers. The numbers are those of its queue.
+    `place` is where Redis has it (None: nowhere), `redis` whether Redis answers. The numbers are those of its queue.
     """
 
     type: str
@@ -101,41 +101,41 @@ def check_late(engine: Engine, contents: Contents, types: TaskTypes, settings: S
         yield ok("overdue", f"the oldest due task is {lag(seconds * 1000)} late" if seconds else "nothing is late")
 
 
-def why(seen: LateTask) -> tuple[str, str]:
+def why(late: LateTask) -> tuple[str, str]:
     """Return the likely reason and its remedy: the first that applies."""
-    if seen.kind is None:
-        return f"type {seen.type} has no handler", "Add its module to TASK_MODULES, or deploy the release that has it."
-    queue = seen.kind.queue
-    busy = seen.running >= seen.slots
+    if late.kind is None:
+        return f"type {late.type} has no handler", "Add its module to TASK_MODULES, or deploy the release that has it."
+    queue = late.kind.queue
+    busy = late.running >= late.slots
     for fits, reason, remedy in (
-        (seen.kind.external, "no outside worker has claimed it", f"Is a worker for {seen.type} running?"),
-        (not seen.alive, f"no worker is alive for queue {queue}", f"Start one: QUEUE={queue}."),
-        (not seen.redis, "Redis does not answer", "Start it, or correct REDIS_URL."),
-        (seen.place is None, "Redis does not know it", "Is a sweeper running? It restores such tasks within seconds."),
-        (busy, f"all {seen.slots} slots of queue {queue} are busy", "More workers, or more SLOTS for tasks that wait."),
-        (seen.place == "due" and not seen.deliveries, "no promoter takes it off the schedule", "Start a promoter."),
+        (late.kind.external, "no outside worker has claimed it", f"Is a worker for {late.type} running?"),
+        (not late.alive, f"no worker is alive for queue {queue}", f"Start one: QUEUE={queue}."),
+        (not late.redis, "Redis does not answer", "Start it, or correct REDIS_URL."),
+        (late.place is None, "Redis does not know it", "Is a sweeper running? It restores such tasks within seconds."),
+        (busy, f"all {late.slots} slots of queue {queue} are busy", "More workers, or more SLOTS for tasks that wait."),
+        (late.place == "due" and not late.deliveries, "no promoter takes it off the schedule", "Start a promoter."),
     ):
         if fits:
             return reason, remedy
     return (
-        f"{seen.deliveries} envelopes wait for the workers of queue {queue}",
+        f"{late.deliveries} envelopes wait for the workers of queue {queue}",
         "Their logs; are they frozen, or suspended?",
     )
 
 
-def _late_task(engine: Engine, contents: Contents, types: TaskTypes, settings: Settings, late: Due) -> LateTask:
-    if late.type not in types:
-        return LateTask(type=late.type, kind=None)
-    kind = types[late.type]
-    mates = [each.name for each in types.delivered if each.queue == kind.queue]
+def _late_task(engine: Engine, contents: Contents, types: TaskTypes, settings: Settings, due: Due) -> LateTask:
+    if due.type not in types:
+        return LateTask(type=due.type, kind=None)
+    kind = types[due.type]
+    types_of_queue = [each.name for each in types.delivered if each.queue == kind.queue]
     alive = [
         each
         for each in workers.known(engine)
         if each.queue == kind.queue and each.silent_s <= settings.worker_dead_after_s
     ]
-    running = statistics.count(engine, mates).of_type
-    seen = LateTask(
-        type=late.type,
+    running = statistics.count(engine, types_of_queue).of_type
+    facts = LateTask(
+        type=due.type,
         kind=kind,
         alive=len(alive),
         slots=sum(each.slots for each in alive),
@@ -143,8 +143,8 @@ def _late_task(engine: Engine, contents: Contents, types: TaskTypes, settings: S
         redis=False,
     )
     try:
-        place = contents.place(late.type, late.id)
+        place = contents.place(due.type, due.id)
         deliveries = contents.depths([], [kind.queue]).rq_queues[kind.queue]
     except ScheduleAway:
-        return seen
-    return replace(seen, redis=True, place=place, deliveries=deliveries)
+        return facts
+    return replace(facts, redis=True, place=place, deliveries=deliveries)
