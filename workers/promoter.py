@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from redis import Redis
-    from rq import Queue
     from sqlalchemy import Engine
 
 log = structlog.get_logger()
@@ -59,7 +58,7 @@ class Promoter:
         self._next_at = self._lost_at = math.inf
         self._pause_s = 0.0
         self._routes: list[Route] = []
-        self._queues: dict[str, Queue] = {}
+        self._queues = {name: queue(name, redis) for name in {each.queue for each in types.delivered}}
         self._wake = redis.pubsub(ignore_subscribe_messages=True)  # type: ignore[no-untyped-call]
 
     def step(self) -> bool:
@@ -67,8 +66,7 @@ class Promoter:
         try:
             return self._promote()
         except ResponseError:
-            queues = {each.queue for each in self._types.delivered}
-            drop_corrupt_keys(self._redis, types=self._types.names, queues=queues)
+            drop_corrupt_keys(self._redis, types=self._types.names, queues=self._queues)
             raise
 
     def wait(self) -> None:
@@ -117,14 +115,9 @@ class Promoter:
         pushed = False
         for name, per_type in by_queue.items():
             if deliveries := [each for each in chain.from_iterable(zip_longest(*per_type)) if each]:
-                push(self._queue(name), deliveries)
+                push(self._queues[name], deliveries)
                 pushed = True
         return pushed
-
-    def _queue(self, name: str) -> Queue:
-        if name not in self._queues:
-            self._queues[name] = queue(name, self._redis)
-        return self._queues[name]
 
 
 def delivery_size(duration_ms: float | None) -> int:

@@ -109,7 +109,8 @@ class Claimer:
             self._pool.run(claims_of_one_type)
         self._counters.count(Counter.CLAIMS_LOST, len(ids) - len(claimed.mine) - len(claimed.waiting))
         soon = {each.id: each.at.timestamp() for each in claimed.waiting if self._is_soon(each)}
-        self._inbox.put_again(task_type, list(soon.items()))
+        if soon:
+            self._inbox.put_again(task_type, list(soon.items()))
         later = [self._delayed(each) for each in claimed.waiting if each.id not in soon]
         self._update_due_set(task_type, [each for each in ids if each not in soon], later)
 
