@@ -32,11 +32,11 @@ def purge_final_tasks() -> int:
 
     A thread does it, because a worker takes no deliveries while it runs a chore.
     """
-    if any(each.is_alive() for each in _purging):
+    if any(each.is_alive() for each in purges):
         return 0
     engine, older_than_s = _engine(), read_settings().retention_s
     purge = partial(repairs.purge_final, engine, older_than_s=older_than_s, limit=TASKS_PER_BATCH)
-    _purging[:] = [Purging(purge, full=TASKS_PER_BATCH).begin()]
+    purges[:] = [Purging(purge, full=TASKS_PER_BATCH).begin()]
     return 1
 
 
@@ -99,4 +99,5 @@ def _engine() -> Engine:
     return connect_postgres(read_settings(), name="housekeeping", pool=1)
 
 
-_purging: list[threading.Thread] = []
+purges: list[threading.Thread] = []
+"""The thread of the last purge in this process, if there was one."""

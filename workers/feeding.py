@@ -46,7 +46,7 @@ class Feeding:
     ) -> None:  # fmt: skip
         """`delivers` returns whether a type goes through Redis."""
         self._engine = engine
-        self._due_set = due_set
+        self.due_set = due_set
         self._delivers = delivers
         self._window = timedelta(seconds=window_s)
         self._round_interval_s = feed_interval_s(window_s)
@@ -81,7 +81,7 @@ class Feeding:
         return True
 
     def _start_over_with_a_new_redis(self, began_s: float) -> None:
-        generation = current_generation(self._due_set.redis)
+        generation = current_generation(self.due_set.redis)
         if generation != self._generation:
             log.info("feed_restarted", generation=generation)
             self._generation = generation
@@ -105,7 +105,7 @@ class Feeding:
     def _feed(self) -> list[Due]:
         """Feed a batch of the type that is due first; return it."""
         batch = repairs.due_between(self._engine, after=self._cursors[0], until=self._until, limit=BATCH)
-        self._due_set.add(batch)
+        self.due_set.add(batch)
         rest = self._cursors[1:] + batch[-1:] if len(batch) == BATCH else self._cursors[1:]
         self._cursors = sorted(rest, key=lambda cursor: cursor.at)
         return batch

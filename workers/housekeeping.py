@@ -98,10 +98,10 @@ class Housekeeping:
         """`refused` is called for each entry on rq-scheduler's list that is no chore."""
         self._redis = redis
         self._queue_name = queue_name
-        self._scheduler = ChoreScheduler(
+        self.scheduler = ChoreScheduler(
             queue=queue(queue_name, redis), connection=redis, interval=POLL_INTERVAL_S, job_class=DeliveryJob
         )
-        self._scheduler.refused = refused
+        self.scheduler.refused = refused
         self._asserted_at = float("-inf")
 
     def step(self) -> bool:
@@ -115,9 +115,9 @@ class Housekeeping:
 
     def _enqueue(self) -> None:
         if time.monotonic() - self._asserted_at >= ASSERT_INTERVAL_S:
-            self._scheduler.assert_all()
+            self.scheduler.assert_all()
             self._asserted_at = time.monotonic()
-        self._scheduler.enqueue_jobs()  # without its lock, which has no owner; a chore may run twice
+        self.scheduler.enqueue_jobs()  # without its lock, which has no owner; a chore may run twice
 
 
 def main() -> None:

@@ -185,7 +185,7 @@ def test_chores_purge_tasks_and_lost_workers(
     workers.heartbeat(engine, "w", queue="default", slots=1)
     assert chores.purge_final_tasks() == 1
     assert chores.purge_lost_workers() == 1
-    for each in chores._purging:
+    for each in chores.purges:
         each.join()
     with pytest.raises(TaskNotFound):
         tasks.get(engine, task.id)
@@ -196,7 +196,7 @@ def test_a_worker_runs_one_purge_at_a_time(engine: Engine, monkeypatch: pytest.M
     going_on = threading.Event()
     thread = threading.Thread(target=going_on.wait)
     thread.start()
-    monkeypatch.setattr(chores, "_purging", [thread])
+    monkeypatch.setattr(chores, "purges", [thread])
     monkeypatch.setattr(chores, "_engine", lambda: engine)
     try:
         assert chores.purge_final_tasks() == 0
@@ -204,7 +204,7 @@ def test_a_worker_runs_one_purge_at_a_time(engine: Engine, monkeypatch: pytest.M
         going_on.set()
         thread.join()
     assert chores.purge_final_tasks() == 1
-    for each in chores._purging:
+    for each in chores.purges:
         each.join()
 
 
@@ -213,8 +213,8 @@ def test_housekeeping_enqueues_every_chore_and_restores_lost_entries(redis: Redi
     housekeeping.step()
     assert redis.llen("rq:queue:default") == len(chores.CHORES)
     redis.delete("rq:scheduler:scheduled_jobs")
-    housekeeping._scheduler.assert_all()
-    housekeeping._scheduler.assert_all()
+    housekeeping.scheduler.assert_all()
+    housekeeping.scheduler.assert_all()
     assert redis.zcard("rq:scheduler:scheduled_jobs") == len(chores.CHORES)
 
 
