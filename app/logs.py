@@ -20,19 +20,19 @@ class TolerantStream:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write, if it can be written."""
+        """Write the text; drop it if that fails."""
         with suppress(OSError, ValueError):
             self._stream.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush, if it can be flushed."""
+        """Flush; ignore errors."""
         with suppress(OSError, ValueError):
             self._stream.flush()
 
 
 def configure_logs(settings: Settings, **about: str) -> None:
-    """Send our events and those of the libraries to stderr, in one shape.
+    """Send the events of this project and of the libraries to stderr in one format.
 
     `about` is added to each line, from any thread: the process, and the worker if it is one.
     """
