@@ -44,7 +44,7 @@ def receiver(
     may_claim.set()
     inbox: Any = RecordingInbox(redis, stop, received)
     return Receiver(
-        "default", redis, name="test", inbox=inbox, chores=CHORES, stop=stop, may_claim=may_claim, tally=counters
+        "default", redis, name="test", inbox=inbox, chores=CHORES, stop=stop, may_claim=may_claim, counters=counters
     )
 
 

@@ -136,7 +136,7 @@ def test_the_sweeper_resyncs_a_redis_that_was_unavailable(  # noqa: PLR0917  # f
     make(operations, 3, at=ahead(600))
     harm.delete("punctual:due:noop")
     with monkeypatch.context() as patch:
-        patch.setattr(sweeper.feeding._due_set, "redis", connect_redis(read_settings(NOWHERE)))
+        patch.setattr(sweeper.feeding.due_set, "redis", connect_redis(read_settings(NOWHERE)))
         with pytest.raises(ScheduleAway):
             sweeper.step()
     passed_s[0] += FEED_INTERVAL_S

@@ -160,7 +160,7 @@ def test_ids_that_cannot_begin_here_return_to_the_due_set(
     if why == "stop":
         parts.claimer.put_back_all()
     elif why == "no slot":
-        parts.clock.ahead_s = WAITS_S
+        parts.clock.ahead_s = MAX_WAIT_S
         parts.claimer.step(0.0)
     else:
         parts.may_claim.clear()

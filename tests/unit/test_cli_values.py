@@ -82,7 +82,7 @@ def test_a_problem_is_printed_with_its_fields_and_its_other_details() -> None:
 
 
 def test_an_empty_problem_is_printed_as_refused() -> None:
-    assert tell_problem({}) == "refused"
+    assert format_problem({}) == "refused"
 
 
 def test_a_record_is_read_as_it_was_written(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_the_offset_is_measured_every_ten_seconds_and_after_the_local_clock_was_
     postgres.at += MEASURE_INTERVAL_S / 2
     clock.refresh()
     assert postgres.answers == 3
-    postgres.at += MEASURE_EVERY_S
+    postgres.at += MEASURE_INTERVAL_S
     clock.refresh()
     assert postgres.answers == 6
     postgres.at -= 3600

@@ -53,7 +53,7 @@ def test_a_task_that_runs_in_a_child_is_killed_and_ends_once(pool: Pool, results
 def test_tasks_queued_behind_a_cancelled_task_begin_in_its_place(
     pool: Pool, results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.pool.supervisor.PATIENCE_S", PATIENCE_S)
+    monkeypatch.setattr("workers.pool.supervisor.MAX_DELAY_S", PATIENCE_S)
     long = [running(pool, tmp_path / str(number), seconds=60) for number in range(3)]  # so that only one slot is free
     first, rest = witness(tmp_path / "first", seconds=60), [witness(tmp_path / "rest") for _ in range(5)]
     pool.durations.means_ms["witness"] = 0.01  # so that they share a chunk
@@ -119,7 +119,7 @@ def test_a_cancellation_at_any_moment_lets_every_other_task_run_exactly_once(
     pool: Pool, results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, patience_s: float
 ) -> None:
     """With a short patience, tasks queued behind a slow one move to other slots or are handed back in the meantime."""
-    monkeypatch.setattr("workers.pool.supervisor.PATIENCE_S", patience_s)
+    monkeypatch.setattr("workers.pool.supervisor.MAX_DELAY_S", patience_s)
     chance = random.Random(patience_s)
     cancelled = 0
     for number in range(ROUNDS):
@@ -147,7 +147,7 @@ def test_cancelling_short_tasks_of_a_stream_harms_no_other_task(
     pool: Pool, results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A task may end while the supervisor holds the tokens of its chunk in order to kill it."""
-    monkeypatch.setattr("workers.pool.supervisor.PATIENCE_S", PATIENCE_S)
+    monkeypatch.setattr("workers.pool.supervisor.MAX_DELAY_S", PATIENCE_S)
     chance = random.Random(1)
     cancelled = 0
     for _ in range(ROUNDS // 4):
