@@ -32,7 +32,7 @@ class CounterBuffer(Batcher[tuple[Counter, int]]):
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()
-        self.engine = engine
+        self._engine = engine
 
     def count(self, name: Counter, number: int = 1) -> None:
         """Increment a counter; returns at once."""
@@ -57,6 +57,6 @@ class CounterBuffer(Batcher[tuple[Counter, int]]):
     def flush(self, items: list[tuple[Counter, int]]) -> None:
         """Add to the totals. Drop increments that Postgres refuses, because it would refuse them again."""
         try:
-            counters.add(self.engine, dict(items))
+            counters.add(self._engine, dict(items))
         except StatementRefused:
             log.exception("counts_lost", counted=dict(items))

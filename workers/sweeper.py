@@ -49,7 +49,7 @@ class Sweeper:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:  # fmt: skip
         self._engine = engine
-        self.counters = CounterBuffer(engine)
+        self._counters = CounterBuffer(engine)
         self._redis = redis
         self._due_set = DueSet(redis)
         self._types = types
@@ -96,7 +96,7 @@ class Sweeper:
         rescued = repairs.rescue(self._engine, dead_after_s=self._dead_after_s, limit=RESCUE_BATCH)
         for each in rescued:
             log.warning("task_rescued", task_id=each.id, worker_id=each.worker_id, again_at=str(each.again_at))
-        self.counters.count(Counter.RESCUED, len(rescued))
+        self._counters.count(Counter.RESCUED, len(rescued))
         again = [Due(each.id, each.type, each.again_at) for each in rescued if each.again_at]
         self._due_set.add(each for each in again if self._types.delivers(each.type))
         return len(rescued) == RESCUE_BATCH
@@ -108,7 +108,7 @@ class Sweeper:
         restored = sum(self._restore_type(each, until) for each in types)
         if restored:
             log.warning("tasks_restored", count=restored)
-            self.counters.count(Counter.RESTORED, restored)
+            self._counters.count(Counter.RESTORED, restored)
         return restored
 
     def _restore_type(self, task_type: str, until: datetime) -> int:

@@ -45,7 +45,7 @@ class Finisher(Batcher[Outcome | Claim]):
         self, engine: Engine, due_set: DueSet, counters: CounterBuffer, durations_ms: Mapping[str, float]
     ) -> None:
         super().__init__()
-        self.engine = engine
+        self._engine = engine
         self._due_set = due_set
         self._counters = counters
         self._durations_ms = durations_ms
@@ -74,7 +74,7 @@ class Finisher(Batcher[Outcome | Claim]):
 
     def _finish(self, outcomes: Sequence[Outcome]) -> list[Due]:
         try:
-            finished = claims.finish(self.engine, outcomes)
+            finished = claims.finish(self._engine, outcomes)
         except (StatementRefused, ValueError) as refused:  # a NUL or a lone surrogate is refused before it is sent
             return self._finish_singly(outcomes, refused)
         if finished.fenced:
@@ -93,14 +93,14 @@ class Finisher(Batcher[Outcome | Claim]):
         )
         message = "Postgres cannot keep the result: is there a NUL in it?"
         try:
-            ended = claims.failed_attempt(self.engine, outcomes[0].id, outcomes[0].token, "handler_error", message)
+            ended = claims.failed_attempt(self._engine, outcomes[0].id, outcomes[0].token, "handler_error", message)
         except TaskNotFound:  # it was rescued, has failed and was purged
             return []
-        return claims.finish(self.engine, [ended]).again
+        return claims.finish(self._engine, [ended]).again
 
     def _release(self, handed_back: Sequence[Claim]) -> list[Due]:
         log.info("claims_handed_back", count=len(handed_back))
-        released = claims.release(self.engine, [(each.id, each.token) for each in handed_back])
+        released = claims.release(self._engine, [(each.id, each.token) for each in handed_back])
         self._counters.count(Counter.HANDED_BACK, len(released))
         return released
 
