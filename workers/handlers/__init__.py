@@ -1,5 +1,5 @@
 """The built-in task types."""
 
-from workers.handlers import bar, baz, fizzbuzz, sleepers
+from workers.handlers import bar, printing
 
-__all__ = ["bar", "baz", "fizzbuzz", "sleepers"]
+__all__ = ["bar", "printing"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from app.config import read_handler_settings
 from punctual import task
-from workers.handlers.output import say
+from workers.handlers.printing import print_line
 
 TIMEOUT_S = 4.0  # for connecting and for each read; the time limit of the task covers the whole
 LIKE_A_BROWSER = {
@@ -23,6 +23,6 @@ def bar() -> dict[str, str]:
         with requests.get(
             read_handler_settings().bar_url, headers=LIKE_A_BROWSER, timeout=TIMEOUT_S, stream=True
         ) as answer:
-            return say(str(answer.status_code))
+            return print_line(str(answer.status_code))
     except requests.RequestException as error:  # its text names hosts and ports, which the API must not show
         raise ConnectionError(f"No answer: {type(error).__name__}") from None
