@@ -66,10 +66,10 @@ class Finisher(Batcher[Outcome | Claim]):
     def flush(self, items: list[Outcome | Claim]) -> int:
         """Write the outcomes at the head of `items`, or release the claims at its head; return how many."""
         if outcomes := _first_outcomes(items):
-            self._announce(self._finish(outcomes))
+            self._add_due(self._finish(outcomes))
             return len(outcomes)
         handed_back = _first_claims(items)
-        self._announce(self._release(handed_back))
+        self._add_due(self._release(handed_back))
         return len(handed_back)
 
     def _finish(self, outcomes: Sequence[Outcome]) -> list[Due]:
@@ -104,7 +104,7 @@ class Finisher(Batcher[Outcome | Claim]):
         self._counters.count(Counter.HANDED_BACK, len(released))
         return released
 
-    def _announce(self, again: Sequence[Due]) -> None:
+    def _add_due(self, again: Sequence[Due]) -> None:
         """Add tasks that are due again to the due set; publish durations. The sweeper restores what Redis misses."""
         try:
             self._due_set.add(again)
