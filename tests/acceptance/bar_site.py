@@ -1,4 +1,4 @@
-"""A small web site for `bar` to ask: remembers what it was asked, answers as it is told."""
+"""A small web site for handlers of type `bar`: records requests and answers with a status that the test chooses."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ if TYPE_CHECKING:
 
 
 class BarSite:
-    """Listens on a free port. `status` is what it answers; None: it hangs up without an answer."""
+    """Listens on a free port. `status` is that of all answers; None: it closes the connection without an answer."""
 
     def __init__(self) -> None:
         self.status: int | None = 200
-        self.asked: list[Message] = []
+        self.received: list[Message] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """The URL that `bar` requests."""
         return f"http://127.0.0.1:{self._server.server_port}/time"
 
     def __enter__(self) -> Self:
@@ -36,7 +36,7 @@ class BarSite:
     def _handler(site) -> type[BaseHTTPRequestHandler]:  # noqa: N805  # `self` is the request's
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                site.asked.append(self.headers)
+                site.received.append(self.headers)
                 if site.status is None:
                     self.close_connection = True
                     return
@@ -44,7 +44,7 @@ class BarSite:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *_: object) -> None:  # noqa: A002  # the name it has above
-                """Say nothing."""
+            def log_message(self, format: str, *_: object) -> None:  # noqa: A002  # the base class' name
+                """Log nothing."""
 
         return Handler

@@ -1,4 +1,4 @@
-"""How much of a processor each process of a service uses."""
+"""Measure the CPU time of each process of a service."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from tests.acceptance.processes import descendants
 if TYPE_CHECKING:
     from tests.acceptance.service import Service
 
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 
 
 def busy_shares(service: Service, seconds: float) -> dict[str, float]:
-    """The share of one core that each process used for some seconds, its children included."""
+    """Return the share of one core that each process and its children used during this time."""
     if not Path("/proc/self/stat").exists():
         pytest.skip("CPU time is read from /proc")
     before = {each.name: cpu_s(each.pid) for each in service.processes.values()}
     began = time.monotonic()
-    wait_until(lambda: time.monotonic() - began > seconds, seconds + PATIENCE_S, "the time is over")
+    wait_until(lambda: time.monotonic() - began > seconds, seconds + TIMEOUT_S, "the time is over")
     took_s = time.monotonic() - began
     return {each.name: (cpu_s(each.pid) - before[each.name]) / took_s for each in service.processes.values()}
 
 
 def cpu_s(pid: int) -> float:
-    """CPU seconds that a process and what it started used so far."""
+    """Return the CPU seconds that a process and its descendants have used."""
     ticks = 0
     for each in (pid, *descendants(pid)):
         fields = Path(f"/proc/{each}/stat").read_text().rpartition(")")[2].split()

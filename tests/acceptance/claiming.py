@@ -1,4 +1,4 @@
-"""Claims seen from Postgres: a row that the test has locked makes one wait."""
+"""Claims as Postgres sees them: a claim waits while a test holds a lock on its row."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ WHERE datname = current_database() AND application_name = 'punctual worker' AND 
 
 
 def claim_waits(service: Service) -> bool:
-    """Whether a claim waits for a lock."""
+    """Return whether a claim waits for a lock."""
     with psycopg.connect(service.database_url) as connection:
         row = connection.execute(CLAIM_WAITS).fetchone()
         return bool(row and row[0])

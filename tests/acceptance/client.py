@@ -1,4 +1,4 @@
-"""Speaks to the service as its users do: over HTTP, with nothing but its documented answers."""
+"""An HTTP client of the service that relies on its documented answers only."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FINAL = {"succeeded", "failed", "cancelled", "deleted"}
 
 
 class Client:
-    """Several web processes take turns. Safe to use from several threads."""
+    """Sends requests to the web processes in turn. Thread-safe."""
 
     def __init__(self, urls: Callable[[], Sequence[str]], *, timeout_s: float = TIMEOUT_S) -> None:
         self._urls = urls
@@ -36,80 +36,79 @@ class Client:
         self._lock = threading.Lock()
 
     def close(self) -> None:
-        """Close all connections."""
         self._session.close()
 
     def is_ready(self, url: str) -> bool:
-        """Whether this web process says that it can serve."""
+        """Return whether this web process reports that it is ready."""
         try:
             return self._session.get(f"{url}/ready", timeout=self._timeout_s).status_code == 200
         except requests.ConnectionError:
             return False
 
     def request(self, method: str, path: str, **options: Any) -> requests.Response:
-        """Any call."""
+        """Send a request to the next web process."""
         urls = self._urls()
         if not urls:
-            raise requests.ConnectionError("no web process lives")
+            raise requests.ConnectionError("no web process is running")
         with self._lock:
             turn = next(self._turns)
         return self._session.request(method, urls[turn % len(urls)] + path, timeout=self._timeout_s, **options)
 
     def create(self, task_type: str, payload: Mapping[str, Any] | None = None, **fields: Any) -> Json:
-        """The task, created; due now unless `delay_s` or `execute_at` (a datetime or text) says otherwise."""
+        """Create a task, due now unless `delay_s` or `execute_at` (a datetime or a text) is given."""
         return self._post(new_task(task_type, payload, **fields))
 
-    def create_many(self, wanted: Sequence[Json]) -> list[Json]:
-        """Tasks by the bodies of their requests (see `new_task`), in this order, over several connections at once."""
-        asked = (Request(_create(body), number) for number, body in enumerate(wanted))
-        answers = list(send(self._urls, asked, connections=CONNECTIONS, timeout_s=self._timeout_s))
+    def create_many(self, bodies: Sequence[Json]) -> list[Json]:
+        """Create a task for each body (see `new_task`) over several connections; return the tasks in this order."""
+        creations = (Request(_create(body), number) for number, body in enumerate(bodies))
+        answers = list(send(self._urls, creations, connections=CONNECTIONS, timeout_s=self._timeout_s))
         assert [each for each in answers if each.status != 201] == []
         return [json.loads(each.body) for each in sorted(answers, key=lambda each: each.tag)]
 
-    def create_batch(self, wanted: Sequence[Json]) -> list[str]:
-        """Tasks by the same bodies, by one request; their ids in this order."""
-        answer = self.request("POST", "/tasks/batch", json={"tasks": list(wanted)})
+    def create_batch(self, bodies: Sequence[Json]) -> list[str]:
+        """Create a task for each body by one request; return the ids in this order."""
+        answer = self.request("POST", "/tasks/batch", json={"tasks": list(bodies)})
         assert answer.status_code == 201, answer.text
         return list(answer.json()["ids"])
 
     def get(self, task_id: str, *, wait_s: float | None = None) -> Json:
-        """The task as it is now, or once it is final."""
+        """Return the task now; with `wait_s`, once it is final or after this time."""
         answer = self.request("GET", f"/tasks/{task_id}", params={} if wait_s is None else {"wait_s": wait_s})
         assert answer.status_code == 200, answer.text
         return task(answer)
 
     def delete(self, task_id: str) -> int:
-        """The status that a deletion is answered with."""
+        """Request a deletion and return the status of the answer."""
         return self.request("DELETE", f"/tasks/{task_id}").status_code
 
     def list_all(self, **filters: str) -> list[Json]:
-        """All tasks that match, page after page."""
-        found: list[Json] = []
+        """Return all tasks that match the filters."""
+        tasks: list[Json] = []
         query = {"limit": "1000", **filters}
         while True:
             answer = self.request("GET", "/tasks", params=query)
             assert answer.status_code == 200, answer.text
             page = answer.json()
-            found += page["tasks"]
+            tasks += page["tasks"]
             if page["next_cursor"] is None:
-                return found
+                return tasks
             query["cursor"] = page["next_cursor"]
 
     def wait_final(self, ids: Iterable[str], timeout: float, **filters: str) -> dict[str, Json]:
-        """All of these by id, once the last one is final. `filters` narrow the lists that are asked for."""
+        """Wait until all these tasks are final; return them by id. `filters` narrow the requested lists."""
         wanted = set(ids)
 
         def pending() -> list[Json]:
-            waiting = self.list_all(state="scheduled,running", **filters)
-            return [each for each in waiting if each["id"] in wanted]
+            unfinished = self.list_all(state="scheduled,running", **filters)
+            return [each for each in unfinished if each["id"] in wanted]
 
         wait_until(lambda: not pending(), timeout, f"all of {len(wanted)} tasks are final")
-        every = self.list_all(**filters) + self.list_all(state="deleted", **filters)
-        found = {each["id"]: each for each in every if each["id"] in wanted}
-        assert found.keys() == wanted, f"{len(wanted - found.keys())} tasks are lost"
-        unfinished = [each for each in found.values() if each["state"] not in FINAL]
+        listed = self.list_all(**filters) + self.list_all(state="deleted", **filters)
+        tasks = {each["id"]: each for each in listed if each["id"] in wanted}
+        assert tasks.keys() == wanted, f"{len(wanted - tasks.keys())} tasks are lost"
+        unfinished = [each for each in tasks.values() if each["state"] not in FINAL]
         assert not unfinished, unfinished
-        return found
+        return tasks
 
     def _post(self, body: Json) -> Json:
         answer = self.request("POST", "/tasks", json=body)
@@ -122,7 +121,7 @@ def _create(body: Json) -> bytes:
 
 
 def new_task(task_type: str, payload: Mapping[str, Any] | None = None, **fields: Any) -> Json:
-    """The body of a request for a task."""
+    """Return the body of a creation request."""
     if "execute_at" in fields:
         fields["execute_at"] = rfc3339(fields["execute_at"])
     elif "delay_s" not in fields:
@@ -131,18 +130,18 @@ def new_task(task_type: str, payload: Mapping[str, Any] | None = None, **fields:
 
 
 def task(answer: requests.Response) -> Json:
-    """The task that an answer holds."""
-    found: Json = answer.json()
-    return found
+    """Return the task in an answer."""
+    body: Json = answer.json()
+    return body
 
 
 def rfc3339(instant: datetime | float | str) -> str:
-    """An instant (aware, or seconds since 1970) as the API takes it."""
+    """Format an instant (an aware datetime, or seconds since 1970) for the API."""
     if isinstance(instant, float | int):
         instant = datetime.fromtimestamp(instant, UTC)
     return instant if isinstance(instant, str) else instant.isoformat()
 
 
 def seconds(instant: str) -> float:
-    """An instant of the API as seconds since 1970."""
+    """Convert an instant of the API into seconds since 1970."""
     return datetime.fromisoformat(instant).timestamp()

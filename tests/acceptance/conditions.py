@@ -1,4 +1,4 @@
-"""Waits for conditions: no test sleeps for a time and hopes."""
+"""Wait for conditions instead of sleeping for a fixed time."""
 
 from __future__ import annotations
 
@@ -8,22 +8,26 @@ from typing import TYPE_CHECKING, TypeVar
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
-LOOK_EVERY_S = 0.05
+POLL_INTERVAL_S = 0.05
 
 
-def wait_until(condition: Callable[[], Found], seconds: float, what: str) -> Found:
-    """The first truthy answer of `condition`; an AssertionError that says `what` and the last answer, if none comes."""
+def wait_until(condition: Callable[[], Value], seconds: float, what: str) -> Value:
+    """Return the first truthy value of `condition`.
+
+    Raises:
+        AssertionError: there was none in this time; the message has `what` and the last value.
+    """
     deadline = time.monotonic() + seconds
-    while not (found := condition()):
+    while not (value := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"not within {seconds:g} s: {what}; last seen: {found!r}")
-        time.sleep(LOOK_EVERY_S)
-    return found
+            raise AssertionError(f"not within {seconds:g} s: {what}; last value: {value!r}")
+        time.sleep(POLL_INTERVAL_S)
+    return value
 
 
 def sleep_until(instant: float) -> None:
-    """Return at `instant` (seconds since 1970), at most a few hundred microseconds late."""
+    """Sleep until `instant` (seconds since 1970); return at most a few hundred microseconds late."""
     while (left := instant - time.time()) > 0:
         time.sleep(max(0, left - 0.001) if left > 0.002 else 0)

@@ -1,4 +1,4 @@
-"""Services: one that all tests share that do not break it, and a factory for those that do."""
+"""Services: one shared by all tests that do not break it, and a factory for those that do."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ HERE = Path(__file__).parent
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark every test of this folder as slow: it starts processes of the service, or those that keep it running."""
+    """Mark every test of this folder as slow: each starts processes."""
     for item in items:
         if item.path.is_relative_to(HERE):
             item.add_marker(pytest.mark.slow)
 
 
 class NewService(Protocol):
-    """Makes a service of its own for one test; stopped when the test ends."""
+    """Starts a service for one test; it is stopped when the test ends."""
 
     def __call__(
         self, environment: Mapping[str, str] | None = None, *, web: int = 1, promoter: int = 1, worker: int = 2
     ) -> Service:
-        """Start so many processes, one sweeper and one scheduler, with these variables."""
+        """Start these numbers of processes, a sweeper and a scheduler, with additional environment variables."""
 
 
 @pytest.fixture(scope="package")
 def stores() -> Iterator[Stores]:
-    """Postgres, released; Valkeys to be had."""
+    """A migrated Postgres, and a source of Valkey servers."""
     with tempfile.TemporaryDirectory(prefix="punctual-acceptance-") as folder:
         Path(folder).chmod(0o755)
         with Stores(Path(folder)) as made:
@@ -60,21 +60,21 @@ def bouncer(stores: Stores) -> Iterator[Server]:
 
 @pytest.fixture(scope="package")
 def bar_site() -> Iterator[BarSite]:
-    """The web site that `bar` asks in the shared service."""
+    """The web site that `bar` requests in the shared service."""
     with BarSite() as site:
         yield site
 
 
 @pytest.fixture(scope="package")
 def service(stores: Stores, bar_site: BarSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The shared service: two workers, one of everything else."""
+    """The shared service: two workers, one of each other process."""
     with Service(stores, tmp_path_factory.mktemp("service"), {"BAR_URL": bar_site.url}) as made:
         yield made.start(web=1, promoter=1, worker=2, sweeper=1, scheduler=1)
 
 
 @pytest.fixture
 def new_service(stores: Stores, tmp_path: Path) -> Iterator[NewService]:
-    """A service to be broken."""
+    """A factory of services that a test may break."""
     numbers = count(1)
     with ExitStack() as stack:
 
@@ -89,13 +89,13 @@ def new_service(stores: Stores, tmp_path: Path) -> Iterator[NewService]:
 
 @pytest.fixture
 def witness(tmp_path: Path) -> Witness:
-    """What began, as told by the tasks themselves, beside the system."""
+    """A file in which the handlers themselves record when they start, independent of the service."""
     return Witness(tmp_path / "witness")
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[Any]) -> Any:
-    """Show the end of the logs of every running service with a failure."""
+    """Add the end of the logs of every running service to the report of a failed test."""
     report: pytest.TestReport = yield
     if report.failed:
         report.sections += [(f"service {each.directory.name}", each.logs()) for each in Service.running]

@@ -1,4 +1,4 @@
-"""Load to break things under: many tasks, created before the first of them is due, however slow the machine is."""
+"""Load for fault tests: many tasks, created before the first of them is due."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ AHEAD_S = 4.0
 def create_spread(
     client: Client, witness: Witness, *, count: int, over_s: float, payloads: Sequence[dict[str, Any]] = ({},)
 ) -> tuple[float, list[str]]:
-    """Tasks that write to `witness`, due one after another over some seconds; their payloads take turns.
+    """Create tasks that write to `witness`, due one after another over some seconds, with these payloads in turn.
 
-    Answers when the first one is due (seconds since 1970; in the future), and their ids.
+    Returns when the first one is due (seconds since 1970, in the future), and the ids.
     """
     begin = time.time() + AHEAD_S
     wanted = [
@@ -29,5 +29,5 @@ def create_spread(
         for n in range(count)
     ]
     ids = client.create_batch(wanted)
-    assert time.time() < begin, "the machine became much slower meanwhile"
+    assert time.time() < begin, "the machine is too slow: tasks must be created before they are due"
     return begin, ids

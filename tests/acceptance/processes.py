@@ -1,4 +1,4 @@
-"""One process of the Procfile as a test sees it: what it prints, whether it lives, what it leaves behind."""
+"""A process of the Procfile as tests see it: its output, its state, its descendants."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TAIL_LINES = 40
 
 
 class ServiceProcess:
-    """A command in a session of its own; stdout and stderr go to a file each."""
+    """A command in its own session; stdout and stderr each go to a file."""
 
     def __init__(self, name: str, command: str, environment: Mapping[str, str], directory: Path) -> None:
         self.name = name
@@ -40,44 +40,44 @@ class ServiceProcess:
 
     @property
     def code(self) -> int | None:
-        """None while it lives, then how it ended."""
+        """The return code; None while it runs."""
         return self._process.poll()
 
     def send(self, number: signal.Signals) -> None:
-        """Send it a signal, unless it is gone."""
+        """Send a signal unless the process has ended."""
         if self.code is None:
             self._process.send_signal(number)
 
     def kill(self) -> None:
-        """As a machine that loses its memory: SIGKILL, to this process alone."""
+        """Send SIGKILL to this process alone, and wait until it has ended."""
         self.expected_codes = {-signal.SIGKILL}
         self.send(signal.SIGKILL)
         self._process.wait()
 
     def wait(self, seconds: float) -> int | None:
-        """Its exit code; None if it still lives after so long."""
+        """Wait for the end of the process; return its code, or None if it still runs after this time."""
         try:
             return self._process.wait(seconds)
         except subprocess.TimeoutExpired:
             return None
 
     def lines(self) -> list[str]:
-        """What it printed to stdout."""
+        """Return the lines of its stdout."""
         return self.stdout.read_text().splitlines()
 
     def log_lines(self) -> list[str]:
-        """What it printed to stderr."""
+        """Return the lines of its stderr."""
         return self.stderr.read_text().splitlines()
 
     def logs(self) -> str:
-        """The end of both, for people."""
+        """Return the end of stdout and stderr for a test report."""
         ends = [self.log_lines()[-TAIL_LINES:], self.lines()[-5:]]
-        state = "lives" if self.code is None else f"ended with {self.code}"
+        state = "running" if self.code is None else f"ended with {self.code}"
         return "\n".join([f"-- {self.name} ({state}), stderr", *ends[0], f"-- {self.name}, stdout", *ends[1]])
 
 
 def pids_with(mark: str) -> set[int]:
-    """All living processes with this text in their environment: what a service started, and what that started."""
+    """Return all processes with this text in their environment: those of a service, and their descendants."""
     if not Path("/proc/self/environ").exists():
         listed = subprocess.run(
             ["ps", "-axEww", "-o", "pid=,stat=,command="], capture_output=True, text=True, check=True
@@ -88,24 +88,24 @@ def pids_with(mark: str) -> set[int]:
 
 
 def descendants(ancestor: int) -> set[int]:
-    """All living processes that come from this one."""
+    """Return all descendants of a process."""
     listed = subprocess.run(["ps", "-ax", "-o", "pid=,ppid="], capture_output=True, text=True, check=True)
     rows = (line.split() for line in listed.stdout.splitlines())
     parents = {int(pid): int(parent) for pid, parent in rows}
-    found: set[int] = set()
-    while more := {pid for pid, parent in parents.items() if parent in found | {ancestor}} - found:
-        found |= more
-    return found
+    family: set[int] = set()
+    while more := {pid for pid, parent in parents.items() if parent in family | {ancestor}} - family:
+        family |= more
+    return family
 
 
 def is_alive(pid: int) -> bool:
-    """Whether it runs; a zombie does not."""
+    """Return whether the process runs; a zombie does not."""
     listed = subprocess.run(["ps", "-o", "stat=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return listed.stdout.strip()[:1] not in {"", "Z"}
 
 
 def is_run_by(task: Mapping[str, Any], worker: ServiceProcess) -> bool:
-    """Names of workers hold their process id."""
+    """Return whether this worker has claimed the task: the id of a worker contains its process id."""
     return task["worker_id"] is not None and f".{worker.pid}." in task["worker_id"]
 
 

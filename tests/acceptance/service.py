@@ -1,4 +1,4 @@
-"""The whole service: the processes of the Procfile over servers of its own, reached over HTTP, and to be broken."""
+"""A whole service for tests: the processes of the Procfile on servers of its own, used over HTTP."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ START_S = 30.0
 STOP_S = 35.0
 PREFIX = "punctual"
 MARK = "PUNCTUAL_TEST_SERVICE"
-# Not from the Procfile: what tests run beside it.
-BESIDE = {"skewed_promoter": f"{sys.executable} -m tests.acceptance.skewed_promoter 3"}
+# Processes that only tests run.
+TEST_COMMANDS = {"skewed_promoter": f"{sys.executable} -m tests.acceptance.skewed_promoter 3"}
 
 
 class Service:
-    """Processes by name (`worker.1`), each with files of what it printed; leaving its context stops all of them."""
+    """Processes by name (`worker.1`), each with files of its output; leaving the context stops all of them."""
 
-    running: ClassVar[list[Service]] = []  # whose logs a failing test shows
+    running: ClassVar[list[Service]] = []  # a failed test shows their logs
 
     def __init__(
         self,
@@ -52,7 +52,7 @@ class Service:
         commands: Mapping[str, str] | None = None,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        """`commands` replace those of the Procfile, by kind; `timeout_s` is how long its client waits for an answer."""
+        """`commands` replace those of the Procfile by kind; `timeout_s` is the timeout of the client."""
         directory.mkdir(parents=True, exist_ok=True)
         self.directory = directory
         self.postgres = stores.postgres
@@ -60,9 +60,9 @@ class Service:
         self.database_url = stores.new_database()
         self.processes: dict[str, ServiceProcess] = {}
         self.client = Client(lambda: self.urls, timeout_s=timeout_s)
-        self.host = "127.0.0.1"  # where its web processes are
-        self.environment_of: dict[str, dict[str, str]] = {}  # variables that only processes of this kind have
-        self._commands = read_procfile(ROOT / "Procfile") | BESIDE | dict(commands or {})
+        self.host = "127.0.0.1"  # of the web processes
+        self.environment_of: dict[str, dict[str, str]] = {}  # additional variables by kind of process
+        self._commands = read_procfile(ROOT / "Procfile") | TEST_COMMANDS | dict(commands or {})
         self._mark = f"{MARK}={uuid4()}"
         mark_name, _, mark_value = self._mark.partition("=")
         self._environment = with_venv_first(os.environ | {"BAR_URL": "http://127.0.0.1:9/"}) | {
@@ -79,20 +79,20 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Where the first living web process answers."""
+        """The URL of the first running web process."""
         return self.urls[0]
 
     @property
     def urls(self) -> list[str]:
-        """Where each living web process answers."""
+        """The URL of each running web process."""
         return [f"http://{self.host}:{each.port}" for each in self.living("web")]
 
     def living(self, kind: str) -> list[ServiceProcess]:
-        """The processes of this kind that live."""
+        """Return the running processes of this kind."""
         return [each for each in list(self.processes.values()) if each.kind == kind and each.code is None]
 
     def start(self, **counts: int) -> Self:
-        """Start so many processes of each kind, beside those there are; returns when they are ready."""
+        """Start this number of additional processes of each kind, and wait until they are ready."""
         for kind, number in counts.items():
             for _ in range(number):
                 self.launch(kind)
@@ -100,7 +100,7 @@ class Service:
         return self
 
     def launch(self, kind: str) -> ServiceProcess:
-        """Start one process, and do not wait until it is ready."""
+        """Start one process without waiting until it is ready."""
         number = 1 + sum(1 for each in self.processes.values() if each.kind == kind)
         port = {"PORT": str(free_port())} if kind == "web" else {}
         environment = self._environment | self.environment_of.get(kind, {}) | port
@@ -110,7 +110,7 @@ class Service:
 
     @contextmanager
     def beside(self, **counts: int) -> Iterator[list[ServiceProcess]]:
-        """More processes for a while."""
+        """Run additional processes until the context is left."""
         before = set(self.processes)
         self.start(**counts)
         more = [each for name, each in self.processes.items() if name not in before]
@@ -118,7 +118,7 @@ class Service:
         self.terminate(more)
 
     def terminate(self, processes: list[ServiceProcess], seconds: float = STOP_S) -> None:
-        """SIGTERM to these at once; all end by themselves, with code 0."""
+        """Send SIGTERM to these processes, and assert that each ends in time with an expected code."""
         for each in processes:
             each.send(signal.SIGTERM)
         deadline = time.monotonic() + seconds
@@ -128,42 +128,42 @@ class Service:
         assert not codes, f"did not end in order within {seconds:g} s: {codes}"
 
     def has_started(self, process: ServiceProcess) -> bool:
-        """Whether it has said so; web processes never do."""
+        """Return whether the process has logged its start; web processes do not."""
         kind = process.kind.rpartition("_")[2]  # a `left_worker` is a worker
         return re.search(rf'"{kind}_started"', process.stderr.read_text()) is not None
 
     def pids(self) -> set[int]:
-        """All living processes of this service: ours, and theirs."""
+        """Return all running processes of this service and their descendants."""
         return pids_with(self._mark)
 
     def lines(self) -> list[str]:
-        """What all workers, dead ones too, printed to stdout."""
+        """Return the stdout of all workers, including those that have ended."""
         return [line for each in self.processes.values() if each.kind == "worker" for line in each.lines()]
 
     def logged(self, event: str, kind: str) -> list[Json]:
-        """The log lines of this event by all processes of this kind."""
+        """Return the log lines of this event from all processes of this kind."""
         lines = (line for each in self.processes.values() if each.kind == kind for line in each.log_lines())
         return [json.loads(line) for line in lines if f'"event": "{event}"' in line]
 
     @contextmanager
     def redis(self) -> Iterator[Redis]:
-        """A client of its Valkey that may do anything, for harm: the processes are restricted."""
+        """Open a Redis client with all permissions, which the processes do not have."""
         with Redis.from_url(self.valkey.url, socket_timeout=5) as client:
             yield client
 
     @contextmanager
     def broker(self) -> Iterator[Redis]:
-        """The same, with keys as the processes name them: without the prefix."""
+        """Open the same client, but with keys named without the prefix, as in the processes."""
         packer = PrefixingSerializer(PREFIX)
         with Redis.from_url(self.valkey.url, socket_timeout=5, command_packer=packer) as client:
             yield client
 
     def wait_until_nothing_is_left(self, seconds: float = 5.0) -> None:
-        """No process of this service lives, nor any that one of them started."""
-        wait_until(lambda: not self.pids(), seconds, f"no process left ({self.pids()})")
+        """Wait until no process of this service and no descendant runs."""
+        wait_until(lambda: not self.pids(), seconds, f"no process is left ({self.pids()})")
 
     def stop(self) -> None:
-        """Stop everything in order; whatever does not stop is killed, and the test fails."""
+        """Stop all processes in order; a process that does not stop is killed, and the test fails."""
         try:
             for each in self.processes.values():
                 each.send(signal.SIGCONT)
@@ -181,7 +181,7 @@ class Service:
             self.valkey.discard()
 
     def logs(self) -> str:
-        """The end of what each process printed."""
+        """Return the end of the output of each process."""
         return "\n".join(each.logs() for each in self.processes.values())
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""A promoter whose clock is wrong, and never notices: `python -m tests.acceptance.skewed_promoter <seconds ahead>`."""
+"""A promoter whose clock is wrong: `python -m tests.acceptance.skewed_promoter <seconds ahead>`."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
 
 
 class WrongClock(PostgresClock):
-    """Believes itself."""
+    """A clock that is never corrected."""
 
     def refresh(self) -> None:
-        """Never ask Postgres what time it is."""
+        """Do not measure the offset to Postgres' clock."""
 
 
 class SkewedPromoter(Promoter):
-    """Believes its own clock."""
+    """A promoter that uses its own clock instead of Postgres'."""
 
     def __init__(self, engine: Engine, redis: Redis, types: TaskTypes, *, clock: Callable[[], float]) -> None:
         super().__init__(engine, redis, types)
@@ -41,7 +41,7 @@ class SkewedPromoter(Promoter):
 
 
 def main() -> None:
-    """As `workers.promoter.main`, with the wrong clock."""
+    """Run like `workers.promoter.main`, but with the wrong clock."""
     settings = read_settings()
     configure_logs(settings, process="skewed_promoter")
     stop = stop_on_signals()

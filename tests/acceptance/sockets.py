@@ -1,4 +1,4 @@
-"""Clients that misbehave: sockets that begin a request and do not go on, or never read what they are answered."""
+"""Clients that misbehave: sockets that do not complete a request, or do not read the answer."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ POST = b"POST /tasks HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
 def connect(url: str) -> socket.socket:
-    """One connection; it waits for an answer for at most ten seconds."""
+    """Open a connection with a timeout of ten seconds."""
     address = urlsplit(url)
     return socket.create_connection((str(address.hostname), address.port), timeout=10)
 
 
 @contextmanager
 def connections(url: str, count: int, first: bytes) -> Iterator[list[socket.socket]]:
-    """So many connections that have sent these bytes."""
+    """Open this number of connections, and send these bytes over each."""
     made: list[socket.socket] = []
     try:
         for _ in range(count):
@@ -36,7 +36,7 @@ def connections(url: str, count: int, first: bytes) -> Iterator[list[socket.sock
 
 
 def exchange(url: str, request: bytes) -> bytes:
-    """What comes back until the server closes, or falls silent for a second."""
+    """Send a request; return what is received until the server closes or sends nothing for a second."""
     with connect(url) as connection:
         connection.sendall(request)
         connection.settimeout(1)
@@ -44,9 +44,9 @@ def exchange(url: str, request: bytes) -> bytes:
 
 
 def ends(waiting: list[socket.socket], seconds: float) -> list[bytes]:
-    """What each was sent until the server closed it; those that it did not close in this time are missing."""
+    """Return what each connection received until the server closed it, for all that are closed in this time."""
     deadline = time.monotonic() + seconds
-    heard = dict.fromkeys(waiting, b"")
+    received = dict.fromkeys(waiting, b"")
     closed: list[bytes] = []
     with selectors.DefaultSelector() as selector:
         for each in waiting:
@@ -56,10 +56,10 @@ def ends(waiting: list[socket.socket], seconds: float) -> list[bytes]:
                 connection = key.fileobj
                 assert isinstance(connection, socket.socket)
                 piece = _piece(connection)
-                heard[connection] += piece
+                received[connection] += piece
                 if not piece:
                     selector.unregister(connection)
-                    closed.append(heard[connection])
+                    closed.append(received[connection])
     return closed
 
 

@@ -1,4 +1,4 @@
-"""Servers for whole services: one Postgres with a database for each, a Valkey of its own for each."""
+"""Servers for services: one Postgres with a database for each service, and a Valkey for each."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ TEMPLATE = "released"
 
 
 class Stores:
-    """The migrations run once, by the release command of the Procfile; each database is a copy of that one.
+    """Runs the migrations once, by the release command of the Procfile; each database is a copy of the result.
 
-    All URLs are the owner's, who may do harm; `tests.restricted` turns them into those of the service's processes.
+    All URLs are those of the owner, with all permissions; `tests.restricted` derives the URLs of the processes.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -46,23 +46,23 @@ class Stores:
         self.postgres.discard()
 
     def new_database(self) -> str:
-        """The URL of an empty database at the head of the migrations."""
+        """Create an empty database at the head of the migrations; return its URL."""
         name = f"service_{next(self._numbers)}"
         self._execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
         return self._url(name)
 
     def unreleased_database(self) -> str:
-        """The URL of one without a table."""
+        """Create a database without tables; return its URL."""
         name = f"unreleased_{next(self._numbers)}"
         self._execute(f"CREATE DATABASE {name}")
         return self._url(name)
 
     def new_pgbouncer(self) -> Server:
-        """A PgBouncer in front of all databases."""
+        """Start a PgBouncer in front of all databases."""
         return pgbouncer.start(self._directory / f"pgbouncer-{next(self._numbers)}", self.postgres.url)
 
     def new_valkey(self) -> Server:
-        """An empty Valkey; `restart` empties it, too."""
+        """Start an empty Valkey; its `restart` empties it."""
         return valkey.start(self._directory / f"valkey-{next(self._numbers)}", fast=True, more=[acl_line()])
 
     def _url(self, database: str) -> str:
@@ -74,13 +74,13 @@ class Stores:
 
 
 def freeze(server: Server) -> None:
-    """Stop a server like a machine that hangs: its connections stay, nothing replies."""
+    """Stop a server as if its machine hung: its connections stay open, but nothing replies."""
     for pid in (server.pid, *descendants(server.pid)):
         os.kill(pid, signal.SIGSTOP)
 
 
 def thaw(server: Server) -> None:
-    """Let a frozen server go on."""
+    """Continue a frozen server."""
     for pid in (server.pid, *descendants(server.pid)):
         os.kill(pid, signal.SIGCONT)
 
@@ -88,13 +88,13 @@ def thaw(server: Server) -> None:
 def release(database_url: str) -> None:
     """Run the release command of the Procfile."""
     command = read_procfile(ROOT / "Procfile")[RELEASE]
-    urls = {"DATABASE_URL": database_url, "REDIS_URL": "redis://127.0.0.1:9/0"}  # it never asks Redis
+    urls = {"DATABASE_URL": database_url, "REDIS_URL": "redis://127.0.0.1:9/0"}  # not used by the release
     environment = with_venv_first(os.environ | urls)
     done = subprocess.run(f"exec {command}", shell=True, cwd=ROOT, env=environment, capture_output=True, check=False)
     assert done.returncode == 0, done.stderr.decode()
 
 
 def with_venv_first(environment: dict[str, str]) -> dict[str, str]:
-    """The environment in which the commands of the Procfile are found."""
+    """Return the environment with the virtual environment's commands first in PATH, as the Procfile needs."""
     path = os.pathsep.join([str(Path(sys.executable).parent), environment.get("PATH", os.defpath)])
     return environment | {"PATH": path}

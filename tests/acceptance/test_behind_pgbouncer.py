@@ -1,4 +1,4 @@
-"""Behind PgBouncer in transaction mode the promises hold, on fewer connections than there are clients."""
+"""The promises hold behind PgBouncer in transaction mode, with fewer connections than clients."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ OPEN = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
 
 @pytest.fixture
 def service(stores: Stores, bouncer: Server, tmp_path: Path) -> Iterator[Service]:
-    """All processes reach Postgres through it. What became of a lost answer is asked after twice the timeout."""
+    """A service whose processes all use PgBouncer. Claims without an answer are resolved after twice the timeout."""
     with Service(stores, tmp_path / "service", {"DATABASE_TIMEOUT_S": "2"}) as made:
         through = {"DATABASE_URL": as_role(leads_to(bouncer, made.database_url))}
         made.environment_of = dict.fromkeys(("web", "promoter", "worker", "sweeper", "scheduler"), through)
         yield made.start(web=1, promoter=1, worker=2, sweeper=1, scheduler=1)
 
 
-class Outside:
-    """A worker outside."""
+class OutsideWorker:
+    """A worker that uses the HTTP API."""
 
     def __init__(self, client: Client) -> None:
         self.client = client
@@ -53,8 +53,8 @@ class Outside:
     def work(self) -> None:
         """Create tasks, claim them, and complete them."""
         self.client.create_many([new_task("outside")] * OUTSIDE)
-        asked = {"worker_id": "in-any-language", "type": "outside", "limit": OUTSIDE, "wait_s": 5}
-        claimed = self.client.request("POST", "/tasks/claim", json=asked)
+        request = {"worker_id": "in-any-language", "type": "outside", "limit": OUTSIDE, "wait_s": 5}
+        claimed = self.client.request("POST", "/tasks/claim", json=request)
         assert claimed.status_code == 200, claimed.text
         for lease in claimed.json()["tasks"]:
             result = {"claim_token": lease["claim_token"], "result": 1}
@@ -63,13 +63,13 @@ class Outside:
             self.done.append(lease["id"])
 
 
-def test_on_four_shared_connections_that_are_cut_in_the_middle_every_promise_holds(
+def test_every_promise_holds_on_four_shared_connections_that_break_under_load(
     service: Service, bouncer: Server, witness: Witness
 ) -> None:
     begin, kept = create_spread(service.client, witness, count=RUN, over_s=OVER_S)
     due = [begin + (n + 0.5) * OVER_S / DELETED for n in range(DELETED)]
     doomed = service.client.create_many([new_task("witness", witness.payload(), execute_at=at) for at in due])
-    outside, over = Outside(service.client), threading.Event()
+    outside, over = OutsideWorker(service.client), threading.Event()
     with ThreadPoolExecutor(8) as pool, ExitStack() as stack:
         stack.callback(over.set)
         listing = pool.submit(list_until, over, service.client, set(kept))
@@ -83,7 +83,7 @@ def test_on_four_shared_connections_that_are_cut_in_the_middle_every_promise_hol
         answers = dict(each.result() for each in deleting)
         done = service.client.wait_final([*kept, *answers], timeout=30, type="witness")
         over.set()
-        assert listing.result() >= 10, "lists were answered all the time"
+        assert listing.result() >= 10, "lists are answered throughout"
     assert {(done[each]["state"], done[each]["attempt"]) for each in kept} == {("succeeded", 1)}
     assert_deleted_is_deleted(done, answers)
     witness.assert_ran_once([each for each, task in done.items() if task["state"] != "deleted"])
@@ -94,36 +94,36 @@ def test_on_four_shared_connections_that_are_cut_in_the_middle_every_promise_hol
 
 
 def list_until(over: threading.Event, client: Client, wanted: set[str]) -> int:
-    """How many lists were answered; each shows every task once, however many change their state meanwhile."""
+    """Return the number of lists that were answered. Each shows every task once while tasks change their state."""
     answered = 0
-    asked = {"type": "witness", "state": "scheduled,running,succeeded,failed", "limit": "1000"}
+    query = {"type": "witness", "state": "scheduled,running,succeeded,failed", "limit": "1000"}
     while not over.wait(0.05):
-        answer = client.request("GET", "/tasks", params=asked)
+        answer = client.request("GET", "/tasks", params=query)
         if answer.status_code == 503:
             continue
         assert answer.status_code == 200, answer.text
-        shown = Counter(each["id"] for each in answer.json()["tasks"])
-        assert {each for each, times in shown.items() if times == 1} >= wanted
+        listed = Counter(each["id"] for each in answer.json()["tasks"])
+        assert {each for each, times in listed.items() if times == 1} >= wanted
         answered += 1
     return answered
 
 
 def delete_when_due(client: Client, task: Json) -> tuple[str, int]:
-    """Now a little before the claim, now a little after it."""
+    """Delete a task shortly before or after its claim, at random."""
     sleep_until(seconds(task["execute_at"]) + random.uniform(-0.01, 0.02))
     return task["id"], client.delete(task["id"])
 
 
 def assert_deleted_is_deleted(done: dict[str, Json], answers: dict[str, int]) -> None:
-    """What was not answered, because the connection was cut, may have ended in either way."""
+    """Assert that answers and final states agree; without an answer (503), either outcome is possible."""
     expected = {200: {"deleted"}, 409: {"succeeded"}, 503: {"deleted", "succeeded"}}
-    assert {200, 409} <= set(answers.values()), "both sides must win now and then"
+    assert {200, 409} <= set(answers.values()), "both deletions and claims win some races"
     for task_id, status in answers.items():
         assert done[task_id]["state"] in expected[status], (status, done[task_id])
 
 
 def assert_shared(service: Service, bouncer: Server) -> None:
-    """Every process has a connection to PgBouncer, and Postgres has four."""
+    """Assert that Postgres has at most four connections, and PgBouncer more clients than that."""
     with psycopg.connect(service.database_url) as connection:
         row = connection.execute(OPEN, [ROLE]).fetchone()
     assert row

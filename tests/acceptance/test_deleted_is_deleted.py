@@ -1,4 +1,4 @@
-"""Deleted is deleted: 200 means that the code never ran and never will, at the due instant, too."""
+"""A deletion answered with 200 means that the handler has not run and will not run, also at the due instant."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ CREATED_BEFORE_S = 0.2
 SLOTS = 2
 
 
-def test_a_deletion_at_the_due_instant_has_exactly_one_winner(service: Service, witness: Witness) -> None:
-    """The deletion is fired as near to the claim as can be, so that now the one and now the other is first."""
+def test_either_the_deletion_or_the_claim_wins_at_the_due_instant(service: Service, witness: Witness) -> None:
+    """Each deletion is sent as close to the claim as possible, so that either may be first."""
 
     def race(_number: int) -> tuple[str, int]:
         at = time.time() + CREATED_BEFORE_S
@@ -33,33 +33,29 @@ def test_a_deletion_at_the_due_instant_has_exactly_one_winner(service: Service, 
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = dict(pool.map(race, range(RACES)))
-    assert set(answers.values()) == {200, 409}, "both sides must win now and then"
+    assert set(answers.values()) == {200, 409}, "both deletions and claims win some races"
     settled = settle(service, witness, list(answers))
     for task_id, status in answers.items():
         expected = "deleted" if status == 200 else "succeeded"
         assert settled[task_id]["state"] == expected, f"{settled[task_id]} was answered {status}"
     kept = [each for each, status in answers.items() if status == 409]
-    assert min(len(kept), RACES - len(kept)) >= 5, "the race is not close enough to mean something"
+    assert min(len(kept), RACES - len(kept)) >= 5, "the race is too one-sided to be meaningful"
 
 
-def test_what_waits_for_a_slot_when_it_is_overdue_can_still_be_deleted(
-    new_service: NewService, witness: Witness
-) -> None:
+def test_an_overdue_task_that_waits_for_a_slot_can_be_deleted(new_service: NewService, witness: Witness) -> None:
     service = new_service({"SLOTS": "1"})
     naps = service.client.create_many([new_task("nap", {"seconds": 6})] * SLOTS)
     wait_until(lambda: len(service.client.list_all(type="nap", state="running")) == SLOTS, 10, "all slots are taken")
     overdue = [each["id"] for each in service.client.create_many([new_task("witness", witness.payload())] * 60)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = dict(zip(overdue, pool.map(service.client.delete, overdue), strict=True))
-    assert list(answers.values()).count(200) > 30, "they were to wait, all slots being taken"
+    assert list(answers.values()).count(200) > 30, "most tasks wait while all slots are taken"
     settled = settle(service, witness, overdue)
     assert {settled[each]["state"] for each, status in answers.items() if status == 200} == {"deleted"}
     service.client.wait_final([each["id"] for each in naps], timeout=20, type="nap")
 
 
-def test_a_deletion_is_answered_the_same_again_and_the_task_is_gone_from_sight(
-    service: Service, witness: Witness
-) -> None:
+def test_a_repeated_deletion_has_the_same_answer_and_the_task_is_not_shown(service: Service, witness: Witness) -> None:
     created = service.client.create("witness", witness.payload(), delay_s=3600)
     first = service.client.request("DELETE", f"/tasks/{created['id']}")
     again = service.client.request("DELETE", f"/tasks/{created['id']}")
@@ -70,7 +66,7 @@ def test_a_deletion_is_answered_the_same_again_and_the_task_is_gone_from_sight(
     assert created["id"] not in {each["id"] for each in service.client.list_all(type="witness")}
 
 
-def test_a_hundred_deletions_of_one_task_at_once_agree(service: Service, witness: Witness) -> None:
+def test_a_hundred_concurrent_deletions_of_one_task_agree(service: Service, witness: Witness) -> None:
     task_id = service.client.create("witness", witness.payload(), delay_s=3600)["id"]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         answers = list(pool.map(lambda _: service.client.request("DELETE", f"/tasks/{task_id}"), range(100)))
@@ -79,7 +75,7 @@ def test_a_hundred_deletions_of_one_task_at_once_agree(service: Service, witness
 
 
 def settle(service: Service, witness: Witness, ids: list[str]) -> dict[str, Json]:
-    """All final, and what ran later ran too: each either deleted and never begun, or run once."""
+    """Wait until all are final and a later task has run; assert that each was either deleted or run once."""
     service.client.wait_final(ids, timeout=20, type="witness")
     barrier = service.client.create("witness", witness.payload())["id"]
     service.client.wait_final([barrier], timeout=20, type="witness")

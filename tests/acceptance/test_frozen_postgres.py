@@ -1,4 +1,4 @@
-"""The circuit breaker against a real Postgres: frozen by its machine, slow, or waiting for a standby."""
+"""The circuit breaker with a real Postgres: frozen, slow, or waiting for a standby."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from local.server import Server
 
 CALLS, CONNECTIONS = 20, 5
-TIMEOUT_S = 20  # of a statement: nothing but the watchdog ends a call in these tests
+TIMEOUT_S = 20  # of a statement: in these tests only the watchdog ends a call
 BUSY_S = 3.0
 
 
@@ -48,7 +48,7 @@ def server() -> Iterator[Server]:
 
 @pytest.fixture
 def engine(server: Server) -> Iterator[Engine]:
-    """Connections as the processes have them."""
+    """An engine like that of the processes."""
     with connected_to(server.url) as made:
         yield made
 
@@ -61,7 +61,7 @@ def connected_to(url: str) -> Iterator[Engine]:
     made.dispose()
 
 
-def test_all_calls_to_a_frozen_server_end_and_the_breaker_closes_when_it_goes_on(
+def test_all_calls_to_a_frozen_server_end_and_the_breaker_closes_when_it_continues(
     server: Server, engine: Engine
 ) -> None:
     for _ in range(2):
@@ -71,7 +71,7 @@ def test_all_calls_to_a_frozen_server_end_and_the_breaker_closes_when_it_goes_on
         wait_until(lambda: answers(engine), SUSPICION_S + PROBE_TIMEOUT_S + BUSY_S, "the breaker closes")
 
 
-def test_calls_to_a_frozen_server_end_although_a_pooler_in_between_accepts_connections(
+def test_calls_to_a_frozen_server_end_even_though_a_pooler_in_between_accepts_connections(
     server: Server, tmp_path: Path
 ) -> None:
     bouncer = pgbouncer.start(tmp_path / "pgbouncer", server.url)
@@ -86,9 +86,9 @@ def test_calls_to_a_frozen_server_end_although_a_pooler_in_between_accepts_conne
 
 
 def calls_during_a_freeze(server: Server, engine: Engine) -> tuple[list[float], list[float]]:
-    """How long calls take that wait when the server freezes, and those after them; all are refused."""
+    """Return the durations of calls that wait when the server freezes, and of later ones; all are refused."""
     with ThreadPoolExecutor(CALLS) as pool:
-        list(pool.map(ask, [engine] * CALLS))  # so that connections are open
+        list(pool.map(ask, [engine] * CALLS))  # opens the connections
         freeze(server)
         try:
             return list(pool.map(refused_after_s, [engine] * CALLS)), [refused_after_s(engine) for _ in range(CALLS)]
@@ -96,14 +96,14 @@ def calls_during_a_freeze(server: Server, engine: Engine) -> tuple[list[float], 
             thaw(server)
 
 
-def test_a_slow_statement_of_a_server_that_responds_is_left_alone(engine: Engine) -> None:
+def test_a_slow_statement_on_a_responsive_server_is_not_aborted(engine: Engine) -> None:
     with connected(engine) as connection:
         waited_s = SUSPICION_S * 2 + PROBE_TIMEOUT_S
         assert connection.exec_driver_sql(f"SELECT 1 FROM pg_sleep({waited_s})").scalar_one() == 1
 
 
-def test_a_commit_that_waits_for_a_standby_is_left_alone(server: Server, engine: Engine) -> None:
-    """No statement_timeout ends it, and it happens in any case: aborted, its outcome would be lost."""
+def test_a_commit_that_waits_for_a_standby_is_not_aborted(server: Server, engine: Engine) -> None:
+    """Such a commit ignores statement_timeout and takes effect in any case: an abort would lose its outcome."""
     configure(server, "ALTER SYSTEM SET synchronous_standby_names = 'none_is_there'")
     standby = threading.Timer(SUSPICION_S * 2 + PROBE_TIMEOUT_S, configure, [server, "ALTER SYSTEM RESET ALL"])
     standby.start()

@@ -1,4 +1,4 @@
-"""A worker that was frozen for longer than its limit, and then woken, neither runs on nor overwrites."""
+"""A worker that continues after it was frozen for too long neither runs its tasks further nor overwrites outcomes."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ QUICK = {"HEARTBEAT_S": "1", "WORKER_DEAD_AFTER_S": "5", "SLOTS": "4"}
 SLOTS = 8
 
 
-def test_a_worker_that_was_frozen_changes_nothing_when_it_thaws(new_service: NewService, witness: Witness) -> None:
+def test_a_worker_that_was_frozen_changes_nothing_when_it_continues(new_service: NewService, witness: Witness) -> None:
     service = new_service(QUICK)
     payload = witness.payload(seconds=2.5)
     created = service.client.create_many(
         [new_task("witness", payload, max_attempts=1 + 2 * (n % 2), timeout_s=30) for n in range(SLOTS)]
     )
-    wait_until(lambda: len(witness.begun()) == SLOTS, 15, "both workers are full")
+    wait_until(lambda: len(witness.begun()) == SLOTS, 15, "all slots are taken")
     victim = service.living("worker")[0]
     held = [each["id"] for each in service.client.list_all(state="running") if is_run_by(each, victim)]
     victim.send(signal.SIGSTOP)
@@ -42,10 +42,10 @@ def test_a_worker_that_was_frozen_changes_nothing_when_it_thaws(new_service: New
     assert service.client.wait_final(list(done), timeout=1) == done
 
 
-def test_a_worker_frozen_between_its_claim_and_the_hand_over_begins_nothing(
+def test_a_worker_frozen_between_the_claim_and_the_pool_starts_nothing(
     new_service: NewService, witness: Witness
 ) -> None:
-    """The claim is committed while the worker is frozen; it reads the answer after others have settled the task."""
+    """The claim is committed while the worker is frozen; it reads the answer after the task was rescued."""
     service = new_service(QUICK, worker=1)
     (victim,) = service.living("worker")
     task = service.client.create("witness", witness.payload(), delay_s=2)["id"]
@@ -55,7 +55,7 @@ def test_a_worker_frozen_between_its_claim_and_the_hand_over_begins_nothing(
         victim.send(signal.SIGSTOP)
     assert service.client.get(task, wait_s=30)["error"]["type"] == "worker_lost"
     victim.send(signal.SIGCONT)
-    wait_until(lambda: "worker_fenced" in victim.stderr.read_text(), 10, "it notices that it was frozen")
+    wait_until(lambda: "worker_fenced" in victim.stderr.read_text(), 10, "it detects that it was frozen")
     later = service.client.create("witness", witness.payload())["id"]
     service.client.wait_final([later], timeout=20)
     witness.assert_ran_once([later])

@@ -1,4 +1,4 @@
-"""`python -m local.run` on a small tree: begins in order, survives mishaps, ends in order, leaves nothing behind."""
+"""`python -m local.run` in a small checkout: it starts in order, survives failures, and ends without leftovers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).parents[2]
 READY = "Punctual is ready"
-# Coverage would warn; task types are what other tests left behind.
+# Coverage would print a warning; the other variables may be left behind by other tests.
 NOT_PASSED_ON = ("COVERAGE", "TASK_MODULES", "EXTERNAL_TASK_TYPES", "DATABASE_SCHEMA", "REDIS_PREFIX")
 PROCFILE = """\
 release: python -c "print('migrated')"
@@ -43,7 +43,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
 """
-# Ends in order when asked to, after what it has to do; its own child does not hear of it.
+# Ends in order on SIGTERM; its child does not get the signal.
 WAITS = """
 import signal, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import signal; print('child', flush=True); signal.pause()"])
@@ -53,7 +53,7 @@ while True: signal.pause()
 
 
 class Tree:
-    """A checkout with other processes, and a run of it."""
+    """A small checkout with its own Procfile, and runs of it."""
 
     def __init__(self, top: Path) -> None:
         self.top = top
@@ -64,14 +64,14 @@ class Tree:
             (top / name).write_text(content)
 
     def run(self, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a run, in the foreground of a session of its own."""
+        """Start a run in a session of its own."""
         elsewhere = {"DATABASE_URL": "postgresql://me:secret@127.0.0.1:9/x", "REDIS_URL": "redis://127.0.0.1:9/0"}
-        told = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(NOT_PASSED_ON)}
         with (self.top / f"printed-{len(self.runs)}").open("wb") as printed:
             run = subprocess.Popen(
                 [sys.executable, "-m", "local.run"],
                 cwd=self.top,
-                env=told | elsewhere | {"PORT": str(self.port)} | environment,
+                env=inherited | elsewhere | {"PORT": str(self.port)} | environment,
                 stdin=subprocess.DEVNULL,
                 stdout=printed,
                 stderr=subprocess.STDOUT,
@@ -81,24 +81,24 @@ class Tree:
         return run
 
     def ready(self, **environment: str) -> subprocess.Popen[bytes]:
-        """Start a run and wait until it says that it is ready."""
+        """Start a run and wait until it reports that it is ready."""
         run = self.run(**environment)
         wait_until(lambda: READY in self.printed() or run.poll() is not None, 30, "the run is ready")
         assert READY in self.printed(), self.printed()
         return run
 
     def printed(self, run: int = -1) -> str:
-        """What the last run printed so far, or an earlier one."""
+        """Return the output of a run so far, by default the last one."""
         return (self.top / f"printed-{range(len(self.runs))[run]}").read_text()
 
     def pid(self, name: str) -> int:
-        """The pid of a process of the Procfile, in its present life."""
+        """Return the pid of a process of the Procfile since its last start."""
         return int(re.findall(rf"{re.escape(name)} started \(pid=(\d+)\)", self.printed())[-1])
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Iterator[Tree]:
-    """A small tree; whatever still runs in it is killed at the end. It hears SIGHUP though these tests run by nohup."""
+    """A small checkout whose runs are killed at the end. They receive SIGHUP even if the tests run under nohup."""
     made = Tree(tmp_path)
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield made
@@ -116,7 +116,7 @@ def wait_until_gone(pids: set[int], seconds: float) -> None:
     wait_until(lambda: not any(map(is_alive, pids)), seconds, f"none of {pids} is left")
 
 
-# Told to stop by a signal that arrives between two starts; each process ends as soon as its keeper has heard of it.
+# A run that receives SIGTERM between two starts.
 STOPPED_BETWEEN_TWO_STARTS = """
 import os, signal, sys
 from pathlib import Path
@@ -125,7 +125,7 @@ from local.supervised import Supervised
 from local.output import Output
 
 class Signalled(Supervised):
-    def __getattribute__(self, name):  # the loop asks for it just before it starts the process
+    def __getattribute__(self, name):  # honcho reads it just before it starts the process
         if name == "run" and self.name == "two":
             os.kill(os.getpid(), signal.SIGTERM)
         return super().__getattribute__(name)
@@ -141,18 +141,18 @@ with Output(Path("run.log")) as output:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_stopped_run_ends_with_code_0_and_leaves_nothing(tree: Tree, number: signal.Signals) -> None:
+def test_a_stopped_run_ends_with_code_0_and_leaves_no_process(tree: Tree, number: signal.Signals) -> None:
     run = tree.ready()
-    wait_until(lambda: tree.printed().count("child") == 3, 10, "each process has begun its work")
+    wait_until(lambda: tree.printed().count("child") == 3, 10, "each process has started its child")
     everything = descendants(run.pid)
     os.killpg(run.pid, number)  # as a terminal does
     assert run.wait(10) == 0, tree.printed()
     wait_until_gone(everything, 2)
-    assert tree.printed().count("asked") == 3, "each process was asked once, its child was not"
+    assert tree.printed().count("asked") == 3, "each process gets one signal, its child none"
     assert not (tree.top / "var" / "run.env").exists()
 
 
-def test_a_stop_at_any_moment_of_the_start_leaves_nothing(tree: Tree) -> None:
+def test_a_stop_at_any_moment_of_the_start_leaves_no_process(tree: Tree) -> None:
     for delay_s in (0.05, 0.15, 0.25, 0.35, 0.5, 0.7):
         run = tree.run()
         begun, everything = time.monotonic(), set[int]()
@@ -163,7 +163,7 @@ def test_a_stop_at_any_moment_of_the_start_leaves_nothing(tree: Tree) -> None:
         wait_until_gone(everything, 2)
 
 
-def test_a_stop_between_two_starts_ends_those_that_had_begun(tree: Tree) -> None:
+def test_a_stop_between_two_starts_ends_the_started_processes(tree: Tree) -> None:
     run = subprocess.run(
         [sys.executable, "-c", STOPPED_BETWEEN_TWO_STARTS], cwd=tree.top, check=False, timeout=20, capture_output=True
     )
@@ -171,7 +171,7 @@ def test_a_stop_between_two_starts_ends_those_that_had_begun(tree: Tree) -> None
     assert b"Traceback" not in run.stderr, run
 
 
-def test_it_says_where_it_is_without_a_password_and_tells_the_command_line(tree: Tree) -> None:
+def test_a_run_prints_its_address_without_a_password_and_writes_the_run_file(tree: Tree) -> None:
     tree.ready(EXTERNAL_TASK_TYPES="print", DATABASE_SCHEMA="ours", REDIS_PREFIX="ours")
     file = tree.top / "var" / "run.env"
     assert file.read_text().splitlines() == [
@@ -188,7 +188,7 @@ def test_it_says_where_it_is_without_a_password_and_tells_the_command_line(tree:
     assert "secret" not in tree.printed()
 
 
-def test_what_is_printed_is_in_the_log_too_and_the_log_before_is_kept(tree: Tree) -> None:
+def test_the_output_is_also_logged_and_the_previous_log_is_kept(tree: Tree) -> None:
     for _ in range(2):
         run = tree.ready()
         run.terminate()
@@ -198,14 +198,14 @@ def test_what_is_printed_is_in_the_log_too_and_the_log_before_is_kept(tree: Tree
     assert (logs / "run.log.1").read_text() == tree.printed(0)
 
 
-def test_a_second_run_says_where_the_first_one_is(tree: Tree) -> None:
+def test_a_second_run_prints_the_address_of_the_first(tree: Tree) -> None:
     first = tree.ready()
     assert tree.run().wait(10) == 0
     assert tree.printed() == f"Punctual is already running at http://127.0.0.1:{tree.port}\n"
     assert first.poll() is None
 
 
-def test_a_killed_process_is_started_again(tree: Tree) -> None:
+def test_a_killed_process_is_restarted(tree: Tree) -> None:
     run = tree.ready()
     old = tree.pid("worker.2")
     family = descendants(old)
@@ -217,7 +217,7 @@ def test_a_killed_process_is_started_again(tree: Tree) -> None:
     assert run.wait(10) == 0
 
 
-def test_a_killed_run_leaves_nothing_and_the_next_one_has_its_port(tree: Tree) -> None:
+def test_a_killed_run_leaves_no_process_and_the_next_run_gets_its_port(tree: Tree) -> None:
     run = tree.ready()
     everything = descendants(run.pid)
     run.kill()
@@ -226,7 +226,7 @@ def test_a_killed_run_leaves_nothing_and_the_next_one_has_its_port(tree: Tree) -
     wait_until_gone(everything, 5)
 
 
-def test_a_keeper_that_is_killed_ends_the_run_in_order(tree: Tree) -> None:
+def test_a_run_whose_keeper_is_killed_ends_in_order(tree: Tree) -> None:
     run = tree.ready()
     everything = descendants(run.pid)
     keeper = next(pid for pid in everything if tree.pid("promoter.1") in descendants(pid))
@@ -235,7 +235,7 @@ def test_a_keeper_that_is_killed_ends_the_run_in_order(tree: Tree) -> None:
     wait_until_gone(everything, 5)
 
 
-def test_a_process_that_cannot_live_ends_the_run_with_a_reason(tree: Tree) -> None:
+def test_a_process_that_ends_at_its_start_ends_the_run_with_a_reason(tree: Tree) -> None:
     with (tree.top / "Procfile").open("a") as procfile:
         procfile.write("sweeper: python -c 'raise SystemExit(3)'\n")
     run = tree.run()
@@ -244,7 +244,7 @@ def test_a_process_that_cannot_live_ends_the_run_with_a_reason(tree: Tree) -> No
     assert "Traceback" not in tree.printed()
 
 
-def test_nothing_starts_when_the_migrations_fail(tree: Tree) -> None:
+def test_no_process_starts_when_the_migrations_fail(tree: Tree) -> None:
     procfile = (tree.top / "Procfile").read_text()
     (tree.top / "Procfile").write_text(procfile.replace("print('migrated')", "raise SystemExit('no such table')"))
     assert tree.run().wait(30) == 1
@@ -253,7 +253,7 @@ def test_nothing_starts_when_the_migrations_fail(tree: Tree) -> None:
     assert "started" not in tree.printed()
 
 
-def test_a_service_that_never_gets_ready_is_stopped_with_its_last_answer(tree: Tree) -> None:
+def test_a_service_that_does_not_get_ready_is_stopped_and_its_last_answer_printed(tree: Tree) -> None:
     (tree.top / "web.py").write_text(WEB.replace("/ready", "/never"))
     ready = tree.top / "local" / "web.py"
     ready.write_text(ready.read_text().replace("READY_SECONDS = 60.0", "READY_SECONDS = 0.5"))
@@ -264,23 +264,23 @@ def test_a_service_that_never_gets_ready_is_stopped_with_its_last_answer(tree: T
 @pytest.mark.parametrize(
     ("name", "value"), [("PORT", "http"), ("PORT", "0"), ("PORT", "65536"), ("WORKERS", "many"), ("WORKERS", "-1")]
 )
-def test_a_setting_that_makes_no_sense_is_refused_by_name(tree: Tree, name: str, value: str) -> None:
+def test_an_invalid_setting_is_refused_by_name(tree: Tree, name: str, value: str) -> None:
     assert tree.run(**{name: value}).wait(10) == 1
     assert tree.printed().startswith(f"Punctual does not run: {name} must be")
 
 
-def test_a_named_port_that_is_taken_is_refused(tree: Tree) -> None:
+def test_a_configured_port_that_is_taken_is_refused(tree: Tree) -> None:
     with socket.create_server(("127.0.0.1", tree.port)):
         assert tree.run().wait(10) == 1
     assert f"port {tree.port} is taken" in tree.printed()
 
 
-def test_the_number_of_workers_is_a_choice(tree: Tree) -> None:
+def test_the_number_of_workers_is_configurable(tree: Tree) -> None:
     tree.ready(WORKERS="3")
     assert len(re.findall(r"worker\.\d started", tree.printed())) == 3
 
 
-def test_embedded_servers_outlive_the_processes_and_keep_what_they_have(tree: Tree) -> None:
+def test_embedded_servers_stop_last_and_keep_their_ports_and_contents(tree: Tree) -> None:
     ports = []
     for _ in range(2):
         run = tree.ready(DATABASE_URL="", REDIS_URL="")
@@ -293,10 +293,12 @@ def test_embedded_servers_outlive_the_processes_and_keep_what_they_have(tree: Tr
     assert "database system is shut down" in (tree.top / "var" / "postgres" / "log").read_text()
 
 
-def test_a_killed_embedded_server_is_started_again(tree: Tree) -> None:
+def test_a_killed_embedded_server_is_restarted(tree: Tree) -> None:
     run = tree.ready(DATABASE_URL="", REDIS_URL="")
     server = next(pid for pid in descendants(run.pid) if "valkey.conf" in command_line(pid))
     os.kill(server, signal.SIGKILL)
-    wait_until(lambda: "valkey ended (code -9), starts again" in tree.printed(), 10, "the server's end is noticed")
+    wait_until(
+        lambda: "valkey ended (code -9), starts again" in tree.printed(), 10, "the end of the server is detected"
+    )
     run.terminate()
     assert run.wait(20) == 0, tree.printed()

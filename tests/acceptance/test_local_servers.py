@@ -1,4 +1,4 @@
-"""The embedded servers: contents are kept, nothing is left behind, nobody else is let in."""
+"""The embedded servers keep their contents, leave nothing behind, and accept only clients with the password."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from local.server import Server
 
 ROOT = Path(__file__).parents[2]
-# A run of its own: starts the server, says its pid, and lives until its input is closed or it is killed.
+# Another process: starts the server, prints its pid, and runs until its input is closed or it is killed.
 RUN = """
 import sys
 from pathlib import Path
@@ -47,7 +47,7 @@ def module(request: pytest.FixtureRequest) -> Any:
 
 @pytest.fixture
 def start(module: Any, tmp_path: Path) -> Iterator[Callable[[], Server]]:
-    """Starts the server, in the same directory each time; all is removed at the end."""
+    """Start the server in the same directory each time; it is removed at the end."""
     started: list[Server] = []
 
     def starting() -> Server:
@@ -61,7 +61,7 @@ def start(module: Any, tmp_path: Path) -> Iterator[Callable[[], Server]]:
 
 @contextmanager
 def another_run(module: Any, directory: Path) -> Iterator[tuple[subprocess.Popen[str], int]]:
-    """Another process that runs the same server; with the pid of its server."""
+    """Run the same server in another process; yield that process and the pid of its server."""
     script = RUN.format(name=module.NAME)
     with subprocess.Popen(
         [sys.executable, "-c", script, str(directory)],
@@ -71,8 +71,8 @@ def another_run(module: Any, directory: Path) -> Iterator[tuple[subprocess.Popen
         text=True,
     ) as run:
         assert run.stdout is not None
-        said = next(line for line in run.stdout if line.strip().isdecimal())
-        yield run, int(said)
+        pid = next(line for line in run.stdout if line.strip().isdecimal())
+        yield run, int(pid)
         run.kill()
 
 
@@ -94,7 +94,7 @@ def words(url: str) -> list[str]:
         return [word for (word,) in connection.execute("SELECT word FROM words")]
 
 
-def test_what_was_put_outlasts_a_stop_and_a_new_start(start: Callable[[], Server]) -> None:
+def test_contents_survive_a_stop_and_a_start(start: Callable[[], Server]) -> None:
     server = start()
     put(server.url, "kept")
     server.stop()
@@ -102,7 +102,7 @@ def test_what_was_put_outlasts_a_stop_and_a_new_start(start: Callable[[], Server
 
 
 @pytest.mark.parametrize("harm", [signal.SIGTERM, signal.SIGKILL, signal.SIGSTOP])
-def test_a_restart_keeps_address_and_contents_whatever_was_done_to_the_server(
+def test_a_restart_keeps_address_and_contents_after_any_signal(
     start: Callable[[], Server], harm: signal.Signals
 ) -> None:
     server = start()
@@ -114,9 +114,9 @@ def test_a_restart_keeps_address_and_contents_whatever_was_done_to_the_server(
     assert not command_line(old)
 
 
-def test_a_stop_leaves_no_process_and_may_be_repeated(start: Callable[[], Server]) -> None:
+def test_a_stop_leaves_no_process_and_can_be_repeated(start: Callable[[], Server]) -> None:
     server = start()
-    with socket.create_connection(("127.0.0.1", server.port)):  # a client that stays does not keep it going
+    with socket.create_connection(("127.0.0.1", server.port)):  # an open connection does not delay the stop
         server.stop()
     server.stop()
     assert server.process.returncode == 0
@@ -124,7 +124,7 @@ def test_a_stop_leaves_no_process_and_may_be_repeated(start: Callable[[], Server
         socket.create_connection(("127.0.0.1", server.port))
 
 
-def test_nobody_gets_in_without_the_password(start: Callable[[], Server]) -> None:
+def test_a_connection_without_the_password_is_refused(start: Callable[[], Server]) -> None:
     url = start().url
     with pytest.raises((psycopg.OperationalError, redis.AuthenticationError), match=r"(?i)password|authenticat"):
         put(re.sub(r":[^:@]+@", "@", url), "stranger")
@@ -134,11 +134,11 @@ def test_the_password_is_on_no_command_line_and_in_no_file_that_others_can_read(
     start: Callable[[], Server], tmp_path: Path
 ) -> None:
     server = start()
-    found = re.search(r":([^:@/]+)@", server.url)
-    assert found
-    assert found[1] not in command_line(server.pid)
+    password = re.search(r":([^:@/]+)@", server.url)
+    assert password
+    assert password[1] not in command_line(server.pid)
     open_to_others = [file for file in tmp_path.rglob("*") if file.is_file() and file.stat().st_mode & 0o077]
-    assert [file.name for file in open_to_others if found[1] in file.read_text(errors="replace")] == []
+    assert [file.name for file in open_to_others if password[1] in file.read_text(errors="replace")] == []
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a second address of its own, 127.0.0.2")
@@ -148,7 +148,7 @@ def test_only_this_machine_can_connect(start: Callable[[], Server]) -> None:
         elsewhere.bind(("127.0.0.2", server.port))
 
 
-def test_a_port_taken_meanwhile_is_left_to_whoever_took_it(start: Callable[[], Server]) -> None:
+def test_a_start_uses_another_port_if_its_port_was_taken_meanwhile(start: Callable[[], Server]) -> None:
     server = start()
     put(server.url, "kept")
     server.stop()
@@ -158,7 +158,7 @@ def test_a_port_taken_meanwhile_is_left_to_whoever_took_it(start: Callable[[], S
         assert words(moved.url) == ["kept"]
 
 
-def test_a_server_dies_with_a_killed_run_and_the_next_start_has_its_contents(
+def test_a_server_ends_with_a_killed_run_and_the_next_start_has_its_contents(
     module: Any, start: Callable[[], Server], tmp_path: Path
 ) -> None:
     with another_run(module, tmp_path / "kept") as (run, left):
@@ -180,7 +180,7 @@ def test_a_frozen_leftover_of_a_killed_run_is_ended_by_the_next_start(
         assert not command_line(left)
 
 
-def test_a_pid_file_that_names_a_stranger_harms_neither(start: Callable[[], Server]) -> None:
+def test_a_pid_file_with_the_pid_of_another_process_is_harmless(start: Callable[[], Server]) -> None:
     server = start()
     server.stop()
     server.program.pid_file.write_text(f"{os.getpid()}\n")
@@ -188,7 +188,7 @@ def test_a_pid_file_that_names_a_stranger_harms_neither(start: Callable[[], Serv
     assert server.process.poll() is None
 
 
-def test_two_runs_cannot_have_the_same_directory(module: Any, start: Callable[[], Server], tmp_path: Path) -> None:
+def test_two_runs_cannot_use_the_same_directory(module: Any, start: Callable[[], Server], tmp_path: Path) -> None:
     with another_run(module, tmp_path / "kept") as (run, other):
         with pytest.raises(InUseError, match="still going"):
             start()
@@ -213,7 +213,7 @@ def test_postgres_never_runs_as_root(tmp_path: Path) -> None:
     assert owner != 0
 
 
-def test_postgres_is_set_as_the_service_expects(tmp_path: Path) -> None:
+def test_postgres_has_the_settings_that_the_service_expects(tmp_path: Path) -> None:
     expected = {"server_encoding": "UTF8", "TimeZone": "UTC", "max_connections": "200", "listen_addresses": "127.0.0.1"}
     for fast, fsync in ((True, "off"), (False, "on")):
         with postgres.start(tmp_path / "kept", fast=fast) as server, psycopg.connect(server.url) as connection:
@@ -222,7 +222,7 @@ def test_postgres_is_set_as_the_service_expects(tmp_path: Path) -> None:
     server.discard()
 
 
-def test_valkey_never_evicts_and_keeps_what_it_has_unless_it_is_to_be_fast(tmp_path: Path) -> None:
+def test_valkey_never_evicts_and_persists_its_contents_unless_fast(tmp_path: Path) -> None:
     for fast, kept in ((True, "no"), (False, "yes")):
         with (
             valkey.start(tmp_path / "kept", fast=fast) as server,
@@ -233,7 +233,7 @@ def test_valkey_never_evicts_and_keeps_what_it_has_unless_it_is_to_be_fast(tmp_p
     server.discard()
 
 
-def test_without_a_wheel_for_this_platform_the_error_names_what_to_set(
+def test_without_a_wheel_for_this_platform_the_error_names_the_variables_to_set(
     module: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
@@ -241,7 +241,7 @@ def test_without_a_wheel_for_this_platform_the_error_names_what_to_set(
         module.start(tmp_path / "kept")
 
 
-def test_data_whose_password_was_removed_are_begun_anew(start: Callable[[], Server], tmp_path: Path) -> None:
+def test_a_start_without_the_directory_begins_with_empty_contents(start: Callable[[], Server], tmp_path: Path) -> None:
     server = start()
     put(server.url, "forgotten")
     server.stop()
@@ -250,6 +250,6 @@ def test_data_whose_password_was_removed_are_begun_anew(start: Callable[[], Serv
 
 
 def words_after(server: Server, word: str) -> list[str]:
-    """Put a word, as the only one so far, and read it back."""
+    """Insert a word and return all words."""
     put(server.url, word)
     return words(server.url)

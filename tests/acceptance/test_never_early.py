@@ -1,4 +1,4 @@
-"""Not early: nothing starts before its instant by Postgres' clock, whatever any other clock says."""
+"""No task starts before its instant by Postgres' clock, regardless of other clocks."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 TASKS = 200
 
 
-def test_a_promoter_whose_clock_is_ahead_starts_nothing_early(service: Service, witness: Witness) -> None:
+def test_a_promoter_with_a_fast_clock_starts_no_task_early(service: Service, witness: Witness) -> None:
     with service.beside(skewed_promoter=1):
         begin = time.time() + 1.5
         instants = [begin + random.random() * 5 for _ in range(TASKS)]
@@ -34,8 +34,8 @@ def test_a_promoter_whose_clock_is_ahead_starts_nothing_early(service: Service, 
     assert lags[-1] < 8000
 
 
-def test_to_the_microsecond_nothing_starts_early(service: Service, witness: Witness) -> None:
-    """Instants with fractions of a millisecond, created just before they are due: the schedule must not round down."""
+def test_no_task_starts_early_by_a_microsecond(service: Service, witness: Witness) -> None:
+    """Instants with fractions of a millisecond, created just before they are due: the due set must not round down."""
     create = service.client.create
     ids = [create("witness", witness.payload(), execute_at=time.time() + 0.01)["id"] for _ in range(100)]
     for each in service.client.wait_final(ids, timeout=20, type="witness").values():

@@ -1,4 +1,4 @@
-"""What a session may rely on when PgBouncer lends its connection to others between two transactions."""
+"""Sessions behind PgBouncer, which assigns a connection to another client after each transaction."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ if TYPE_CHECKING:
 
     Connect = Callable[[str], Engine]
 
-ASKED = session_settings(read_settings({"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"}))
+EXPECTED = session_settings(read_settings({"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"}))
 PREPARED = "SELECT count(*) FROM pg_prepared_statements"
 
 
 @pytest.fixture
 def connect() -> Iterator[Connect]:
-    """Connects as the processes do."""
+    """Connect as the processes do."""
     made: list[Engine] = []
 
     def connect_to(url: str) -> Engine:
@@ -47,34 +47,36 @@ def connect() -> Iterator[Connect]:
         each.dispose()
 
 
-def test_the_limits_hold_because_the_role_has_them(stores: Stores, bouncer: Server, connect: Connect) -> None:
+def test_the_settings_are_in_force_because_the_role_has_them(stores: Stores, bouncer: Server, connect: Connect) -> None:
     url = stores.new_database()
-    assert in_force(connect(as_role(leads_to(bouncer, url))), ASKED) == ASKED
+    assert in_force(connect(as_role(leads_to(bouncer, url))), EXPECTED) == EXPECTED
 
 
-def test_the_doctor_misses_the_limits_that_a_role_does_not_have_and_his_remedy_helps(
+def test_the_doctor_reports_settings_that_the_role_lacks_and_its_remedy_works(
     stores: Stores, bouncer: Server, connect: Connect
 ) -> None:
     url = stores.new_database()
-    assert check_session(ASKED, in_force(connect(url), ASKED)).level is Level.OK, "each session asks for them"
+    assert check_session(EXPECTED, in_force(connect(url), EXPECTED)).level is Level.OK, "each session sets them"
     through = leads_to(bouncer, url)
-    missed = check_session(ASKED, in_force(connect(through), ASKED))
-    assert missed.level is Level.FAIL
-    assert "statement_timeout is 0, not 5000" in missed.said
+    problem = check_session(EXPECTED, in_force(connect(through), EXPECTED))
+    assert problem.level is Level.FAIL
+    assert "statement_timeout is 0, not 5000" in problem.said
     try:
         with psycopg.connect(through, autocommit=True) as owner:
-            for statement in re.findall(r"ALTER ROLE [^;]+;", missed.remedy):
+            for statement in re.findall(r"ALTER ROLE [^;]+;", problem.remedy):
                 owner.execute(statement.encode())
         bouncer.restart()
-        assert check_session(ASKED, in_force(connect(through), ASKED)).level is Level.OK
+        assert check_session(EXPECTED, in_force(connect(through), EXPECTED)).level is Level.OK
     finally:
         with psycopg.connect(url, autocommit=True) as owner:
             owner.execute("ALTER ROLE CURRENT_USER RESET ALL")
 
 
-@pytest.mark.parametrize("pooled", [True, False], ids=["through it", "directly"])
-def test_nothing_is_prepared_through_it(stores: Stores, bouncer: Server, connect: Connect, *, pooled: bool) -> None:
-    """The name of a prepared statement may be another one's on the connection that is lent next."""
+@pytest.mark.parametrize("pooled", [True, False], ids=["through PgBouncer", "directly"])
+def test_no_statement_is_prepared_through_pgbouncer(
+    stores: Stores, bouncer: Server, connect: Connect, *, pooled: bool
+) -> None:
+    """On the next connection, the same name may belong to another prepared statement."""
     url = stores.new_database()
     engine = connect(leads_to(bouncer, url) if pooled else url)
     for _ in range(5):
@@ -84,7 +86,7 @@ def test_nothing_is_prepared_through_it(stores: Stores, bouncer: Server, connect
     assert (shared(engine), row[0]) == (pooled, 0 if pooled else 1)
 
 
-def test_two_releases_at_once_migrate_an_empty_database(stores: Stores, bouncer: Server, connect: Connect) -> None:
+def test_two_concurrent_releases_migrate_an_empty_database(stores: Stores, bouncer: Server, connect: Connect) -> None:
     url = leads_to(bouncer, stores.unreleased_database())
     with ThreadPoolExecutor(2) as pool:
         list(pool.map(release, [url, url]))

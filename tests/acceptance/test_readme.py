@@ -34,7 +34,7 @@ def blocks(document: str, heading: str) -> list[tuple[str, Any]]:
 
 
 def run_in_one_shell(commands: list[str], url: str) -> list[str]:
-    """What each block prints; a variable set in one is known in the next."""
+    """Return the output of each block; a variable set in one block is known in the next."""
     script = "set -eu\n" + f"printf '{BETWEEN}'\n".join(commands)
     environment = os.environ | {"URL": url, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
     ran = subprocess.run(
@@ -45,7 +45,7 @@ def run_in_one_shell(commands: list[str], url: str) -> list[str]:
 
 
 def compare(documented: Any, answered: Any, place: str) -> None:
-    """The same fields, each of the same kind; where the value tells what happened, the same value."""
+    """Assert that fields and their types are the same, and the values of those fields that are worth comparing."""
     assert type(documented) is type(answered), f"{place}: {documented!r} is documented, {answered!r} is the answer"
     if isinstance(documented, dict):
         assert documented.keys() == answered.keys(), place
@@ -66,6 +66,6 @@ def test_what_the_documents_show_is_what_the_service_answers(document: str, head
     shown = blocks(document, heading)
     assert sum(answer is not None for _, answer in shown) >= 2
     printed = run_in_one_shell([command for command, _ in shown], service.url)
-    for (command, documented), said in zip(shown, printed, strict=True):
+    for (command, documented), answered in zip(shown, printed, strict=True):
         if documented is not None:
-            compare(documented, json.loads(said), command.strip())
+            compare(documented, json.loads(answered), command.strip())

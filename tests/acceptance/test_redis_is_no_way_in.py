@@ -1,4 +1,4 @@
-"""Redis is no way in: who may do anything there delays tasks; he runs no code, sees no payload, repeats no task."""
+"""An attacker with all permissions in Redis can delay tasks, but not run code, see payloads or repeat tasks."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from tests.acceptance.service import Service
     from tests.acceptance.witness import Witness
 
-SECRET = "what-nobody-may-see"
+SECRET = "a-text-that-Redis-must-not-hold"
 TASKS = 30
 DUE_IN_S = 8.0
-WATCHED_S = 4.0
-BUSY = 0.3
-MOST_LINES = 400
+OBSERVATION_S = 4.0
+MAX_CPU_SHARE = 0.3
+MAX_LOG_LINES = 400
 WRONG_TYPES = (
     "punctual:due:baz", "punctual:due:witness", "punctual:delivered:witness", "punctual:durations",
     "punctual:rq:queue:default", "punctual:rq:queue:default:intermediate", "punctual:rq:wip:default",
@@ -35,7 +35,7 @@ WRONG_TYPES = (
 )  # fmt: skip
 
 
-def test_somebody_who_owns_redis_delays_tasks_and_nothing_else(
+def test_an_attacker_who_owns_redis_can_only_delay_tasks(
     new_service: NewService, witness: Witness, tmp_path: Path
 ) -> None:
     service = new_service(worker=1)
@@ -46,33 +46,35 @@ def test_somebody_who_owns_redis_delays_tasks_and_nothing_else(
     wanted = [new_task("witness", witness.payload(), execute_at=due + n / 20) for n in range(TASKS)]
     ids = [each["id"] for each in service.client.create_many(wanted)]
     outside = service.client.create("outside", delay_s=0)["id"]
-    canary = tmp_path / "sprung"
+    canary = tmp_path / "executed"
     with service.redis() as redis, service.broker() as broker:
-        redis.config_set("rdbcompression", "no")  # so that a dump shows what a key holds
-        sow_jobs(broker, canary)
-        sow_envelopes(broker, ids, outside)
-        sow_instants(redis, ids)
-        assert seen_in(redis, SECRET) == []
-        wait_until(lambda: refused(service) >= len(FOREIGN), 30, "what is foreign is refused")
-        sow_wrong_types(redis)
+        redis.config_set("rdbcompression", "no")  # so that a dump contains the text of a key
+        plant_jobs(broker, canary)
+        plant_deliveries(broker, ids, outside)
+        plant_instants(redis, ids)
+        assert keys_with(redis, SECRET) == []
+        wait_until(lambda: refused(service) >= len(FOREIGN), 30, "foreign jobs are refused")
+        plant_wrong_types(redis)
         command_workers(redis, service)
         service.client.wait_final(ids, timeout=60, type="witness")
-        assert seen_in(redis, SECRET) == []
-    busy = busy_shares(service, WATCHED_S)
-    assert max(busy.values()) < BUSY, busy
+        assert keys_with(redis, SECRET) == []
+    shares = busy_shares(service, OBSERVATION_S)
+    assert max(shares.values()) < MAX_CPU_SHARE, shares
     witness.assert_ran_once(ids)
     assert min(each.at for each in witness.sights()) >= due
     assert service.client.get(outside)["attempt"] == 0
     assert not canary.exists()
-    assert {each.name: each.pid for each in service.processes.values() if each.code is None} == pids, "all live"
-    assert max(len(each.log_lines()) for each in service.processes.values() if each.kind != "web") < MOST_LINES
+    assert {each.name: each.pid for each in service.processes.values() if each.code is None} == pids, (
+        "all processes still run"
+    )
+    assert max(len(each.log_lines()) for each in service.processes.values() if each.kind != "web") < MAX_LOG_LINES
     again = [each["id"] for each in service.client.create_many([new_task("witness", witness.payload())] * 20)]
     service.client.wait_final(again, timeout=20, type="witness")
     witness.assert_ran_once(ids + again)
 
 
-def sow_jobs(redis: Redis, canary: Path) -> None:
-    """RQ jobs of all kinds, on the queue and wherever RQ and rq-scheduler look for jobs."""
+def plant_jobs(redis: Redis, canary: Path) -> None:
+    """Put RQ jobs of all kinds onto the queue, and into every key where RQ and rq-scheduler look for jobs."""
     for name in RAW:
         push_raw(redis, name, canary=canary)
     default = queue("default", redis)
@@ -83,15 +85,15 @@ def sow_jobs(redis: Redis, canary: Path) -> None:
         redis.hset(foreign.key, "meta", json.dumps({"queue_class_name": "antigravity.Queue", "interval": 0}))
 
 
-def sow_envelopes(redis: Redis, ids: list[str], outside: str) -> None:
-    """The ids of real tasks: too early, many times, as another type, and one that only outside workers run."""
+def plant_deliveries(redis: Redis, ids: list[str], outside: str) -> None:
+    """Deliver ids of real tasks too early, repeatedly, as another type, and one that only outside workers run."""
     for task_type in ("witness", "noop", "no-such-type", "outside"):
         for _ in range(3):
             push(queue("default", redis), [Delivery(task_type, random.sample([*ids, outside], len(ids)))])
 
 
-def sow_instants(redis: Redis, ids: list[str]) -> None:
-    """A third at once, a third never, a third forgotten; and what is no id."""
+def plant_instants(redis: Redis, ids: list[str]) -> None:
+    """Set a third of the ids to now and a third to never, remove a third, and add members that are no ids."""
     redis.zadd("punctual:due:witness", dict.fromkeys(ids[::3], float("-inf")) | dict.fromkeys(ids[1::3], float("inf")))
     redis.zrem("punctual:due:witness", *ids[2::3])
     redis.zadd("punctual:due:noop", {b"\xff": 1, b"x" * 10_000: -1, b"": 0})
@@ -99,8 +101,8 @@ def sow_instants(redis: Redis, ids: list[str]) -> None:
     redis.hset("punctual:durations", mapping={"witness": "nan", "noop": "-1", "foo": "x", "bar": "1e-300"})
 
 
-def sow_wrong_types(redis: Redis) -> None:
-    """Every key that the processes use, as something else."""
+def plant_wrong_types(redis: Redis) -> None:
+    """Replace every key that the processes use by one of another type."""
     for key in WRONG_TYPES:
         redis.delete(key)
         redis.set(key, "x")
@@ -109,7 +111,7 @@ def sow_wrong_types(redis: Redis) -> None:
 
 
 def command_workers(redis: Redis, service: Service) -> None:
-    """RQ's own commands to workers, and noise on our channel."""
+    """Send RQ's commands to workers, and invalid messages to our channel."""
     workers = [each["worker_id"] for each in service.logged("worker_started", "worker")]
     for each in workers:
         for command in ("shutdown", "kill-horse"):
@@ -119,10 +121,10 @@ def command_workers(redis: Redis, service: Service) -> None:
 
 
 def refused(service: Service) -> int:
-    """How many jobs the worker refused."""
+    """Return how many jobs the worker has refused."""
     return len(service.logged("job_refused", "worker"))
 
 
-def seen_in(redis: Redis, secret: str) -> list[bytes]:
-    """The keys under which Redis knows this text."""
+def keys_with(redis: Redis, secret: str) -> list[bytes]:
+    """Return the keys whose name or value contains this text."""
     return [key for key in redis.scan_iter() if secret.encode() in key + (redis.dump(key) or b"")]

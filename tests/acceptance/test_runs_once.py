@@ -1,4 +1,4 @@
-"""Once: a task whose code has begun is never begun again, however often it is delivered."""
+"""A task that has started is not started again, no matter how often it is delivered."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TASKS = 500
 
 def test_tasks_due_at_the_same_instant_run_once_each(service: Service, witness: Witness) -> None:
     with service.broker() as redis:
-        redis.delete(DURATIONS)  # what is known to be short goes to one worker in one envelope
+        redis.delete(DURATIONS)  # tasks known to be short would go to one worker in one delivery
     at = time.time() + 8
     ids = create_due_at(service, witness, at)
     done = service.client.wait_final(ids, timeout=20, type="witness")
@@ -29,7 +29,7 @@ def test_tasks_due_at_the_same_instant_run_once_each(service: Service, witness: 
 
 
 def test_tasks_delivered_four_times_run_once_each(service: Service, witness: Witness) -> None:
-    """Envelopes are pushed by hand just before, at and after the instant; two promoters, two webs."""
+    """The test pushes deliveries just before, at and after the instant; there are two promoters and web processes."""
     with service.beside(promoter=1, web=1), service.broker() as redis:
         at = time.time() + 8
         ids = create_due_at(service, witness, at)
@@ -43,7 +43,7 @@ def test_tasks_delivered_four_times_run_once_each(service: Service, witness: Wit
     witness.assert_ran_once(ids)
 
 
-def test_an_envelope_of_what_is_final_is_harmless(service: Service, witness: Witness) -> None:
+def test_a_delivery_of_final_tasks_is_harmless(service: Service, witness: Witness) -> None:
     ids = [each["id"] for each in service.client.create_many([new_task("witness", witness.payload())] * 20)]
     before = service.client.wait_final(ids, timeout=20, type="witness")
     with service.broker() as redis:
@@ -55,7 +55,7 @@ def test_an_envelope_of_what_is_final_is_harmless(service: Service, witness: Wit
 
 
 def create_due_at(service: Service, witness: Witness, at: float) -> list[str]:
-    """The ids of so many tasks, all created before `at`."""
+    """Create the tasks before `at`, when they are due; return their ids."""
     created = service.client.create_many([new_task("witness", witness.payload(), execute_at=at)] * TASKS)
-    assert time.time() < at, "this machine is too slow for the test: the tasks were to be created before they are due"
+    assert time.time() < at, "the machine is too slow: tasks must be created before they are due"
     return [each["id"] for each in created]

@@ -1,4 +1,4 @@
-"""The six seed types do what they were asked for, and print exactly one line, alone on its line."""
+"""The six seed types do what is specified, and each prints exactly one line of its own."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ EACH = 8
 
 @pytest.fixture(scope="module")
 def done(service: Service, bar_site: BarSite) -> list[Json]:
-    """Some tasks of each seed type that all ran at once, and so printed into each other if they could."""
+    """Run some tasks of each seed type at once, so that their output would interleave if it could."""
     created = service.client.create_many([new_task(each, delay_s=0.5) for _ in range(EACH) for each in SEED_TYPES])
     return list(service.client.wait_final([each["id"] for each in created], timeout=40).values())
 
@@ -48,27 +48,27 @@ def test_each_seed_type_succeeds_with_its_exact_line(done: list[Json], task_type
 
 
 @pytest.mark.parametrize("task_type", SLEEPS_S)
-def test_a_sleeper_sleeps_as_long_as_it_should(done: list[Json], task_type: str) -> None:
-    """No longer than its timeout anyway: it succeeded."""
+def test_a_sleeping_type_sleeps_for_its_full_time(done: list[Json], task_type: str) -> None:
+    """An upper bound is not needed: a task that exceeds its timeout would have failed."""
     for each in done:
         if each["type"] == task_type:
             assert seconds(each["finished_at"]) - seconds(each["started_at"]) >= SLEEPS_S[task_type]
 
 
-def test_fizzbuzz_says_the_time_at_which_it_ran(done: list[Json]) -> None:
+def test_fizzbuzz_prints_the_time_at_which_it_ran(done: list[Json]) -> None:
     for each in done:
         if each["type"] == "fizzbuzz":
-            said = seconds(each["result"]["output"].removeprefix("FizzBuzz "))
-            assert seconds(each["started_at"]) - 0.01 <= said <= seconds(each["finished_at"]) + 0.01
+            printed = seconds(each["result"]["output"].removeprefix("FizzBuzz "))
+            assert seconds(each["started_at"]) - 0.01 <= printed <= seconds(each["finished_at"]) + 0.01
 
 
-def test_baz_covers_its_range_by_chance(done: list[Json]) -> None:
+def test_baz_draws_different_numbers(done: list[Json]) -> None:
     numbers = {each["result"]["output"] for each in done if each["type"] == "baz"}
     assert len(numbers) > 1
 
 
-def test_bar_asks_like_a_browser(done: list[Json], bar_site: BarSite) -> None:
-    for headers in bar_site.asked:
+def test_bar_sends_the_headers_of_a_browser(done: list[Json], bar_site: BarSite) -> None:
+    for headers in bar_site.received:
         assert headers["User-Agent"].startswith("Mozilla/5.0 (")
         assert headers["Accept"].startswith("text/html")
 
@@ -83,7 +83,7 @@ def test_any_status_is_a_success_for_bar(service: Service, bar_site: BarSite, st
     assert (done["state"], done["result"]) == ("succeeded", {"output": str(status)})
 
 
-def test_no_answer_is_a_failure_for_bar(service: Service, bar_site: BarSite) -> None:
+def test_bar_fails_without_an_answer(service: Service, bar_site: BarSite) -> None:
     bar_site.status = None
     try:
         done = service.client.get(service.client.create("bar")["id"], wait_s=10)
@@ -93,14 +93,14 @@ def test_no_answer_is_a_failure_for_bar(service: Service, bar_site: BarSite) -> 
     assert done["error"]["attempt"] == 1
 
 
-def test_the_type_may_be_written_in_any_case(service: Service) -> None:
+def test_the_case_of_a_type_does_not_matter(service: Service) -> None:
     created = service.client.create("FizzBuzz", execute_at=datetime.now(UTC))
     assert created["type"] == "fizzbuzz"
     assert created["task_id"] == created["id"]
     assert service.client.get(created["id"], wait_s=10)["state"] == "succeeded"
 
 
-def test_every_line_stands_alone_on_a_workers_stdout_exactly_once_and_nothing_else_does(
+def test_stdout_of_the_workers_has_the_line_of_each_task_once_and_nothing_else(
     service: Service, done: list[Json]
 ) -> None:
     every = service.client.list_all(state="succeeded", type=",".join(SEED_TYPES))
@@ -110,7 +110,7 @@ def test_every_line_stands_alone_on_a_workers_stdout_exactly_once_and_nothing_el
     assert [line for each in silent for line in each.lines()] == []
 
 
-def test_whatever_is_on_stderr_is_one_json_object_a_line(service: Service, done: list[Json]) -> None:
+def test_each_line_on_stderr_is_a_json_object(service: Service, done: list[Json]) -> None:
     for each in service.processes.values():
         for line in each.log_lines():
             assert isinstance(json.loads(line), dict), line

@@ -1,4 +1,4 @@
-"""Two installations and another application of RQ on the same servers: each runs its own, all of it, once."""
+"""Two installations, and another RQ application, share the servers: each runs its own tasks, all of them once."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 BIN = Path(sys.executable).parent
 NAME = "another"
 TASKS = 40
-PATIENCE_S = 60
+TIMEOUT_S = 60
 
 
 def test_each_of_two_installations_runs_its_own_tasks_and_lists_no_others(
@@ -61,21 +61,23 @@ def test_an_application_of_rq_and_rq_scheduler_runs_beside_a_service(
         running(str(BIN / "rq"), "worker", "default", "--url", url),
     ):
         ids = create(service, witness)
-        start(sys.executable, "-m", "tests.integration.another_application", url, str(words)).wait(PATIENCE_S)
+        start(sys.executable, "-m", "tests.integration.another_application", url, str(words)).wait(TIMEOUT_S)
         service.client.wait_final(ids, timeout=30)
-        wait_until(lambda: words.exists() and len(words.read_text().split()) == 3, PATIENCE_S, "their jobs have run")
+        wait_until(lambda: words.exists() and len(words.read_text().split()) == 3, TIMEOUT_S, "their jobs have run")
     assert sorted(words.read_text().split()) == ["enqueued", "periodic", "scheduled"]
     witness.assert_ran_once(ids)
     assert service.logged("job_refused", "worker") == service.logged("job_refused", "scheduler") == []
     with service.redis() as redis:
-        assert redis.zcard("rq:scheduler:scheduled_jobs") == 2  # what is not due, and the next of what comes again
+        assert (
+            redis.zcard("rq:scheduler:scheduled_jobs") == 2
+        )  # the job that is not due yet, and the next run of the periodic one
     for path in ("data/queues.json", "data/workers.json"):
         names = [each["name"] for each in service.client.request("GET", f"/rq/0/{path}").json()[path[5:-5]]]
         assert len(names) == 1, names
 
 
 def create(service: Service, witness: Witness) -> list[str]:
-    """The ids of tasks that are due at once."""
+    """Create tasks that are due now; return their ids."""
     return [each["id"] for each in service.client.create_many([new_task("witness", witness.payload())] * TASKS)]
 
 
@@ -86,10 +88,10 @@ def start(*command: str) -> subprocess.Popen[bytes]:
 
 @contextmanager
 def running(*command: str) -> Iterator[None]:
-    """A process of the other application."""
+    """Run a process of the other application."""
     process = start(*command)
     try:
         yield
     finally:
         process.terminate()
-        process.wait(PATIENCE_S)
+        process.wait(TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""A deploy in the middle of the load: everything stops in order within 30 s, and what had not begun runs afterwards."""
+"""A deployment under load: all processes stop in order within 30 s, and tasks that had not started run afterwards."""
 
 from __future__ import annotations
 
@@ -36,15 +36,15 @@ ROUTE = "worker-postgres"
 
 
 def signal_twice(service: Service) -> None:
-    """SIGTERM to each process, and again while it stops."""
+    """Send SIGTERM to each process, and again while it stops."""
     for _ in range(2):
         for each in service.processes.values():
             each.send(signal.SIGTERM)
         wait_until(lambda: "worker_stopped" in all_logs(service) or len(service.pids()) < 10, STOP_S, "they stop")
 
 
-def signal_everybody(service: Service) -> None:
-    """As platforms do: SIGTERM to every process there is, children that run tasks included."""
+def signal_all(service: Service) -> None:
+    """Send SIGTERM to every process, including children that run tasks, as platforms do."""
     for pid in service.pids():
         try:
             os.kill(pid, signal.SIGTERM)
@@ -53,20 +53,20 @@ def signal_everybody(service: Service) -> None:
 
 
 def signal_groups(service: Service) -> None:
-    """As a terminal does with ctrl-C: the whole group of each process."""
+    """Send SIGINT to the whole group of each process, as a terminal does for Ctrl-C."""
     for each in service.processes.values():
         os.killpg(each.pid, signal.SIGINT)
 
 
-@pytest.mark.parametrize("stop", [signal_twice, signal_everybody, signal_groups])
-def test_everything_stops_in_mid_load_and_goes_on_after_a_restart(
+@pytest.mark.parametrize("stop", [signal_twice, signal_all, signal_groups])
+def test_all_processes_stop_under_load_and_continue_after_a_restart(
     new_service: NewService, witness: Witness, stop: Callable[[Service], None]
 ) -> None:
     service = new_service()
     every_tenth_is_long = [{"seconds": LONG_S}, *[{}] * 9]
     begin, ids = create_spread(service.client, witness, count=TASKS, over_s=SPREAD_S, payloads=every_tenth_is_long)
     sleep_until(begin + SPREAD_S / 2)
-    bear_with_granian(service)
+    expect_codes_of_granian(service)
     stopped_at = time.time()
     stop(service)
     service.terminate(list(service.processes.values()), seconds=stopped_at + STOP_S - time.time())
@@ -76,7 +76,7 @@ def test_everything_stops_in_mid_load_and_goes_on_after_a_restart(
     assert 0 < len(begun) < TASKS
     service.start(web=1)
     stopped = {each["id"]: each for each in service.client.list_all(type="witness")}
-    assert {stopped[each]["state"] for each in begun} == {"succeeded"}, "what had begun was to end"
+    assert {stopped[each]["state"] for each in begun} == {"succeeded"}, "tasks that had started run to their end"
     waiting = [stopped[each] for each in ids if each not in begun]
     assert {(each["state"], each["attempt"], each["worker_id"]) for each in waiting} == {("scheduled", 0, None)}
     assert {(each["started_at"], each["lag_ms"]) for each in waiting} == {(None, None)}
@@ -87,12 +87,14 @@ def test_everything_stops_in_mid_load_and_goes_on_after_a_restart(
     witness.assert_ran_once(ids)
 
 
-def test_what_outlasts_the_grace_is_killed_and_recorded(new_service: NewService, witness: Witness) -> None:
+def test_a_task_that_runs_longer_than_the_grace_period_is_killed_and_recorded(
+    new_service: NewService, witness: Witness
+) -> None:
     service = new_service({"SHUTDOWN_GRACE_S": "1"})
     create = service.client.create
     once = create("witness", witness.payload(seconds=60), timeout_s=90)["id"]
     again = create("witness", witness.payload(seconds=2.5), timeout_s=90, max_attempts=2)["id"]
-    wait_until(lambda: len(witness.begun()) == 2, 10, "both have begun")
+    wait_until(lambda: len(witness.begun()) == 2, 10, "both have started")
     service.terminate(service.living("worker"), seconds=5)
     lost = service.client.get(once)
     assert (lost["state"], lost["error"]["type"], lost["attempt"]) == ("failed", "worker_lost", 1)
@@ -107,18 +109,16 @@ def test_a_request_that_waits_is_answered_before_its_process_ends(service: Servi
     with service.beside(web=1) as (web,):
         url = f"http://127.0.0.1:{web.port}"
         with connections(url, 1, f"GET /tasks/{task}?wait_s=25 HTTP/1.1\r\nHost: x\r\n\r\n".encode()) as waiting:
-            assert service.client.is_ready(url), "a later one is answered, so the first one is being served"
-            asked = time.monotonic()
+            assert service.client.is_ready(url), "a later request is answered, so the first one is being served"
+            stopped_at = time.monotonic()
             service.terminate([web])
             (answer,) = ends(waiting, STOP_S)
             assert answer.startswith(b"HTTP/1.1 200 ")
-            assert time.monotonic() - asked < 15
+            assert time.monotonic() - stopped_at < 15
 
 
-def test_a_claim_on_its_way_when_the_worker_is_stopped_is_handed_back(
-    new_service: NewService, witness: Witness
-) -> None:
-    """It is committed seconds after the signal: its code never begins, so it must not be lost."""
+def test_a_claim_under_way_when_the_worker_is_stopped_is_handed_back(new_service: NewService, witness: Witness) -> None:
+    """The claim is committed seconds after the signal. Its handler never starts, so the task must not be lost."""
     service = new_service({"DATABASE_TIMEOUT_S": "20"}, worker=1)
     (worker,) = service.living("worker")
     task = service.client.create("witness", witness.payload(), delay_s=2)["id"]
@@ -127,7 +127,7 @@ def test_a_claim_on_its_way_when_the_worker_is_stopped_is_handed_back(
         wait_until(lambda: claim_waits(service), 15, "the claim waits for the row")
         worker.send(signal.SIGTERM)
         sleep_until(time.time() + LATE_S)
-        assert worker.code is None, "it waits for the answer"
+        assert worker.code is None, "the worker waits for the answer"
     assert worker.wait(20) == 0
     handed_back = service.client.get(task)
     assert (handed_back["state"], handed_back["attempt"]) == ("scheduled", 0)
@@ -136,10 +136,10 @@ def test_a_claim_on_its_way_when_the_worker_is_stopped_is_handed_back(
     witness.assert_ran_once([task])
 
 
-def test_what_a_claim_won_whose_answer_was_lost_is_handed_back_before_the_worker_ends(
+def test_tasks_of_a_claim_without_an_answer_are_handed_back_before_the_worker_ends(
     new_service: NewService, witness: Witness
 ) -> None:
-    """It is known only after a while, which a worker that is stopped waits for."""
+    """The outcome of the claim is known only later; a worker that is stopped waits for it."""
     service = new_service({"DATABASE_TIMEOUT_S": "5", "HEARTBEAT_S": "5", "DATABASE_PREPARE": "false"}, worker=0)
     with Network({ROUTE: as_role(service.database_url)}) as network:
         service.environment_of["worker"] = {"DATABASE_URL": network.url(ROUTE)}
@@ -150,8 +150,8 @@ def test_what_a_claim_won_whose_answer_was_lost_is_handed_back_before_the_worker
             wait_until(lambda: claim_waits(service), 15, "the claim waits for the row")
             network.become(ROUTE, "mute")
         wait_until(lambda: service.client.get(task)["state"] == "running", 15, "the claim is committed")
-        network.become(ROUTE, "open")  # what was lost stays lost: the connection is torn
-        wait_until(lambda: service.logged("claim_unanswered", "worker"), 15, "the worker knows that it does not know")
+        network.become(ROUTE, "open")  # the answer stays lost: the connection is reset
+        wait_until(lambda: service.logged("claim_unanswered", "worker"), 15, "the worker has no answer to its claim")
         worker.send(signal.SIGTERM)
         assert worker.wait(STOP_S) == 0
     handed_back = service.client.get(task)
@@ -159,11 +159,11 @@ def test_what_a_claim_won_whose_answer_was_lost_is_handed_back_before_the_worker
     assert witness.begun() == []
 
 
-def test_signals_at_any_instant_and_in_any_number_stop_a_process() -> None:
-    """They must find neither a lock that the interrupted code holds, nor an interpreter without handlers.
+def test_any_number_of_signals_at_any_instant_stops_a_process() -> None:
+    """A signal must not wait for a lock of the interrupted code, nor arrive when no handler is installed.
 
-    As in all our processes, another thread wants the interpreter now and then: one that spins in a single thread may
-    overlook a signal for ever, if it comes while the interpreter looks whether there is something to be done.
+    As in all our processes, another thread requests the interpreter now and then. A single thread that spins may never
+    handle a signal that arrives while the interpreter checks for pending calls.
     """
     code = (
         "import threading, time; from app.loop import stop_on_signals as s; e = s()\n"
@@ -184,16 +184,16 @@ def test_signals_at_any_instant_and_in_any_number_stop_a_process() -> None:
                 process.kill()
 
 
-def bear_with_granian(service: Service) -> None:
-    """It stops in order, too, but says otherwise.
+def expect_codes_of_granian(service: Service) -> None:
+    """Accept further return codes of web processes, although they stop in order.
 
-    1 when its children, signalled as well, have ended before it asked them to; killed by SIGTERM when another one
-    comes while its interpreter ends.
+    1: its children received the signal and ended before granian stopped them. -SIGTERM: another SIGTERM arrived while
+    the interpreter ended.
     """
     for each in service.living("web"):
         each.expected_codes = {0, 1, -signal.SIGTERM}
 
 
 def all_logs(service: Service) -> str:
-    """What all processes have logged."""
+    """Return the logs of all processes."""
     return "\n".join(each.stderr.read_text() for each in service.processes.values())

@@ -1,4 +1,4 @@
-"""Whoever sends slowly, half, or never reads, keeps nobody else waiting, and is disconnected."""
+"""Clients that send slowly, send half a request or do not read delay no other client, and are disconnected."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tests.acceptance.service import Service
 
 MANY = 200
-PROMPT_S = 6.0  # on a machine that does other things too; who waited for one of these would wait for ten
+PROMPT_S = 6.0  # on a busy machine; a request that waits for one of these clients takes ten seconds
 HALF_BODY = POST + b'Content-Length: 100\r\n\r\n{"type":'
 HALF_CHUNK = POST + b'Transfer-Encoding: chunked\r\n\r\n20\r\n{"type":'
 HALF_HEADER = b"POST /tasks HTTP/1.1\r\nHost: x\r\nX-Sl"
@@ -32,19 +32,19 @@ BIG = b"GET /static/vendor/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r
 
 @pytest.fixture(scope="module")
 def header_limit_s() -> float:
-    """How long the server waits for a header."""
+    """The time that the server waits for a header."""
     return HEADER_TIMEOUT_MS / 1000
 
 
 def resident_bytes(service: Service) -> int:
-    """Of all web processes, as Linux tells it; 0 elsewhere."""
+    """Return the resident memory of all web processes; 0 where there is no /proc."""
     pids = {each for web in service.living("web") for each in descendants(web.pid)}
     pages = (Path(f"/proc/{pid}/statm") for pid in pids)
     return sum(int(each.read_text().split()[1]) * resource.getpagesize() for each in pages if each.exists())
 
 
 def assert_others_are_served(service: Service) -> None:
-    """Ordinary requests of both kinds, each answered promptly."""
+    """Assert that ordinary requests of both kinds are answered promptly."""
     for _ in range(5):
         began = time.monotonic()
         assert service.client.request("GET", "/tasks?limit=1").status_code == 200
@@ -54,7 +54,7 @@ def assert_others_are_served(service: Service) -> None:
 
 @contextmanager
 def drip(slow: list[socket.socket]) -> Iterator[None]:
-    """A byte each, once a second."""
+    """Send one byte per second over each connection."""
     over = threading.Event()
 
     def send() -> None:
@@ -70,8 +70,8 @@ def drip(slow: list[socket.socket]) -> Iterator[None]:
     thread.join()
 
 
-def test_half_requests_keep_nobody_waiting_and_are_ended(service: Service, header_limit_s: float) -> None:
-    """All kinds at once: the limits are waited for only once."""
+def test_incomplete_requests_delay_no_other_client_and_are_ended(service: Service, header_limit_s: float) -> None:
+    """All kinds at the same time, so that the test waits for the limits only once."""
     with (
         connections(service.url, MANY, HALF_BODY) as bodies,
         connections(service.url, MANY, HALF_CHUNK) as chunks,
@@ -88,7 +88,7 @@ def test_half_requests_keep_nobody_waiting_and_are_ended(service: Service, heade
     assert_others_are_served(service)
 
 
-def test_one_byte_a_second_is_no_way_to_stay(service: Service) -> None:
+def test_a_client_that_sends_one_byte_a_second_is_disconnected(service: Service) -> None:
     with connections(service.url, 50, POST + b"Content-Length: 1000\r\n\r\n") as drips:
         with drip(drips):
             assert_others_are_served(service)
@@ -97,13 +97,13 @@ def test_one_byte_a_second_is_no_way_to_stay(service: Service) -> None:
         assert all(b" 408 " in answer[:20] or not answer for answer in answers)
 
 
-def test_answers_that_nobody_reads_keep_nobody_waiting_and_are_not_kept_in_memory(service: Service) -> None:
+def test_unread_answers_delay_no_other_client_and_are_not_held_in_memory(service: Service) -> None:
     before = resident_bytes(service)
     with connections(service.url, MANY, BIG):
         assert_others_are_served(service)
         assert resident_bytes(service) - before < MANY * BIG_BYTES / 4
 
 
-def test_idle_connections_keep_nobody_waiting(service: Service) -> None:
+def test_idle_connections_delay_no_other_client(service: Service) -> None:
     with connections(service.url, 500, b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n"):
         assert_others_are_served(service)

@@ -1,4 +1,4 @@
-"""The web process ends when it is told to, whatever else happens to it at that moment."""
+"""The web process ends on a signal, no matter what else happens at that moment."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from tests.acceptance.processes import ROOT, descendants
 if TYPE_CHECKING:
     from pathlib import Path
 
-TIMES, PATIENCE_S = 6, 20.0
+TIMES, TIMEOUT_S = 6, 20.0
 APPLICATION = """
 class Application:
     async def __rsgi__(self, scope, protocol):
         protocol.response_str(200, [], "here")
 """
-# Where a thread that waited for an event has its lock again, it keeps it for 20 ms instead of a few microseconds.
+# A thread that has waited for an event holds the event's lock for 20 ms instead of a few microseconds.
 SLOW_LOCKS = """
 import threading, time
 
@@ -39,17 +39,17 @@ threading.Condition._acquire_restore = acquire_slowly
 """
 
 
-def test_a_signal_is_heard_though_the_thread_that_it_interrupts_holds_the_lock_of_the_event() -> None:
+def test_a_signal_is_handled_while_the_interrupted_thread_holds_the_lock_of_the_event() -> None:
     server = WebServer("application:Application")
     with server.main_loop_interrupt._cond:  # type: ignore[attr-defined]
         handler = threading.Thread(target=server.signal_handler_interrupt, daemon=True)
         handler.start()
-        handler.join(PATIENCE_S)
+        handler.join(TIMEOUT_S)
         assert not handler.is_alive()
 
 
-def test_a_stop_that_comes_as_a_worker_process_dies_is_heard(tmp_path: Path) -> None:
-    """With granian's own handlers a third of these never end."""
+def test_a_stop_that_arrives_while_a_worker_process_dies_is_handled(tmp_path: Path) -> None:
+    """With granian's own signal handlers, a third of these runs never end."""
     (tmp_path / "application.py").write_text(APPLICATION)
     (tmp_path / "sitecustomize.py").write_text(SLOW_LOCKS)
     environment = os.environ | {
@@ -66,13 +66,13 @@ def test_a_stop_that_comes_as_a_worker_process_dies_is_heard(tmp_path: Path) -> 
             stderr=subprocess.DEVNULL,
         ) as web:  # fmt: skip
             try:
-                wait_until(lambda: _answers(port), PATIENCE_S, "it answers")  # noqa: B023  # called at once
+                wait_until(lambda: _answers(port), TIMEOUT_S, "it answers")  # noqa: B023  # called at once
                 assert {os.sched_getscheduler(each) for each in descendants(web.pid)} == {os.SCHED_BATCH}
                 for worker in descendants(web.pid):
                     os.kill(worker, signal.SIGKILL)
                 sleep_until(time.time() + random.uniform(0, 0.03))
                 web.send_signal(signal.SIGTERM)
-                assert web.wait(PATIENCE_S) in {0, 1}  # 1: a worker had ended before it was told to
+                assert web.wait(TIMEOUT_S) in {0, 1}  # 1: a worker ended before granian stopped it
             finally:
                 with suppress(ProcessLookupError):
                     os.killpg(web.pid, signal.SIGKILL)

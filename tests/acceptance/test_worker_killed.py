@@ -1,4 +1,4 @@
-"""A worker that dies leaves a named outcome, never a silence; and nothing of it lives on."""
+"""The tasks of a worker that dies get an outcome with an error type, and no process of it survives."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ SLOTS = 8
 SETTLED_WITHIN_S = 20.0
 
 
-def test_what_a_killed_worker_ran_is_settled_and_the_rest_runs_elsewhere(
+def test_tasks_of_a_killed_worker_are_rescued_and_the_others_run_elsewhere(
     new_service: NewService, witness: Witness
 ) -> None:
     service = new_service(QUICK)
-    payload = witness.payload(seconds=8)  # longer than all that is done until the kill
+    payload = witness.payload(seconds=8)  # longer than everything up to the kill takes
     running = service.client.create_many(
         [new_task("witness", payload, max_attempts=1 + 2 * (n % 2), timeout_s=30) for n in range(SLOTS)]
     )
-    wait_until(lambda: len(witness.begun()) == SLOTS, 15, "both workers are full")
+    wait_until(lambda: len(witness.begun()) == SLOTS, 15, "all slots are taken")
     waiting = service.client.create_many([new_task("witness", witness.payload()) for _ in range(40)])
     victim = service.living("worker")[0]
     children = descendants(victim.pid)
@@ -36,7 +36,7 @@ def test_what_a_killed_worker_ran_is_settled_and_the_rest_runs_elsewhere(
 
     victim.kill()
     killed_at = time.time()
-    wait_until(lambda: not any(map(is_alive, children)), 3, "nothing of the killed worker lives")
+    wait_until(lambda: not any(map(is_alive, children)), 3, "no child of the killed worker runs")
     done = service.client.wait_final([each["id"] for each in [*running, *waiting]], timeout=60)
 
     for each in held:
@@ -55,19 +55,19 @@ def test_what_a_killed_worker_ran_is_settled_and_the_rest_runs_elsewhere(
     assert len(begun) == len(set(begun))
 
 
-def test_what_a_worker_took_off_the_queue_when_it_was_killed_runs(new_service: NewService, witness: Witness) -> None:
-    """Killed again and again in the middle of a flood of short tasks: begun ones may be lost with a name, no others."""
+def test_tasks_in_the_inbox_of_a_killed_worker_run(new_service: NewService, witness: Witness) -> None:
+    """Workers are killed repeatedly under a load of short tasks. Only started tasks may fail, with `worker_lost`."""
     service = new_service(QUICK)
     created = service.client.create_many(
         [new_task("witness", witness.payload(), execute_at=time.time() + 2.5 + n / 500) for n in range(1500)]
     )
     for share in (0.2, 0.4, 0.6):
-        wait_until(lambda share=share: len(witness.begun()) > share * 1500, 20, f"{share} have begun")  # type: ignore[misc]
+        wait_until(lambda share=share: len(witness.begun()) > share * 1500, 20, f"{share} have started")  # type: ignore[misc]
         service.living("worker")[0].kill()
         service.start(worker=1)
     done = service.client.wait_final([each["id"] for each in created], timeout=40)
     begun = witness.begun()
-    assert len(begun) == len(set(begun)), "began twice"
+    assert len(begun) == len(set(begun)), "no attempt starts twice"
     lost = {each["id"] for each in done.values() if each["state"] != "succeeded"}
     assert {done[each]["error"]["type"] for each in lost} <= {"worker_lost"}
     assert {(each, 1) for each in done.keys() - lost} <= set(begun)

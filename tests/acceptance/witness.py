@@ -1,4 +1,4 @@
-"""What tasks of type `witness` wrote down when they began and ended: the truth beside the system."""
+"""The lines that handlers of type `witness` write when they start and end: evidence independent of the service."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Sight:
-    """One line: which attempt of which task began or ended, when (seconds since 1970), in which process."""
+    """One line: which attempt of which task started or ended, when (seconds since 1970), in which process."""
 
     what: str
     task_id: str
@@ -21,31 +21,31 @@ class Sight:
 
 
 class Witness:
-    """A file that handlers append to."""
+    """A file to which handlers append."""
 
     def __init__(self, file: Path) -> None:
         self.file = file
         file.touch()
 
     def payload(self, **more: Any) -> dict[str, Any]:
-        """The payload of a task that writes here."""
+        """Return the payload of a task that writes to this file."""
         return {"file": str(self.file), **more}
 
     def sights(self) -> list[Sight]:
-        """All lines, in the order in which they were written."""
+        """Return all lines in the order in which they were written."""
         rows = [line.split() for line in self.file.read_text().splitlines()]
         return [Sight(what, task_id, int(attempt), float(at), int(pid)) for what, task_id, attempt, at, pid in rows]
 
     def begun(self) -> list[tuple[str, int]]:
-        """Which attempts of which tasks began; in order, repeated ones repeated."""
+        """Return (task id, attempt) for each start, in order; a repeated start is repeated here."""
         return [(each.task_id, each.attempt) for each in self.sights() if each.what == "began"]
 
     def assert_ran_once(self, ids: list[str]) -> None:
-        """Each of these began once, as its first attempt, and nothing else did."""
+        """Assert that each of these tasks started once, in its first attempt, and no other task started."""
         begun = self.begun()
         twice = sorted({each for each in begun if begun.count(each) > 1}) if len(set(begun)) < len(begun) else []
-        assert not twice, f"began twice: {twice[:5]}"
+        assert not twice, f"started twice: {twice[:5]}"
         expected = {(each, 1) for each in ids}
         assert set(begun) == expected, (
-            f"never began: {sorted(expected - set(begun))[:5]}, began unasked: {sorted(set(begun) - expected)[:5]}"
+            f"not started: {sorted(expected - set(begun))[:5]}, unexpected: {sorted(set(begun) - expected)[:5]}"
         )
