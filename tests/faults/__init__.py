@@ -1,1 +1,1 @@
-"""Faults on purpose, with a seed: `make chaos`."""
+"""Injection of faults, drawn from a seed: `make chaos`."""

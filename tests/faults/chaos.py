@@ -1,4 +1,4 @@
-"""One run: a service, its load, its nemesis; then every task is accounted for."""
+"""One run: a service, its load and the injection of faults; then account for every task."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from tests.acceptance.witness import Witness
 from tests.faults.checker import check
 from tests.faults.history import History
 from tests.faults.kinds.table import ROUTES
-from tests.faults.load.asking import Book
 from tests.faults.load.creators import Creators
 from tests.faults.load.deleters import Deleters
 from tests.faults.load.outside import OutsideWorkers
+from tests.faults.load.request_log import RequestLog
 from tests.faults.load.work import Work
 from tests.faults.nemesis import Nemesis, timetable
 from tests.faults.network import Network
@@ -41,31 +41,31 @@ HANDLERS = "workers.handlers,tests.handlers,tests.faults.handlers"
 CATCH_UP_S = 120.0
 RECOVERED_AFTER_S = 1.0
 CALM_SHARE = 0.05
-LOOK_EVERY_S = 0.2
+POLL_INTERVAL_S = 0.2
 
 
-def quiet(_: str) -> None:
-    """Say nothing."""
+def no_log(_: str) -> None:
+    """Discard a line."""
 
 
-def run_chaos(plan: Plan, *, say: Callable[[str], object] = quiet, logs: Path | None = None) -> Report:
-    """Run it, and check what happened. Only in the main thread; what the processes print is kept in `logs`."""
+def run_chaos(plan: Plan, *, log: Callable[[str], object] = no_log, logs: Path | None = None) -> Report:
+    """Carry out a plan and check its history. Call it in the main thread only; `logs` keeps output of processes."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="punctual-chaos-")))
         folder.chmod(0o755)
-        run = Run(plan, folder, logs or folder / "service", stack, say)
+        run = Run(plan, folder, logs or folder / "service", stack, log)
         run.carry_out()
     return Report(plan, run.history, check(run.history, plan))
 
 
 class Run:
-    """What belongs together in one run; `history` is what it leaves."""
+    """The parts of one run; its result is `history`."""
 
-    def __init__(self, plan: Plan, folder: Path, logs: Path, stack: ExitStack, say: Callable[[str], object]) -> None:
+    def __init__(self, plan: Plan, folder: Path, logs: Path, stack: ExitStack, log: Callable[[str], object]) -> None:
         self.history = History(worker_dead_after_s=plan.worker_dead_after_s)
         self._plan = plan
         self._is_stopped = False
-        self._say = say
+        self._log = log
         self._witness = Witness(folder / "witness")
         stores = stack.enter_context(Stores(folder))
         self._service = _service(plan, stores, logs)
@@ -73,21 +73,21 @@ class Run:
         stack.callback(self._stop_service)
         self._scene = Scene(self._service, network, stores.postgres, plan.seed)
         self._platform = Platform(self._scene)
-        self._nemesis = Nemesis(self._scene, self._platform, say)
+        self._nemesis = Nemesis(self._scene, self._platform, log)
         self._trail = Trail(self._service.database_url)
-        self._book = Book(self._service.client)
-        self._deleters = Deleters(self._book)
+        self._requests = RequestLog(self._service.client)
+        self._deleters = Deleters(self._requests)
         work = Work(plan.seed, plan.mix, self._witness.file)
         self._creators = Creators(
-            lambda: self._service.urls, self._book, work, self._deleters, self._scene.recent, timeout_s=ANSWER_S
+            lambda: self._service.urls, self._requests, work, self._deleters, self._scene.recent, timeout_s=ANSWER_S
         )
 
     def carry_out(self) -> None:
-        """Calm, faults, until all is final, calm again; then read what was written down."""
+        """Run without faults, with faults until all tasks are final, and without faults again; then collect."""
         plan, usual = self._plan, self._plan.tasks / self._plan.seconds
         calm_tasks = int(min(plan.tasks * CALM_SHARE, usual * plan.calm_s))
         self._service.start(**{kind: count for kind, count in plan.processes.items() if count})
-        outside = OutsideWorkers(self._book, self._witness.file, plan.seed)
+        outside = OutsideWorkers(self._requests, self._witness.file, plan.seed)
         began_at = time.time()
         self._load(calm_tasks, [], plan.calm_s)
         if plan.faults:
@@ -104,38 +104,38 @@ class Run:
             each.stop()
         if not plan.faults:
             self.history.claims_lost = self._trail.claims_lost()
-        self._stop_service()  # or what did not become final would change while it is read
+        self._stop_service()  # tasks that are not final must not change while they are read
         self._collect()
 
     def _load(self, tasks: int, strikes: Sequence[Strike], seconds: float) -> None:
-        """Create so many, while the nemesis strikes."""
-        self._say(f"{tasks} tasks and {len(strikes)} faults in {seconds:g} s")
+        """Create this number of tasks while faults are injected."""
+        self._log(f"{tasks} tasks and {len(strikes)} faults in {seconds:g} s")
         creating = Thread(
-            target=self._creators.create, args=(tasks,), kwargs={"over_s": seconds, "patience_s": CATCH_UP_S}
+            target=self._creators.create, args=(tasks,), kwargs={"over_s": seconds, "catch_up_s": CATCH_UP_S}
         )
         creating.start()
         self._nemesis.run(strikes, seconds=seconds)
         while creating.is_alive():
-            self._nemesis.idle(LOOK_EVERY_S)
+            self._nemesis.idle(POLL_INTERVAL_S)
 
     def _wait_until_final(self) -> float | None:
-        """When all were final; None if they never were."""
-        deadline = time.monotonic() + self._plan.patience_s
+        """Return when all tasks were final; None if that takes too long."""
+        deadline = time.monotonic() + self._plan.timeout_s
         while time.monotonic() < deadline:
             if self._trail.unfinished() == 0:
                 return time.time()
-            self._nemesis.idle(LOOK_EVERY_S)
+            self._nemesis.idle(POLL_INTERVAL_S)
         return None
 
     def _collect(self) -> None:
         history = self.history
         history.tasks, history.changes = self._trail.tasks(), self._trail.changes()
-        history.sights, history.answers = self._witness.sights(), self._book.answers
+        history.sights, history.answers = self._witness.sights(), self._requests.answers
         history.faults = self._nemesis.struck
-        history.ended_uncalled += self._platform.ended_uncalled
+        history.unexpected_ends += self._platform.unexpected_ends
 
     def _stop_service(self) -> None:
-        """Once; also when the run was broken off."""
+        """Stop the service once, also when the run was interrupted."""
         if self._is_stopped:
             return
         self._is_stopped = True
@@ -145,7 +145,7 @@ class Run:
         try:
             self._service.stop()
         except AssertionError as disorder:
-            self.history.ended_uncalled.append(f"at the end: {disorder}")
+            self.history.unexpected_ends.append(f"at the end: {disorder}")
 
 
 def _service(plan: Plan, stores: Stores, logs: Path) -> Service:
@@ -156,7 +156,7 @@ def _service(plan: Plan, stores: Stores, logs: Path) -> Service:
 
 
 def _network(service: Service) -> Network:
-    """Every kind of process reaches both servers through a proxy of its own."""
+    """Set up a proxy of its own for each kind of process and server."""
     urls = {"redis": as_user(service.valkey.url), "postgres": as_role(service.database_url)}
     network = Network({each: urls[each.partition("-")[2]] for each in ROUTES})
     for route in ROUTES:

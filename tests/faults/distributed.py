@@ -1,4 +1,4 @@
-"""The service on hosts of its own: web and the small processes, two workers, Redis, Postgres."""
+"""A service on several hosts: one for web, promoter and sweeper, two for workers, one for Redis, one for Postgres."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OWNER = "postgres as its owner"
 
 
 class StoresOnHosts(Stores):
-    """Each server listens on its host's 127.0.0.1, which nobody else reaches; a relay stands before it."""
+    """Each server listens on its host's 127.0.0.1 only; a relay on the host's address forwards connections to it."""
 
     def __init__(self, directory: Path, hosts: Hosts) -> None:
         self._hosts = hosts
@@ -55,10 +55,10 @@ class StoresOnHosts(Stores):
 def distributed(
     hosts: Hosts, directory: Path, logs: Path, environment: Mapping[str, str]
 ) -> Iterator[tuple[Service, str]]:
-    """A service, nothing of it started, and the owner's way to its database."""
+    """Set up a service without starting it; yield it and the URL of its database for the owner."""
     procfile = read_procfile(ROOT / "Procfile")
     commands = {kind: hosts.command(host, procfile[kind.rpartition("_")[2]]) for kind, host in WHERE.items()}
-    everywhere = {"HOST": "0.0.0.0", "AUTH": "off", **environment}  # of a network of its own
+    everywhere = {"HOST": "0.0.0.0", "AUTH": "off", **environment}  # the network is isolated
     with ExitStack() as stack:
         stores = stack.enter_context(StoresOnHosts(directory, hosts))
         service = Service(stores, logs, everywhere, commands=commands)

@@ -1,4 +1,4 @@
-"""A history, put in order so that a check can ask it by task and attempt."""
+"""Views of a history by task and attempt, for the checks."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ Attempt = tuple[str, int]  # task id, number
 
 @dataclass
 class Facts:
-    """Looks everything up once."""
+    """Lookup tables, each built on first use."""
 
     history: History
 
     @cached_property
     def begun(self) -> dict[Attempt, list[Sight]]:
-        """By attempt: every time its code began."""
+        """All starts of each attempt."""
         return self._sights("began")
 
     @cached_property
     def ended(self) -> dict[Attempt, list[Sight]]:
-        """By attempt: every time its code came to its end."""
+        """All ends of each attempt."""
         return self._sights("ended")
 
     @cached_property
     def begun_tasks(self) -> set[str]:
-        """Ids of all tasks whose code ever began."""
+        """The ids of all tasks that started."""
         return {task_id for task_id, _ in self.begun}
 
     @cached_property
     def trails(self) -> dict[str, list[Change]]:
-        """By task: its changes, in order."""
+        """The changes of each task, in order."""
         trails: defaultdict[str, list[Change]] = defaultdict(list)
         for each in self.history.changes:
             trails[each.task_id].append(each)
@@ -45,7 +45,7 @@ class Facts:
 
     @cached_property
     def claims(self) -> dict[Attempt, list[Change]]:
-        """By attempt: every change to `running`; more than one where a claim was handed back in between."""
+        """All claims of each attempt; several if a claim was handed back in between."""
         claims: defaultdict[Attempt, list[Change]] = defaultdict(list)
         for each in self.history.changes:
             if each.new == "running" and each.old != "running":
@@ -54,11 +54,11 @@ class Facts:
 
     @cached_property
     def created(self) -> set[str]:
-        """Ids of all tasks answered with 201."""
+        """The ids of all tasks whose creation was answered with 201."""
         return {each.task_id for each in self.answers("create", 201) if each.task_id}
 
     def answers(self, act: str, status: int) -> list[Answer]:
-        """Requests of this kind with this answer."""
+        """Return the requests of this kind with this status."""
         return [each for each in self.history.answers if each.act == act and each.status == status]
 
     def _sights(self, what: str) -> dict[Attempt, list[Sight]]:

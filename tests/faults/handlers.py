@@ -1,4 +1,4 @@
-"""What tasks do while things break: each tells the witness when it begins, and when it ends if it does."""
+"""Task types of the fault tests; each handler records in the witness file that it starts, and that it ends."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from msgspec import Struct
 from punctual import Context, task
 from tests.sight import write_sight
 
-FOR_EVER_S = 600.0
-MEMORY = 64 << 20
-PIECE = 4 << 20
+HANG_S = 600.0
+MEMORY_LIMIT = 64 << 20
+CHUNK_BYTES = 4 << 20
 
 
 class Seen(Struct, forbid_unknown_fields=True):
-    """The witness' file, the number of the request that made the task, how long to sleep."""
+    """The witness file, the number of the request that created the task, and the time to sleep."""
 
     file: str
     serial: int
@@ -36,7 +36,7 @@ def _run(payload: Seen, context: Context) -> int:
 
 @task
 def brief(payload: Seen, context: Context) -> int:
-    """Nothing else."""
+    """Do nothing else."""
     return _run(payload, context)
 
 
@@ -64,27 +64,27 @@ def stumble(payload: Seen, context: Context) -> int:
 
 @task(timeout_s=1)
 def hang(payload: Seen, context: Context) -> None:
-    """Sleep far beyond the timeout, whatever is raised."""
+    """Sleep far beyond the timeout."""
     write_sight(payload.file, "began", context.id, context.attempt)
-    time.sleep(FOR_EVER_S)
+    time.sleep(HANG_S)
 
 
 @task
 def crash(payload: Seen, context: Context) -> None:
-    """Take the process down."""
+    """Kill the process."""
     write_sight(payload.file, "began", context.id, context.attempt)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 @task
 def glutton(payload: Seen, context: Context) -> None:
-    """Eat memory up to a limit of its own, and die of it as if the kernel had run out."""
+    """Allocate memory up to a limit, and then die as if the kernel had killed the process."""
     write_sight(payload.file, "began", context.id, context.attempt)
     statm = Path("/proc/self/statm")
     if statm.exists():
-        has = int(statm.read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (has + MEMORY, resource.RLIM_INFINITY))
+        used = int(statm.read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (used + MEMORY_LIMIT, resource.RLIM_INFINITY))
     try:
-        _eaten = [bytearray(PIECE) for _ in range(2 * MEMORY // PIECE)]
+        _used = [bytearray(CHUNK_BYTES) for _ in range(2 * MEMORY_LIMIT // CHUNK_BYTES)]
     finally:
         os.kill(os.getpid(), signal.SIGKILL)

@@ -1,4 +1,4 @@
-"""Histories for the tests of the checker: one that is in order, and every way to break it, by the check it breaks."""
+"""Histories for the tests of the checker: one in which every promise is kept, and ways to break each promise."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PLAN = Plan(seed=1, calm_p99_ms=500)
 
 
 def in_order() -> History:
-    """One task of each fate: succeeded, deleted, failed in its first attempt and succeeded in its second."""
+    """Return a history of a task that succeeded, one that was deleted, and one that succeeded on its second attempt."""
     ran = Row("ran", "brief", "succeeded", DUE, 1, 1, 1)
     gone = Row("gone", "brief", "deleted", DUE, 0, 1, 2)
     again = Row("again", "stumble", "succeeded", DUE, 2, 2, 3)
@@ -76,7 +76,7 @@ def becomes(history: History, task_id: str, **fields: object) -> None:
 
 
 def lose(task_id: str, at: float) -> list[Change]:
-    """The steps of a task that a worker claimed and lost."""
+    """Return the changes of a task whose worker was lost."""
     return [*created(task_id), claimed(task_id, at), step(task_id, at + 9, "running", "failed", error="worker_lost")]
 
 
@@ -85,7 +85,7 @@ def add_lost(history: History) -> None:
     history.changes += lose("lost", DUE + 1)
 
 
-# What each of these does to the history, and the check that must see it.
+# Each function breaks one promise of a history; BROKEN names the check that must fail.
 
 
 def a_task_is_lost(history: History) -> None:
@@ -96,9 +96,9 @@ def a_task_never_ends(history: History) -> None:
     becomes(history, "ran", state="running")
 
 
-def a_task_nobody_was_told_of_never_ends(history: History) -> None:
-    history.tasks["dark"] = Row("dark", "brief", "scheduled", DUE, 0, 1, 8)
-    history.changes += created("dark")
+def a_task_without_an_answer_never_ends(history: History) -> None:
+    history.tasks["unanswered"] = Row("unanswered", "brief", "scheduled", DUE, 0, 1, 8)
+    history.changes += created("unanswered")
 
 
 def a_request_makes_two_tasks(history: History) -> None:
@@ -118,7 +118,7 @@ def unclaimed(history: History) -> None:
 
 
 def unknown(history: History) -> None:
-    history.sights.append(began("nobody", DUE + 1))
+    history.sights.append(began("unknown", DUE + 1))
 
 
 def early_by_a_microsecond(history: History) -> None:
@@ -150,13 +150,13 @@ def succeeded_and_never_ended(history: History) -> None:
     del history.sights[1]
 
 
-def failed_without_a_name(history: History) -> None:
+def failed_without_an_error_type(history: History) -> None:
     add_lost(history)
     history.faults.append(Struck("kill worker", "worker", DUE, DUE, "kill", (77,)))
     becomes(history, "lost", error=None)
 
 
-def a_result_taken_and_forgotten(history: History) -> None:
+def an_accepted_result_is_missing(history: History) -> None:
     history.answers.append(Answer("complete", DUE, DUE, 200, "gone", until=DUE + 5))
 
 
@@ -177,21 +177,21 @@ def an_attempt_is_skipped(history: History) -> None:
     becomes(history, "odd", state="succeeded")
 
 
-def changed_behind_the_trail(history: History) -> None:
+def a_change_is_missing_in_the_trail(history: History) -> None:
     del history.changes[2]
 
 
-def a_frozen_worker_goes_on(history: History) -> None:
+def a_frozen_worker_continues(history: History) -> None:
     add_lost(history)
-    history.faults.append(Struck("suspend worker", "worker", DUE, DUE + 11, "silence", (77,)))
+    history.faults.append(Struck("suspend worker", "worker", DUE, DUE + 11, "outage", (77,)))
     history.sights.append(began("lost", DUE + 10.5))
 
 
-def a_late_hand_in_is_taken(history: History) -> None:
+def a_late_hand_in_is_accepted(history: History) -> None:
     history.answers.append(Answer("complete", DUE + 2.001, DUE + 2.1, 200, "ran", until=DUE + 2))
 
 
-def lost_for_no_reason(history: History) -> None:
+def lost_without_a_cause(history: History) -> None:
     add_lost(history)
 
 
@@ -200,9 +200,9 @@ def lost_to_another_worker_s_fault(history: History) -> None:
     history.faults.append(Struck("kill worker", "worker", DUE, DUE, "kill", (78,)))
 
 
-def lost_to_a_moment_of_silence(history: History) -> None:
+def lost_to_a_short_outage(history: History) -> None:
     add_lost(history)
-    history.faults.append(Struck("freeze Postgres", "postgres", DUE + 1, DUE + 2, "silence"))
+    history.faults.append(Struck("freeze Postgres", "postgres", DUE + 1, DUE + 2, "outage"))
 
 
 def an_outside_worker_is_refused_in_time(history: History) -> None:
@@ -217,7 +217,7 @@ def lost_to_a_deploy(history: History) -> None:
 
 
 def a_process_ends_by_itself(history: History) -> None:
-    history.ended_uncalled.append("sweeper.1 ended by itself with 1")
+    history.unexpected_ends.append("sweeper.1 ended unexpectedly with 1")
 
 
 def slow_to_drain(history: History) -> None:
@@ -231,11 +231,11 @@ def late_while_calm(history: History) -> None:
 
 
 def delivered_twice_while_calm(history: History) -> None:
-    history.claims_lost = 7  # one deletion and a first feeding would explain six
+    history.claims_lost = 7  # one deletion and the first feed explain six
 
 
 BROKEN: list[tuple[str, Callable[[History], None]]] = [
-    ("kept", a_task_is_lost), ("kept", a_task_never_ends), ("kept", a_task_nobody_was_told_of_never_ends),
+    ("kept", a_task_is_lost), ("kept", a_task_never_ends), ("kept", a_task_without_an_answer_never_ends),
     ("created once", a_request_makes_two_tasks),
     ("begun once", an_attempt_begins_twice), ("begun once", an_attempt_too_many), ("begun once", unclaimed),
     ("begun once", unknown),
@@ -244,14 +244,16 @@ BROKEN: list[tuple[str, Callable[[History], None]]] = [
     ("deleted never ran", deleted_and_ran), ("deleted never ran", deleted_and_not_gone),
     ("ledger agrees with witness", succeeded_and_never_began),
     ("ledger agrees with witness", succeeded_and_never_ended),
-    ("ledger agrees with witness", failed_without_a_name), ("ledger agrees with witness", a_result_taken_and_forgotten),
+    ("ledger agrees with witness", failed_without_an_error_type),
+    ("ledger agrees with witness", an_accepted_result_is_missing),
     ("only legal steps", a_final_state_is_left), ("only legal steps", deleted_while_running),
-    ("only legal steps", an_attempt_is_skipped), ("only legal steps", changed_behind_the_trail),
-    ("not begun once given up", a_frozen_worker_goes_on),
-    ("late hand-ins refused", a_late_hand_in_is_taken),
-    ("no failure without a cause", lost_for_no_reason), ("no failure without a cause", lost_to_another_worker_s_fault),
+    ("only legal steps", an_attempt_is_skipped), ("only legal steps", a_change_is_missing_in_the_trail),
+    ("not begun once given up", a_frozen_worker_continues),
+    ("late hand-ins refused", a_late_hand_in_is_accepted),
+    ("no failure without a cause", lost_without_a_cause),
+    ("no failure without a cause", lost_to_another_worker_s_fault),
     ("no failure without a cause", an_outside_worker_is_refused_in_time),
-    ("no failure without a cause", lost_to_a_moment_of_silence), ("no failure without a cause", lost_to_a_deploy),
+    ("no failure without a cause", lost_to_a_short_outage), ("no failure without a cause", lost_to_a_deploy),
     ("no process ended by itself", a_process_ends_by_itself),
     ("drained in time", slow_to_drain),
     ("on time while calm", late_while_calm), ("delivered once while calm", delivered_twice_while_calm),

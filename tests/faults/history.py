@@ -1,4 +1,4 @@
-"""What happened in a run, as those outside the system and Postgres' own trail tell it. Times are seconds since 1970."""
+"""The events of a run, as recorded by clients, handlers and a trigger in Postgres. Times are seconds since 1970."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from tests.acceptance.witness import Sight
 
-Cost = Literal["nothing", "kill", "silence"]
+Cost = Literal["nothing", "kill", "outage"]
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A task as Postgres has it at the end; `serial` is the number of the request that made it."""
+    """A task in Postgres at the end; `serial` is the number of the request that created it."""
 
     id: str
     type: str
@@ -45,7 +45,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What a client asked, and was told; `status` is None when there was no answer."""
+    """A request and the status of its answer; `status` is None without an answer."""
 
     act: str
     sent_at: float
@@ -54,12 +54,12 @@ class Answer:
     task_id: str | None = None
     attempt: int = 0
     until: float = 0.0
-    """Of a lease: when the client knew it to be over; not a number when it did not know."""
+    """The end of the lease as far as the client knows; not a number if it does not know."""
 
 
 @dataclass(slots=True)
 class Struck:
-    """A fault that happened; `pids` are the processes it hit, none when it hit a server or all."""
+    """A fault that was injected; `pids` are the affected processes, empty for a server or for all processes."""
 
     kind: str
     group: str
@@ -71,21 +71,21 @@ class Struck:
 
 @dataclass(slots=True)
 class History:
-    """Everything a checker may know."""
+    """All that a checker knows of a run."""
 
     tasks: dict[str, Row] = field(default_factory=dict)
     changes: list[Change] = field(default_factory=list)
     sights: list[Sight] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
     faults: list[Struck] = field(default_factory=list)
-    ended_uncalled: list[str] = field(default_factory=list)
-    """Processes that ended though nobody struck them, and those that did not stop in order at the end."""
+    unexpected_ends: list[str] = field(default_factory=list)
+    """Processes that ended without a fault, and those that did not stop in order at the end."""
     healed_at: float = 0.0
-    """When the last fault was over."""
+    """The end of the last fault."""
     final_at: float | None = None
-    """When every task created until then was final; None: never within patience."""
+    """When every task created until then was final; None if that did not happen in time."""
     claims_lost: int = 0
-    """How many ids workers had asked for in vain before the first fault, or at the end if there was none."""
+    """The number of ids claimed in vain before the first fault, or at the end if there was none."""
     calm: tuple[tuple[float, float], ...] = ()
-    """Stretches in which nothing was broken, nor had been shortly before."""
+    """Intervals without faults, and without faults shortly before."""
     worker_dead_after_s: float = 15.0

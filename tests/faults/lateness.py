@@ -1,4 +1,4 @@
-"""How late tasks began: by the witness, after their instant or, created after it, after the answer to the creation."""
+"""How late tasks started according to the witness, counted from their instant or from a later creation."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def lateness(history: History) -> list[tuple[float, float]]:
-    """`(when it was due, how many ms late it began)` of each task that began, in order of time."""
+    """Return (when it was due, lateness in ms) for each task that started, in order of time."""
     created_at = {each.task_id: each.at for each in history.changes if each.old is None}
     first: dict[str, float] = {}
     for sight in history.sights:
@@ -28,17 +28,17 @@ def lateness(history: History) -> list[tuple[float, float]]:
 
 
 def calm_lateness(history: History) -> list[float]:
-    """In ms, in order, of those due while nothing was broken."""
+    """Return the sorted lateness in ms of tasks that were due in an interval without faults."""
     return sorted(ms for due, ms in lateness(history) if any(since <= due < until for since, until in history.calm))
 
 
 def troubled_lateness(history: History) -> list[float]:
-    """In ms, in order, of all others."""
+    """Return the sorted lateness in ms of all other tasks."""
     return sorted(ms for due, ms in lateness(history) if not any(since <= due < until for since, until in history.calm))
 
 
 def percentile(ordered: Sequence[float], percent: float) -> float:
-    """Of values in order; 0 of none."""
+    """Return a percentile of sorted values; 0 if there are none."""
     if not ordered:
         return 0.0
     return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]

@@ -1,4 +1,4 @@
-"""Breaks one thing after another, as the seed decides, and mends it again."""
+"""Inject faults by a timetable drawn from the seed, and end each after its duration."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from tests.faults.history import Struck
 from tests.faults.kinds.table import TABLE
-from tests.faults.scene import NobodyThere
+from tests.faults.scene import NoTarget
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from tests.faults.scene import Scene
 
 TICK_S = 0.03
-AGAIN_S = 0.5
-# Several processes may be hurt at once; of a server or a way to it, one fault at a time.
-MAY_OVERLAP = {"worker", "promoter", "sweeper", "web", "deploy", "queue"}
+RETRY_S = 0.5
+# Several faults of processes may be active at once, but only one fault of the same server or route.
+OVERLAPPING_GROUPS = {"worker", "promoter", "sweeper", "web", "deploy", "queue"}
 
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """One entry of the timetable: seconds after its beginning, and how long."""
+    """An entry of the timetable: seconds from its start, the fault, and its duration."""
 
     at: float
     fault: Fault
@@ -36,7 +36,7 @@ class Strike:
 
 
 def timetable(plan: Plan) -> list[Strike]:
-    """What strikes when: every kind in turn, in an order and at times that the seed decides."""
+    """Draw a timetable: every kind in turn, in an order and at times that depend on the seed."""
     chance = Random(plan.seed)
     names = list(plan.kinds or TABLE)
     drawn: list[str] = []
@@ -51,68 +51,68 @@ def timetable(plan: Plan) -> list[Strike]:
 
 
 @dataclass(slots=True)
-class Open:
-    """A fault that is not mended yet."""
+class Active:
+    """A fault that has not ended yet."""
 
     struck: Struck
     heal: Callable[[], object]
 
 
 class Nemesis:
-    """Runs in the thread that started the servers: Linux would end those with any other thread."""
+    """Injects and ends faults. Runs in the thread that started the servers, which end with their thread on Linux."""
 
-    def __init__(self, scene: Scene, platform: Platform, say: Callable[[str], object]) -> None:
+    def __init__(self, scene: Scene, platform: Platform, log: Callable[[str], object]) -> None:
         self.struck: list[Struck] = []
         self._scene = scene
         self._platform = platform
-        self._say = say
-        self._heals: list[tuple[float, int, Open]] = []
+        self._log = log
+        self._heals: list[tuple[float, int, Active]] = []
 
     def run(self, strikes: Sequence[Strike], *, seconds: float) -> None:
-        """Until the timetable is over, and mended."""
+        """Carry out the timetable, and end all faults."""
         began = time.monotonic()
         waiting = [(each.at, number, each) for number, each in enumerate(strikes)]
         while (spent := time.monotonic() - began) < seconds or waiting:
             while waiting and waiting[0][0] <= spent:
                 _, number, strike = heappop(waiting)
                 if not self._strike(strike) and spent < seconds:
-                    heappush(waiting, (spent + AGAIN_S, number, strike))
+                    heappush(waiting, (spent + RETRY_S, number, strike))
             self.idle(TICK_S)
         while self._heals:
-            self._mend(heappop(self._heals)[2])
+            self._end(heappop(self._heals)[2])
 
     def idle(self, seconds: float) -> None:
-        """Let time pass: mend what is due, start again who ended."""
+        """Sleep after ending faults that are due and restarting processes that ended."""
         while self._heals and self._heals[0][0] <= time.monotonic():
-            self._mend(heappop(self._heals)[2])
-        self._platform.look()
+            self._end(heappop(self._heals)[2])
+        self._platform.step()
         time.sleep(seconds)
 
     def _strike(self, strike: Strike) -> bool:
-        """False when there was nobody to strike."""
+        """Inject a fault; return False if there is no target."""
         fault = strike.fault
-        self._mend_group(fault.group)
+        self._end_group(fault.group)
         began_at = time.time()
         try:
-            hit = fault.strike(self._scene, self._platform)
-        except NobodyThere:
+            hit = fault.inject(self._scene, self._platform)
+        except NoTarget:
             return False
         struck = Struck(fault.name, fault.group, began_at, time.time(), fault.cost, hit.pids)
         self.struck.append(struck)
-        self._say(f"{fault.name} {hit.pids or ''}")
+        self._log(f"{fault.name} {hit.pids or ''}")
         if hit.heal is not None:
-            mended_at = time.monotonic() + strike.lasts_s
-            heappush(self._heals, (mended_at, len(self.struck), Open(struck, hit.heal)))
+            ends_at = time.monotonic() + strike.lasts_s
+            heappush(self._heals, (ends_at, len(self.struck), Active(struck, hit.heal)))
         return True
 
-    def _mend_group(self, group: str) -> None:
-        if group in MAY_OVERLAP:
+    def _end_group(self, group: str) -> None:
+        if group in OVERLAPPING_GROUPS:
             return
         for each in [entry for entry in self._heals if entry[2].struck.group == group]:
             self._heals.remove(each)
-            self._mend(each[2])
+            self._end(each[2])
         self._heals.sort(key=lambda entry: entry[:2])
 
-    def _mend(self, opened: Open) -> None:
-        opened.heal()
-        opened.struck.ended_at = time.time()
+    def _end(self, active: Active) -> None:
+        active.heal()
+        active.struck.ended_at = time.time()

@@ -1,4 +1,4 @@
-"""The ways from each kind of process to the two servers, each of which can be broken."""
+"""The routes from each kind of process to Redis and Postgres, through proxies that can fail."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from tests.acceptance.processes import ROOT
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-END_S = 10.0
+STOP_S = 10.0
 
 
 class Network:
-    """A process of proxies, one for each route; leaving its context ends it, and every connection through it."""
+    """A process with a proxy for each route; leaving the context ends it, and every connection through it."""
 
     def __init__(self, urls: Mapping[str, str], *, host: str = "127.0.0.1") -> None:
-        """`urls` are where the routes lead, by name; `host` is the address that the proxies listen on."""
+        """`urls` are the targets of the routes by name; `host` is the address on which the proxies listen."""
         self._urls = urls
         self._host = host
         upstream = {name: urlsplit(url) for name, url in urls.items()}
@@ -43,16 +43,16 @@ class Network:
         self._ports: dict[str, int] = json.loads(self._answers.readline())
 
     def url(self, route: str) -> str:
-        """The URL of the route's server, reached through its proxy."""
+        """Return the URL of a route's server through its proxy."""
         parts = urlsplit(self._urls[route])
         secret, _, _ = parts.netloc.rpartition("@")
         return parts._replace(netloc=f"{secret}@{self._host}:{self._ports[route]}").geturl()
 
     def become(self, route: str, mode: str, seconds: float = 0.0) -> None:
-        """Have a route behave like this (see `proxy.Route`) from now on."""
+        """Set the mode of a route (see `proxy.Route`)."""
         self._orders.write(f"{route} {mode} {seconds}\n")
         self._orders.flush()
-        assert self._answers.readline() == "ok\n", "the proxy has died"
+        assert self._answers.readline() == "ok\n", "the proxy has ended"
 
     def __enter__(self) -> Self:
         return self
@@ -60,7 +60,7 @@ class Network:
     def __exit__(self, *_: object) -> None:
         self._orders.close()
         try:
-            self._process.wait(END_S)
+            self._process.wait(STOP_S)
         finally:
             self._process.kill()
             self._process.wait()

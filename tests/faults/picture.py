@@ -1,4 +1,4 @@
-"""A run as an SVG picture: how late tasks began over time, each fault a bar beneath."""
+"""Draw a run as SVG: the lateness of tasks over time, and a bar for each fault below."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from tests.faults.history import History
 
 WIDTH, PLOT, LEFT, TOP, LANE = 1100, 300, 170, 40, 13
-LEAST_MS, MOST_MS = 1.0, 100_000.0
+MIN_MS, MAX_MS = 1.0, 100_000.0
 BUCKETS = 300
 COLOURS = {"worst": "#d9b3b3", "p99": "#d1495b", "p50": "#00798c"}
 FAULT = "#5f5f5f"
 
 
 def picture(history: History, *, seed: int) -> str:
-    """The whole document."""
+    """Return the SVG document."""
     late = lateness(history)
     begin = late[0][0] if late else history.healed_at
     end = max([late[-1][0] if late else begin, *(each.ended_at for each in history.faults)]) + 1
@@ -35,10 +35,10 @@ def picture(history: History, *, seed: int) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif">',
         "<style>text { font-size: 11px }</style>",
         f'<rect width="{WIDTH}" height="{height}" fill="white"/>',
-        f'<text x="{LEFT}" y="20">seed {seed}: how late {len(late)} tasks began, {len(history.faults)} faults</text>',
+        f'<text x="{LEFT}" y="20">seed {seed}: how late {len(late)} tasks started, {len(history.faults)} faults</text>',
         *_scale(),
         *(f'<rect x="{x(since)}" y="{TOP}" width="{max(0.0, x(until) - x(since)):.1f}" height="{PLOT}" fill="#00798c" '
-          f'opacity="0.06"><title>nothing is broken</title></rect>' for since, until in history.calm if until > since),
+          f'opacity="0.06"><title>no faults</title></rect>' for since, until in history.calm if until > since),
     ]  # fmt: skip
     width = (end - begin) / BUCKETS
     for name, colour in COLOURS.items():
@@ -62,21 +62,21 @@ def picture(history: History, *, seed: int) -> str:
 
 def _scale() -> list[str]:
     lines = []
-    for power in range(round(math.log10(MOST_MS)) + 1):
+    for power in range(round(math.log10(MAX_MS)) + 1):
         y, ms = _y(10.0**power), 10**power
-        said = f"{ms} ms" if ms < 1000 else f"{ms // 1000} s"
+        label = f"{ms} ms" if ms < 1000 else f"{ms // 1000} s"
         lines.append(f'<line x1="{LEFT}" y1="{y}" x2="{WIDTH - 20}" y2="{y}" stroke="#dddddd"/>')
-        lines.append(f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{said}</text>')
+        lines.append(f'<text x="{LEFT - 8}" y="{y + 4}" text-anchor="end">{label}</text>')
     return lines
 
 
 def _y(ms: float) -> float:
-    share = math.log(min(MOST_MS, max(LEAST_MS, ms)) / LEAST_MS) / math.log(MOST_MS / LEAST_MS)
+    share = math.log(min(MAX_MS, max(MIN_MS, ms)) / MIN_MS) / math.log(MAX_MS / MIN_MS)
     return round(TOP + PLOT * (1 - share), 1)
 
 
 def _line(late: list[tuple[float, float]], begin: float, width: float, name: str) -> list[tuple[float, float]]:
-    """One point for each stretch of time in which anything was due."""
+    """Return a point for each interval in which tasks were due."""
     percent = {"p50": 50.0, "p99": 99.0, "worst": 100.0}[name]
     buckets: dict[int, list[float]] = {}
     for at, ms in late:

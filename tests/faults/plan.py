@@ -1,4 +1,4 @@
-"""What a run is to be: how much work, how many faults, of which kinds, over which processes."""
+"""The plan of a run: its tasks, its faults and its processes."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-# How often each kind of work, relative to each other.
+# The relative frequency of each kind of work.
 MIX: Mapping[str, float] = MappingProxyType(
     {
         "brief": 66.0,
-        "aimed": 12.0,  # brief, and deleted at the very instant it is due
+        "aimed": 12.0,  # brief, and deleted at the instant it is due
         "long": 6.0,
         "threaded": 4.0,
         "outside": 4.0,
@@ -24,33 +24,33 @@ MIX: Mapping[str, float] = MappingProxyType(
     }
 )
 PROCESSES: Mapping[str, int] = MappingProxyType({"web": 2, "promoter": 2, "worker": 2, "sweeper": 1, "scheduler": 1})
-# Workers count as dead soon, so that a run of a minute has many of them.
+# Workers count as dead soon, so that this happens often in a run of a minute.
 QUICK: Mapping[str, str] = MappingProxyType({"HEARTBEAT_S": "1", "WORKER_DEAD_AFTER_S": "8"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """The same plan strikes the same faults at the same times; what they hit depends on the machine."""
+    """A plan. Equal plans inject the same faults at the same times; their effects also depend on the machine."""
 
     seed: int
     tasks: int = 10_000
     faults: int = 50
     seconds: float = 60.0
-    """How long faults happen; a calm stretch comes before and after."""
+    """The duration of the faults; there is an interval without faults before and after."""
     calm_s: float = 8.0
-    """The first half of the first stretch does not count: types are new, children are started."""
+    """The duration of such an interval. The first half of the first one does not count: children are started."""
     kinds: tuple[str, ...] | None = None
-    """Names from `kinds.table`; None: all of them."""
+    """Names from `kinds.table`; None for all of them."""
     mix: Mapping[str, float] = field(default_factory=lambda: MIX)
     processes: Mapping[str, int] = field(default_factory=lambda: PROCESSES)
     commands: Mapping[str, str] = field(default_factory=dict)
-    """Instead of the Procfile's, by kind of process: `{"sweeper": "python -m somewhere.else"}`."""
+    """Replacements for commands of the Procfile by kind of process: `{"sweeper": "python -m somewhere.else"}`."""
     environment: Mapping[str, str] = field(default_factory=dict)
     drained_within_s: float = 30.0
-    patience_s: float = 60.0
-    """What is not final so long after the last fault counts as lost."""
+    timeout_s: float = 60.0
+    """A task that is not final this long after the last fault counts as lost."""
     calm_p99_ms: float = 1000.0
-    """Lateness allowed while nothing is broken."""
+    """The limit of lateness in intervals without faults."""
 
     @property
     def variables(self) -> dict[str, str]:
@@ -59,5 +59,5 @@ class Plan:
 
     @property
     def worker_dead_after_s(self) -> float:
-        """After which silence a worker counts as dead."""
+        """The time without a heartbeat after which a worker counts as dead."""
         return float(self.variables["WORKER_DEAD_AFTER_S"])

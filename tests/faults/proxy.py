@@ -1,7 +1,7 @@
-"""A TCP proxy that can be told to break: `python -m tests.faults.proxy <its address> name=host:port ...`.
+"""A TCP proxy that can be told to fail: `python -m tests.faults.proxy <its address> name=host:port ...`.
 
-A process of its own, so that a busy harness does not make the service slow. It prints where each route listens, as
-JSON, then obeys lines on stdin, `<route> <mode> [seconds]`, answering each with `ok`; it ends when stdin does.
+It is a separate process, so that a busy harness does not slow the service down. It prints the port of each route as
+JSON, then executes lines from stdin, `<route> <mode> [seconds]`, and answers each with `ok`. It ends when stdin ends.
 """
 
 from __future__ import annotations
@@ -13,16 +13,15 @@ import socket
 import struct
 import sys
 
-AT_ONCE = 1 << 16
-HANG_UP_HARD = struct.pack("ii", 1, 0)  # SO_LINGER: a close is a reset, as if the machine had gone
+CHUNK_BYTES = 1 << 16
+LINGER_0 = struct.pack("ii", 1, 0)  # of SO_LINGER: closing the socket resets the connection
 
 
 class Route:
-    """One way from a kind of process to a server.
+    """A route from a kind of process to a server, in one of these modes.
 
-    `open`, and `slow`: each piece waits so many seconds. `hole`: nothing passes, nobody is told; what was under way
-    arrives once it is open again. `reset`: every connection, old or new, is torn. `mute`: requests pass, answers are
-    lost for good.
+    `open`; `slow`: each piece of data is delayed. `hole`: data is held back without an error, and arrives once the
+    route is open again. `reset`: every connection, old or new, is reset. `mute`: requests pass, answers are lost.
     """
 
     def __init__(self, host: str, port: int) -> None:
@@ -34,16 +33,16 @@ class Route:
         self._ends: set[asyncio.StreamWriter] = set()
 
     async def listen(self, host: str) -> int:
-        """The port it listens on."""
+        """Listen on a free port; return it."""
         server = await asyncio.start_server(self._connect, host, 0, backlog=512)
         port: int = server.sockets[0].getsockname()[1]
         return port
 
     def become(self, mode: str, seconds: float) -> None:
-        """Behave like this from now on. Connections that lost answers, or are to be reset, are torn."""
+        """Set the mode. Connections that lost answers, or are to be reset, are reset."""
         if mode == "reset" or self._mode == "mute":
             for each in list(self._ends):
-                _tear(each)
+                _reset(each)
         self._mode, self._delay_s = mode, seconds
         if mode == "hole":
             self._passable.clear()
@@ -53,12 +52,12 @@ class Route:
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._passable.wait()
         if self._mode == "reset":
-            _tear(writer)
+            _reset(writer)
             return
         try:
             to_reader, to_writer = await asyncio.open_connection(*self._upstream)
         except OSError:
-            _tear(writer)
+            _reset(writer)
             return
         self._ends |= {writer, to_writer}
         try:
@@ -74,7 +73,7 @@ class Route:
 
     async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, *, answers: bool) -> None:
         with contextlib.suppress(OSError):
-            while piece := await source.read(AT_ONCE):
+            while piece := await source.read(CHUNK_BYTES):
                 if self._delay_s:
                     await asyncio.sleep(self._delay_s)
                 await self._passable.wait()
@@ -85,14 +84,14 @@ class Route:
             await self._passable.wait()
 
 
-def _tear(end: asyncio.StreamWriter) -> None:
-    taken = end.get_extra_info("socket")
+def _reset(end: asyncio.StreamWriter) -> None:
+    channel = end.get_extra_info("socket")
     with contextlib.suppress(OSError):
-        taken.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, HANG_UP_HARD)
+        channel.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, LINGER_0)
     end.transport.abort()
 
 
-async def _obey(routes: dict[str, Route]) -> None:
+async def _execute_orders(routes: dict[str, Route]) -> None:
     loop = asyncio.get_running_loop()
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
@@ -102,14 +101,14 @@ async def _obey(routes: dict[str, Route]) -> None:
         print("ok", flush=True)
 
 
-async def _serve(host: str, wanted: list[str]) -> None:
+async def _serve(host: str, targets: list[str]) -> None:
     routes = {}
-    for each in wanted:
+    for each in targets:
         name, _, address = each.partition("=")
         upstream, _, port = address.rpartition(":")
         routes[name] = Route(upstream, int(port))
     print(json.dumps({name: await route.listen(host) for name, route in routes.items()}), flush=True)
-    await _obey(routes)
+    await _execute_orders(routes)
 
 
 if __name__ == "__main__":

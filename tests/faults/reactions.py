@@ -1,4 +1,4 @@
-"""How soon the service gets over three single faults, with the settings it has by default."""
+"""Recovery times after three single faults, with the default settings."""
 
 from __future__ import annotations
 
@@ -29,25 +29,25 @@ SPREAD_S = 16.0
 FLUSHED = 200
 FLUSHED_S = 4.0
 KILLS = 3
-AROUND_S = 0.2, 1.0  # before and after a kill: what is due then may be late because of it
+AROUND_S = 0.2, 1.0  # before and after a kill: tasks due in this time may be late because of it
 SETTLED_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
 class Reactions:
-    """From the fault to its end, as tasks had to wait for it."""
+    """How long tasks had to wait because of each fault."""
 
     worker_killed_s: float
-    """Until the last task that it ran had failed, or was scheduled again."""
+    """Until the last task that the worker ran was failed or scheduled again."""
     flush_s: float
-    """The longest that a task waited of those that were in Redis when it was wiped."""
+    """The maximum lateness of tasks that were in Redis when it was wiped."""
     promoter_killed_ms: float
-    """The longest that a task waited while one of two promoters was killed three times."""
+    """The maximum lateness of tasks while one of two promoters was killed three times."""
     usual_ms: float
-    """The longest that a task waited while nothing happened, for comparison."""
+    """The maximum lateness without faults, for comparison."""
 
-    def said(self) -> str:
-        """In one line."""
+    def line(self) -> str:
+        """Return a summary in one line."""
         return (
             f"worker killed: its tasks settled after {self.worker_killed_s:.1f} s; "
             f"FLUSHALL: worst start {self.flush_s:.2f} s late; "
@@ -56,21 +56,21 @@ class Reactions:
 
 
 def measure() -> Reactions:
-    """Start a service and strike it; about half a minute. Only in the main thread."""
+    """Start a service and inject the faults, in about half a minute. Call it in the main thread only."""
     with tempfile.TemporaryDirectory(prefix="punctual-reactions-") as name:
         folder = Path(name)
         folder.chmod(0o755)
         environment = {"SHUTDOWN_GRACE_S": "1"}
         with Stores(folder) as stores, Service(stores, folder / "service", environment) as service:
             service.start(web=1, promoter=2, worker=3, sweeper=1)
-            return _strike(service, Witness(folder / "witness"), Trail(service.database_url))
+            return _measure(service, Witness(folder / "witness"), Trail(service.database_url))
 
 
-def _strike(service: Service, witness: Witness, trail: Trail) -> Reactions:
+def _measure(service: Service, witness: Witness, trail: Trail) -> Reactions:
     _rehearse(service, witness)
     long = new_task("witness", witness.payload(seconds=LONG_S), timeout_s=2 * LONG_S)
     held = {each["id"] for each in service.client.create_many([long] * LONG)}
-    wait_until(lambda: len(held & {task_id for task_id, _ in witness.begun()}) == LONG, SETTLED_S, "the long ones run")
+    wait_until(lambda: len(held & {task_id for task_id, _ in witness.begun()}) == LONG, SETTLED_S, "the long tasks run")
     victim = _busiest(service, trail, held)
     began, due = _spread(service, witness, BRIEF, SPREAD_S)
 
@@ -80,8 +80,8 @@ def _strike(service: Service, witness: Witness, trail: Trail) -> Reactions:
     kills = [_kill_one_of_two_promoters(service) for _ in range(KILLS)]
     flushed_at, known = _flush(service, witness)
     due |= known
-    wait_until(lambda: due.keys() <= {task_id for task_id, _ in witness.begun()}, SETTLED_S, "all have begun")
-    wait_until(lambda: _settled(trail, victim, held), SETTLED_S, "what the worker ran is settled")
+    wait_until(lambda: due.keys() <= {task_id for task_id, _ in witness.begun()}, SETTLED_S, "all have started")
+    wait_until(lambda: _settled(trail, victim, held), SETTLED_S, "the worker's tasks are rescued")
 
     starts = {each.task_id: each.at for each in witness.sights() if each.what == "began"}
     late = [(at, starts[each] - at) for each, at in due.items()]
@@ -96,13 +96,13 @@ def _strike(service: Service, witness: Witness, trail: Trail) -> Reactions:
 
 
 def _spread(service: Service, witness: Witness, count: int, over_s: float) -> tuple[float, dict[str, float]]:
-    """When the first task is due, and when each is."""
+    """Create tasks; return when the first one is due, and when each is."""
     began, ids = create_spread(service.client, witness, count=count, over_s=over_s)
     return began, {each: began + over_s * number / count for number, each in enumerate(ids)}
 
 
 def _flush(service: Service, witness: Witness) -> tuple[float, dict[str, float]]:
-    """Wipe Redis in the middle of a load: when, and what was due afterwards."""
+    """Wipe Redis under load; return when, and when each of the tasks is due."""
     began, due = _spread(service, witness, FLUSHED, FLUSHED_S)
     sleep_until(began + FLUSHED_S / 2)
     with service.redis() as redis:
@@ -111,7 +111,7 @@ def _flush(service: Service, witness: Witness) -> tuple[float, dict[str, float]]
 
 
 def _kill_one_of_two_promoters(service: Service) -> float:
-    """When; once it returns there are two again."""
+    """Kill a promoter and start another one; return when it was killed."""
     victim = service.living("promoter")[0]
     killed_at = time.time()
     victim.kill()
@@ -121,21 +121,21 @@ def _kill_one_of_two_promoters(service: Service) -> float:
 
 
 def _rehearse(service: Service, witness: Witness) -> None:
-    """Types are measured and children started before anything counts."""
+    """Run tasks before the measurement, so that durations are known and children have started."""
     task = new_task("witness", witness.payload())
     service.client.wait_final(service.client.create_batch([task] * REHEARSAL), timeout=SETTLED_S)
 
 
 def _busiest(service: Service, trail: Trail, held: set[str]) -> ServiceProcess:
-    """The worker that runs most of these."""
+    """Return the worker that runs most of these tasks."""
     claims = [each for each in trail.changes() if each.task_id in held and each.new == "running"]
     (pid, _), *_ = Counter(worker_pid(each.worker) for each in claims).most_common(1)
     return next(each for each in service.living("worker") if each.pid == pid)
 
 
 def _settled(trail: Trail, victim: ServiceProcess, held: set[str]) -> list[float]:
-    """When each thing that it ran was taken from it; nothing before the last one was."""
-    mine = [each for each in trail.changes() if each.task_id in held and worker_pid(each.worker) == victim.pid]
-    claimed = {each.task_id for each in mine if each.new == "running"}
-    taken = {each.task_id: each.at for each in mine if each.old == "running"}
-    return list(taken.values()) if taken.keys() == claimed else []
+    """Return when each task of the worker was rescued; an empty list until all are."""
+    changes = [each for each in trail.changes() if each.task_id in held and worker_pid(each.worker) == victim.pid]
+    claimed = {each.task_id for each in changes if each.new == "running"}
+    rescued = {each.task_id: each.at for each in changes if each.old == "running"}
+    return list(rescued.values()) if rescued.keys() == claimed else []

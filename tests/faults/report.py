@@ -1,4 +1,4 @@
-"""What a run came to: on one screen, and as JSON."""
+"""The report of a run: on one screen, and as JSON."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = 3
 
 @dataclass(frozen=True)
 class Report:
-    """A plan, what happened, and which promises were kept."""
+    """A plan, its history, and the results of the checks."""
 
     plan: Plan
     history: History
@@ -34,30 +34,30 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether all held."""
+        """Whether no check failed."""
         return not self.broken
 
     def screen(self) -> str:
-        """For people; one screen."""
-        found = self.figures()
-        faults = _columns([f"{count} x {kind}" for kind, count in found["faults"].items()])
-        drained, made, struck = found["drained_s"], found["tasks"], len(self.history.faults)
+        """Return the report for people, on one screen."""
+        figures = self.figures()
+        faults = _columns([f"{count} x {kind}" for kind, count in figures["faults"].items()])
+        drained, made, struck = figures["drained_s"], figures["tasks"], len(self.history.faults)
         lines = [
-            f"seed {self.plan.seed}: {made['created']} tasks answered with 201, {made['there']} there, {struck} faults",
+            f"seed {self.plan.seed}: {made['created']} tasks answered with 201, {made['there']} exist, {struck} faults",
             "", *faults,
-            "", f"states   {_pairs(found['states'])}",
-            f"errors   {_pairs(found['errors'])}",
-            *(f"{act:8} {_pairs(by_status)}" for act, by_status in found["answers"].items()),
+            "", f"states   {_pairs(figures['states'])}",
+            f"errors   {_pairs(figures['errors'])}",
+            *(f"{act:8} {_pairs(by_status)}" for act, by_status in figures["answers"].items()),
             f"drained  {'never' if drained is None else f'{drained:.1f} s after the last fault'}",
-            *(f"late     {when}: " + ", ".join(f"{name} {ms:.0f} ms" for name, ms in figures.items())
-              for when, figures in found["lateness_ms"].items()),
+            *(f"late     {when}: " + ", ".join(f"{name} {ms:.0f} ms" for name, ms in percentiles.items())
+              for when, percentiles in figures["lateness_ms"].items()),
             "", *(f"  {f'BROKEN {len(each.broken)} x' if each.broken else 'ok'} {each.name}" for each in self.checks),
             *(f"         {each.name}: {case}" for each in self.broken for case in each.broken[:SHOWN]),
         ]  # fmt: skip
         return "\n".join(lines)
 
     def figures(self) -> dict[str, Any]:
-        """For machines."""
+        """Return the report for JSON."""
         history = self.history
         answers = Counter((each.act, _status(each.status)) for each in history.answers)
         acts = sorted({act for act, _ in answers})

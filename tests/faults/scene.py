@@ -1,4 +1,4 @@
-"""All that a fault can reach: the processes, the servers, the ways between them, the tasks of late."""
+"""All that a fault can affect: the processes, the servers, the routes between them, and recent tasks."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ if TYPE_CHECKING:
 RECENT = 2000
 
 
-class NobodyThere(Exception):
-    """There is nothing to strike just now."""
+class NoTarget(Exception):
+    """There is no target for the fault at the moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """What a fault did: to which processes (none: to a server, or to all), and how it is undone."""
+    """The processes that a fault affected (none: a server, or all processes), and how to end the fault."""
 
     pids: tuple[int, ...] = ()
     heal: Callable[[], object] | None = None
 
 
 class Scene:
-    """A service in operation."""
+    """A running service."""
 
     def __init__(self, service: Service, network: Network, postgres: Server, seed: int) -> None:
         self.service = service
@@ -43,24 +43,26 @@ class Scene:
         self.postgres = postgres
         self.random = Random(f"{seed}.victims")
         self.recent: deque[tuple[str, str]] = deque(maxlen=RECENT)  # (type, id) of the tasks created last
-        self.called: set[str] = set()  # names of processes that somebody ended, or asked to end
-        self.frozen: set[int] = set()  # processes that are stopped now
+        self.signalled: set[str] = set()  # names of processes that a fault has killed or stopped
+        self.frozen: set[int] = set()  # pids of processes stopped by SIGSTOP
 
     def pick(self, kind: str) -> ServiceProcess:
-        """A living process of this kind that is not hurt yet.
+        """Return a running process of this kind that no other fault affects.
 
         Raises:
-            NobodyThere: there is none.
+            NoTarget: there is none.
         """
         healthy = [
-            each for each in self.service.living(kind) if each.pid not in self.frozen and each.name not in self.called
+            each
+            for each in self.service.living(kind)
+            if each.pid not in self.frozen and each.name not in self.signalled
         ]
         if not healthy:
-            raise NobodyThere(kind)
+            raise NoTarget(kind)
         return self.random.choice(healthy)
 
     def freeze(self, pids: Sequence[int]) -> Callable[[], None]:
-        """SIGSTOP to these, in this order; the answer thaws them."""
+        """Send SIGSTOP to these processes, in this order; return a function that continues them."""
         self.frozen |= set(pids)
         for pid in pids:
             send(pid, signal.SIGSTOP)
@@ -74,12 +76,12 @@ class Scene:
 
 
 def family(pid: int) -> list[int]:
-    """A process and all that come from it, itself first."""
+    """Return a process and all its descendants, the process first."""
     return [pid, *descendants(pid)]
 
 
 def send(pid: int, number: signal.Signals) -> None:
-    """A signal, to whoever is still there."""
+    """Send a signal unless the process has ended."""
     try:
         os.kill(pid, number)
     except ProcessLookupError:

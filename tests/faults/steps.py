@@ -1,4 +1,4 @@
-"""The steps a task's row may take, as docs/states.md has them."""
+"""The legal changes of a task's state and attempt, as in docs/states.md."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ if TYPE_CHECKING:
     from tests.faults.facts import Facts
     from tests.faults.history import Change
 
-# By (old state, new state): by how much `attempt` may change.
+# The possible changes of `attempt` by (old state, new state).
 LEGAL: dict[tuple[str | None, str | None], set[int]] = {
     (None, "scheduled"): {0},
     ("scheduled", "scheduled"): {0},
     ("scheduled", "running"): {1},
     ("scheduled", "deleted"): {0},
     ("running", "running"): {0},
-    ("running", "scheduled"): {0, -1},  # to be tried again, handed back
+    ("running", "scheduled"): {0, -1},  # retried, handed back
     ("running", "succeeded"): {0},
     ("running", "failed"): {0},
 }
 
 
 def illegal(facts: Facts) -> Iterator[str]:
-    """Every step that is not among them, and each state that does not follow from the one before."""
+    """Find changes that are not legal, and changes that do not start from the previous state."""
     for task_id, trail in facts.trails.items():
         before: tuple[str | None, int] = (None, 0)
         for each in trail:
@@ -39,5 +39,5 @@ def illegal(facts: Facts) -> Iterator[str]:
 
 
 def ends_attempt(change: Change, attempt: int) -> bool:
-    """Whether this attempt was over with this step: not when it was handed back, for its code has not begun."""
+    """Return whether a change ended the attempt. Handing back does not, because the handler has not started."""
     return change.old == "running" and change.new != "running" and change.old_attempt == attempt == change.attempt

@@ -1,4 +1,4 @@
-"""The claim is committed, and its answer lost on the way: the task is neither run on a guess nor lost."""
+"""A claim that is committed but whose answer is lost: the task is neither run without a claim nor lost."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     from app.task_types import TaskTypes
 
 ROUTE = "worker-postgres"
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 
 
 @pytest.fixture
 def network(settings: Settings) -> Iterator[Network]:
-    """The way from the worker to Postgres."""
+    """The route from the worker to Postgres."""
     with Network({ROUTE: settings.database_url}) as made:
         yield made
 
 
 @pytest.fixture
 def remote(network: Network, settings: Settings) -> Iterator[Engine]:
-    """Postgres as the worker reaches it; one connection, open."""
+    """The worker's engine, with one open connection through the route."""
     engine = connect_postgres(msgspec.structs.replace(settings, database_url=network.url(ROUTE)), name="worker", pool=1)
     assert claims.claimed_by(engine, [], claims.new_token()) == []
     yield engine
@@ -50,30 +50,30 @@ def remote(network: Network, settings: Settings) -> Iterator[Engine]:
 
 @pytest.fixture
 def parts(remote: Engine, due_set: DueSet, types: TaskTypes) -> Parts:
-    """What receives envelopes, out there."""
+    """The parts of a worker that receive deliveries, on that engine."""
     return Parts(remote, due_set, types)
 
 
-def test_a_claim_whose_answer_is_lost_is_not_run_but_handed_back_and_runs_once(
+def test_tasks_of_a_claim_without_an_answer_are_handed_back_and_run_once(
     network: Network, parts: Parts, engine: Engine, operations: Operations
 ) -> None:
     made = make(operations, 2)
-    heard: list[BaseException] = []
+    errors: list[BaseException] = []
 
     def receive() -> None:
         try:
             parts.receive("noop", ids(made))
-        except LedgerAway as away:
-            heard.append(away)
+        except LedgerAway as error:
+            errors.append(error)
 
     network.become(ROUTE, "mute")
     worker = threading.Thread(target=receive)
     worker.start()
-    wait_until(lambda: states(engine, made) == {TaskState.RUNNING}, PATIENCE_S, "the claim is committed")
+    wait_until(lambda: states(engine, made) == {TaskState.RUNNING}, TIMEOUT_S, "the claim is committed")
     assert worker.is_alive()
-    network.become(ROUTE, "open")  # what was lost stays lost: the connection is torn
-    worker.join(PATIENCE_S)
-    assert heard
+    network.become(ROUTE, "open")  # the answer stays lost: the connection is reset
+    worker.join(TIMEOUT_S)
+    assert errors
     assert parts.pool.ran == []
 
     parts.unresolved.settle()
@@ -87,10 +87,10 @@ def test_a_claim_whose_answer_is_lost_is_not_run_but_handed_back_and_runs_once(
 
 
 def now(engine: Engine, made: list[Task]) -> list[Task]:
-    """These tasks as they are now."""
+    """Return the current tasks."""
     return [tasks.get(engine, each.id) for each in made]
 
 
 def states(engine: Engine, made: list[Task]) -> set[TaskState]:
-    """Their states."""
+    """Return the set of their states."""
     return {each.state for each in now(engine, made)}

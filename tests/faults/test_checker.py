@@ -1,4 +1,4 @@
-"""The checker itself: a history that is in order passes; one broken in one way fails the check of that name alone."""
+"""The checker: a history that keeps every promise passes; one that breaks a promise fails the check of that promise."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 
-def test_a_history_in_order_passes_every_check() -> None:
+def test_a_history_that_keeps_every_promise_passes_every_check() -> None:
     assert [each for each in check(in_order(), PLAN) if each.broken] == []
 
 
 @pytest.mark.parametrize(("name", "breaks"), BROKEN, ids=lambda each: getattr(each, "__name__", ""))
-def test_a_broken_promise_is_seen(name: str, breaks: Callable[[History], None]) -> None:
+def test_a_broken_promise_is_detected(name: str, breaks: Callable[[History], None]) -> None:
     history = in_order()
     breaks(history)
     assert name in [each.name for each in check(history, PLAN) if each.broken]
@@ -33,19 +33,19 @@ def test_every_check_has_a_history_that_breaks_it() -> None:
     "fault",
     [
         Struck("kill worker", "worker", DUE + 3, DUE + 3, "kill", (77,)),
-        Struck("suspend worker", "worker", DUE + 1, DUE + 11, "silence", (77,)),
-        Struck("freeze Postgres", "postgres", DUE, DUE + 7, "silence"),
+        Struck("suspend worker", "worker", DUE + 1, DUE + 11, "outage", (77,)),
+        Struck("freeze Postgres", "postgres", DUE, DUE + 7, "outage"),
     ],
     ids=lambda fault: fault.kind,
 )
-def test_a_failure_that_a_fault_explains_is_no_breach(fault: Struck) -> None:
+def test_a_failure_caused_by_a_fault_breaks_no_promise(fault: Struck) -> None:
     history = in_order()
     add_lost(history)
     history.faults.append(fault)
     assert [each for each in check(history, PLAN) if each.broken] == []
 
 
-def test_an_outside_worker_that_does_not_hand_in_is_no_breach() -> None:
+def test_an_outside_worker_without_a_result_breaks_no_promise() -> None:
     history = in_order()
     history.tasks["out"] = Row("out", "outside", "failed", DUE, 1, 1, 9, "worker_lost")
     history.changes += lose("out", DUE + 1)
@@ -53,14 +53,14 @@ def test_an_outside_worker_that_does_not_hand_in_is_no_breach() -> None:
     assert [each for each in check(history, PLAN) if each.broken] == []
 
 
-def test_a_claim_that_was_handed_back_is_no_second_beginning() -> None:
+def test_a_claim_after_a_hand_back_is_no_second_start() -> None:
     history = in_order()
     handed_back = Change(DUE + 0.005, "ran", "running", "scheduled", 1, 0, DUE, WORKER)
     history.changes[1:1] = [claimed("ran", DUE + 0.001), handed_back]
     assert [each for each in check(history, PLAN) if each.broken] == []
 
 
-def test_nothing_left_is_not_drained() -> None:
+def test_a_history_without_a_final_instant_is_not_drained() -> None:
     history = in_order()
     history.final_at = None
     assert "drained in time" in [each.name for each in check(history, PLAN) if each.broken]

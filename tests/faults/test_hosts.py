@@ -1,4 +1,4 @@
-"""Hosts with a network between them; one is cut off for longer than it takes to count as dead, and comes back."""
+"""Hosts on a network, one of which is disconnected for longer than a worker needs to count as dead."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ if TYPE_CHECKING:
 WHY_NOT = why_not()
 SLOTS, LONG_S, BRIEF = 4, 6.0, 300
 SERIALS = count()
-CUT_OFF_S = 11.0  # a worker counts as dead after 8
+DISCONNECTED_S = 11.0  # a worker counts as dead after 8 s
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(WHY_NOT is not None, reason=str(WHY_NOT))]
 
 
 @pytest.fixture
 def hosts() -> Iterator[Hosts]:
-    """Five hosts, and we."""
+    """Five hosts, and the one of this process."""
     with Hosts(HOSTS) as made:
         yield made
 
 
-def test_a_host_that_was_unplugged_is_not_reached_until_it_is_plugged_in(hosts: Hosts) -> None:
+def test_an_unplugged_host_is_unreachable_until_it_is_plugged_in(hosts: Hosts) -> None:
     with hosts.inside("left"):
         server = socket.create_server((hosts.address("left"), 0))
     with server, hosts.inside("right"):
@@ -51,7 +51,7 @@ def test_a_host_that_was_unplugged_is_not_reached_until_it_is_plugged_in(hosts: 
         hosts.unplug("left")
         assert not reaches(server)
         hosts.plug("left")
-        wait_until(lambda: reaches(server), 10, "it is reached again")
+        wait_until(lambda: reaches(server), 10, "the host is reachable again")
 
 
 def reaches(server: socket.socket) -> bool:
@@ -63,7 +63,7 @@ def reaches(server: socket.socket) -> bool:
 
 
 @pytest.mark.timeout(240)
-def test_a_host_that_was_cut_off_and_comes_back_does_nothing_twice(hosts: Hosts, tmp_path: Path) -> None:
+def test_a_host_that_was_disconnected_runs_nothing_twice(hosts: Hosts, tmp_path: Path) -> None:
     environment = {**QUICK, "SLOTS": str(SLOTS), "TASK_MODULES": HANDLERS}
     witness, history = Witness(tmp_path / "witness"), History(worker_dead_after_s=float(QUICK["WORKER_DEAD_AFTER_S"]))
     with tempfile.TemporaryDirectory(prefix="punctual-hosts-") as folder:
@@ -73,39 +73,39 @@ def test_a_host_that_was_cut_off_and_comes_back_does_nothing_twice(hosts: Hosts,
             service.start(web=1, promoter=1, left_worker=1, right_worker=1, sweeper=1)
             limits = [{"max_attempts": 1 + number % 2, "timeout_s": 30} for number in range(2 * SLOTS)]
             history.answers += create(service, witness, "long", limits, seconds=LONG_S)
-            wait_until(lambda: len(witness.begun()) == 2 * SLOTS, 30, "both workers are full")
-            spread = [{"delay_s": CUT_OFF_S * number / BRIEF} for number in range(BRIEF)]
+            wait_until(lambda: len(witness.begun()) == 2 * SLOTS, 30, "all slots are taken")
+            spread = [{"delay_s": DISCONNECTED_S * number / BRIEF} for number in range(BRIEF)]
             history.answers += create(service, witness, "brief", spread)
 
             pid = service.living("left_worker")[0].pid
-            cut = Struck("unplugged", "left", time.time(), 0.0, "silence", (pid,))
+            cut = Struck("unplugged", "left", time.time(), 0.0, "outage", (pid,))
             hosts.unplug("left")
-            time.sleep(CUT_OFF_S)
+            time.sleep(DISCONNECTED_S)
             hosts.plug("left")
             history.healed_at = cut.ended_at = time.time()
             wait_until(lambda: trail.unfinished() == 0, 90, "all are final")
             history.final_at = time.time()
             history.tasks, history.changes, history.sights = trail.tasks(), trail.changes(), witness.sights()
             history.faults = [cut]
-            wait_until(lambda: takes_part(service, witness, pid), 60, "it takes part again")
+            wait_until(lambda: takes_part(service, witness, pid), 60, "its worker runs tasks again")
 
     assert not [each for each in check(history, Plan(seed=0, drained_within_s=90)) if each.broken]
     assert len(history.tasks) == 2 * SLOTS + BRIEF
     lost = [each for each in history.changes if each.old == "running" and each.error == "worker_lost"]
-    assert lost, "what the host ran was settled while it was away"
+    assert lost, "tasks of the host were rescued while it was disconnected"
     assert {each.new for each in lost} <= {"failed", "scheduled"}
 
 
 def takes_part(service: Service, witness: Witness, pid: int) -> bool:
-    """Whether the worker of this process runs any of a few more tasks."""
+    """Create a few tasks and return whether the worker with this pid runs any of them."""
     limits: list[Json] = [{} for _ in range(2 * SLOTS)]
     ids = [str(each.task_id) for each in create(service, witness, "long", limits, seconds=0.2)]
     return any(f".{pid}." in each["worker_id"] for each in service.client.wait_final(ids, timeout=30).values())
 
 
 def create(service: Service, witness: Witness, kind: str, limits: list[Json], **payload: Any) -> list[Answer]:
-    """One task for each of these limits; what was answered."""
-    asked_at = time.time()
+    """Create a task for each of these limits; return the answers."""
+    sent_at = time.time()
     wanted = [new_task(kind, witness.payload(serial=next(SERIALS), **payload), **each) for each in limits]
     made = service.client.create_many(wanted)
-    return [Answer("create", asked_at, time.time(), 201, each["id"]) for each in made]
+    return [Answer("create", sent_at, time.time(), 201, each["id"]) for each in made]

@@ -1,4 +1,4 @@
-"""The harness is tested itself: it sees each of eight bugs, and none where there is none."""
+"""The harness itself: it detects each of eight seeded bugs, and reports nothing for a service without a bug."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from tests.faults.mutants.table import MUTANTS, PLAN, Mutant
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[each.name for each in MUTANTS])
-def test_the_harness_sees_the_bug(mutant: Mutant) -> None:
+def test_the_harness_detects_the_bug(mutant: Mutant) -> None:
     report = run_chaos(mutant.plan)
     assert mutant.check in {each.name for each in report.broken}, report.screen()
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(300)
-def test_the_harness_sees_none_where_there_is_none() -> None:
+def test_the_harness_reports_nothing_without_a_bug() -> None:
     report = run_chaos(PLAN)
     assert report.ok, report.screen()

@@ -1,4 +1,4 @@
-"""The report of a run: one screen, numbers for machines, a picture."""
+"""The report of a run: a screen, JSON and a picture."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PLAN = Plan(seed=7)
 
 
 def a_run() -> History:
-    """Many tasks, every kind of fault, and a task that was never begun."""
+    """Return a history with many tasks, every kind of fault, and a task that did not start."""
     chance, history = Random(1), History(healed_at=100.0, final_at=101.0, calm=((0.0, 10.0),))
     for number in range(500):
         task, due = f"task-{number}", number / 5
@@ -43,21 +43,21 @@ def report() -> Report:
     return Report(PLAN, history, check(history, PLAN))
 
 
-def test_the_report_fits_on_one_screen_and_names_what_is_broken() -> None:
+def test_the_report_fits_on_one_screen_and_names_broken_promises() -> None:
     screen = report().screen()
     assert len(screen.splitlines()) <= SCREEN_LINES
     assert max(len(line) for line in screen.splitlines()) <= 120
-    assert screen.startswith("seed 7: 500 tasks answered with 201, 501 there")
+    assert screen.startswith("seed 7: 500 tasks answered with 201, 501 exist")
     assert "BROKEN 1 x kept" in screen
     assert "left (brief) is scheduled" in screen
 
 
-def test_the_numbers_are_json_and_count_everything() -> None:
-    found = json.loads(json.dumps(report().figures()))
-    assert (found["ok"], found["checks"]["kept"], found["checks"]["begun once"]) == (False, 1, 0)
-    assert found["answers"] == {"create": {"201": 500}}
-    assert found["states"] == {"succeeded": 500, "scheduled": 1}
-    assert found["faults"] == dict.fromkeys(sorted(TABLE), 1)
+def test_the_figures_are_json_and_count_everything() -> None:
+    figures = json.loads(json.dumps(report().figures()))
+    assert (figures["ok"], figures["checks"]["kept"], figures["checks"]["begun once"]) == (False, 1, 0)
+    assert figures["answers"] == {"create": {"201": 500}}
+    assert figures["states"] == {"succeeded": 500, "scheduled": 1}
+    assert figures["faults"] == dict.fromkeys(sorted(TABLE), 1)
 
 
 def test_the_picture_is_xml_with_a_bar_for_each_fault() -> None:
@@ -66,11 +66,11 @@ def test_the_picture_is_xml_with_a_bar_for_each_fault() -> None:
     assert [any(title.startswith(f"{kind}, ") for title in titles) for kind in TABLE] == [True] * len(TABLE)
 
 
-def test_a_picture_of_nothing_is_a_picture() -> None:
+def test_an_empty_history_can_be_drawn() -> None:
     ET.fromstring(picture(History(), seed=7))
 
 
-def test_a_seed_decides_what_strikes_when_and_every_kind_has_its_turn() -> None:
+def test_the_seed_determines_the_timetable_and_every_kind_has_its_turn() -> None:
     plan = Plan(seed=3, faults=2 * len(TABLE), seconds=60)
     drawn = timetable(plan)
     assert drawn == timetable(plan)
@@ -79,6 +79,6 @@ def test_a_seed_decides_what_strikes_when_and_every_kind_has_its_turn() -> None:
     assert all(0 <= each.at < 60 for each in drawn)
 
 
-def test_only_the_wanted_kinds_strike() -> None:
+def test_only_the_given_kinds_are_injected() -> None:
     plan = Plan(seed=3, faults=5, kinds=("deploy", "flush Redis"))
     assert {each.fault.name for each in timetable(plan)} == {"deploy", "flush Redis"}

@@ -1,4 +1,4 @@
-"""Every change of a task's row, written down by a trigger in Postgres: exact, whoever made it."""
+"""All changes of task rows, recorded by a trigger in Postgres and therefore complete."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 CONNECT_S = 5
-AT_ONCE = 20_000
-# Committed must mean kept through an immediate shutdown, which loses what is in memory; `fsync` may stay off.
+BATCH = 20_000
+# A commit must survive an immediate shutdown, which loses what is in memory; `fsync` may be off.
 INSTALL = """
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$;
 CREATE TABLE trail (
@@ -57,7 +57,7 @@ class Trail:
             connection.execute(INSTALL)
 
     def unfinished(self) -> int | None:
-        """How many tasks are not final; None when Postgres does not answer."""
+        """Return how many tasks are not final; None if Postgres does not answer."""
         try:
             with psycopg.connect(self._url, connect_timeout=CONNECT_S) as connection:
                 row = connection.execute(UNFINISHED).fetchone()
@@ -67,19 +67,19 @@ class Trail:
         return None if row is None else int(row[0])
 
     def claims_lost(self) -> int:
-        """How many ids workers asked for in vain, as they counted it themselves up to a second ago."""
+        """Return how many ids were claimed in vain, from counters that may be a second old."""
         ((value,),) = self._rows(CLAIMS_LOST)
         return int(value)
 
     def changes(self) -> list[Change]:
-        """All of them, in the order in which they were made."""
+        """Return all changes in the order in which they were made."""
         return [Change(*row) for row in self._rows(CHANGES)]
 
     def tasks(self) -> dict[str, Row]:
-        """All tasks there are, by id."""
+        """Return all tasks by id."""
         return {row[0]: Row(*row) for row in self._rows(TASKS)}
 
     def _rows(self, query: str) -> Iterator[tuple[Any, ...]]:
         with psycopg.connect(self._url, connect_timeout=CONNECT_S) as connection, connection.cursor("rows") as cursor:
-            cursor.itersize = AT_ONCE
+            cursor.itersize = BATCH
             yield from cursor.execute(query.encode())

@@ -1,1 +1,1 @@
-"""What can go wrong: each kind of fault a small function, all of them in `kinds.table`."""
+"""The kinds of faults: a small function each, listed in `kinds.table`."""

@@ -1,4 +1,4 @@
-"""What a kind of fault is."""
+"""The description of a kind of fault."""
 
 from __future__ import annotations
 
@@ -12,26 +12,26 @@ if TYPE_CHECKING:
     from tests.faults.history import Cost
     from tests.faults.revival import Platform
 
-Strike = Callable[[Scene, "Platform"], Hit]
+Inject = Callable[[Scene, "Platform"], Hit]
 MOMENT = (0.5, 2.5)
-LONGER_THAN_DEAD = (9.0, 11.0)
+UNTIL_DEAD = (9.0, 11.0)
 SHORT = (0.1, 0.4)
-AT_ONCE = (0.0, 0.0)
+INSTANT = (0.0, 0.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """How it strikes, how long it lasts in seconds, and what it may cost the tasks that workers run meanwhile.
+    """A function that injects the fault, its minimum and maximum duration, and the attempts that it may cost.
 
-    `group` is whom it concerns, and what excludes each other: of one group one is open at a time, but for processes.
-    Cost: `nothing`; `kill`, what the processes that it hit ran; `silence`, what ran on workers that were out of touch
-    with Postgres for long enough, those that it hit or all. What outside workers lose is their own affair: they are
-    refused only once their lease is over.
+    `group` is what the fault affects. Only one fault of a group is active at a time, except for groups of processes.
+    `cost` is `nothing`, `kill` (attempts on the affected processes) or `outage` (attempts on workers that could not
+    reach Postgres for long enough: the affected ones, or all). Outside workers are not covered: their results are
+    refused only after the end of their lease.
     """
 
     name: str
     group: str
-    strike: Strike
+    inject: Inject
     lasts_s: tuple[float, float]
     cost: Cost
-    does: str
+    effect: str

@@ -1,4 +1,4 @@
-"""Faults of the network: one kind of process is cut off from one server."""
+"""Faults of the network between one kind of process and one server."""
 
 from __future__ import annotations
 
@@ -14,27 +14,27 @@ if TYPE_CHECKING:
     from tests.faults.revival import Platform
 
 SLOW_S = 0.03
-DOES = {
-    "reset": "connections are reset, new ones too",
-    "hole": "nothing passes, nobody is told; later everything arrives",
-    "mute": "it acts, but its answers do not arrive; then connections are reset",
+EFFECTS = {
+    "reset": "connections are reset, also new ones",
+    "hole": "packets are held back without an error; later everything arrives",
+    "mute": "the server acts, but its answers do not arrive; then connections are reset",
 }
 
 
 def cut(name: str, route: str, mode: str, lasts_s: tuple[float, float], cost: Cost = "nothing") -> Fault:
-    """The route behaves like this (see `proxy.Route`) for a while."""
+    """Return a fault that sets the mode of a route (see `proxy.Route`) for a while."""
 
-    def strike(scene: Scene, _platform: Platform) -> Hit:
+    def inject(scene: Scene, _platform: Platform) -> Hit:
         scene.network.become(route, mode)
         return Hit(heal=lambda: scene.network.become(route, "open"))
 
-    return Fault(name, route, strike, lasts_s, cost, DOES[mode])
+    return Fault(name, route, inject, lasts_s, cost, EFFECTS[mode])
 
 
 def slow(name: str, routes: Sequence[str]) -> Fault:
-    """Every piece that passes waits a little."""
+    """Return a fault that delays all data on these routes."""
 
-    def strike(scene: Scene, _platform: Platform) -> Hit:
+    def inject(scene: Scene, _platform: Platform) -> Hit:
         def all_become(mode: str, seconds: float) -> None:
             for each in routes:
                 scene.network.become(each, mode, seconds)
@@ -42,4 +42,4 @@ def slow(name: str, routes: Sequence[str]) -> Fault:
         all_become("slow", SLOW_S)
         return Hit(heal=lambda: all_become("open", 0))
 
-    return Fault(name, "redis", strike, MOMENT, "nothing", f"{SLOW_S * 1000:g} ms more for each piece that passes")
+    return Fault(name, "redis", inject, MOMENT, "nothing", f"{SLOW_S * 1000:g} ms of delay for each piece of data")

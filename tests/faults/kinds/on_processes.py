@@ -1,4 +1,4 @@
-"""Faults of processes: killed, frozen, asked to stop."""
+"""Faults of processes: killed, frozen, stopped."""
 
 from __future__ import annotations
 
@@ -7,74 +7,76 @@ import signal
 import time
 from typing import TYPE_CHECKING
 
-from tests.faults.scene import Hit, NobodyThere, Scene, family, send
+from tests.faults.scene import Hit, NoTarget, Scene, family, send
 
 if TYPE_CHECKING:
-    from tests.faults.kinds.fault import Strike
+    from tests.faults.kinds.fault import Inject
     from tests.faults.revival import Platform
 
 
 START_S = 5.0
-LOOK_EVERY_S = 0.05
+POLL_INTERVAL_S = 0.05
 
 
-def kill(kind: str) -> Strike:
-    """SIGKILL to one process of this kind."""
+def kill(kind: str) -> Inject:
+    """Send SIGKILL to one process of this kind."""
 
-    def strike(scene: Scene, _platform: Platform) -> Hit:
+    def inject(scene: Scene, _platform: Platform) -> Hit:
         victim = scene.pick(kind)
-        scene.called.add(victim.name)
-        if kind == "web":  # its server has children that would go on listening
+        scene.signalled.add(victim.name)
+        if kind == "web":  # children of the web server would continue to listen
             os.killpg(victim.pid, signal.SIGKILL)
         victim.kill()
         return Hit((victim.pid,))
 
-    return strike
+    return inject
 
 
-def freeze(kind: str) -> Strike:
-    """SIGSTOP to one process of this kind; of a web server, to all of it; of a worker, not to its children."""
+def freeze(kind: str) -> Inject:
+    """Send SIGSTOP to one process of this kind: with children for a web server, without them for a worker."""
 
-    def strike(scene: Scene, _platform: Platform) -> Hit:
+    def inject(scene: Scene, _platform: Platform) -> Hit:
         victim = scene.pick(kind)
         pids = family(victim.pid) if kind == "web" else [victim.pid]
         return Hit((victim.pid,), scene.freeze(pids))
 
-    return strike
+    return inject
 
 
 def suspend_worker(scene: Scene, _platform: Platform) -> Hit:
-    """A worker and its children stop, as with their machine."""
+    """Send SIGSTOP to a worker and its children, as if their machine was suspended."""
     victim = scene.pick("worker")
     return Hit((victim.pid,), scene.freeze(family(victim.pid)))
 
 
 def kill_a_child(scene: Scene, _platform: Platform) -> Hit:
-    """SIGKILL to a process in which a worker runs tasks, as from a kernel out of memory."""
+    """Send SIGKILL to a process in which a worker runs tasks, as a kernel out of memory does."""
     victim = scene.pick("worker")
     children = family(victim.pid)[1:]
     if not children:
-        raise NobodyThere("child")
+        raise NoTarget("child")
     send(scene.random.choice(sorted(children)), signal.SIGKILL)
     return Hit((victim.pid,))
 
 
 def deploy(scene: Scene, platform: Platform) -> Hit:
-    """SIGTERM to everything."""
-    living = [each for each in scene.service.processes.values() if each.code is None and each.name not in scene.called]
+    """Send SIGTERM to all processes."""
+    living = [
+        each for each in scene.service.processes.values() if each.code is None and each.name not in scene.signalled
+    ]
     for each in living:
         platform.stop(each)
     return Hit()
 
 
-def skewed_promoter(kind: str) -> Strike:
-    """One more promoter, with a wrong clock, for a while, which begins when it has started."""
+def skewed_promoter(kind: str) -> Inject:
+    """Run an additional promoter with a wrong clock; the fault lasts from its start on."""
 
-    def strike(scene: Scene, platform: Platform) -> Hit:
+    def inject(scene: Scene, platform: Platform) -> Hit:
         skewed = scene.service.launch(kind)
         until = time.monotonic() + START_S
         while time.monotonic() < until and not scene.service.has_started(skewed):
-            time.sleep(LOOK_EVERY_S)
+            time.sleep(POLL_INTERVAL_S)
         return Hit((skewed.pid,), lambda: platform.stop(skewed))
 
-    return strike
+    return inject

@@ -1,4 +1,4 @@
-"""Faults of the two servers: wiped, killed, frozen, restarted."""
+"""Faults of Redis and Postgres: wiped, killed, frozen, restarted."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
 
 
 def flush_redis(scene: Scene, _platform: Platform) -> Hit:
-    """FLUSHALL."""
+    """Send FLUSHALL."""
     with scene.service.redis() as redis:
         redis.flushall()
     return Hit()
 
 
 def kill_redis(scene: Scene, _platform: Platform) -> Hit:
-    """SIGKILL; it comes back empty."""
+    """Send SIGKILL; the restarted server is empty."""
     valkey = scene.service.valkey
     valkey.process.kill()
     valkey.process.wait()
@@ -27,19 +27,19 @@ def kill_redis(scene: Scene, _platform: Platform) -> Hit:
 
 
 def freeze_redis(scene: Scene, _platform: Platform) -> Hit:
-    """SIGSTOP: connections stay open, nobody answers."""
+    """Send SIGSTOP: connections stay open, but there are no answers."""
     return Hit(heal=scene.freeze([scene.service.valkey.pid]))
 
 
 def restart_postgres(scene: Scene, _platform: Platform) -> Hit:
-    """An immediate shutdown: every session is dropped in the middle of whatever it did; then recovery."""
+    """Shut Postgres down in immediate mode, which aborts every session, and restart it, which runs recovery."""
     scene.postgres.process.send_signal(signal.SIGQUIT)
     scene.postgres.process.wait()
     return Hit(heal=scene.postgres.restart)
 
 
 def freeze_postgres(scene: Scene, _platform: Platform) -> Hit:
-    """SIGSTOP to the postmaster, so that nobody is added, then to all sessions."""
+    """Send SIGSTOP to the postmaster first, so that it starts no session, and then to all sessions."""
     pid = scene.postgres.pid
     thaw_first = scene.freeze([pid])
     thaw_rest = scene.freeze(family(pid)[1:])

@@ -1,1 +1,1 @@
-"""The clients: they create, delete, work from outside, and write down what they were answered."""
+"""The clients: they create tasks, delete them, work on them as outside workers, and record all answers."""

@@ -1,4 +1,4 @@
-"""Creates tasks at a steady pace; after an outage it catches up."""
+"""Create tasks at a steady rate, and catch up after an outage."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from tools.load import Answer, Request, post, send
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tests.faults.load.asking import Book
     from tests.faults.load.deleters import Deleters
+    from tests.faults.load.request_log import RequestLog
     from tests.faults.load.work import Work
 
 CONNECTIONS = 12
-AFTER_A_REFUSAL_S = 0.1
+RETRY_AFTER_S = 0.1
 
 
 class Creators:
-    """Asks until so many tasks were answered with 201; each request is written into the book."""
+    """Sends requests until a number of tasks is created; each request is recorded."""
 
     def __init__(
         self,
         urls: Callable[[], Sequence[str]],
-        book: Book,
+        log: RequestLog,
         work: Work,
         deleters: Deleters,
         recent: deque[tuple[str, str]],
@@ -36,25 +36,25 @@ class Creators:
     ) -> None:
         self.kept = 0
         self._urls = urls
-        self._book = book
+        self._log = log
         self._work = work
         self._deleters = deleters
         self._recent = recent
         self._timeout_s = timeout_s
         self._serials = itertools.count()
-        self._open = 0  # requests that are not answered, or were refused a moment ago
+        self._open = 0  # requests without an answer, or refused within RETRY_AFTER_S
         self._refused_at: deque[float] = deque()
 
-    def create(self, wanted: int, *, over_s: float, patience_s: float) -> None:
-        """So many more, evenly over so long; it takes longer when answers fail, by `patience_s` at most."""
-        requests = self._requests(wanted, over_s, patience_s)
+    def create(self, wanted: int, *, over_s: float, catch_up_s: float) -> None:
+        """Create `wanted` more tasks, evenly over `over_s`; after failures, this takes up to `catch_up_s` longer."""
+        requests = self._requests(wanted, over_s, catch_up_s)
         for answer in send(self._urls, requests, connections=CONNECTIONS, timeout_s=self._timeout_s):
             self._take(answer)
 
-    def _requests(self, wanted: int, over_s: float, patience_s: float) -> Iterator[Request | None]:
+    def _requests(self, wanted: int, over_s: float, catch_up_s: float) -> Iterator[Request | None]:
         began, target, before = time.monotonic(), self.kept + wanted, self.kept
-        while self.kept < target and (spent := time.monotonic() - began) < over_s + patience_s:
-            while self._refused_at and time.monotonic() - self._refused_at[0] > AFTER_A_REFUSAL_S:
+        while self.kept < target and (spent := time.monotonic() - began) < over_s + catch_up_s:
+            while self._refused_at and time.monotonic() - self._refused_at[0] > RETRY_AFTER_S:
                 self._refused_at.popleft()
                 self._open -= 1
             due = min(target, before + int(wanted * spent / over_s) + 1)
@@ -72,11 +72,11 @@ class Creators:
     def _take(self, answer: Answer) -> None:
         sent_at, wanted = answer.tag
         if answer.status != 201:
-            self._book.write("create", sent_at, answer.status)
+            self._log.record("create", sent_at, answer.status)
             self._refused_at.append(time.monotonic())
             return
         task_id = json.loads(answer.body)["id"]
-        self._book.write("create", sent_at, 201, task_id=task_id)
+        self._log.record("create", sent_at, 201, task_id=task_id)
         self._open -= 1
         self.kept += 1
         self._recent.append((wanted.body["type"], task_id))

@@ -1,4 +1,4 @@
-"""Deletes tasks at chosen instants."""
+"""Delete tasks at given instants."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from heapq import heappop, heappush
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from tests.faults.load.asking import Book
+    from tests.faults.load.request_log import RequestLog
 
 THREADS = 6
-LOOK_EVERY_S = 0.005
+POLL_INTERVAL_S = 0.005
 
 
 class Deleters:
-    """A thread that watches the clock, and some that ask."""
+    """A thread that watches the clock, and a pool of threads that send requests."""
 
-    def __init__(self, book: Book) -> None:
-        self._book = book
+    def __init__(self, log: RequestLog) -> None:
+        self._log = log
         self._heap: list[tuple[float, str]] = []
         self._lock = threading.Lock()
         self._stopping = False
@@ -28,12 +28,11 @@ class Deleters:
         self._thread.start()
 
     def delete(self, task_id: str, *, at: float) -> None:
-        """Delete this task at that instant."""
         with self._lock:
             heappush(self._heap, (at, task_id))
 
     def stop(self) -> None:
-        """Everything was asked, and answered or given up, when this returns."""
+        """Return when all deletions have been sent and answered, or have failed."""
         self._stopping = True
         self._thread.join()
         self._pool.shutdown()
@@ -43,5 +42,5 @@ class Deleters:
             with self._lock:
                 while self._heap and self._heap[0][0] <= time.time():
                     _, task_id = heappop(self._heap)
-                    self._pool.submit(self._book.ask, "delete", f"/tasks/{task_id}", method="DELETE", task_id=task_id)
-            time.sleep(LOOK_EVERY_S)
+                    self._pool.submit(self._log.send, "delete", f"/tasks/{task_id}", method="DELETE", task_id=task_id)
+            time.sleep(POLL_INTERVAL_S)

@@ -1,4 +1,4 @@
-"""Workers outside, over HTTP: some hand in too late, some give back, some vanish."""
+"""Outside workers over HTTP: some report results too late, some release their task, some stop responding."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.acceptance.client import Json
-    from tests.faults.load.asking import Book
+    from tests.faults.load.request_log import RequestLog
 
 THREADS = 4
 IDLE_S = 0.2
 TOO_LATE_S = 0.3
-MANNERS = {"in time": 60, "kept": 8, "given back": 8, "failed": 8, "too late": 10, "vanished": 6}
+BEHAVIOURS = {"in time": 60, "kept": 8, "released": 8, "failed": 8, "too late": 10, "vanished": 6}
 
 
 class OutsideWorkers:
     """Each thread claims one task after another."""
 
-    def __init__(self, book: Book, witness: Path, seed: int) -> None:
-        self._book = book
+    def __init__(self, log: RequestLog, witness: Path, seed: int) -> None:
+        self._log = log
         self._witness = str(witness)
         self._stopping = threading.Event()
         chances = [Random(f"{seed}.outside.{n}") for n in range(THREADS)]
@@ -36,15 +36,15 @@ class OutsideWorkers:
             each.start()
 
     def stop(self) -> None:
-        """Nothing is claimed any more when this returns."""
+        """Return when no thread claims any more."""
         self._stopping.set()
         for each in self._threads:
             each.join()
 
     def _work(self, chance: Random) -> None:
         while not self._stopping.is_set():
-            asked = {"worker_id": "outside", "type": "outside"}
-            answer = self._book.ask("claim", "/tasks/claim", body=asked)
+            request = {"worker_id": "outside", "type": "outside"}
+            answer = self._log.send("claim", "/tasks/claim", body=request)
             if answer is not None and answer.status_code == 200:
                 self._carry_out(answer.json(), chance)
             else:
@@ -52,11 +52,11 @@ class OutsideWorkers:
 
     def _carry_out(self, claim: Json, chance: Random) -> None:
         until = datetime.fromisoformat(claim["lease_expires_at"]).timestamp()
-        (how,) = chance.choices(list(MANNERS), list(MANNERS.values()))
-        if how == "given back":
+        (how,) = chance.choices(list(BEHAVIOURS), list(BEHAVIOURS.values()))
+        if how == "released":
             self._hand_in("release", claim, until)
             return
-        if time.time() >= until:  # the answer was longer on its way
+        if time.time() >= until:  # the answer took longer than the lease
             return
         write_sight(self._witness, "began", claim["id"], claim["attempt"])
         if how == "vanished":
@@ -64,7 +64,7 @@ class OutsideWorkers:
         if how == "kept":
             time.sleep(0.5)
             answer = self._hand_in("heartbeat", claim, until)
-            # Without an answer, nobody knows: it is neither in time nor too late.
+            # Without an answer, it is unknown whether the result is in time or too late.
             until = datetime.fromisoformat(answer["lease_expires_at"]).timestamp() if answer else math.nan
         time.sleep(max(0.0, until - time.time()) + TOO_LATE_S if how == "too late" else chance.uniform(0, 0.2))
         write_sight(self._witness, "ended", claim["id"], claim["attempt"])
@@ -73,5 +73,5 @@ class OutsideWorkers:
     def _hand_in(self, act: str, claim: Json, until: float) -> Json | None:
         body = {"claim_token": claim["claim_token"]} | ({"error": "as drawn"} if act == "fail" else {})
         known = {"task_id": claim["id"], "attempt": claim["attempt"], "until": until}
-        answer = self._book.ask(act, f"/tasks/{claim['id']}/{act}", body=body, **known)
+        answer = self._log.send(act, f"/tasks/{claim['id']}/{act}", body=body, **known)
         return answer.json() if answer is not None and answer.status_code == 200 else None

@@ -1,4 +1,4 @@
-"""What each request asks for, drawn from the seed and its own number."""
+"""The task of each request, drawn from the seed and the number of the request."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ if TYPE_CHECKING:
 TOGETHER_EVERY_S = 4.0
 LATEST_S = 4.0
 AIM_S = 0.02
-# At the usual pace less than half of the slots are busy, so that what piled up can be caught up with.
-LONGEST_S = {"long": 1.7, "threaded": 0.5}
+# At the usual rate, less than half of the slots are busy, so that a backlog can be worked off.
+MAX_SLEEP_S = {"long": 1.7, "threaded": 0.5}
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The body of a request; `delete_at` is when its task is to be deleted, if it is."""
+    """The body of a request; `delete_at` is when to delete its task, or None."""
 
     body: Json
     delete_at: float | None = None
 
 
 class Work:
-    """Draws requests."""
+    """Draws requests at random."""
 
     def __init__(self, seed: int, mix: Mapping[str, float], witness: Path) -> None:
         self._seed = seed
@@ -37,7 +37,7 @@ class Work:
         self._witness = str(witness)
 
     def draw(self, serial: int, now: float) -> Wanted:
-        """The request of this number, made now: many are due at the same instants, some at once, none much later."""
+        """Draw the request with this number: many tasks share an instant, some are due now, all are due soon."""
         chance = Random(f"{self._seed}.{serial}")
         (what,) = chance.choices(self._names, self._weights)
         payload = {"file": self._witness, "serial": serial}
@@ -45,8 +45,8 @@ class Work:
             due = now + chance.uniform(0.5, 2.5)
             return Wanted(new_task("brief", payload, execute_at=due), due + chance.gauss(0, AIM_S))
         limits: Json = {}
-        if what in LONGEST_S:
-            payload |= {"seconds": round(chance.uniform(0.1, LONGEST_S[what]), 2)}
+        if what in MAX_SLEEP_S:
+            payload |= {"seconds": round(chance.uniform(0.1, MAX_SLEEP_S[what]), 2)}
         if what in {"brief", "long", "threaded", "hang", "crash"}:
             limits["max_attempts"] = chance.choice((1, 1, 1, 2))
         if what == "outside":

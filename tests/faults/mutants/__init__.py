@@ -1,1 +1,1 @@
-"""Bugs put in on purpose, each in a process of its own: the harness must see every one of them."""
+"""Seeded bugs, each in a process of the service: the harness must detect all of them."""

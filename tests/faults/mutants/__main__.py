@@ -1,4 +1,4 @@
-"""A process of ours with a bug in it: `python -m tests.faults.mutants <mutant> <module of the process>`."""
+"""Run a process with a seeded bug: `python -m tests.faults.mutants <mutant> <module of the process>`."""
 
 from __future__ import annotations
 

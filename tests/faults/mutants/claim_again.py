@@ -1,4 +1,4 @@
-"""A claim without an answer is made again, as if the first one had not been."""
+"""A bug: a claim without an answer is repeated, as if the first one had not happened."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ PAUSE_S = 0.1
 
 
 def seed() -> None:
-    """Try again, with another token, until there is an answer."""
+    """Repeat the claim with another token until there is an answer."""
 
-    def claim(*given: Any, **named: Any) -> Any:
+    def claim(*args: Any, **options: Any) -> Any:
         while True:
             try:
-                return ours(*given, **named)
+                return original(*args, **options)
             except LedgerAway:
                 time.sleep(PAUSE_S)
-                named["token"] = claims.new_token()
+                options["token"] = claims.new_token()
 
-    ours = swap(claims, "claim", claim)
+    original = swap(claims, "claim", claim)

@@ -1,4 +1,4 @@
-"""The claim reads which tasks are free, and takes those."""
+"""A bug: the claim is a select, then an update."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WHERE id = ANY(%(ids)s::uuid[]) AND state = 'scheduled' AND type = ANY(%(types)s
 
 
 def seed() -> None:
-    """Select, wait, update; as somebody writes it who has read the row into an object first."""
+    """Select, wait, update, as in code that reads the row into an object first."""
     take = (
         text_without("claim")
         .replace("state::text = 'scheduled'", "state::text IN ('scheduled', 'running')")
@@ -27,10 +27,10 @@ def seed() -> None:
 
     def rows(engine: Any, name: str, parameters: Any, *, make: Any) -> Any:
         if name != "claim":
-            return ours(engine, name, parameters, make=make)
-        chosen = ours(engine, "choose", parameters, make=dict)
+            return original(engine, name, parameters, make=make)
+        chosen = original(engine, "choose", parameters, make=dict)
         time.sleep(WINDOW_S)
         read = {"ids": [row["id"] for row in chosen], "attempts": [row["attempt"] for row in chosen]}
-        return ours(engine, "take", {**parameters, **read}, make=make)
+        return original(engine, "take", {**parameters, **read}, make=make)
 
-    ours = swap(claims, "rows", rows)
+    original = swap(claims, "rows", rows)

@@ -1,4 +1,4 @@
-"""The claim trusts the delivery about the time."""
+"""A bug: the claim trusts the delivery that a task is due."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ DUE = "  AND due_at <= clock_timestamp()\n"
 
 
 def seed() -> None:
-    """No look at the clock."""
+    """Claim without the condition on the clock."""
     put_in(claim=text_without("claim", DUE))

@@ -1,7 +1,7 @@
-"""The deletion reads whether a task waits, and deletes it later, from a worker if need be.
+"""A bug: the deletion is a select, then an update that may take the task from its worker.
 
-Workers are slow to finish, so that there is time for it. Postgres' trigger refuses to delete a running task, so it is
-scheduled first.
+Workers finish slowly, so that there is time for the update. A trigger refuses to delete a running task, so it is set
+to scheduled first.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ TAKE_BACK = "UPDATE tasks SET state = 'scheduled', attempt = 0 WHERE id = %(id)s
 
 
 def seed() -> None:
-    """Select, wait, take back, delete."""
+    """Select, wait, set to scheduled, delete."""
     put_in(take_back=TAKE_BACK)
 
     def rows(engine: Any, name: str, parameters: Any, *, make: Any) -> Any:
         if name != "delete":
-            return rows_ours(engine, name, parameters, make=make)
-        read = rows_ours(engine, "get", parameters, make=make)
+            return original_rows(engine, name, parameters, make=make)
+        read = original_rows(engine, "get", parameters, make=make)
         if not read or read[0].state != "scheduled":
             return []
         time.sleep(WINDOW_S)
         statements.execute(engine, "take_back", parameters)
-        return rows_ours(engine, "delete", parameters, make=make)
+        return original_rows(engine, "delete", parameters, make=make)
 
-    def finish(*given: Any) -> Any:
+    def finish(*args: Any) -> Any:
         time.sleep(FINISH_S)
-        return finish_ours(*given)
+        return original_finish(*args)
 
-    rows_ours, finish_ours = swap(tasks, "rows", rows), swap(claims, "finish", finish)
+    original_rows, original_finish = swap(tasks, "rows", rows), swap(claims, "finish", finish)

@@ -1,4 +1,4 @@
-"""Whoever says how a task ended is believed."""
+"""A bug: an outcome is accepted without the claim token."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ HELD = (
 
 
 def seed() -> None:
-    """No look at the claim."""
+    """Finish without the condition on the claim."""
     put_in(finish=text_without("finish", HELD))

@@ -1,4 +1,4 @@
-"""What is delivered is run."""
+"""A bug: a delivered task is run without a claim."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND type = ANY(%(types)s::text[])
 
 
 def seed() -> None:
-    """Whatever the claim says."""
+    """Run all delivered tasks, also those that the claim refused."""
     put_in(delivered=DELIVERED)
 
     def rows(engine: Any, name: str, parameters: Any, *, make: Any) -> Any:
-        found = ours(engine, name, parameters, make=make)
+        result = original(engine, name, parameters, make=make)
         if name == "claim":
-            won = {claim.id for claim in found}
-            found += [claim for claim in ours(engine, "delivered", parameters, make=make) if claim.id not in won]
-        return found
+            won = {claim.id for claim in result}
+            result += [claim for claim in original(engine, "delivered", parameters, make=make) if claim.id not in won]
+        return result
 
-    ours = swap(claims, "rows", rows)
+    original = swap(claims, "rows", rows)

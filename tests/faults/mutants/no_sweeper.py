@@ -1,4 +1,4 @@
-"""Nothing is repaired."""
+"""A bug: nothing is repaired."""
 
 from __future__ import annotations
 
@@ -7,5 +7,5 @@ from workers.sweeper import Sweeper
 
 
 def seed() -> None:
-    """The sweeper does nothing."""
+    """Make the sweeper's step do nothing."""
     swap(Sweeper, "step", lambda _: False)

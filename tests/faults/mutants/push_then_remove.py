@@ -1,4 +1,4 @@
-"""The promoter pushes what is due onto RQ, and takes it off the schedule afterwards."""
+"""A bug: the promoter pushes due ids onto RQ, then removes them from the due set."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ if TYPE_CHECKING:
     from app.broker.due_set import Route
 
 WINDOW_S = 0.02
-MOST = 500
+MAX_IDS = 500
 
 
 def seed() -> None:
-    """Two steps instead of one script."""
+    """Promote in two steps instead of one script."""
 
     def promote(self: DueSet, lanes: Sequence[Route], *, now: float) -> Promotion:
-        taken, upcoming = [], []
+        promoted, upcoming = [], []
         for lane in lanes:
             key = due_key(lane.type)
-            due: Any = self.redis.zrangebyscore(key, "-inf", now, start=0, num=MOST)
-            taken.append(Promoted(lane.type, [each.decode() for each in due], [], 0, 1))
+            due: Any = self.redis.zrangebyscore(key, "-inf", now, start=0, num=MAX_IDS)
+            promoted.append(Promoted(lane.type, [each.decode() for each in due], [], 0, 1))
             first: Any = self.redis.zrangebyscore(key, f"({now}", "+inf", start=0, num=1, withscores=True)
             upcoming += [score for _, score in first]
-        return Promotion(taken, next_at=min(upcoming, default=math.inf))
+        return Promotion(promoted, next_at=min(upcoming, default=math.inf))
 
-    def push(self: Promoter, taken: list[Promoted]) -> bool:
-        pushed: bool = push_ours(self, taken)
+    def push(self: Promoter, promoted: list[Promoted]) -> bool:
+        pushed: bool = original_push(self, promoted)
         time.sleep(WINDOW_S)
-        for each in taken:
+        for each in promoted:
             if each.ids:
                 self._redis.zrem(due_key(each.type), *each.ids)
         return pushed
 
     swap(DueSet, "promote", promote)
-    push_ours = swap(Promoter, "_push", push)
+    original_push = swap(Promoter, "_push", push)

@@ -1,4 +1,4 @@
-"""How a bug gets into a process: other texts for statements, other functions in their places."""
+"""Seed bugs into a process: replace the text of statements, or functions."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ from typing import Any
 
 from app.ledger import statements
 
-_ours = statements.statement
+_original = statements.statement
 
 
 def text_without(name: str, *parts: str) -> str:
-    """The statement's text with these parts gone; they must be there."""
-    text = _ours(name)
+    """Return the text of a statement without these parts, which it must contain."""
+    text = _original(name)
     for each in parts:
-        assert each in text, f"{name}.sql has changed: {each!r} is not in it"
+        assert each in text, f"{name}.sql has changed: it does not contain {each!r}"
         text = text.replace(each, "")
     return text
 
 
 def put_in(**texts: str) -> None:
-    """Run these texts under these names; a name may be new."""
-    swap(statements, "statement", lambda name: texts.get(name) or _ours(name))
+    """Use these texts for the statements of these names; a name may be new."""
+    swap(statements, "statement", lambda name: texts.get(name) or _original(name))
 
 
 def swap(where: Any, name: str, other: Any) -> Any:
-    """Put something else in the place of a module's or a class' part; what was there."""
-    ours = getattr(where, name)
+    """Replace an attribute of a module or a class; return the original."""
+    original = getattr(where, name)
     setattr(where, name, other)
-    return ours
+    return original

@@ -1,4 +1,4 @@
-"""Which bug is in which processes, what exposes it, and which check sees it."""
+"""The seeded bugs: the processes that have each, the faults that expose it, and the check that detects it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 WEB, MUTANT_WEB = "python -m app.web_server", "python -m tests.faults.mutants.web"
 MODULES = {"worker": "workers.worker.__main__", "promoter": "workers.promoter", "sweeper": "workers.sweeper"}
 MIX = {"brief": 60.0, "aimed": 15.0, "long": 5.0, "threaded": 5.0, "stumble": 5.0, "outside": 10.0}
-# Claims whose answer was lost are settled after two of these, and all must be over long before the sweeper
-# settles what a living worker has forgotten.
+# Claims without an answer are resolved after twice this time, long before the sweeper hands back what a running
+# worker has forgotten.
 QUICK = {"DATABASE_TIMEOUT_S": "1"}
 PLAN = Plan(
     seed=8,
@@ -30,14 +30,14 @@ PLAN = Plan(
     processes={"web": 1, "promoter": 2, "worker": 2, "sweeper": 1, "scheduler": 0},
     environment=QUICK,
     drained_within_s=15,
-    patience_s=20,
+    timeout_s=20,
     calm_p99_ms=10_000,
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """A bug: the module that seeds it, and the run that shows it."""
+    """A bug: the module that seeds it, and the run that exposes it."""
 
     name: str
     processes: tuple[str, ...]
@@ -48,16 +48,16 @@ class Mutant:
 
     @property
     def plan(self) -> Plan:
-        """Only the faults that expose it, in a service that has it."""
+        """A run of a service with the bug, with only the faults that expose it."""
         faults = PLAN.faults if self.kinds else 0
         return replace(PLAN, kinds=self.kinds or None, faults=faults, mix=self.mix, commands=self._commands(),
                        environment={**QUICK, MUTANT: self.name})  # fmt: skip
 
     def _commands(self) -> dict[str, str]:
         assert read_procfile(ROOT / "Procfile")["web"] == WEB
-        ours = {"web": MUTANT_WEB}
-        ours |= {kind: f"python -m tests.faults.mutants {self.name} {module}" for kind, module in MODULES.items()}
-        return {kind: ours[kind] for kind in self.processes}
+        commands = {"web": MUTANT_WEB}
+        commands |= {kind: f"python -m tests.faults.mutants {self.name} {module}" for kind, module in MODULES.items()}
+        return {kind: commands[kind] for kind in self.processes}
 
 
 MUTANTS = (

@@ -1,4 +1,4 @@
-"""The web process with a bug in it: started as ours, with another factory for granian to call."""
+"""Run the web process with a seeded bug, by another factory for granian to call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MUTANT = "PUNCTUAL_MUTANT"
 
 
 def make_server() -> Any:
-    """As `app.api.server.make_server`, after the bug of that name is in."""
+    """Seed the bug named by the environment, then call `app.api.server.make_server`."""
     import_module(f"tests.faults.mutants.{os.environ[MUTANT]}").seed()
     return import_module("app.api.server").make_server()
 
