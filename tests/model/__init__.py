@@ -1,1 +1,1 @@
-"""All interleavings in one thread: real parts, real servers, a clock that is set, crashes between any two steps."""
+"""A stateful model test: real parts and servers in one thread, with a settable clock and crashes between any steps."""

@@ -1,4 +1,4 @@
-"""What the rules share: a world of their own, and acts in which somebody may die."""
+"""What the rules share: a world, and actions during which a process may crash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.model.world import WORKERS, World
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from tests.model.faults import Ending
+    from tests.model.faults import ActOutcome
     from tests.model.worker import ModelWorker
     from tests.model.world import Servers
 
@@ -26,13 +26,13 @@ WHICH = st.integers(0, 7)
 
 
 def faults(*steps: str) -> st.SearchStrategy[Fault | None]:
-    """Every second time a fault at one of these steps, if the act comes that far."""
-    every: list[Fault | None] = [Fault(kind, at) for at in steps for kind in KINDS]
-    return st.sampled_from([None] * len(every) + every)
+    """Return a strategy that draws None, or with equal probability a fault at one of these steps."""
+    drawn: list[Fault | None] = [Fault(kind, at) for at in steps for kind in KINDS]
+    return st.sampled_from([None] * len(drawn) + drawn)
 
 
 class Acting(RuleBasedStateMachine):
-    """One interleaving. `servers` is set by whoever runs it."""
+    """One interleaving. The test sets `servers` before it runs."""
 
     servers: ClassVar[Servers]
 
@@ -43,49 +43,49 @@ class Acting(RuleBasedStateMachine):
 
     @property
     def ids(self) -> list[str]:
-        """All that were ever asked for, kept or not."""
+        """The ids of all requested tasks, acknowledged or not."""
         return list(self.world.history.instants)
 
     def some_id(self, which: int) -> UUID:
-        """One of them."""
+        """Return one of the ids."""
         return UUID(self.ids[which % len(self.ids)])
 
-    def ask_for(self, of: str, ahead_s: Sequence[float], attempts: int, fault: Fault | None) -> None:
-        """A client asks for tasks in one request; what it is answered is promised."""
-        new = [self.world.new_task(of, each, attempts) for each in ahead_s]
+    def create_tasks(self, task_type: str, ahead_s: Sequence[float], attempts: int, fault: Fault | None) -> None:
+        """Create tasks in one request; those in its answer count as acknowledged."""
+        new = [self.world.new_task(task_type, each, attempts) for each in ahead_s]
         answers: Sequence[object] = ()
         with self.acting("create", fault):
             answers = self.world.operations.create(new)
         self.world.history.kept |= {str(each.id) for each in answers if isinstance(each, Task)}
 
     @contextmanager
-    def acting(self, act: str, fault: Fault | None) -> Iterator[Ending]:
-        """Somebody acts, and perhaps dies; counted."""
+    def acting(self, act: str, fault: Fault | None) -> Iterator[ActOutcome]:
+        """Count an action, and run it with a fault or None."""
         self.world.tried.acts[act] += 1
-        with self.world.boundary.acting(fault) as ending:
-            yield ending
+        with self.world.boundary.acting(fault) as outcome:
+            yield outcome
 
     def worker_acts(self, act: str, which: int, fault: Fault | None, do: Callable[[ModelWorker], object]) -> None:
-        """A worker acts, unless it is frozen; if it dies, another is started, and its row goes silent."""
+        """Run an action of a worker that is not frozen; replace the worker if it crashes."""
         worker = self.worker(which)
         if worker.frozen:
             return
         self.world.tried.acts[act] += 1
-        with self.world.boundary.acting(fault, cut_off=worker.cut_off) as ending:
+        with self.world.boundary.acting(fault, cut_off=worker.cut_off) as outcome:
             do(worker)
-        if ending.died:
+        if outcome.crashed:
             self.replace(worker)
 
     def worker(self, which: int) -> ModelWorker:
-        """One of them."""
+        """Return one of the workers."""
         return self.world.workers[which % WORKERS]
 
     def replace(self, dead: ModelWorker) -> None:
-        """Forget all that it had in memory, and start another."""
+        """Forget a worker, with all that it had in memory, and start another one."""
         self.world.workers[self.world.workers.index(dead)] = self.world.new_worker()
 
     def begin_one(self, worker: ModelWorker, which: int) -> bool:
-        """A child begins one of the tasks that wait in the slots, if it may; frozen workers have children, too."""
+        """Start a task that waits in the pool, if the run lease allows that; children of a frozen worker run, too."""
         claim = worker.pool.begin(which) if worker.pool.waiting else None
         if claim is None:
             return False
@@ -94,6 +94,6 @@ class Acting(RuleBasedStateMachine):
         return True
 
     def run_all(self, worker: ModelWorker) -> None:
-        """What waits in its slots begins, if it may, and ends well."""
+        """Start and end successfully all tasks that wait in the pool, as far as the run lease allows."""
         while self.begin_one(worker, 0):
             worker.pool.end(0, None)

@@ -1,4 +1,4 @@
-"""What clients ask for over HTTP, outside workers among them."""
+"""The requests of clients and outside workers."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ OUTSIDE_WORK = faults("lease_due", "lease_one", "extend_lease", "finish", "finis
 
 
 class Clients(Outside):
-    """Whoever speaks HTTP; a request may break off anywhere, and then nothing was promised."""
+    """Clients and outside workers. A request may fail at any step; then nothing is acknowledged."""
 
     @initialize(ahead_s=SOON, attempts=ATTEMPTS)
     def begin_with_some(self, ahead_s: float, attempts: int) -> None:
-        self.ask_for("noop", [ahead_s] * 3, attempts, None)
-        self.ask_for(OUTSIDE, [ahead_s], attempts, None)
+        self.create_tasks("noop", [ahead_s] * 3, attempts, None)
+        self.create_tasks(OUTSIDE, [ahead_s], attempts, None)
 
-    @rule(of=TYPES, ahead_s=AHEAD, attempts=ATTEMPTS, many=st.integers(1, 3), fault=CREATING)
-    def create(self, of: str, ahead_s: float, attempts: int, many: int, fault: Fault | None) -> None:
-        self.ask_for(of, [ahead_s] * many, attempts, fault)
+    @rule(task_type=TYPES, ahead_s=AHEAD, attempts=ATTEMPTS, count=st.integers(1, 3), fault=CREATING)
+    def create(self, task_type: str, ahead_s: float, attempts: int, count: int, fault: Fault | None) -> None:
+        self.create_tasks(task_type, [ahead_s] * count, attempts, fault)
 
     @precondition(lambda self: self.ids)
     @rule(which=st.integers(0, 30), fault=DELETING)
@@ -51,7 +51,7 @@ class Clients(Outside):
         fault=OUTSIDE_WORK,
     )
     def work_outside(self, act: str, which: int, *, well: bool, fault: Fault | None) -> None:
-        """Outcomes may come late, and twice."""
+        """Claim, report or release. Outcomes may be late, and may be reported twice."""
         if act == "lease":
             self.lease(1 + which % 2, fault)
         elif act == "release":

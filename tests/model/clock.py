@@ -1,4 +1,4 @@
-"""A clock that stands until it is set: for Postgres, in a database of its own, and for the processes."""
+"""A clock that stands still until it is set, for the processes and for Postgres, in a database of its own."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 DATABASE = "model"
-MOST_READS = 900
-BEGINNING = datetime(2030, 1, 1, tzinfo=UTC)
+MAX_READS = 900
+START = datetime(2030, 1, 1, tzinfo=UTC)
 
-# pg_catalog is searched first only where it is not named: named second, it leaves these functions to us, in statements
-# and in the tables' defaults. The same .sql files run, on our time.
+# pg_catalog is searched first unless search_path names it. Named second, it lets these functions take precedence, in
+# statements and in defaults of tables, so that the same .sql files use the settable clock.
 PREPARATIONS = (
     "CREATE SCHEMA ours",
     "CREATE TABLE ours.clock (at timestamptz NOT NULL)",
@@ -30,7 +30,7 @@ PREPARATIONS = (
 
 
 def make_database(url: str) -> str:
-    """A database whose clock is ours, beside the one of `url`, without tables; its URL."""
+    """Create a database with the settable clock and without tables, next to the one of `url`; return its URL."""
     ours = urlsplit(url)._replace(path=f"/{DATABASE}").geturl()
     with psycopg.connect(url, autocommit=True) as connection:
         connection.execute(f"CREATE DATABASE {DATABASE}".encode())
@@ -41,30 +41,29 @@ def make_database(url: str) -> str:
 
 
 class Clock:
-    """What time it is, for everybody: nobody's time passes unless `set` or `advance` says so."""
+    """The time of all processes and of Postgres; it passes only by `advance`."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
-        self.at = BEGINNING
+        self.at = START
         self._reads = 0
 
     def reset(self) -> None:
-        """Begin anew."""
-        self.at = BEGINNING
+        """Return to the start."""
+        self.at = START
         self.advance(0)
 
     def advance(self, seconds: float) -> None:
-        """Let time pass."""
         self._reads = 0
         self.at += timedelta(seconds=seconds)
         with self._engine.connect() as connection:
             connection.execute(text("UPDATE ours.clock SET at = :at"), {"at": self.at})
 
     def seconds(self) -> float:
-        """For what takes a clock as its argument: no two readings are the same, nor a millisecond apart."""
-        self._reads = min(self._reads + 1, MOST_READS)
+        """Return seconds since 1970. Successive readings differ, but by less than a millisecond in total."""
+        self._reads = min(self._reads + 1, MAX_READS)
         return self.at.timestamp() + self._reads / 1e6
 
     def ahead(self, seconds: float) -> datetime:
-        """An instant so many seconds from now."""
+        """Return the instant this number of seconds from now."""
         return self.at + timedelta(seconds=seconds)

@@ -1,4 +1,4 @@
-"""A database whose clock is ours, and both servers with crashes to be had at every step."""
+"""A database with a settable clock, and both servers with possible crashes at every step."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from app.task_types import TaskTypes
 
 WINDOW_S = 20.0
-# As long as one likes, at random: pytest tests/model --hypothesis-profile=long (--hypothesis-seed=... repeats a run).
+# A long random run: pytest tests/model --hypothesis-profile=long (--hypothesis-seed=... repeats a run).
 hypothesis_settings.register_profile(
     "long",
     max_examples=5000,
@@ -46,7 +46,7 @@ hypothesis_settings.register_profile(
 
 @pytest.fixture(scope="session")
 def model_engine(owners: dict[str, str]) -> Iterator[Engine]:
-    """Postgres at the head of the migrations, with our clock."""
+    """Postgres at the head of the migrations, with the settable clock."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", make_database(owners["DATABASE_URL"]))
         command.upgrade(Config(str(ROOT / "alembic.ini")), "head")
@@ -57,7 +57,7 @@ def model_engine(owners: dict[str, str]) -> Iterator[Engine]:
 
 @pytest.fixture
 def tried(record_property: Callable[[str, str], None]) -> Iterator[Tried]:
-    """What a test tries is told at the end, whether it passes or not."""
+    """Counts of a test, which the final report shows even if the test fails."""
     tried = Tried()
     yield tried
     for line in tried.lines():
@@ -66,16 +66,16 @@ def tried(record_property: Callable[[str, str], None]) -> Iterator[Tried]:
 
 @pytest.fixture
 def boundary(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> Boundary:
-    """Crashes to be had at every step."""
+    """The boundary at which faults are injected."""
     boundary = Boundary(tried)
     boundary.install(monkeypatch)
-    monkeypatch.setattr(Batcher, "start", lambda _: None)  # no threads: the model takes the steps
+    monkeypatch.setattr(Batcher, "start", lambda _: None)  # no threads: the model calls the steps
     return boundary
 
 
 @pytest.fixture
 def clock(model_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of everybody, the children included."""
+    """The clock of all processes, including children."""
     clock = Clock(model_engine)
     monkeypatch.setattr(shared, "now", clock.seconds)
     return clock
@@ -86,7 +86,7 @@ def model_servers(  # noqa: PLR0917  # fixtures
     model_engine: Engine, redis: Redis, harm: Redis, settings: Settings, types: TaskTypes, clock: Clock,
     boundary: Boundary, tried: Tried,
 ) -> Iterator[Servers]:  # fmt: skip
-    """Both servers; without the logs of thousands of crashes."""
+    """Both servers; logs are off because there would be thousands of crashes in them."""
     logs = structlog.get_config()
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     near = msgspec.structs.replace(settings, schedule_window_s=WINDOW_S)

@@ -1,4 +1,4 @@
-"""Crashes and lost answers at the boundary of the real parts: before or after any statement and any Redis command."""
+"""Inject crashes and lost answers before or after any statement and any Redis command of the real parts."""
 
 from __future__ import annotations
 
@@ -31,32 +31,27 @@ KINDS = ("crash before", "crash after", "never arrived", "answer lost")
 
 
 class Crash(BaseException):
-    """The process dies here: nothing may catch this but the model."""
+    """A crash of the process; only the model may catch it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What happens at the next step of this name: to die before or after it, or its server not answering."""
+    """A fault at the next step of this name: a crash before or after it, or no answer from the server."""
 
     kind: str
     at: str
 
 
 @dataclass(slots=True)
-class Ending:
-    """How an act ended: it died, or a server was away, or neither."""
+class ActOutcome:
+    """How an action ended: by a crash, because a server was unavailable, or in order."""
 
-    died: bool = False
-    away: bool = False
-
-    @property
-    def in_order(self) -> bool:
-        """Whether whoever asked was answered."""
-        return not (self.died or self.away)
+    crashed: bool = False
+    unavailable: bool = False
 
 
 class Boundary:
-    """Every step that our code takes outside its own memory passes here; at most one fault is armed."""
+    """All statements and Redis commands pass through this object; at most one fault is armed."""
 
     def __init__(self, tried: Tried) -> None:
         self._tried = tried
@@ -66,27 +61,27 @@ class Boundary:
         self._names: dict[str, str | None] = {}  # of the ledger's statements, by their text
 
     def install(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Put this around the functions through which everything goes."""
+        """Wrap the functions of psycopg and redis-py that all calls use."""
         monkeypatch.setattr(psycopg.Cursor, "execute", self._around_statements(psycopg.Cursor.execute))
         monkeypatch.setattr(Redis, "execute_command", self._around_commands(Redis.execute_command))
         monkeypatch.setattr(Pipeline, "execute", self._around_pipelines(Pipeline.execute))
 
     @contextmanager
-    def acting(self, fault: Fault | None, *, cut_off: bool = False) -> Iterator[Ending]:
-        """Within this, one process acts; its death ends here, and so does its server being away."""
+    def acting(self, fault: Fault | None, *, cut_off: bool = False) -> Iterator[ActOutcome]:
+        """Run an action of one process with a fault; catch its crash, and the error of an unavailable server."""
         self._armed, self.cut_off = fault, cut_off
-        ending = Ending()
+        outcome = ActOutcome()
         try:
-            yield ending
+            yield outcome
         except Crash:
-            ending.died = True
+            outcome.crashed = True
         except (LedgerAway, ScheduleAway):
-            ending.away = True
+            outcome.unavailable = True
         finally:
             self._armed, self.cut_off = None, False
 
     def _around_statements(self, execute: Callable[..., Any]) -> Callable[..., Any]:
-        """Around the statements of the ledger; what else is asked of Postgres is the model's own."""
+        """Wrap the ledger's statements; the other statements are those of the model."""
 
         def wrapped(cursor: Any, query: Any, *rest: Any, **options: Any) -> Any:
             name = self._name_of(query)
@@ -99,7 +94,7 @@ class Boundary:
         return wrapped
 
     def _name_of(self, query: object) -> str | None:
-        """The name of a statement of the ledger, which a test may have changed since the last look."""
+        """Return the name of a ledger statement. Names are read again for unknown texts: a test may change them."""
         if not isinstance(query, str):
             return None
         if query not in self._names:
@@ -121,7 +116,7 @@ class Boundary:
 
         return wrapped
 
-    def _step(self, name: str, act: Callable[[], Any], away: type[Exception]) -> Any:
+    def _step(self, name: str, act: Callable[[], Any], unavailable: type[Exception]) -> Any:
         fault = self._armed
         if fault is None or name != fault.at or threading.get_ident() != self._thread:
             return act()
@@ -129,4 +124,4 @@ class Boundary:
         self._tried.faults[fault.kind, name] += 1
         if fault.kind in {"crash after", "answer lost"}:
             act()
-        raise Crash if fault.kind.startswith("crash") else away
+        raise Crash if fault.kind.startswith("crash") else unavailable

@@ -1,4 +1,4 @@
-"""What was promised and what was seen, and the checks that hold the second against the first."""
+"""What was acknowledged and what happened, and the checks that compare the two."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ROWS = text("""
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A task as Postgres has it."""
+    """A row of tasks."""
 
     id: str
     state: str
@@ -43,52 +43,52 @@ class Row:
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing may change any more."""
+        """Whether the state is final."""
         return self.state in FINAL_STATES
 
 
 class History:
-    """Acknowledged creations and deletions, and what has begun; looks at Postgres by itself."""
+    """Acknowledged creations and deletions, and started attempts; reads Postgres over a connection of its own."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._clock = clock
-        self.instants: dict[str, datetime] = {}  # of all that were asked for
+        self.instants: dict[str, datetime] = {}  # of all requested tasks
         self.kept: set[str] = set()
         self.deleted: set[str] = set()
         self.begun: set[tuple[str, int]] = set()
         self.rows: Mapping[str, Row] = {}
 
     def begins(self, task_id: str, attempt: int, token: str) -> None:
-        """The code of an attempt begins now: is that allowed?"""
-        assert (task_id, attempt) not in self.begun, f"{task_id} begins attempt {attempt} twice"
-        assert self._clock.at >= self.instants[task_id], f"{task_id} begins early"
-        assert task_id not in self.deleted, f"{task_id} begins though it was deleted"
+        """Record the start of an attempt, and assert that it is allowed."""
+        assert (task_id, attempt) not in self.begun, f"{task_id} starts attempt {attempt} twice"
+        assert self._clock.at >= self.instants[task_id], f"{task_id} starts early"
+        assert task_id not in self.deleted, f"{task_id} starts although it was deleted"
         self.begun.add((task_id, attempt))
-        row = self._look()[task_id]
-        assert (row.state, row.claim_token) == ("running", token), f"{task_id} begins without holding its claim: {row}"
-        assert attempt <= row.max_attempts, f"{task_id} begins once too often"
+        row = self._read()[task_id]
+        assert (row.state, row.claim_token) == ("running", token), f"{task_id} starts without its claim: {row}"
+        assert attempt <= row.max_attempts, f"{task_id} starts more often than allowed"
 
     def check(self) -> None:
-        """Hold what Postgres has now against what was promised, and what it had before."""
-        before, now = self.rows, self._look()
+        """Compare the rows with what was acknowledged, and with the previous rows."""
+        before, now = self.rows, self._read()
         missing = self.kept - now.keys()
-        assert not missing, f"acknowledged and not kept: {missing}"
+        assert not missing, f"acknowledged but missing: {missing}"
         for row in now.values():
             _is_sound(row)
             was = before.get(row.id)
             assert was is None or not was.is_final or was == row, f"a final state changed: {was} to {row}"
-            assert row.state == "deleted" or row.id not in self.deleted, f"acknowledged and not deleted: {row}"
-            assert row.state != "succeeded" or (row.id, row.attempt) in self.begun, f"succeeded unseen: {row}"
+            assert row.state == "deleted" or row.id not in self.deleted, f"acknowledged but not deleted: {row}"
+            assert row.state != "succeeded" or (row.id, row.attempt) in self.begun, f"succeeded without a start: {row}"
         for task_id, attempt in self.begun:
-            assert now[task_id].attempt >= attempt, f"an attempt that began is not counted: {now[task_id]}"
+            assert now[task_id].attempt >= attempt, f"an attempt that started is not counted: {now[task_id]}"
         self.rows = now
 
     def open(self) -> list[Row]:
-        """All tasks that are not final."""
+        """Return all tasks that are not final."""
         return [row for row in self.rows.values() if not row.is_final]
 
-    def _look(self) -> dict[str, Row]:
+    def _read(self) -> dict[str, Row]:
         with self._engine.connect() as connection:
             return {row[0]: Row(*row) for row in connection.execute(ROWS)}
 
@@ -96,6 +96,6 @@ class History:
 def _is_sound(row: Row) -> None:
     assert 0 <= row.attempt <= row.max_attempts, f"too many attempts: {row}"
     assert row.started_at is None or row.started_at >= row.execute_at, f"claimed early: {row}"
-    assert row.error_attempt is None or row.error_attempt <= row.attempt, f"an error of no attempt: {row}"
+    assert row.error_attempt is None or row.error_attempt <= row.attempt, f"an error of a future attempt: {row}"
     assert row.state != "succeeded" or row.result == str(row.attempt), f"the result of another attempt: {row}"
-    assert row.state != "deleted" or row.attempt == 0, f"deleted though it had begun: {row}"
+    assert row.state != "deleted" or row.attempt == 0, f"deleted after its start: {row}"

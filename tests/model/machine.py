@@ -1,4 +1,4 @@
-"""The two machines: everything that may happen, and deliveries alone; any rule at any time."""
+"""The two state machines: all rules, and the rules of deliveries alone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.model.troubles import Troubles
 
 
 class Everything(Clients, Processes, Troubles, Settling):
-    """Clients, outside workers, our processes, and whatever goes wrong."""
+    """Clients, outside workers, our processes, and all faults."""
 
 
 class Deliveries(Processes, Troubles, Settling):
-    """Tasks that are due soon, and nobody but the processes that move them: deeper into their races."""
+    """Tasks that are due soon, and the processes that deliver and run them; explores their races more deeply."""
 
     @initialize(instants=st.lists(SOON, min_size=6, max_size=6), attempts=ATTEMPTS)
     def begin_with_some(self, instants: list[float], attempts: int) -> None:
-        self.ask_for("noop", instants, attempts, None)
+        self.create_tasks("noop", instants, attempts, None)

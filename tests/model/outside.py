@@ -1,4 +1,4 @@
-"""What outside workers do with their leases."""
+"""The acts of outside workers."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 
 class Outside(Acting):
-    """A laptop that begins whatever it was answered, at once."""
+    """An outside worker that starts each task as soon as it has the answer to its claim."""
 
     def lease(self, limit: int, fault: Fault | None) -> None:
-        """Those due earliest; a laptop begins what it was answered."""
+        """Claim the tasks that are due first, and start them."""
         won: list[Lease] = []
         with self.acting("lease", fault):
             won = self.world.operations.claim_due(worker_id="laptop", types=[OUTSIDE], limit=limit)
@@ -26,7 +26,7 @@ class Outside(Acting):
         self.world.leases += won
 
     def hand_in(self, held: Lease, *, well: bool, fault: Fault | None) -> None:
-        """A heartbeat, and how the attempt ended."""
+        """Send a heartbeat and the outcome of the attempt."""
         operations, task_id, token = self.world.operations, held.task.id, held.claim_token
         with self.acting("hand in", fault), suppress(ClaimLost):
             with suppress(ClaimLost):
@@ -37,7 +37,7 @@ class Outside(Acting):
                 operations.fail(task_id, token, **FAILURE)
 
     def lease_and_release(self, which: int, fault: Fault | None) -> None:
-        """One certain task, which does not begin."""
+        """Claim one task and release it without starting it."""
         wanted = self.some_id(which)
         with self.acting("release", fault), suppress(TaskNotClaimable, TaskNotFound, TaskDeleted, ClaimLost):
             won = self.world.operations.claim_one(wanted, worker_id="laptop")

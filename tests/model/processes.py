@@ -1,4 +1,4 @@
-"""What the processes that move tasks do, a step or a few at a time."""
+"""The steps of promoters, workers and the sweeper."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tests.model.worker import ModelWorker
 
 SKEWS_S = st.sampled_from([0.0, 0.0, -5.0, 5.0])
-SOME = st.sampled_from([0, 1, 4, 4])
+COUNTS = st.sampled_from([0, 1, 4, 4])
 MOSTLY = st.sampled_from([True, True, True, False])
 PASSING = st.sampled_from([0.001, 0.5, 1.0, 2.5, 6.0, 11.0, 16.0, 40.0])
 PROMOTING = faults("clock", "take_back", "promote", "push", "sent")
@@ -26,10 +26,10 @@ STOPPING = faults("release", "add", "heartbeat", "claimed_by")
 
 @dataclass(frozen=True, slots=True)
 class Flow:
-    """How far a worker comes: envelopes taken, tasks begun and ended, outcomes written; and what becomes of it."""
+    """What a worker does: deliveries taken, tasks started and ended, outcomes written; and what happens to it then."""
 
     worker: int
-    envelopes: int
+    deliveries: int
     begin: int
     end: int
     well: bool
@@ -39,37 +39,37 @@ class Flow:
 
 
 THEN = st.sampled_from(["goes on", "goes on", "is killed", "is frozen"])
-FLOWS = st.builds(Flow, WHICH, SOME, SOME, SOME, MOSTLY, MOSTLY, WORKING, THEN)
+FLOWS = st.builds(Flow, WHICH, COUNTS, COUNTS, COUNTS, MOSTLY, MOSTLY, WORKING, THEN)
 
 
 class Processes(Acting):
-    """Promoters, the sweeper, workers and their children; any of them may die in the middle."""
+    """Promoters, the sweeper, workers and their children; any of them may crash at any step."""
 
     @rule(attempts=st.integers(0, 3), skew_s=SKEWS_S, fault=PROMOTING, flow=FLOWS)
     def promote_and_work(self, attempts: int, skew_s: float, fault: Fault | None, flow: Flow) -> None:
-        """The way of what is due, two new tasks among it, as far as it gets."""
+        """Promote and run due tasks, after creating two of them if `attempts` is not 0."""
         if attempts:
-            self.ask_for("noop", [-1.0, 0.0], attempts, None)
-        with self.acting("promote", fault) as ending:
+            self.create_tasks("noop", [-1.0, 0.0], attempts, None)
+        with self.acting("promote", fault) as outcome:
             self.world.promoters[skew_s].step()
-        if ending.died:
+        if outcome.crashed:
             self.world.promoters[skew_s] = self.world.new_promoter(skew_s)
         self.work(flow)
 
     @rule(flow=FLOWS)
     def work(self, flow: Flow) -> None:
-        """A worker and its children go on for a while; frozen, its children alone, until its lease is over."""
+        """Let a worker and its children act; only the children if it is frozen, until the run lease expires."""
         worker = self.worker(flow.worker)
 
         def act(worker: ModelWorker) -> None:
-            for _ in range(flow.envelopes):
+            for _ in range(flow.deliveries):
                 worker.take()
-            self.children_go_on(worker, flow)
+            self.children_act(worker, flow)
             if flow.flush:
                 worker.flush()
 
         if worker.frozen:
-            self.children_go_on(worker, flow)
+            self.children_act(worker, flow)
         self.worker_acts("work", flow.worker, flow.fault, act)
         if flow.then == "is killed":
             self.replace(self.worker(flow.worker))
@@ -88,13 +88,13 @@ class Processes(Acting):
         self.world.tried.acts["pass time"] += 1
         self.world.pass_time(seconds)
         for _ in range(sweeps):
-            with self.acting("sweep", fault) as ending:
+            with self.acting("sweep", fault) as outcome:
                 self.world.sweeper.step()
-            if ending.died:
+            if outcome.crashed:
                 self.world.sweeper = self.world.new_sweeper()
 
-    def children_go_on(self, worker: ModelWorker, flow: Flow) -> None:
-        """Some begin, some end."""
+    def children_act(self, worker: ModelWorker, flow: Flow) -> None:
+        """Let children start and end some tasks."""
         for at in range(flow.begin):
             self.begin_one(worker, at)
         if not worker.pool.is_over:

@@ -1,4 +1,4 @@
-"""What must hold after each step, and that every task ends once nothing breaks any more."""
+"""The checks after each step, and the check that every task ends once there are no more faults."""
 
 from __future__ import annotations
 
@@ -12,23 +12,23 @@ from tests.model.outside import Outside
 if TYPE_CHECKING:
     from tests.model.worker import ModelWorker
 
-WITHIN_S = 90.0
-LOOK_EVERY_S = 6.0
-ALL = 1000
-ROUNDS = 100
+SETTLED_WITHIN_S = 90.0
+STEP_S = 6.0
+MAX_LEASES = 1000
+MAX_ROUNDS = 100
 
 
 class Settling(Outside):
-    """The promises."""
+    """The promises, checked after each step and at the end."""
 
     @invariant()
     def promises_are_kept(self) -> None:
         self.world.history.check()
 
     def teardown(self) -> None:
-        """Whoever is frozen or cut off comes back; then everybody works until all is over, in bounded time."""
+        """Reconnect and continue all workers, then run all processes until all tasks are final, in bounded time."""
         if sys.exc_info()[0] is not None:
-            return  # a promise was broken already
+            return  # a check has failed already
         world = self.world
         for worker in world.workers:
             worker.frozen = worker.cut_off = False
@@ -36,31 +36,31 @@ class Settling(Outside):
         last = max([world.clock.at, *world.history.instants.values()])
         while world.history.open():
             late_s = (world.clock.at - last).total_seconds()
-            assert late_s < WITHIN_S, f"not over after {late_s:g} s: {world.history.open()}"
-            self.everybody_works()
+            assert late_s < SETTLED_WITHIN_S, f"not final after {late_s:g} s: {world.history.open()}"
+            self.run_all_processes()
             world.history.check()
             if world.history.open():
-                world.pass_time(LOOK_EVERY_S)
+                world.pass_time(STEP_S)
         world.tried.ends.update(f"{row.state} {row.error or ''}".strip() for row in world.history.rows.values())
 
-    def everybody_works(self) -> None:
-        """One round of all processes and clients, in order."""
+    def run_all_processes(self) -> None:
+        """Run one round of all processes and outside workers, in order."""
         while self.world.sweeper.step():
             pass
         for worker in self.world.workers:
             self.run_all(worker)
             worker.flush()
-        for _ in range(ROUNDS):
+        for _ in range(MAX_ROUNDS):
             self.world.promoters[0.0].step()
-            took = [self.take_one(worker) for worker in self.world.workers]
-            if not any(took):
+            had_delivery = [self.take_one(worker) for worker in self.world.workers]
+            if not any(had_delivery):
                 break
-        self.lease(ALL, None)
+        self.lease(MAX_LEASES, None)
         while self.world.leases:
             self.hand_in(self.world.leases.pop(), well=True, fault=None)
 
     def take_one(self, worker: ModelWorker) -> bool:
-        """An envelope, and all that is in it."""
+        """Take a delivery and run all its tasks; return whether there was one."""
         taken = worker.take()
         self.run_all(worker)
         worker.flush()

@@ -1,4 +1,4 @@
-"""Every fault at every step once, in the life of a few tasks: what the machines draw by chance, without chance."""
+"""Every fault at every step once: the deterministic counterpart of the random state machines."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ STEPS = (
 
 
 def live(model: Everything, fault: Fault) -> None:
-    """Everything happens to some tasks, one of which fails, one of which waits; each act meets the fault."""
-    model.ask_for("noop", [0.0, -1.0, -1.0, 3.0], 2, fault)
-    model.ask_for("noop", [0.0, -1.0, -1.0, 3.0], 2, None)
-    model.ask_for(OUTSIDE, [0.0], 2, None)
+    """Run all actions on some tasks, of which one fails and one waits, with the fault in each action."""
+    model.create_tasks("noop", [0.0, -1.0, -1.0, 3.0], 2, fault)
+    model.create_tasks("noop", [0.0, -1.0, -1.0, 3.0], 2, None)
+    model.create_tasks(OUTSIDE, [0.0], 2, None)
     model.delete(which=7, fault=fault)
     model.delete(which=0, fault=None)
     model.delete(which=0, fault=fault)
@@ -47,7 +47,7 @@ def live(model: Everything, fault: Fault) -> None:
 
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", KINDS)
-def test_at_every_step(model_servers: Servers, kind: str) -> None:
+def test_the_promises_hold_with_a_fault_at_every_step(model_servers: Servers, kind: str) -> None:
     Everything.servers = model_servers
     for step in STEPS:
         live(Everything(), Fault(kind, step))

@@ -1,4 +1,4 @@
-"""The machine is tested, too: with a bug in one place it finds a broken promise."""
+"""The state machine itself: with a seeded bug, it finds a broken promise."""
 
 from __future__ import annotations
 
@@ -27,29 +27,31 @@ UNTIL_IT_FAILS = hypothesis_settings(
 )
 DUE = "AND due_at <= clock_timestamp()"
 BUGS = {
-    "a claim of what is not due": ("claim", DUE, "", "early"),
-    "a claim that does not count": ("claim", "attempt = attempt + 1", "attempt = 1", "twice"),
+    "a claim without a check of the clock": ("claim", DUE, "", "early"),
+    "a claim that does not count attempts": ("claim", "attempt = attempt + 1", "attempt = 1", "twice"),
 }
 
 
-def assert_it_finds(servers: Servers, broken: str) -> None:
+def assert_a_run_fails(servers: Servers, message: str) -> None:
     Deliveries.servers = servers
-    with pytest.raises(Exception, match=broken):
+    with pytest.raises(Exception, match=message):
         run_state_machine_as_test(Deliveries, settings=UNTIL_IT_FAILS)
 
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("bug", BUGS)
-def test_a_wrong_statement(model_servers: Servers, monkeypatch: pytest.MonkeyPatch, bug: str) -> None:
-    name, right, wrong, broken = BUGS[bug]
-    real = statements.statement
-    assert right in real(name)
-    text = real(name).replace(right, wrong)
-    monkeypatch.setattr(statements, "statement", lambda asked: text if asked == name else real(asked))
-    assert_it_finds(model_servers, broken)
+def test_the_machine_detects_a_wrong_statement(
+    model_servers: Servers, monkeypatch: pytest.MonkeyPatch, bug: str
+) -> None:
+    name, right, wrong, message = BUGS[bug]
+    original = statements.statement
+    assert right in original(name)
+    text = original(name).replace(right, wrong)
+    monkeypatch.setattr(statements, "statement", lambda each: text if each == name else original(each))
+    assert_a_run_fails(model_servers, message)
 
 
 @pytest.mark.timeout(600)
-def test_nobody_rescues(model_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_machine_detects_a_missing_rescue(model_servers: Servers, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Sweeper, "rescue", lambda _: False)
-    assert_it_finds(model_servers, "not over after")
+    assert_a_run_fails(model_servers, "not final after")

@@ -1,4 +1,4 @@
-"""Thousands of interleavings of everything that may happen, crashes between any two steps included."""
+"""Thousands of interleavings of all actions, with crashes between any two steps."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def in_the_suite(examples: int) -> hypothesis_settings:
-    """The same ones in each run."""
+    """Return settings that draw the same examples in each run."""
     return hypothesis_settings(
         max_examples=examples,
         stateful_step_count=30,
@@ -32,8 +32,10 @@ MACHINES = {Everything: in_the_suite(100), Deliveries: in_the_suite(110)}
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("machine", MACHINES)
-def test_whatever_happens_the_promises_are_kept(model_servers: Servers, machine: type[Everything | Deliveries]) -> None:
+def test_the_promises_hold_in_every_interleaving(
+    model_servers: Servers, machine: type[Everything | Deliveries]
+) -> None:
     machine.servers = model_servers
     name = hypothesis_settings.get_current_profile_name()
-    chosen = hypothesis_settings.get_profile(name) if name == "long" else MACHINES[machine]
-    run_state_machine_as_test(machine, settings=chosen)
+    settings = hypothesis_settings.get_profile(name) if name == "long" else MACHINES[machine]
+    run_state_machine_as_test(machine, settings=settings)

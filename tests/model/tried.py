@@ -1,4 +1,4 @@
-"""What was tried, for the report at the end."""
+"""Counts of what the model tried, for the report at the end."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ class Tried:
     ends: Counter[str] = field(default_factory=Counter)
 
     def lines(self) -> list[str]:
-        """For people."""
+        """Return the report."""
         crashes = sum(count for (kind, _), count in self.faults.items() if kind.startswith("crash"))
         answers = sum(self.faults.values()) - crashes
         return [
             f"{self.interleavings} interleavings, {sum(self.acts.values())} steps: {_counts(self.acts)}",
-            f"{crashes} crashes and {answers} unanswered steps, at {len(self.faults)} different places",
+            f"{crashes} crashes and {answers} steps without an answer, at {len(self.faults)} different places",
             f"tasks ended: {_counts(self.ends)}",
         ]
 

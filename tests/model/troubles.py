@@ -1,4 +1,4 @@
-"""What goes wrong beside single steps."""
+"""Faults that are not bound to a step."""
 
 from __future__ import annotations
 
@@ -15,17 +15,21 @@ if TYPE_CHECKING:
     from tests.model.worker import ModelWorker
 
 EVERYTHING = "everything"
-LOSSES = st.sampled_from([EVERYTHING, "due:noop", "delivered:noop", "rq:queue:default"])
+LOST_KEYS = st.sampled_from([EVERYTHING, "due:noop", "delivered:noop", "rq:queue:default"])
 TROUBLES = st.sampled_from(["kill", "freeze", "thaw", "thaw, late outcomes first", "cut off", "reconnect"])
 DURATIONS_MS = st.sampled_from([0.1, 10.0, 3000.0])
 
 
 class Troubles(Acting):
-    """Redis forgets, RQ repeats, workers die, freeze, or lose Postgres."""
+    """Redis loses keys, RQ repeats deliveries, and workers are killed, frozen, or disconnected from Postgres."""
 
     @rule(which=WHICH, trouble=TROUBLES)
     def trouble_a_worker(self, which: int, trouble: str) -> None:
-        """Its children go on until their lease is over, unless it is killed. Thawed, its threads go on in any order."""
+        """Kill, freeze, thaw, disconnect or reconnect a worker.
+
+        Children of a frozen worker continue until the run lease expires. Threads of a thawed worker continue in any
+        order.
+        """
         self.world.tried.acts[trouble] += 1
         worker = self.worker(which)
         if trouble == "kill":
@@ -39,9 +43,9 @@ class Troubles(Acting):
             worker.cut_off = trouble == "cut off"
 
     @precondition(lambda self: self.ids)
-    @rule(picks=st.lists(st.integers(0, 30), max_size=4), lost=LOSSES, duration_ms=DURATIONS_MS)
+    @rule(picks=st.lists(st.integers(0, 30), max_size=4), lost=LOST_KEYS, duration_ms=DURATIONS_MS)
     def trouble_redis(self, picks: list[int], lost: str, duration_ms: float) -> None:
-        """RQ repeats what it likes, whatever became of it; or Redis loses something. Envelopes change their size."""
+        """Deliver any ids again, or lose keys of Redis. Change the durations, and so the size of deliveries."""
         if picks:
             self.world.tried.acts["deliver again"] += 1
             delivery = Delivery("noop", [str(self.some_id(each)) for each in picks])

@@ -1,4 +1,4 @@
-"""A worker process without its threads and children: the real parts, and slots that do what the model says."""
+"""A worker process without threads and children: the real parts, and a pool that the model controls."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TIMEOUT = {"error_type": "timeout", "message": "It ran longer than its time."}
 
 
 class ModelPool:
-    """Holds claims; they begin and end when the model says, if the run lease covers them. It is its own durations."""
+    """A pool whose tasks start and end when the model says, if the run lease covers them. Also its own durations."""
 
     def __init__(self, listener: Finisher, clock: Callable[[], float]) -> None:
         self.free_slots = FreeSlots(SLOTS)
@@ -43,23 +43,22 @@ class ModelPool:
         self._clock = clock
 
     def is_slow(self, _task_type: str) -> bool:
-        """None."""
+        """No type is slow."""
         return False
 
     def slots_of_slow_types(self) -> int:
-        """None either."""
         return 0
 
     def capacity(self, _task_type: str, _free: int) -> int:
-        """One task for each that is free."""
+        """Return one task for each free slot."""
         return max(0, SLOTS - len(self.waiting) - len(self.begun))
 
     def run(self, claims: Sequence[Claim]) -> None:
-        """Keep them until the model begins them."""
+        """Keep claims until the model starts them."""
         self.waiting += claims
 
     def begin(self, which: int) -> Claim | None:
-        """A child looks at one of those that wait; None when it may not begin."""
+        """Start one of the waiting tasks; return None if the run lease does not cover it."""
         at = which % len(self.waiting)
         if not self.run_lease.covers(self.waiting[at]):
             return None
@@ -68,13 +67,13 @@ class ModelPool:
         return claim
 
     def end(self, which: int, error: dict[str, str] | None) -> None:
-        """One of those that run ends, well or not."""
+        """End one of the running tasks, with this error or successfully."""
         _, claim = self.begun.pop(which % len(self.begun))
         ended = failed(claim, **error) if error else succeeded(claim.id, claim.token, str(claim.attempt))
         self._listener.ended([ended])
 
     def watch(self) -> None:
-        """Kill what is over its time; what did not begin for as long goes back."""
+        """End tasks that exceed their timeout; hand back those that have not started for as long."""
         while self.begun and self._clock() - self.begun[0][0] > self.begun[0][1].timeout_s:
             self.end(0, TIMEOUT)
         if self.waiting and self._clock() - self.waiting[0].asked_at > self.waiting[0].timeout_s:
@@ -82,20 +81,19 @@ class ModelPool:
 
     @property
     def is_over(self) -> bool:
-        """Whether the children have killed themselves."""
+        """Whether the run lease has expired, so that the children have killed themselves."""
         return self.run_lease.is_expired
 
     def withdraw(self) -> None:
-        """Hand back all that has not begun."""
+        """Hand back all tasks that have not started."""
         unused, self.waiting = self.waiting, []
         self._listener.unused(unused)
 
     def is_supervised(self, _within_s: float) -> bool:
-        """Always."""
         return True
 
     def fence(self, failure: Failure) -> None:
-        """As the real one: nothing claimed so far begins any more, and what runs ends."""
+        """Revoke the run lease: waiting tasks are handed back and running ones end, as in the real pool."""
         self.run_lease.revoke()
         self.withdraw()
         while self.begun:
@@ -103,25 +101,25 @@ class ModelPool:
 
 
 class ModelClock:
-    """Postgres' clock, which is the clock of the worker, too."""
+    """Postgres' clock, which equals the clock of the worker."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
 
     def refresh(self) -> None:
-        """It needs no measuring."""
+        """Do nothing: the clocks do not differ."""
 
 
 class ModelWorker:
-    """One process. Forgetting the object is its death; its row in the ledger goes silent."""
+    """One process. Dropping the object is a crash: its heartbeats in the ledger stop."""
 
     def __init__(self, world: World, name: str) -> None:
         self.frozen = False
         self.cut_off = False
-        engine, schedule, clock = world.engine, DueSet(world.redis), world.clock.seconds
+        engine, due_set, clock = world.engine, DueSet(world.redis), world.clock.seconds
         counters = CounterBuffer(engine)
         self._queue = queue("default", world.redis)
-        self.finisher = Finisher(engine, schedule, counters, {})
+        self.finisher = Finisher(engine, due_set, counters, {})
         self.pool = ModelPool(self.finisher, clock)
         unresolved = UnresolvedClaims(
             engine, self.finisher, settle_s=2 * world.settings.database_timeout_s, clock=clock
@@ -132,33 +130,33 @@ class ModelWorker:
         postgres = ModelClock(clock)
         self._inbox = Inbox(self.pool, clock=postgres)  # type: ignore[arg-type]
         self._claimer = Claimer(
-            engine, schedule, self._inbox, self.pool, world.types, worker_id=name,  # type: ignore[arg-type]
+            engine, due_set, self._inbox, self.pool, world.types, worker_id=name,  # type: ignore[arg-type]
             unresolved=unresolved, may_claim=self._heart.may_claim, counters=counters, clock=postgres, own_clock=clock,  # type: ignore[arg-type]
         )  # fmt: skip
 
     def beat(self) -> None:
-        """One round of the heartbeat, and of both watches."""
+        """Run a step of the heartbeat, the fence and the pool."""
         self._heart.step()
         self._heart.fence.step()
         self.pool.watch()
 
     def take(self) -> bool:
-        """What RQ's worker does with one envelope; False when there is none."""
-        taken: Any = self._queue.dequeue_any(
+        """Process one delivery as RQ's worker does; return False if there is none."""
+        dequeued: Any = self._queue.dequeue_any(
             [self._queue],
             None,
             self._queue.connection,
             job_class=DeliveryJob,
             serializer=self._queue.serializer,
         )
-        if taken:
-            self._inbox.put(*taken[0].args)
+        if dequeued:
+            self._inbox.put(*dequeued[0].args)
         while self._claimer.step(0.0):
             continue
-        return bool(taken)
+        return bool(dequeued)
 
     def flush(self) -> None:
-        """Have the finisher write all that it holds; it repeats a step that failed, unless Postgres is cut off."""
+        """Write all outcomes; repeat steps that fail, unless the worker is cut off from Postgres."""
         while not self.cut_off and self.finisher.waiting():
             with suppress(LedgerAway):
                 self.finisher.step()

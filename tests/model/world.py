@@ -1,4 +1,4 @@
-"""The stores, the processes and the clients of one interleaving."""
+"""The stores and processes of one interleaving."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from tests.model.faults import Boundary
     from tests.model.tried import Tried
 
-BEAT_EVERY_S = 6.0  # less than after which a worker fences itself
+HEARTBEAT_S = 6.0  # less than the time after which a worker fences itself
 WORKERS = 2
 
 
 @dataclass(slots=True)
 class Servers:
-    """What is there once for all interleavings."""
+    """What all interleavings share."""
 
     engine: Engine
     redis: Redis
-    harm: Redis  # may do anything there
+    harm: Redis  # with all permissions
     settings: Settings
     types: TaskTypes
     clock: Clock
@@ -49,7 +49,7 @@ class Servers:
 
 
 class World:
-    """Begins empty, with two workers, a promoter whose clock is right and two whose clocks are not, and a sweeper."""
+    """Empty stores, two workers, a sweeper, and three promoters, two of which have a wrong clock."""
 
     def __init__(self, servers: Servers) -> None:
         self.engine, self.redis, self.harm = servers.engine, servers.redis, servers.harm
@@ -61,10 +61,10 @@ class World:
         self.clock = servers.clock
         self.clock.reset()
         self.history = History(self.engine, self.clock)
-        self.schedule = DueSet(self.redis)
+        self.due_set = DueSet(self.redis)
         self.operations = Operations(
             self.engine,
-            self.schedule,
+            self.due_set,
             self.types,
             window_s=self.settings.schedule_window_s,
             clock=self.clock.seconds,
@@ -76,22 +76,21 @@ class World:
         self.workers = [self.new_worker() for _ in range(WORKERS)]
 
     def new_promoter(self, skew_s: float) -> Promoter:
-        """One whose clock is wrong by so much, and that never notices if it is."""
+        """Start a promoter whose clock is wrong by this much."""
         kind = SkewedPromoter if skew_s else Promoter
         return kind(self.engine, self.redis, self.types, clock=lambda: self.clock.seconds() + skew_s)
 
     def new_sweeper(self) -> Sweeper:
-        """One that knows nothing yet."""
         return Sweeper(self.engine, self.redis, self.types, self.settings, clock=self.clock.seconds)
 
     def new_worker(self) -> ModelWorker:
-        """One that has just started."""
+        """Start a worker, which sends its first heartbeat."""
         worker = ModelWorker(self, f"worker.{next(self._numbers)}")
         worker.beat()
         return worker
 
     def new_task(self, task_type: str, ahead_s: float, max_attempts: int) -> NewTask:
-        """What a client asks for."""
+        """Return the request for a task, and record its instant."""
         new = NewTask(
             id=str(UUID(int=next(self._numbers))),
             type=task_type,
@@ -105,11 +104,11 @@ class World:
         return new
 
     def pass_time(self, seconds: float) -> None:
-        """Let time pass; whoever lives says so every few seconds, and whoever was cut off sees it."""
+        """Let time pass, with a heartbeat of each worker that is not frozen every few seconds."""
         while seconds > 0:
-            some = min(seconds, BEAT_EVERY_S)
-            seconds -= some
-            self.clock.advance(some)
+            step_s = min(seconds, HEARTBEAT_S)
+            seconds -= step_s
+            self.clock.advance(step_s)
             for worker in self.workers:
                 if not worker.frozen:
                     with self.boundary.acting(None, cut_off=worker.cut_off):
