@@ -1,1 +1,1 @@
-"""What the service does per second, and how late it is, on this machine."""
+"""Benchmarks: throughput and latency of the service on this machine."""

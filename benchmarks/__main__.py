@@ -36,7 +36,7 @@ def main() -> None:
 def measure(options: Options) -> Kept:
     """Measure what the options select."""
     at, machine, began = datetime.now(UTC), this_machine(), time.monotonic()
-    print(f"{at:%Y-%m-%d}, {machine.said()}", flush=True)
+    print(f"{at:%Y-%m-%d}, {machine.line()}", flush=True)
     loop = PeerResult("raw loop", "Postgres and Redis", {})
     measuring = Measuring(limit_parts(loop), runs=options.runs)
     for part in options.parts():
@@ -53,7 +53,7 @@ def tell(kept: Kept, options: Options) -> None:
     """Print the tables, one below the other."""
     tables = (
         [
-            f"{kept.at:%Y-%m-%d}, {kept.machine.said()}",
+            f"{kept.at:%Y-%m-%d}, {kept.machine.line()}",
             "median of the runs; 2 worker processes unless it says otherwise",
             *printed.stolen(kept.stolen),
         ],

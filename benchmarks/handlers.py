@@ -1,4 +1,4 @@
-"""What the tasks of the benchmarks do: the same as those of the peers, one appended record, and nothing else."""
+"""The task types of the benchmarks. Like those of the peers, handlers append one record and do nothing else."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from punctual import Context, task
 
 @task(timeout_s=10)
 def bench(context: Context) -> None:
-    """In a process that can be killed."""
+    """Append a record in a child process."""
     note(context.id)
 
 
 @task(timeout_s=10, isolation="thread")
 def bench_thread(context: Context) -> None:
-    """In a thread of the worker."""
+    """Append a record in a thread of the worker."""
     note(context.id)
 
 

@@ -34,7 +34,7 @@ class Kept:
 
     def as_json(self) -> str:
         """Format as JSON, each list of numbers on one line."""
-        told: dict[str, Any] = {
+        document: dict[str, Any] = {
             "at": self.at.isoformat(timespec="seconds"),
             "machine": self.machine.as_dict(),
             "seconds": round(self.seconds),
@@ -44,8 +44,8 @@ class Kept:
             "stolen": {name: round(share, 3) for name, share in self.stolen.items()},
             "systems": [system.as_dict() for system in self.systems],
         }
-        text = json.dumps(told, indent=1, allow_nan=False)
-        return NUMBERS.sub(lambda found: "[" + re.sub(r"\s+", " ", found[1]) + "]", text) + "\n"
+        text = json.dumps(document, indent=1, allow_nan=False)
+        return NUMBERS.sub(lambda match: "[" + re.sub(r"\s+", " ", match[1]) + "]", text) + "\n"
 
     def write(self, folder: Path) -> Path:
         """Write the file, named by its minute; return its path."""

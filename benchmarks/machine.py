@@ -26,11 +26,11 @@ class Machine:
     system: str
     python: str
     optimized: bool
-    """According to its configuration; some packagers optimize in another way, which `loop_ns` shows."""
+    """Whether Python was configured with optimizations; `loop_ns` also shows those that a packager adds."""
     loop_ns: float
     """Nanoseconds for one turn of a loop that adds numbers, the best of several."""
 
-    def said(self) -> str:
+    def line(self) -> str:
         """Return it in one line."""
         built = "with" if self.optimized else "without"
         return (

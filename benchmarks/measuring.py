@@ -41,7 +41,7 @@ class Measuring:
             for wanted in part.rows
         }  # fmt: skip
         opened = part.opened or partial(running_service, part.environment, web=part.web, worker=part.workers)
-        with self.told(part.name), opened() as service:
+        with self.progress(part.name), opened() as service:
             part.prepare(service)
             for _ in range(self._runs if part.repeats else 1):
                 _note(rows, part.measure(service))
@@ -54,13 +54,13 @@ class Measuring:
             return
         self._begun.add(part.name)
         rows = {limit.key: Row(limit.name, limit.what, limit.unit) for limit in part.limits}
-        with self.told(f"limit: {part.name}"), fresh_servers() as servers, part.opened(servers) as measure:
+        with self.progress(f"limit: {part.name}"), fresh_servers() as servers, part.opened(servers) as measure:
             for _ in range(self._runs):
                 _note(rows, measure())
         self.limits |= {name: row for name, row in rows.items() if row.values}
 
     @contextmanager
-    def told(self, name: str) -> Iterator[None]:
+    def progress(self, name: str) -> Iterator[None]:
         """Print what is measured and how long it takes. An error is printed and recorded, and does not stop the run."""
         print(f"… {name}", flush=True)
         began, stolen = time.monotonic(), Stolen()

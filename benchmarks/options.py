@@ -33,10 +33,10 @@ class Options:
         if self.words:
             return []
         missing = [option for option in TAKES if option not in self.extras]
-        said = [f"{WHAT[option]} (--{option}, {TAKES[option]})" for option in missing]
+        missing_parts = [f"{WHAT[option]} (--{option}, {TAKES[option]})" for option in missing]
         if self.peers is None:
-            said.append("other schedulers (without --no-peers)")
-        return said
+            missing_parts.append("other schedulers (without --no-peers)")
+        return missing_parts
 
 
 def read_options(arguments: Sequence[str] | None = None) -> Options:
@@ -58,11 +58,11 @@ def read_options(arguments: Sequence[str] | None = None) -> Options:
     which.add_argument("--peers", action="store_true", help="other schedulers thoroughly: bytes, too, and more repeats")
     which.add_argument("--no-peers", action="store_true", help="no other schedulers")
     parser.add_argument("--keep", action="store_true", help="keep table and graphs in benchmarks/results/")
-    asked = parser.parse_args(arguments)
-    for word in asked.only:
+    parsed = parser.parse_args(arguments)
+    for word in parsed.only:
         if not any(word in part.name for part in (*USUAL, *EXTRAS)):
             parser.error(f"no row is named so: {word}")
-    extras = frozenset(name for name in TAKES if asked.all or getattr(asked, name))
-    without = asked.no_peers or (asked.only and not asked.peers)
-    peers = WHOLE if asked.peers else None if without else QUICK
-    return Options(asked.runs, tuple(asked.only), extras, peers, asked.keep)
+    extras = frozenset(name for name in TAKES if parsed.all or getattr(parsed, name))
+    without = parsed.no_peers or (parsed.only and not parsed.peers)
+    peers = WHOLE if parsed.peers else None if without else QUICK
+    return Options(parsed.runs, tuple(parsed.only), extras, peers, parsed.keep)

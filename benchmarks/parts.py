@@ -55,10 +55,10 @@ class Part:
 
 def grown(service: Service) -> dict[str, float]:
     """Measure creation, drain, lag and lists in a grown table."""
-    told = create.one_at_a_time(service) | create.together(service)
-    told |= drain.drain(service, "bench", count=50_000)
-    told |= lag.steady(service, seconds=10)
-    return told | {f"lists {key}": value for key, value in lists.listing(service).items()}
+    values = create.one_at_a_time(service) | create.together(service)
+    values |= drain.drain(service, "bench", count=50_000)
+    values |= lag.steady(service, seconds=10)
+    return values | {f"lists {key}": value for key, value in lists.listing(service).items()}
 
 
 DRAIN = (

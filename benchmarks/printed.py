@@ -16,13 +16,13 @@ LIMIT_HEADINGS = ("limit", "value", "spread")
 
 def rows_table(rows: Iterable[Row]) -> list[str]:
     """Format a line for each row, except those of the curve."""
-    lines = [row.said() for row in rows if row.option != CURVE]
+    lines = [row.cells() for row in rows if row.option != CURVE]
     return columns([HEADINGS, *lines]) if lines else []
 
 
 def limits_table(limits: Iterable[Row]) -> list[str]:
     """Format a line for each limit."""
-    lines = [row.said()[:3] for row in limits]
+    lines = [row.cells()[:3] for row in limits]
     return columns([LIMIT_HEADINGS, *lines]) if lines else []
 
 

@@ -1,4 +1,4 @@
-"""The result of a measurement: a row of the table with its limit, and distributions in few numbers."""
+"""The result of a measurement: a row of the table with its limit, and a short form of distributions."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Row:
         over, under = (ours, limit) if self.unit.endswith("/s") else (limit, ours)
         return over / under if under else None
 
-    def said(self) -> tuple[str, ...]:
+    def cells(self) -> tuple[str, ...]:
         """Return the cells of its line: name, median with unit, spread, goal, share of the limit."""
         return f"{self.part}: {self.what}", f"{short(self.median)} {self.unit}", self.spread(), self.goal, self.shared()
 
@@ -52,13 +52,13 @@ class Row:
         return f"{self.share:.0%} of {self.limit.part} ({short(self.limit.median)})"
 
     def as_dict(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"what": f"{self.part}: {self.what}", "unit": self.unit, "median": self.median,
+        fields: dict[str, Any] = {"what": f"{self.part}: {self.what}", "unit": self.unit, "median": self.median,
                                 "values": self.values}  # fmt: skip
         if self.goal:
-            told["goal"] = self.goal
+            fields["goal"] = self.goal
         if self.limit is not None:
-            told |= {"limit": f"{self.limit.part}: {self.limit.what}", "share": self.share}
-        return told
+            fields |= {"limit": f"{self.limit.part}: {self.limit.what}", "share": self.share}
+        return fields
 
 
 def percentile(values: list[float], share: float) -> float:

@@ -1,4 +1,4 @@
-"""The same work for all: the service, the raw loop and the peers, each a row with a drain and its lags.
+"""Measure the service, the raw loop and the peers with the same work: a row for each, with a drain and lags.
 
 The service is measured as the peers are: by what its tasks record themselves.
 """
@@ -38,7 +38,7 @@ def side_by_side(measuring: Measuring, loop: PeerResult, extent: Extent, *, unti
     """Measure all; `loop` is filled with the limits. No peer starts that may end after `until` (monotonic clock)."""
     measuring.limit("loop drain")
     ours = PeerResult("Punctual", "Postgres and Redis", {})
-    with measuring.told("Punctual, at the work of the peers"), running_service() as service:
+    with measuring.progress("Punctual, at the work of the peers"), running_service() as service:
         warm_up(service, "bench")
         measure_ours(service, ours)
     peers = measure_peers(None, extent, patience_s=until - MAX_PEER_S - time.monotonic())

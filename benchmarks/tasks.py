@@ -21,7 +21,7 @@ SELECT extract(epoch FROM started_at - execute_at)::float8 * 1000
 FROM tasks
 WHERE type = %s AND execute_at >= %s AND execute_at < %s AND started_at IS NOT NULL
 """
-# By the indexes: asked time and again while tasks run, it must not read millions that are over.
+# Uses the indexes: it is executed repeatedly while tasks run, and must not read millions of final tasks.
 OPEN = """
 SELECT 1 FROM waiting_types() WHERE first_at < %(before)s
 UNION ALL

@@ -1,4 +1,4 @@
-"""The bare application under the web server of the Procfile, asked by the same load generator as ours."""
+"""Measure the bare application under the web server of the Procfile, with the same load generator as the service."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ FAR_S, START_S = 86_400.0, 30.0
 
 @contextmanager
 def bare_application(servers: Servers) -> Iterator[Callable[[], dict[str, float]]]:
-    """Run the application, started as the Procfile starts ours."""
+    """Run the application with the options of the service's web server."""
     with servers.postgres() as connection:
         make_table(connection)
     port = free_port()

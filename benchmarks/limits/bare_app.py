@@ -1,4 +1,4 @@
-"""A web application with nothing in it: reads JSON, inserts what waits in one statement, answers 201.
+"""A minimal web application: it reads JSON, inserts all waiting tasks in one statement, and answers 201.
 
 No validation, no keys, no log, no Redis. Under the same server as ours, by the same interface (RSGI).
 """
@@ -17,7 +17,7 @@ from uuid_utils.compat import uuid7
 from app.web_server import serve
 
 HEADERS = [("content-type", "application/json")]
-# As JSON: the values come one by one, and to make arrays of them takes longer.
+# As JSON: the values arrive one by one, and building arrays of them takes longer.
 INSERT = """
 INSERT INTO tasks (id, type, execute_at, payload)
 SELECT id, type, execute_at, '{}'
@@ -26,7 +26,7 @@ FROM json_to_recordset(%s::json) AS new (id uuid, type text, execute_at timestam
 
 
 class BareApp:
-    """What came while one statement was under way goes into the next, as in our own application."""
+    """Collects requests that arrive during a statement for the next one, as the service does."""
 
     def __init__(self) -> None:
         self._connection = psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, prepare_threshold=2)
@@ -48,17 +48,17 @@ class BareApp:
     async def _write(self) -> None:
         loop = asyncio.get_running_loop()
         while self._waiting:
-            taken, self._waiting = self._waiting, []
-            text = orjson.dumps([task for task, _ in taken]).decode()
+            batch, self._waiting = self._waiting, []
+            text = orjson.dumps([task for task, _ in batch]).decode()
             await loop.run_in_executor(self._thread, self._connection.execute, INSERT, [text])
-            for _, kept in taken:
+            for _, kept in batch:
                 if not kept.done():
                     kept.set_result(None)
         self._writing = None
 
 
 def open_app() -> BareApp:
-    """For the web server to call, once in each process."""
+    """Create the application; the web server calls this once in each process."""
     return BareApp()
 
 

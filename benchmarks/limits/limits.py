@@ -20,7 +20,7 @@ class Limit:
 
     key: str
     name: str
-    """As it is printed after "% of"."""
+    """The name that is printed after "% of"."""
     what: str
     unit: str
 

@@ -48,21 +48,21 @@ def work() -> None:
     redis = Redis.from_url(os.environ["REDIS_URL"])
     with psycopg.connect(os.environ["DATABASE_URL"], autocommit=True, prepare_threshold=2) as connection:
         while True:
-            if taken := _take(redis):
-                _run(connection, taken)
+            if ids := _take(redis):
+                _run(connection, ids)
 
 
 def _take(redis: Redis) -> Sequence[bytes]:
-    taken: Any = redis.lpop(LIST, AT_ONCE)
-    if not taken:
+    ids: Any = redis.lpop(LIST, AT_ONCE)
+    if not ids:
         first: Any = redis.blpop([LIST], timeout=WAIT_S)
-        taken = first[1:] if first else []
-    return list(taken)
+        ids = first[1:] if first else []
+    return list(ids)
 
 
-def _run(connection: psycopg.Connection[tuple[Any, ...]], taken: Sequence[bytes]) -> None:
+def _run(connection: psycopg.Connection[tuple[Any, ...]], ids: Sequence[bytes]) -> None:
     token = str(uuid4())
-    claimed = [each for (each,) in connection.execute(CLAIM, [token, _array(taken)]).fetchall()]
+    claimed = [each for (each,) in connection.execute(CLAIM, [token, _array(ids)]).fetchall()]
     for each in claimed:
         note(each)
     connection.execute(FINISH, ["{" + ",".join(claimed) + "}", token])

@@ -55,7 +55,7 @@ class Servers:
     @contextmanager
     def running(self, *commands: str, environment: Mapping[str, str] | None = None) -> Iterator[None]:
         """Run processes that know both servers and find Python's commands; they are killed at the end."""
-        given = os.environ | {
+        variables = os.environ | {
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
             DATABASE: self.database_url,
             REDIS: self.redis_url,
@@ -63,7 +63,7 @@ class Servers:
             **(environment or {}),
         }
         with (self.folder / "log").open("ab") as log:
-            started = [_start(shlex.split(each), given, log.fileno()) for each in commands]
+            started = [_start(shlex.split(each), variables, log.fileno()) for each in commands]
         try:
             yield
         finally:

@@ -37,7 +37,7 @@ CREATE TABLE tasks (
 """
 DUE = "CREATE INDEX tasks_due ON tasks (execute_at, id) WHERE state = 'scheduled'"
 BY_STATE = "CREATE INDEX tasks_by_state ON tasks (state, execute_at)"
-# Arrays that were written as text beforehand: faster than JSON, and than arrays that psycopg writes.
+# Arrays formatted as text beforehand, which is faster than JSON and than psycopg's own adaptation.
 INSERT = """
 INSERT INTO tasks (id, execute_at, type, payload)
 SELECT id, to_timestamp(at), 'bench', '{}'
@@ -85,15 +85,15 @@ def _measured(connection: psycopg.Connection[tuple[object, ...]], redis: Redis) 
         redis.zadd(SET, scores[STATEMENTS + number])
 
     redis.delete(SET, LIST)
-    told = {
+    rates = {
         "insert": TOGETHER * _per_s(STATEMENTS, lambda number: connection.execute(INSERT, rows[number])),
         "insert, zadd": TOGETHER * _per_s(STATEMENTS, insert_and_add),
     }
     singles = new_ids(SINGLES)
-    told["zadd"] = _per_s(SINGLES, lambda number: redis.zadd(SET, {singles[number]: far}))
-    told["zadd 1000"] = TOGETHER * _per_s(STATEMENTS, lambda number: redis.zadd(SET, scores[number]))
-    told["move"] = _moved_per_s(redis)
-    return told
+    rates["zadd"] = _per_s(SINGLES, lambda number: redis.zadd(SET, {singles[number]: far}))
+    rates["zadd 1000"] = TOGETHER * _per_s(STATEMENTS, lambda number: redis.zadd(SET, scores[number]))
+    rates["move"] = _moved_per_s(redis)
+    return rates
 
 
 def _moved_per_s(redis: Redis) -> float:

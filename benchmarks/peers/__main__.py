@@ -22,28 +22,28 @@ RESULTS = Path(__file__).parents[1] / "results"
 
 
 def main() -> None:
-    options = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
-    options.add_argument("--only", metavar="NAME,NAME", help="some peers: names of folders in benchmarks/peers")
-    options.add_argument(
-        "--lag-s", type=int, default=10, metavar="SECONDS", help="tasks at random instants for so long"
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.peers", description=__doc__)
+    parser.add_argument("--only", metavar="NAME,NAME", help="some peers: names of folders in benchmarks/peers")
+    parser.add_argument(
+        "--lag-s", type=int, default=10, metavar="SECONDS", help="duration of the tasks at random instants"
     )
-    options.add_argument("--kill", action="store_true", help="kill all workers in mid-drain, too; half a minute each")
-    options.add_argument("--quick", action="store_true", help="as much as `make bench` measures of them")
-    options.add_argument("--small", action="store_true", help="a few tasks, to see that all of it works")
-    options.add_argument("--keep", action="store_true", help="keep the numbers in benchmarks/results/")
-    asked = options.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that nothing is left behind
-    names = asked.only.split(",") if asked.only else None
+    parser.add_argument("--kill", action="store_true", help="kill all workers in mid-drain, too; half a minute each")
+    parser.add_argument("--quick", action="store_true", help="as much as `make bench` measures of them")
+    parser.add_argument("--small", action="store_true", help="a few tasks, to see that all of it works")
+    parser.add_argument("--keep", action="store_true", help="keep the numbers in benchmarks/results/")
+    options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # leaves contexts, which stop all processes
+    names = options.only.split(",") if options.only else None
     load = os.getloadavg()[1]
-    extent = SMALL if asked.small else QUICK if asked.quick else replace(WHOLE, lag_s=asked.lag_s)
-    results = measure_peers(names, replace(extent, kill=asked.kill))
+    extent = SMALL if options.small else QUICK if options.quick else replace(WHOLE, lag_s=options.lag_s)
+    results = measure_peers(names, replace(extent, kill=options.kill))
     print("\n".join(table_of(results)))
-    if asked.keep:
+    if options.keep:
         _keep(results, load)
 
 
 def _keep(results: Sequence[PeerResult], load: float) -> None:
-    """`load` is what others did in the five minutes before."""
+    """`load` is the load average of the five minutes before the measurement."""
     RESULTS.mkdir(exist_ok=True)
     now = datetime.now(UTC)
     machine = f"{os.cpu_count()} cores, Python {platform.python_version()}, {platform.system()} {platform.machine()}"

@@ -20,13 +20,13 @@ from benchmarks.peers.workers import Workers
 LOOK_S = 0.1
 BUSY_S = 10.0
 QUIET_S = 10.0
-"""A peer that began nothing for so long begins nothing more."""
+"""A peer that has started no task for this long is assumed to be finished."""
 START_S = 30.0
 SETTLE_S = 0.3
 WARM_TASKS, WARM_ROUNDS = 50, 5
 ATTEMPTS = 2
 BESIDE_WORKERS = 2.5
-"""Creating takes so much longer once workers listen: some are told of each task."""
+"""The factor by which creation slows down while workers listen, because some are notified of each task."""
 MARGIN = 1.4
 LEAD_S = 30.0
 
@@ -39,12 +39,12 @@ class Bench:
     home: Path
     store: Store
     folder: Path
-    """Thrown away afterwards."""
+    """A temporary folder."""
     log: Path
     each_per_s: float = 1000.0
-    """Tasks created per second, one call for each, when last seen."""
+    """The last measured rate of tasks created by one call each."""
     bulk_per_s: float | None = None
-    """The same in bulk, where the peer can."""
+    """The same in bulk, if the peer can."""
     next_number: int = field(default=0)
 
     def scene(self, *, task_s: float = 0.0) -> Scene:
@@ -84,7 +84,7 @@ class Bench:
         raise PeerError(f"its tasks were not created in time, at {self.each_per_s:.0f}/s")
 
     def all_before(self, workers: Workers, creator: Creator, tasks: int) -> tuple[range, int]:
-        """As `each_before`, all for that instant, in the fastest way the peer has."""
+        """Do the same as `each_before` for one instant, in the fastest way of the peer."""
         rate = self.bulk_per_s or self.each_per_s
         for _ in range(ATTEMPTS):
             numbers, at_ms = self.numbers(tasks), _whole_second_after(MARGIN * tasks / rate)

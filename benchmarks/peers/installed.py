@@ -24,12 +24,12 @@ class NotInstalledError(RuntimeError):
 def installed(peer: Peer) -> Path:
     """Return the folder of the peer's environment; raises NotInstalledError."""
     home = ENVIRONMENTS / peer.name
-    stamp, wanted = home / STAMP, _fingerprint(peer)
-    if not stamp.exists() or stamp.read_text() != wanted:
+    stamp, current = home / STAMP, _fingerprint(peer)
+    if not stamp.exists() or stamp.read_text() != current:
         shutil.rmtree(home, ignore_errors=True)
         home.mkdir(parents=True)
         (_by_pip if peer.is_python else _by_npm)(peer, home)
-        stamp.write_text(wanted)
+        stamp.write_text(current)
     if not peer.is_python:  # Node.js looks for packages beside the file that imports them
         for path in (*INSIDE.glob("*.mjs"), *peer.folder.glob("*.mjs")):
             shutil.copy(path, home)

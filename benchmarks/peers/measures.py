@@ -29,13 +29,13 @@ class Extent:
     lag_s: int = 10
     kill: bool = False
     waiting: int = 20_000
-    """How many tasks are counted for their bytes; 0 leaves that out."""
+    """The number of tasks for the measurement of bytes; 0 skips it."""
     create_s: float = 1.0
     bulk: int = 5_000
     drain: int | None = None
-    """Tasks of a drain; otherwise what the peer's description says."""
+    """The number of tasks in a drain; by default that of the peer's description."""
     repeated_s: float = 12.0
-    """A drain that took no longer, creation included, is done three times."""
+    """A drain that took no longer than this, including creation, is repeated three times."""
     killed: int = 2_000
     killed_task_s: float = 0.005
     killed_after_s: float = 20.0
@@ -43,9 +43,9 @@ class Extent:
 
 WHOLE = Extent()
 QUICK = Extent(waiting=0, create_s=0.3, repeated_s=8.0)
-"""For `make bench`, beside the rest."""
+"""The extent in `make bench`."""
 SMALL = Extent(lag_s=3, waiting=2_000, create_s=0.2, bulk=500, drain=500, repeated_s=0.0)
-"""To see that all of it works."""
+"""A small extent to test the benchmark itself."""
 
 
 def set_up(bench: Bench) -> None:
@@ -62,7 +62,7 @@ def create_and_keep(bench: Bench, result: PeerResult, extent: Extent) -> None:
     far_ms = int(time.time() * 1000) + DAY_MS
     before = bench.store.used_bytes()
     with bench.creator() as creator:
-        first = creator.each(0, [far_ms] * FIRST)  # connects, and loads what is loaded late
+        first = creator.each(0, [far_ms] * FIRST)  # opens connections and loads modules
         rounds = [creator.during(0, far_ms, extent.create_s) for _ in range(RUNS)]
         result.creates_per_s = [each.per_s for each in rounds]
         bulks = [creator.bulk(0, far_ms, extent.bulk) for _ in range(RUNS)] if creator.has_bulk else []

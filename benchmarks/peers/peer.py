@@ -12,7 +12,7 @@ from typing import Literal
 
 HERE = Path(__file__).parent
 INSIDE = HERE / "inside"
-"""What runs in the peers' own environments."""
+"""The folder of the code that runs in the environments of the peers."""
 DESCRIPTION = "peer.toml"
 
 
@@ -25,13 +25,13 @@ class Peer:
     package: str
     store: Literal["redis", "postgres"]
     drain: int
-    """Tasks due at one instant, as many as it does in some seconds."""
+    """The number of tasks due at one instant, as many as the peer runs in some seconds."""
     processes: tuple[tuple[str, ...], ...]
     """Commands; the first word is looked for in the peer's own environment first."""
     environment: Mapping[str, str] = field(default_factory=dict)
-    """Settings that it reads there; `{store}` stands for the address of its store."""
+    """Environment variables of these commands; `{store}` stands for the address of the store."""
     moves_waiting: bool = False
-    """Whether its workers change how a waiting task is kept."""
+    """Whether the workers change the storage of a waiting task."""
 
     @property
     def folder(self) -> Path:
@@ -53,9 +53,9 @@ class Peer:
         if not self.is_python:
             depended: dict[str, str] = json.loads((self.folder / "package.json").read_text())["dependencies"]
             return depended
-        wanted = re.findall(r"^[\w-]+", (self.folder / "requirements.in").read_text(), re.MULTILINE)
+        names = re.findall(r"^[\w-]+", (self.folder / "requirements.in").read_text(), re.MULTILINE)
         pinned = dict(re.findall(r"^([\w-]+)==(\S+)", (self.folder / "requirements.txt").read_text(), re.MULTILINE))
-        return {name: pinned[name] for name in wanted}
+        return {name: pinned[name] for name in names}
 
 
 def read_peers(names: Sequence[str] | None = None) -> list[Peer]:

@@ -15,11 +15,11 @@ Record = tuple[int, int]
 
 def read_records(folder: Path) -> list[Record]:
     """Read the records of all processes in `folder`."""
-    found: list[Record] = []
+    records: list[Record] = []
     for path in folder.glob(PATTERN):
         written = path.read_bytes()
-        found += RECORD.iter_unpack(written[: len(written) // RECORD.size * RECORD.size])
-    return found
+        records += RECORD.iter_unpack(written[: len(written) // RECORD.size * RECORD.size])
+    return records
 
 
 def count_records(folder: Path) -> int:

@@ -30,7 +30,7 @@ class Drain:
     doubled: int
     missing: int
     curve: tuple[float, ...] = field(default=(), compare=False)
-    """Seconds from the instant to the starts, thinned out."""
+    """A reduced sample of seconds from the instant to the starts."""
 
     @classmethod
     def of(cls, starts: Starts, *, numbers: Collection[int], due_ns: int) -> Self:
@@ -62,7 +62,7 @@ class Lag:
     doubled: int
     missing: int
     curve: tuple[float, ...] = field(default=(), compare=False)
-    """The lags, thinned out."""
+    """A reduced sample of the lags."""
 
     @classmethod
     def of(cls, starts: Starts, *, due_ns: Mapping[int, int]) -> Self:
@@ -89,7 +89,7 @@ class Kill:
     tasks: int
     begun_at_kill: int
     open: int
-    """Not completed so many seconds after the restart."""
+    """The number of tasks that are not completed some seconds after the restart."""
     doubled: int
     after_s: float
 
@@ -136,7 +136,7 @@ class PeerResult:
         medians = {"create_per_s": self.create_per_s, "bulk_create_per_s": self.bulk_create_per_s}
         drain = {"drain": asdict(self.drain) if self.drain else None}
         whole: dict[str, Any] = _without_nan(asdict(self) | drain | medians)
-        for each in whole["drains"]:  # that of the median is enough
+        for each in whole["drains"]:  # the curve of the median run is enough
             del each["curve"]
         return whole
 

@@ -1,4 +1,4 @@
-"""Start the processes of one peer, and end all of them for certain."""
+"""Start the processes of one peer, and make sure that all of them end."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Scene:
     """The peer's environment; they run there."""
     store_url: str
     records: Path
-    """The folder its tasks write to. The name stands in the environment of these processes and of no other."""
+    """The folder to which its tasks write. No other process has this name in its environment."""
     log: Path
     task_s: float = 0.0
-    """How long a task takes."""
+    """The duration of a task."""
 
     def start(self, command: tuple[str, ...], *, piped: bool = False) -> subprocess.Popen[str]:
         """Run a command in a session of its own, with pipes if requested; Linux kills it if this process is killed."""

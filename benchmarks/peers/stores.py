@@ -1,4 +1,4 @@
-"""One fresh Postgres and one fresh Valkey for all peers; a database of its own for each."""
+"""A fresh Postgres and a fresh Valkey for all peers, with a database for each."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Store(Protocol):
     url: str
 
     def empty(self) -> None:
-        """Restore what was there at `keep_set_up`."""
+        """Restore the contents that `keep_set_up` saved."""
 
     def keep_set_up(self) -> None:
         """Save the contents, which each `empty` restores; the peer must not be connected."""

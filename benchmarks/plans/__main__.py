@@ -39,18 +39,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.plans", description=__doc__)
     parser.add_argument("--final", type=int, default=FINAL, help="tasks that are over")
     parser.add_argument("--scheduled", type=int, default=SCHEDULED, help="tasks that wait")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with TemporaryDirectory(prefix="punctual-plans-", ignore_cleanup_errors=True) as name, ExitStack() as stack:
         folder = Path(name)
         folder.chmod(0o755)
-        given = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL") if os.environ.get(name)}
-        stores = open_stores(given, folder, stack, print)
+        configured = {name: os.environ[name] for name in ("DATABASE_URL", "REDIS_URL") if os.environ.get(name)}
+        stores = open_stores(configured, folder, stack, print)
         service = Service(stores, folder, {})
         service.release()
         with service.postgres() as connection:
             is_empty = connection.execute("SELECT 1 FROM tasks LIMIT 1").fetchone() is None
         if is_empty:
-            fill(service, final=asked.final, scheduled=asked.scheduled)
+            fill(service, final=options.final, scheduled=options.scheduled)
         engine = connect_postgres(read_settings(stores | {"DATABASE_TIMEOUT_S": "60"}), name="plans")
         stack.callback(engine.dispose)
         tell(engine)
@@ -74,9 +74,9 @@ def explain(engine: Engine, question: Question) -> Shortened:
     with engine.connect().execution_options(isolation_level="READ COMMITTED") as connection:
         for text, values in question.first:
             connection.exec_driver_sql(text, values)
-        found = connection.exec_driver_sql(EXPLAIN + question.text, question.values).scalar_one()
+        plan = connection.exec_driver_sql(EXPLAIN + question.text, question.values).scalar_one()
         connection.rollback()
-    return shorten(found[0])
+    return shorten(plan[0])
 
 
 if __name__ == "__main__":

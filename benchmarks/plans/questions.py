@@ -46,12 +46,12 @@ def questions(engine: Engine) -> Iterator[Question]:
     for name, values in _beside():
         yield Question(name, statement(name), values)
     for name, wanted in _lists().items():
-        with _said(engine) as said:
+        with _recorded_statements(engine) as recorded:
             list_tasks(engine, wanted, limit=PAGE - 1)
-        yield Question(f"list: {name}", *said[-1])
-    with _said(engine) as said:
+        yield Question(f"list: {name}", *recorded[-1])
+    with _recorded_statements(engine) as recorded:
         statistics.punctuality(engine)
-    yield next(Question("punctuality", *each) for each in said if "percentile_cont" in each[0])
+    yield next(Question("punctuality", *each) for each in recorded if "percentile_cont" in each[0])
 
 
 def _on_the_way(connection: Connection) -> Iterator[Question]:
@@ -110,16 +110,16 @@ def _lists() -> dict[str, Filter]:
 
 
 @contextmanager
-def _said(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
+def _recorded_statements(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     """Collect the statements that SQLAlchemy sends in this context, with their values; those of `sql/` bypass it."""
-    said: list[tuple[str, Any]] = []
+    recorded: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, text: str, values: object, *_: object) -> None:
-        said.append((text, values))
+        recorded.append((text, values))
 
     listener: Callable[..., None] = note
     event.listen(engine, "before_cursor_execute", listener)
     try:
-        yield said
+        yield recorded
     finally:
         event.remove(engine, "before_cursor_execute", listener)

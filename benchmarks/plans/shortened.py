@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-SAID = {"Merge Append", "Sort", "Incremental Sort", "BitmapOr", "BitmapAnd", "Function Scan"}
+SHOWN_NODES = {"Merge Append", "Sort", "Incremental Sort", "BitmapOr", "BitmapAnd", "Function Scan"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +52,8 @@ def _line(nodes: list[Mapping[str, Any]], scans: list[Mapping[str, Any]]) -> str
     for each in scans:
         times[f"{each['Node Type']} {each.get('Index Name') or each['Relation Name']}"] += each["Actual Loops"]
     changed = [f"{each['Operation']} {each['Relation Name']}" for each in nodes if each["Node Type"] == "ModifyTable"]
-    said = dict.fromkeys(each["Node Type"] for each in nodes if each["Node Type"] in SAID and each["Actual Loops"])
+    operations = dict.fromkeys(
+        each["Node Type"] for each in nodes if each["Node Type"] in SHOWN_NODES and each["Actual Loops"]
+    )
     read = [f"{scan} x {number}" if number > 1 else scan for scan, number in times.items()]
-    return ", ".join([*changed, *said, *read])
+    return ", ".join([*changed, *operations, *read])

@@ -1,4 +1,4 @@
-"""What the service takes: CPU and memory while it is idle, and the bytes of a waiting task."""
+"""The footprint of the service: CPU and memory while it is idle, and the bytes of a waiting task."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from benchmarks.tasks import warm_up
 FINAL, SCHEDULED = 10_000_000, 1_000_000
 PART = 500_000
 
-# As a year of use leaves it: most succeeded, some failed, few were deleted; four types, one of them rare.
+# Resembles a year of use: most tasks succeeded, some failed, few were deleted; four types, one of them rare.
 TYPE = "(ARRAY['bench', 'bench', 'bench', 'bench', 'foo', 'foo', 'bar', 'baz'])[1 + mod(n * 7919, 8)]"
 STATE = "CASE WHEN mod(n, 1000) = 0 THEN 'deleted' WHEN mod(n, 97) = 0 THEN 'failed' ELSE 'succeeded' END"
 STATE_TYPE = "<type of the state>"
@@ -36,8 +36,8 @@ FROM generate_series(1, %s::bigint) AS n
 TYPE_OF_STATE = """
 SELECT atttypid::regtype::text FROM pg_attribute WHERE attrelid = 'tasks'::regclass AND attname = 'state'
 """
-# The large one, built anew afterwards, which is several times faster. Without the others, in which few or none of these
-# rows are, the service that runs meanwhile would look for them in the whole table, time and again.
+# Dropping this large index and building it afterwards is several times faster. The other indexes contain few or none of
+# these rows; the running service needs them, or it would repeatedly scan the whole table.
 LARGE = "SELECT indexname, indexdef FROM pg_indexes WHERE tablename = 'tasks' AND indexname = 'tasks_by_state'"
 
 

@@ -22,24 +22,24 @@ def killed(service: Service, *, workers: int = 2) -> dict[str, float]:
     create(service, "doze", [at] * COUNT)
     until(at)
     with service.postgres() as connection:
-        while not _found(connection.execute(DONE).fetchone(), COUNT / 2):
+        while not _is_reached(connection.execute(DONE).fetchone(), COUNT / 2):
             time.sleep(0.005)
         service.signal("worker", signal.SIGKILL)
         killed_at = time.time()
         service.start(worker=workers)
         until(killed_at + AFTER_S)
-        found = {(state, error): number for state, error, number in connection.execute(STATES).fetchall()}
+        counts = {(state, error): number for state, error, number in connection.execute(STATES).fetchall()}
     begun = Counter(number for number, _ in read_records(service.records))
     by_state = Counter[str]()
-    for (state, _), number in found.items():
+    for (state, _), number in counts.items():
         by_state[str(state)] += int(str(number))
     return {
         "open": by_state["scheduled"] + by_state["running"],
         "doubled": sum(number - 1 for number in begun.values()),
-        "worker_lost": sum(int(str(number)) for (_, error), number in found.items() if error == "worker_lost"),
+        "worker_lost": sum(int(str(number)) for (_, error), number in counts.items() if error == "worker_lost"),
         "missing": COUNT - sum(by_state.values()),
     }
 
 
-def _found(row: tuple[object, ...] | None, wanted: float) -> bool:
+def _is_reached(row: tuple[object, ...] | None, wanted: float) -> bool:
     return row is not None and int(str(row[0])) >= wanted

@@ -21,7 +21,7 @@ def steady(service: Service, *, seconds: float = 20.0) -> dict[str, float]:
     create(service, "bench", [begin + chance.uniform(0, seconds) for _ in range(int(PER_SECOND * seconds))])
     until(begin + seconds)
     wait_until_final(service, begin + seconds)
-    return _told(lags_ms(service, "bench", begin))
+    return _summary(lags_ms(service, "bench", begin))
 
 
 def idle(service: Service, *, samples: int = 100, every_s: float = 0.1) -> dict[str, float]:
@@ -33,10 +33,10 @@ def idle(service: Service, *, samples: int = 100, every_s: float = 0.1) -> dict[
         body = f'{{"type": "bench", "execute_at": "{instant(time.time() + AHEAD_S)}"}}'
         send_all(service.url, iter([post(service.url, "/tasks", body.encode())]), connections=1)
     wait_until_final(service, time.time() + AHEAD_S)
-    return _told(lags_ms(service, "bench", begin))
+    return _summary(lags_ms(service, "bench", begin))
 
 
-def _told(lags: list[float]) -> dict[str, float]:
+def _summary(lags: list[float]) -> dict[str, float]:
     return {
         "p50 ms": percentile(lags, 0.5),
         "p99 ms": percentile(lags, 0.99),

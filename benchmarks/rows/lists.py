@@ -23,9 +23,9 @@ ORDERS = ("", "order=-execute_at")
 TIMES = {"past": "2026-06-01T00:00:00Z", "later": "2026-06-01T01:00:00Z", "future": "2035-01-01T00:00:00Z"}
 DIGITS = (8, 12, 32)
 AGAIN, SLOWEST = 3, 4
-MIDST_OF = {"succeeded": -14, "scheduled": 90}  # days from now
-# In the midst of what is over, and of what waits.
-MIDST = f"""
+MIDDLE_OF = {"succeeded": -14, "scheduled": 90}  # days from now
+# In the middle of final tasks, and in the middle of waiting ones.
+MIDDLE = f"""
 SELECT {TASK_COLUMNS}
 FROM tasks
 WHERE state = %s AND type = 'bench' AND execute_at > now() + make_interval(days => %s)
@@ -36,8 +36,8 @@ LIMIT 1
 
 def listing(service: Service) -> dict[str, float]:
     """Measure the p95 and the maximum over all combinations of filters; prefixes of ids separately."""
-    found = list(_midst(service))
-    rest, ids = _ask(service, [*_combinations(), *_pages(found)]), _ask(service, _beginnings(found))
+    tasks = list(_middle(service))
+    rest, ids = _ask(service, [*_combinations(), *_pages(tasks)]), _ask(service, _beginnings(tasks))
     return {
         "p95 ms": percentile(rest, 0.95) * 1000,
         "worst ms": max(rest) * 1000,
@@ -47,17 +47,17 @@ def listing(service: Service) -> dict[str, float]:
 
 
 def _ask(service: Service, queries: Iterable[str]) -> list[float]:
-    """Return how long each request took, in seconds; print the slowest."""
-    took: dict[str, float] = {}
+    """Return how long each request median_ms, in seconds; print the slowest."""
+    median_ms: dict[str, float] = {}
     latencies: list[float] = []
     for query in queries:
         load = send_all(service.url, iter([get(service.url, f"/tasks?{query}")] * AGAIN), connections=1)
         if set(load.statuses) != {200}:
             raise RuntimeError(f"{query}: {dict(load.statuses)}")
         latencies += load.latencies_s
-        took[query] = load.percentile_ms(0.5)
-    for query in sorted(took, key=took.__getitem__)[: -SLOWEST - 1 : -1]:
-        print(f"  slow: {took[query]:.1f} ms, {query}")
+        median_ms[query] = load.percentile_ms(0.5)
+    for query in sorted(median_ms, key=median_ms.__getitem__)[: -SLOWEST - 1 : -1]:
+        print(f"  slow: {median_ms[query]:.1f} ms, {query}")
     return latencies or [0.0]
 
 
@@ -66,20 +66,20 @@ def _combinations() -> Iterator[str]:
         yield "&".join(part for part in ("limit=100", *parts) if part).format(**TIMES)
 
 
-def _pages(found: Sequence[Task]) -> Iterator[str]:
+def _pages(tasks: Sequence[Task]) -> Iterator[str]:
     """Yield large pages, and cursors deep in a list."""
     for order, limit in product(ORDERS, (100, 1000)):
         yield f"limit={limit}&{order}"
-        for task in found:
+        for task in tasks:
             yield f"limit={limit}&{order}&cursor={quote(cursor_after(task, Filter(latest_first=bool(order))))}"
 
 
-def _beginnings(found: Sequence[Task]) -> Iterator[str]:
-    for task, order, limit, state, digits in product(found, ORDERS, (100, 1000), ("", "state=failed"), DIGITS):
+def _beginnings(tasks: Sequence[Task]) -> Iterator[str]:
+    for task, order, limit, state, digits in product(tasks, ORDERS, (100, 1000), ("", "state=failed"), DIGITS):
         yield f"limit={limit}&{order}&{state}&q={task.id.hex[:digits]}"
 
 
-def _midst(service: Service) -> Iterator[Task]:
+def _middle(service: Service) -> Iterator[Task]:
     with service.postgres() as connection:
-        for state, days in MIDST_OF.items():
-            yield from connection.cursor(row_factory=kwargs_row(Task.from_row)).execute(MIDST, [state, days])
+        for state, days in MIDDLE_OF.items():
+            yield from connection.cursor(row_factory=kwargs_row(Task.from_row)).execute(MIDDLE, [state, days])

@@ -1,4 +1,4 @@
-"""What the benchmarks compute, print and draw from what was measured, and what their page says of them."""
+"""The computation, output and graphs of the benchmarks, and the page that documents them."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ def test_the_share_of_a_time_is_the_time_of_the_limit_divided_by_it() -> None:
 
 @pytest.mark.parametrize("row", [Row("", "", "ms", [0.0], limit=TIME), Row("", "", "ms", [1.0]),
                                  Row("", "", "ms", [1.0], limit=replace(TIME, values=[]))])  # fmt: skip
-def test_there_is_no_share_of_nothing(row: Row) -> None:
+def test_without_a_limit_or_values_there_is_no_share(row: Row) -> None:
     assert row.share is None
     assert not row.shared()
 
 
-def test_a_line_says_the_median_the_spread_the_goal_and_the_share_with_its_limit() -> None:
+def test_a_line_has_the_median_the_spread_the_goal_and_the_share_of_the_limit() -> None:
     row = Row("drain", "until the end", "tasks/s", [9_000.0, 11_000.0, 10_000.0], goal="25,000 or more", limit=RATE)
     lines = rows_table([row])
     assert lines[0].split() == ["row", "value", "spread", "goal", "share", "of", "its", "limit"]
@@ -88,7 +88,7 @@ def test_a_line_says_the_median_the_spread_the_goal_and_the_share_with_its_limit
     assert " ".join(lines[1].split()) == said
 
 
-def test_limits_are_printed_without_goals_and_nothing_is_printed_of_nothing() -> None:
+def test_limits_are_printed_without_goals_and_an_empty_table_is_not_printed() -> None:
     assert limits_table([TIME])[1].split() == ["raw", "loop:", "lag", "p50", "2.00", "ms"]
     assert limits_table([]) == rows_table([]) == curve_table([RATE]) == []
 
@@ -106,11 +106,11 @@ def test_every_limit_that_a_row_names_is_measured() -> None:
     assert len({limit.key for limit in known}) == len(known)
     units = {limit.key: limit.unit for limit in known}
     for part in (*USUAL, *EXTRAS):
-        for wanted in part.rows:
-            if wanted.limit:
-                ends = wanted.unit.endswith("/s"), units[wanted.limit].endswith("/s")
-                assert ends in {(True, True), (False, False)}, wanted
-                assert ends[0] or wanted.unit == units[wanted.limit], wanted
+        for row in part.rows:
+            if row.limit:
+                ends = row.unit.endswith("/s"), units[row.limit].endswith("/s")
+                assert ends in {(True, True), (False, False)}, row
+                assert ends[0] or row.unit == units[row.limit], row
 
 
 def test_no_two_parts_have_one_name_and_every_option_has_a_part() -> None:
@@ -120,7 +120,7 @@ def test_no_two_parts_have_one_name_and_every_option_has_a_part() -> None:
     assert not any(part.option for part in USUAL)
 
 
-def test_what_takes_long_is_measured_when_asked_for_and_named_when_not() -> None:
+def test_long_measurements_are_run_with_their_option_and_listed_as_left_out_otherwise() -> None:
     usual = read_options([])
     assert usual.parts() == list(USUAL)
     assert usual.peers == QUICK
@@ -132,7 +132,7 @@ def test_what_takes_long_is_measured_when_asked_for_and_named_when_not() -> None
     assert whole.left_out() == []
 
 
-def test_some_rows_are_asked_for_by_a_word_and_come_without_peers() -> None:
+def test_rows_selected_by_a_word_are_measured_without_peers() -> None:
     some = read_options(["--only", "burst", "--only", "10 million"])
     assert [part.name for part in some.parts()] == ["burst of 10,000", "10 million final, 1 million scheduled"]
     assert (some.peers, some.left_out()) == (None, [])
@@ -140,7 +140,7 @@ def test_some_rows_are_asked_for_by_a_word_and_come_without_peers() -> None:
     assert read_options(["--no-peers"]).peers is None
 
 
-def test_a_task_writes_a_record_as_those_of_the_peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_task_writes_the_same_record_as_those_of_the_peers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(records.RECORDS, str(tmp_path))
     monkeypatch.setattr(records, "_files", {})
     ids = [str(uuid4()) for _ in range(3)]
@@ -156,7 +156,7 @@ def test_a_distribution_begins_with_the_smallest_value_and_ends_with_the_largest
     assert set(distribution([1.23456])) == {1.235}
 
 
-def test_arrays_are_written_as_postgres_reads_them() -> None:
+def test_arrays_have_the_text_format_of_postgres() -> None:
     assert arguments(["a", "b"], [1.5, 2e9]) == ("{a,b}", "{1.5,2000000000.0}")
 
 
@@ -164,13 +164,13 @@ def test_the_bare_application_is_started_as_the_procfile_starts_ours() -> None:
     assert bare_command() == "python -m benchmarks.limits.bare_app"  # its options: test_web_server_options
 
 
-def test_the_machine_says_how_fast_its_python_is() -> None:
-    assert MACHINE.said() == (
+def test_the_machine_has_the_speed_of_its_python() -> None:
+    assert MACHINE.line() == (
         "2 cores, a processor, Linux; Python 3.11.2, configured without --enable-optimizations, 51 ns a turn of a loop"
     )
 
 
-def test_what_is_kept_holds_limits_shares_and_systems_each_list_of_numbers_on_a_line() -> None:
+def test_the_file_has_limits_shares_and_systems_and_each_list_of_numbers_on_a_line() -> None:
     text = kept().as_json()
     told = json.loads(text)
     (row,) = told["rows"]
@@ -182,7 +182,7 @@ def test_what_is_kept_holds_limits_shares_and_systems_each_list_of_numbers_on_a_
     assert "curve" not in told["systems"][0]["drains"][0]
 
 
-def test_graphs_are_written_beside_the_numbers_and_are_the_same_for_the_same_numbers(tmp_path: Path) -> None:
+def test_graphs_are_written_beside_the_file_and_are_deterministic(tmp_path: Path) -> None:
     file = kept().write(tmp_path)
     paths = write_graphs(file)
     assert [path.name for path in paths] == ["2026-01-02-0304-lag.svg", "2026-01-02-0304-drain.svg"]
@@ -197,11 +197,11 @@ def test_graphs_are_written_beside_the_numbers_and_are_the_same_for_the_same_num
             assert text.count(light) > text.count(dark) > 0, "each colour is used, and has another on dark pages"
 
 
-def test_where_no_systems_were_measured_nothing_is_drawn(tmp_path: Path) -> None:
+def test_without_systems_nothing_is_drawn(tmp_path: Path) -> None:
     assert write_graphs(replace(kept(), systems=[]).write(tmp_path)) == []
 
 
-def test_the_soonest_and_the_fastest_stand_first_in_the_legend() -> None:
+def test_the_system_with_the_lowest_lag_or_the_highest_rate_is_first_in_the_legend() -> None:
     told = json.loads(kept().as_json())["systems"]
     assert [line.name for line in lag_chart(told).lines] == ["Early & Late", "raw loop", "Punctual"]
     assert [line.name for line in drain_chart(told).lines] == ["raw loop", "Punctual", "Early & Late"]
@@ -214,13 +214,13 @@ def test_a_lag_curve_begins_with_the_share_that_started_early() -> None:
     assert early.points[-1] == (900.0, 100.0)
 
 
-def test_a_drain_is_drawn_as_far_as_the_picture_goes() -> None:
+def test_a_drain_is_drawn_up_to_the_end_of_the_axis() -> None:
     slow = drain_chart(json.loads(kept().as_json())["systems"]).lines[-1]
     assert max(seconds for seconds, _ in slow.points) == 4.0
 
 
 def _xs(axes: Axes) -> list[float]:
-    """Where the points of the first line stand."""
+    """Return the x values of the first line."""
     drawn: Any = axes.lines[0].get_xdata()
     return [float(x) for x in drawn]
 
@@ -238,7 +238,7 @@ def test_a_linear_axis_begins_at_0_ends_at_a_mark_and_has_five_steps_at_most(hig
     assert _xs(axes) == [0.0, high], "what lies beyond the axis stands at its edge"
 
 
-def test_a_logarithmic_axis_gives_each_power_the_same_room() -> None:
+def test_a_logarithmic_axis_gives_each_power_the_same_width() -> None:
     chart = Chart("", "", "", "log", 0.1, 1000.0, lambda value: f"{value:g}", 1, str, [Line("a", "", [(-5.0, 1)])])
     (axes,) = draw(chart).axes
     marks = [(mark.get_text(), axes.transAxes.inverted().transform(axes.transData.transform((value, 0)))[0])
@@ -254,11 +254,11 @@ def test_a_lag_chart_reaches_from_the_power_below_the_soonest_to_that_above_the_
     assert lag_chart([]).lines == drain_chart([]).lines == []
 
 
-def test_there_is_a_look_for_each_peer() -> None:
+def test_there_is_a_style_for_each_peer() -> None:
     assert len({look_of(number) for number in range(len(read_peers()))}) == len(read_peers())
 
 
-def test_the_page_of_the_benchmarks_tells_of_every_option_limit_and_part() -> None:
+def test_the_page_of_the_benchmarks_describes_every_option_limit_and_part() -> None:
     options = {*re.findall(r"--[a-z-]+", (ROOT / "benchmarks" / "options.py").read_text())}
     for option in sorted(options):
         assert f"`{option}" in PAGE or f" {option}" in PAGE, option
@@ -269,11 +269,11 @@ def test_the_page_of_the_benchmarks_tells_of_every_option_limit_and_part() -> No
         assert f"| {row.name} |" in PAGE, row.name
 
 
-def test_what_goes_wrong_is_named_and_the_rest_is_measured() -> None:
+def test_a_failed_part_is_named_and_the_others_are_measured() -> None:
     measuring = Measuring((), runs=1)
-    with measuring.told("first"):
+    with measuring.progress("first"):
         json.loads("no number")
-    with measuring.told("second"):
+    with measuring.progress("second"):
         json.loads("2")
     assert measuring.failed == ["first"]
     assert json.loads(replace(kept(), failed=measuring.failed).as_json())["failed"] == ["first"]

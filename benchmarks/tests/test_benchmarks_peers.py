@@ -1,4 +1,4 @@
-"""What is computed from the records of the peers' tasks, and what is written about the peers."""
+"""The computation from records of the peers' tasks, and the page that documents the peers."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ MS = 1_000_000
 DUE = 1_000_000 * MS
 
 
-def test_a_drain_counts_the_early_the_doubled_and_the_missing() -> None:
+def test_a_drain_counts_early_doubled_and_missing_tasks() -> None:
     starts = {0: [DUE - 5 * MS], 1: [DUE + 100 * MS, DUE + 900 * MS], 2: [DUE + 500 * MS]}
     assert Drain.of(starts, numbers=range(4), due_ns=DUE) == Drain(
         tasks=4, per_s=6.0, first_ms=-5.0, early=1, doubled=1, missing=1
     )
 
 
-def test_a_drain_of_nothing_is_no_error() -> None:
+def test_a_drain_without_starts_is_no_error() -> None:
     drain = Drain.of({}, numbers=range(2), due_ns=DUE)
     assert (drain.per_s, drain.missing) == (0.0, 2)
     assert math.isnan(drain.first_ms)
@@ -48,7 +48,7 @@ def test_lags_are_those_of_the_first_starts() -> None:
     )
 
 
-def test_lags_of_nothing_are_no_error() -> None:
+def test_lags_without_starts_are_no_error() -> None:
     lag = Lag.of({}, due_ns={7: DUE})
     assert lag.missing == 1
     assert math.isnan(lag.p50)
@@ -59,7 +59,7 @@ def test_a_quantile_is_one_of_the_values(share: float, value: float) -> None:
     assert quantile([1, 2, 3, 4], share) == value
 
 
-def test_after_a_kill_what_did_not_end_is_open_and_what_began_twice_is_doubled() -> None:
+def test_after_a_kill_a_task_without_an_end_is_open_and_one_with_two_starts_is_doubled() -> None:
     records = [(1, DUE), (~1, DUE), (2, DUE), (2, DUE + MS), (~2, DUE + MS), (3, DUE), (9, DUE), (~9, DUE)]
     numbers = range(1, 5)
     kill = Kill.of(
@@ -82,7 +82,7 @@ def test_records_are_read_as_the_task_writes_them(tmp_path: Path) -> None:
     assert ended_of(records, range(6)) == {5}
 
 
-def test_a_result_is_told_by_its_medians_and_is_json_whatever_happened() -> None:
+def test_a_result_has_medians_and_is_json_even_without_values() -> None:
     drains = [Drain(10, rate, math.nan, 0, 0, 0) for rate in (5.0, math.inf, 7.0)]
     result = PeerResult("X", "redis", {"x": "1"}, drains=drains, creates_per_s=[1.0, 9.0, 2.0])
     kept = json.loads(json.dumps(result.as_dict(), allow_nan=False))
@@ -90,7 +90,7 @@ def test_a_result_is_told_by_its_medians_and_is_json_whatever_happened() -> None
     assert kept["drains"][0]["first_ms"] is None
 
 
-def test_the_table_has_a_row_for_each_and_says_what_was_skipped() -> None:
+def test_the_table_has_a_row_for_each_peer_and_lists_what_was_skipped() -> None:
     drains = [Drain(10, rate, 3.0, 0, 1, 2) for rate in (50.0, 40.0, 60.0)]
     whole = PeerResult("X", "redis", {}, drains=drains, lag=Lag(9, 1, 2, 3, 4, 5, -1, 0, 0), kill=Kill(8, 4, 6, 7, 20))
     lines = table_of(
@@ -122,7 +122,7 @@ def test_no_lock_file_names_a_registry() -> None:
 
 
 @pytest.mark.parametrize("peer", read_peers(), ids=lambda peer: peer.name)
-def test_the_page_of_peers_tells_of_each_its_version_and_every_option(peer: Peer) -> None:
+def test_the_page_of_peers_has_the_version_of_each_and_every_option(peer: Peer) -> None:
     (row,) = [line for line in PAGE.splitlines() if line.startswith(f"| {peer.title} ")]
     assert f" {peer.versions()[peer.package]} " in row
     options = [word for command in peer.processes for word in command if word.startswith("-")]

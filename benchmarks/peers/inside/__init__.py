@@ -1,1 +1,1 @@
-"""What runs in a peer's own environment; the standard library and the peer are all it may import."""
+"""Code that runs in a peer's own environment; it may import only the standard library and the peer."""

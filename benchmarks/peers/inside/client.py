@@ -19,7 +19,7 @@ PER_CALL = 1000
 def main() -> None:
     """Answer orders until the input ends."""
     answers = os.fdopen(os.dup(1), "w", buffering=1)
-    os.dup2(2, 1)  # whatever a peer prints is no answer
+    os.dup2(2, 1)  # output of the peer must not mix with the answers
     import adapter  # noqa: PLC0415 - it may print, too
 
     answers.write(json.dumps({"bulk": hasattr(adapter, "create_many")}) + "\n")

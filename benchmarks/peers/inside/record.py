@@ -1,4 +1,4 @@
-"""The task that every Python peer runs: writes down that it began and, if it takes time, that it ended."""
+"""The task of every Python peer: it records its start and, if it takes time, its end."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _files: dict[int, int] = {}
 
 
 def run(number: int) -> None:
-    """Task `number`; takes no time unless PEER_TASK_S says so."""
+    """Run task `number`, which takes no time unless PEER_TASK_S is set."""
     _note(number)
     if TASK_S:
         time.sleep(TASK_S)
@@ -24,7 +24,7 @@ def run(number: int) -> None:
 
 
 async def run_async(number: int) -> None:
-    """`run`, for peers whose tasks share one event loop."""
+    """Run task `number` in an event loop."""
     _note(number)
     if TASK_S:
         await asyncio.sleep(TASK_S)
