@@ -81,16 +81,16 @@ def bodies(now: datetime, count: int, minutes: float, types: list[str]) -> Itera
         yield {"type": random.choice(types), "execute_at": at.isoformat()}  # noqa: S311
 
 
-def create_all(creator: Creator, asked: argparse.Namespace) -> Iterator[Outcome]:
+def create_all(creator: Creator, options: argparse.Namespace) -> Iterator[Outcome]:
     """Create all tasks in threads; show progress on stderr."""
     shown_at, failed = time.monotonic(), 0
-    all_bodies = bodies(datetime.now(timezone.utc), asked.count, asked.minutes, asked.type)  # noqa: UP017 - UTC is 3.11's
-    with ThreadPoolExecutor(asked.concurrency) as threads:
+    all_bodies = bodies(datetime.now(timezone.utc), options.count, options.minutes, options.type)  # noqa: UP017 - UTC is 3.11's
+    with ThreadPoolExecutor(options.concurrency) as threads:
         for done, outcome in enumerate(threads.map(creator.create, all_bodies), 1):
             failed += outcome.task_id is None
-            if done == asked.count or time.monotonic() - shown_at > SHOW_EVERY_S:
+            if done == options.count or time.monotonic() - shown_at > SHOW_EVERY_S:
                 shown_at = time.monotonic()
-                show_progress(done, failed, asked.count)
+                show_progress(done, failed, options.count)
             yield outcome
 
 
@@ -139,28 +139,28 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--minutes", type=float, default=30.0, help="so far around now (default: %(default)s)")
     parser.add_argument("--type", action="append", help="repeat: one by chance each (default: foo, bar, baz)")
     parser.add_argument("--concurrency", type=int, default=16, help="connections (default: %(default)s)")
-    asked = parser.parse_args(arguments)
-    asked.type = asked.type or USUAL_TYPES
-    asked.address = urlsplit(asked.url)
-    asked.key = os.environ.get("PUNCTUAL_API_KEY", "").strip()
-    if not is_address(asked.address):
-        parser.error(f"{asked.url!r} is not the address of a service, like http://127.0.0.1:8000")
-    if not re.fullmatch("[!-~]*", asked.key):
+    options = parser.parse_args(arguments)
+    options.type = options.type or USUAL_TYPES
+    options.address = urlsplit(options.url)
+    options.key = os.environ.get("PUNCTUAL_API_KEY", "").strip()
+    if not is_address(options.address):
+        parser.error(f"{options.url!r} is not the address of a service, like http://127.0.0.1:8000")
+    if not re.fullmatch("[!-~]*", options.key):
         parser.error("PUNCTUAL_API_KEY does not hold an API key")
-    if asked.count < 1 or asked.concurrency < 1 or asked.minutes < 0:
+    if options.count < 1 or options.concurrency < 1 or options.minutes < 0:
         parser.error("--count and --concurrency are at least 1, --minutes is not negative")
-    return asked
+    return options
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Create the tasks; return the exit code."""
-    asked: Any = read_arguments(arguments)
-    trouble = unavailable_because(asked.address)
+    options: Any = read_arguments(arguments)
+    trouble = unavailable_because(options.address)
     if trouble:
-        print(f"{asked.url} does not answer ({trouble}). Is it running? `make run` starts it.", file=sys.stderr)
+        print(f"{options.url} does not answer ({trouble}). Is it running? `make run` starts it.", file=sys.stderr)
         return 3
     began = time.monotonic()
-    outcomes = list(create_all(Creator(asked.address, asked.key), asked))
+    outcomes = list(create_all(Creator(options.address, options.key), options))
     seconds = time.monotonic() - began
     created = [each for each in outcomes if each.task_id]
     failed = len(outcomes) - len(created)

@@ -34,10 +34,10 @@ def folder_of(package: str) -> Path:
 
 def binary(package: str, pattern: str) -> Path:
     """Return the executable of ``package`` that matches ``pattern``."""
-    found = sorted(folder_of(package).glob(pattern))
-    if not found:
+    matches = sorted(folder_of(package).glob(pattern))
+    if not matches:
         raise ServerError(NO_WHEEL.format(package=package))
-    return found[0]
+    return matches[0]
 
 
 def version(distribution: str) -> str:
@@ -90,8 +90,8 @@ def _our_folder(name: str) -> Path:
     """Return ``name`` in ``OUTSIDE``; raise PermissionError if another user created it."""
     folder = OUTSIDE / name
     folder.mkdir(mode=0o755, exist_ok=True)
-    found = folder.lstat()
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
         raise PermissionError(f"{folder} exists and is not ours: remove it, or set DATABASE_URL")
     folder.chmod(0o755)  # independent of the umask
     return folder

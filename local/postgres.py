@@ -122,7 +122,7 @@ def _prepare(binaries: Binaries, room: Path, password: Path) -> None:
 
 def _make_cluster(binaries: Binaries, data: Path, password: Path) -> None:
     user = server_user()
-    made = subprocess.run(
+    initdb = subprocess.run(
         [
             str(binaries.folder / "initdb"),
             *("-D", str(data), "--username", USER, "--pwfile", str(password), "--auth", "scram-sha-256"),
@@ -138,8 +138,8 @@ def _make_cluster(binaries: Binaries, data: Path, password: Path) -> None:
         text=True,
         check=False,
     )
-    if made.returncode:
-        raise ServerError(f"initdb cannot make {data}:\n{made.stdout}{made.stderr}")
+    if initdb.returncode:
+        raise ServerError(f"initdb cannot make {data}:\n{initdb.stdout}{initdb.stderr}")
 
 
 def _answers(binaries: Binaries, url: str) -> bool:

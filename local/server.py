@@ -185,8 +185,8 @@ def command_line(pid: int) -> str:
         except OSError:
             return ""
     listed = subprocess.run(["ps", "-ww", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
-    said = listed.stdout.strip()
-    return "" if said.startswith("(") or "<defunct>" in said else said
+    line = listed.stdout.strip()
+    return "" if line.startswith("(") or "<defunct>" in line else line
 
 
 def _pid_in(file: Path) -> int | None:

@@ -1,7 +1,7 @@
 """Load generator for tests and benchmarks: keep-alive connections, served by one thread with a selector.
 
-It speaks as much HTTP/1.1 as a service of ours nearby needs: requests are prepared as bytes, and answers have a
-Content-Length. So it takes a fraction of the processor time of an HTTP library, and leaves it to what is measured.
+It implements the part of HTTP/1.1 that the service needs: requests are prepared as bytes, and answers have a
+Content-Length. It therefore uses a fraction of the processor time of an HTTP library, which benefits the measurement.
 """
 
 from __future__ import annotations
@@ -30,20 +30,20 @@ CLOSE = b"connection: close"
 
 
 class Request(NamedTuple):
-    """A request as it goes over the wire (see `post`, `get`); its `tag` comes back with the answer."""
+    """An encoded request (see `post`, `get`); its `tag` is returned with the answer."""
 
     data: bytes
     tag: Any = None
 
 
 LAST = Request(b"")
-"""Stands for the end of the requests."""
+"""Marks the end of the requests."""
 
 
 class Answer(NamedTuple):
-    """What came of a request. Without an answer `status` is None and `body` says why; the service may have acted.
+    """The outcome of a request. Without an answer, `status` is None and `body` the reason; the service may have acted.
 
-    `sent_at` is by `time.perf_counter`.
+    `sent_at` is a value of `time.perf_counter`.
     """
 
     tag: Any
@@ -55,7 +55,7 @@ class Answer(NamedTuple):
 
 @dataclass(slots=True)
 class Load:
-    """Answers counted: the time for all of them, the time for each (seconds), and the statuses."""
+    """The total time of all answers, the time of each (in seconds), and the counts of statuses."""
 
     seconds: float = 0.0
     latencies_s: list[float] = field(default_factory=list)
@@ -67,20 +67,20 @@ class Load:
         return len(self.latencies_s) / self.seconds
 
     def percentile_ms(self, share: float) -> float:
-        """How long that share of the requests took at most."""
+        """Return the time in ms that this share of the requests did not exceed."""
         ordered = sorted(self.latencies_s)
         return ordered[min(len(ordered) - 1, int(share * len(ordered)))] * 1000
 
 
 def post(url: str, path: str, body: bytes) -> bytes:
-    """A request as it goes over the wire."""
+    """Encode a POST request with a JSON body."""
     host = urlsplit(url).netloc
     head = f"POST {path} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
     return head.encode() + HEAD_END + body
 
 
 def get(url: str, path: str) -> bytes:
-    """A request as it goes over the wire."""
+    """Encode a GET request."""
     return f"GET {path} HTTP/1.1\r\nHost: {urlsplit(url).netloc}".encode() + HEAD_END
 
 
@@ -108,10 +108,10 @@ def send(
     connections: int,
     timeout_s: float = TIMEOUT_S,
 ) -> Iterator[Answer]:
-    """Send each request once, as soon as one of the connections is free, and yield the answers as they come.
+    """Send each request once, as soon as a connection is free, and yield the answers as they arrive.
 
-    Connections are spread over the processes that serve at `urls` at the moment. `requests` sets the pace: it yields
-    None while nothing is due, and is asked again after each answer and at least every PAUSE_S.
+    Connections are distributed over the current `urls`. `requests` controls the rate: it yields None while no request
+    is due, and is called again after each answer and at least every PAUSE_S.
     """
     with selectors.DefaultSelector() as selector:
         sender = _Sender(selector, urls, connections, timeout_s)
@@ -122,7 +122,7 @@ def send(
 
 
 @dataclass(slots=True, eq=False)
-class _Line:
+class _Connection:
     """A connection, and the request that it carries."""
 
     number: int
@@ -142,8 +142,8 @@ class _Sender:
         self._selector = selector
         self._urls = urls
         self._timeout_s = timeout_s
-        self._lines = [_Line(number) for number in range(connections)]
-        self._idle = self._lines[::-1]
+        self._connections = [_Connection(number) for number in range(connections)]
+        self._idle = self._connections[::-1]
         self._is_last_begun = False
         self._check_at = 0.0
 
@@ -151,21 +151,21 @@ class _Sender:
         while True:
             yield from self._begin(requests)
             is_waiting = bool(self._idle) and not self._is_last_begun
-            if self._is_last_begun and len(self._idle) == len(self._lines):
+            if self._is_last_begun and len(self._idle) == len(self._connections):
                 return
             for key, events in self._selector.select(PAUSE_S if is_waiting else CHECK_S):
                 answer = self._serve(key.data, events)
                 if answer is not None:
                     yield answer
                     yield from self._begin(requests)
-            yield from self._give_up()
+            yield from self._expire()
 
     def close(self) -> None:
-        for line in self._lines:
-            self._close(line)
+        for connection in self._connections:
+            self._close(connection)
 
     def _begin(self, requests: Iterator[Request | None]) -> Sequence[Answer]:
-        """Give requests to idle lines; answers for those that could not be sent."""
+        """Assign requests to idle connections; return answers for those that could not be sent."""
         failed: list[Answer] = []
         while self._idle and not self._is_last_begun:
             request = next(requests, LAST)
@@ -173,95 +173,97 @@ class _Sender:
                 self._is_last_begun = True
             if request is None or request is LAST:
                 break
-            line = self._idle.pop()
-            line.request, line.sent_at = request, time.perf_counter()
-            line.unsent = memoryview(request.data)
+            connection = self._idle.pop()
+            connection.request, connection.sent_at = request, time.perf_counter()
+            connection.unsent = memoryview(request.data)
             try:
-                self._push(line, self._open(line))
+                self._push(connection, self._open(connection))
             except OSError as trouble:
-                failed.append(self._fail(line, request, str(trouble)))
+                failed.append(self._fail(connection, request, str(trouble)))
         return failed
 
-    def _open(self, line: _Line) -> socket.socket:
+    def _open(self, connection: _Connection) -> socket.socket:
         urls = self._urls()
         if not urls:
             raise ConnectionError("no process serves")
-        url = urls[line.number % len(urls)]
-        if line.channel is not None and line.url == url:
-            return line.channel
-        self._close(line)
+        url = urls[connection.number % len(urls)]
+        if connection.channel is not None and connection.url == url:
+            return connection.channel
+        self._close(connection)
         where = urlsplit(url)
         channel = socket.create_connection((where.hostname, where.port), timeout=CONNECT_S)
         channel.setblocking(False)
         channel.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._selector.register(channel, selectors.EVENT_READ, line)
-        line.channel, line.url = channel, url
+        self._selector.register(channel, selectors.EVENT_READ, connection)
+        connection.channel, connection.url = channel, url
         return channel
 
-    def _push(self, line: _Line, channel: socket.socket) -> None:
+    def _push(self, connection: _Connection, channel: socket.socket) -> None:
         with suppress(BlockingIOError):
-            line.unsent = line.unsent[channel.send(line.unsent) :]
-        if line.is_writing != bool(line.unsent):
-            line.is_writing = bool(line.unsent)
-            wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if line.is_writing else 0)
-            self._selector.modify(channel, wanted, line)
+            connection.unsent = connection.unsent[channel.send(connection.unsent) :]
+        if connection.is_writing != bool(connection.unsent):
+            connection.is_writing = bool(connection.unsent)
+            events = selectors.EVENT_READ | (selectors.EVENT_WRITE if connection.is_writing else 0)
+            self._selector.modify(channel, events, connection)
 
-    def _serve(self, line: _Line, events: int) -> Answer | None:
-        """Send and receive what is possible now; the answer if it is complete."""
-        if line.channel is None:
+    def _serve(self, connection: _Connection, events: int) -> Answer | None:
+        """Send and receive without blocking; return the answer if it is complete."""
+        if connection.channel is None:
             return None  # closed since it was selected
         try:
             if events & selectors.EVENT_WRITE:
-                self._push(line, line.channel)
-            return self._receive(line, line.channel) if events & selectors.EVENT_READ else None
+                self._push(connection, connection.channel)
+            return self._receive(connection, connection.channel) if events & selectors.EVENT_READ else None
         except OSError as trouble:
-            if line.request is not None:
-                return self._fail(line, line.request, str(trouble))
-            self._close(line)  # the service does not keep idle connections for ever
+            if connection.request is not None:
+                return self._fail(connection, connection.request, str(trouble))
+            self._close(connection)  # the service closes idle connections
             return None
 
-    def _receive(self, line: _Line, channel: socket.socket) -> Answer | None:
+    def _receive(self, connection: _Connection, channel: socket.socket) -> Answer | None:
         piece = channel.recv(RECEIVE_BYTES)
-        if not piece or line.request is None:
+        if not piece or connection.request is None:
             raise ConnectionError("the service closed the connection")
-        line.received += piece
-        end = line.received.find(HEAD_END)
+        connection.received += piece
+        end = connection.received.find(HEAD_END)
         if end < 0:
             return None
-        head = bytes(line.received[:end]).lower()
+        head = bytes(connection.received[:end]).lower()
         at = head.find(LENGTH)
         length = int(head[at + len(LENGTH) :].split(b"\r\n", 1)[0]) if at >= 0 else 0
         whole = end + len(HEAD_END) + length
-        if len(line.received) < whole:
+        if len(connection.received) < whole:
             return None
-        seconds, body = time.perf_counter() - line.sent_at, bytes(line.received[whole - length : whole])
+        seconds, body = time.perf_counter() - connection.sent_at, bytes(connection.received[whole - length : whole])
         if CLOSE in head:
-            self._close(line)
-        return self._end(line, line.request, seconds, int(head[9:12]), body)
+            self._close(connection)
+        return self._end(connection, connection.request, seconds, int(head[9:12]), body)
 
-    def _give_up(self) -> Iterator[Answer]:
+    def _expire(self) -> Iterator[Answer]:
         """Fail the requests that have waited too long."""
         now = time.perf_counter()
         if now < self._check_at:
             return
         self._check_at = now + CHECK_S
-        for line in self._lines:
-            if line.request is not None and now - line.sent_at > self._timeout_s:
-                yield self._fail(line, line.request, f"no answer for {self._timeout_s:g} s")
+        for connection in self._connections:
+            if connection.request is not None and now - connection.sent_at > self._timeout_s:
+                yield self._fail(connection, connection.request, f"no answer for {self._timeout_s:g} s")
 
-    def _fail(self, line: _Line, request: Request, why: str) -> Answer:
-        self._close(line)
-        return self._end(line, request, time.perf_counter() - line.sent_at, None, why.encode())
+    def _fail(self, connection: _Connection, request: Request, why: str) -> Answer:
+        self._close(connection)
+        return self._end(connection, request, time.perf_counter() - connection.sent_at, None, why.encode())
 
-    def _end(self, line: _Line, request: Request, seconds: float, status: int | None, body: bytes) -> Answer:
-        line.request = None
-        line.received.clear()
-        self._idle.append(line)
-        return Answer(request.tag, line.sent_at, seconds, status, body)
+    def _end(
+        self, connection: _Connection, request: Request, seconds: float, status: int | None, body: bytes
+    ) -> Answer:
+        connection.request = None
+        connection.received.clear()
+        self._idle.append(connection)
+        return Answer(request.tag, connection.sent_at, seconds, status, body)
 
-    def _close(self, line: _Line) -> None:
-        if line.channel is not None:
-            self._selector.unregister(line.channel)
-            line.channel.close()
-        line.channel, line.is_writing = None, False
-        line.received.clear()
+    def _close(self, connection: _Connection) -> None:
+        if connection.channel is not None:
+            self._selector.unregister(connection.channel)
+            connection.channel.close()
+        connection.channel, connection.is_writing = None, False
+        connection.received.clear()
