@@ -55,17 +55,17 @@ SERVERS = (
 )
 LINKS = (
     slow("slow Redis", REDIS_ROUTES),
-    cut("web torn from Redis", "web-redis", "reset", MOMENT),
+    cut("web disconnected from Redis", "web-redis", "reset", MOMENT),
     cut("web without Redis", "web-redis", "hole", MOMENT),
-    cut("web torn from Postgres", "web-postgres", "reset", MOMENT),
+    cut("web disconnected from Postgres", "web-postgres", "reset", MOMENT),
     cut("web without Postgres", "web-postgres", "hole", MOMENT),
     cut("answers to web lost", "web-postgres", "mute", SHORT),
-    cut("workers torn from Redis", "worker-redis", "reset", MOMENT),
+    cut("workers disconnected from Redis", "worker-redis", "reset", MOMENT),
     cut("workers without Redis", "worker-redis", "hole", MOMENT),
-    cut("workers torn from Postgres", "worker-postgres", "reset", MOMENT, "outage"),
+    cut("workers disconnected from Postgres", "worker-postgres", "reset", MOMENT, "outage"),
     cut("workers without Postgres", "worker-postgres", "hole", MOMENT, "outage"),
     cut("answers to workers lost", "worker-postgres", "mute", SHORT, "outage"),
     cut("promoters without Redis", "promoter-redis", "hole", MOMENT),
-    cut("sweeper torn from Postgres", "sweeper-postgres", "reset", MOMENT),
+    cut("sweeper disconnected from Postgres", "sweeper-postgres", "reset", MOMENT),
 )
 TABLE = {each.name: each for each in (*PROCESSES, *SERVERS, *LINKS)}
