@@ -16,7 +16,7 @@ from benchmarks.service import running_service
 
 
 class Measuring:
-    """What was measured so far: `rows` of ours, `limits` by their keys, and the names of what `failed`.
+    """The results so far: `rows` of the service, `limits` by their keys, and the names of parts that `failed`.
 
     `stolen`: which share of the processors' time others on the host took, by the name of what was measured.
     """

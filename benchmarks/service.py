@@ -57,7 +57,7 @@ class Service:
         subprocess.run(command, cwd=TOP, env=self._environment, check=True, capture_output=True)
 
     def start(self, **counts: int) -> None:
-        """Start so many more processes of each kind; return when the service is ready."""
+        """Start this number of additional processes of each kind; return when the service is ready."""
         for kind, number in counts.items():
             for _ in range(number):
                 self.processes.setdefault(kind, []).append(self._launch(kind))

@@ -37,19 +37,19 @@ WHERE type = %s AND execute_at >= %s AND execute_at < %s
 def side_by_side(measuring: Measuring, loop: PeerResult, extent: Extent, *, until: float) -> list[PeerResult]:
     """Measure all; `loop` is filled with the limits. No peer starts that may end after `until` (monotonic clock)."""
     measuring.limit("loop drain")
-    ours = PeerResult("Punctual", "Postgres and Redis", {})
+    punctual = PeerResult("Punctual", "Postgres and Redis", {})
     with measuring.progress("Punctual, at the work of the peers"), running_service() as service:
         warm_up(service, "bench")
-        measure_ours(service, ours)
+        measure_service(service, punctual)
     peers = measure_peers(None, extent, patience_s=until - MAX_PEER_S - time.monotonic())
-    return [ours, loop, *sorted(peers, key=_rate, reverse=True)]
+    return [punctual, loop, *sorted(peers, key=_rate, reverse=True)]
 
 
 def _rate(result: PeerResult) -> float:
     return result.drain.per_s if result.drain else 0.0
 
 
-def measure_ours(service: Service, result: PeerResult) -> None:
+def measure_service(service: Service, result: PeerResult) -> None:
     """Fill the service's row among the peers."""
     result.lag = _lag(service)
     result.drains = [_drain(service) for _ in range(RUNS)]

@@ -3,8 +3,8 @@
 Run by path: ``python -I -S child.py <starter's pid> <signal> <user or -> <command>...``
 
 Linux clears PR_SET_PDEATHSIG when a process changes its user, so it is set after the change and before the exec,
-which keeps it. On other systems there is none: the next start ends leftovers. This file imports none of ours: it is
-run by path, isolated, and for a user who may not be able to read them.
+which keeps it. On other systems there is none: the next start ends leftovers. This file imports nothing of this
+project: it is run by path, isolated, and for a user who may not be able to read the other files.
 """
 
 import os

@@ -42,7 +42,7 @@ class Stop:
         self._write_end.close()
 
     def wait(self, seconds: float) -> bool:
-        """Wait up to so many seconds; return whether a stop was requested."""
+        """Wait up to this number of seconds; return whether a stop was requested."""
         return bool(wait([self._read_end], seconds))
 
 

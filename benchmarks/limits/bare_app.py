@@ -1,6 +1,6 @@
 """A minimal web application: it reads JSON, inserts all waiting tasks in one statement, and answers 201.
 
-No validation, no keys, no log, no Redis. Under the same server as ours, by the same interface (RSGI).
+It has no validation, keys, log or Redis, and runs under the same server and interface (RSGI) as the service.
 """
 
 from __future__ import annotations

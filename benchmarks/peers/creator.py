@@ -56,7 +56,7 @@ class Creator:
         return self._create("each", first=first, at_ms=list(at_ms))
 
     def during(self, first: int, at_ms: int, seconds: float) -> Created:
-        """Create tasks by one call each for so many seconds."""
+        """Create tasks by one call each during this number of seconds."""
         return self._create("during", first=first, at_ms=at_ms, seconds=seconds)
 
     def bulk(self, first: int, at_ms: int, count: int) -> Created:

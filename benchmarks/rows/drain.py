@@ -47,7 +47,7 @@ def curve(service: Service) -> dict[str, float]:
 
 
 def naps(service: Service, *, count: int = 1000, slots: int = 64) -> dict[str, float]:
-    """Measure how much longer than the ideal `count` tasks that sleep 50 ms take on so many slots.
+    """Measure how much longer than the ideal `count` tasks that sleep 50 ms take on `slots` slots.
 
     Until the last outcome is written: a task may be claimed some time before its code begins.
     """

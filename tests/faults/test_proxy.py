@@ -95,7 +95,7 @@ def test_reset_resets_old_and_new_connections(network: Network, connection: sock
     with pytest.raises(ConnectionError):
         assert connection.recv(1000), "the end of a stream is not a reset"
     with pytest.raises(ConnectionError), connect(network) as another:
-        assert exchange(another, b"anybody?"), "the end of a stream is not a reset"
+        assert exchange(another, b"hello?"), "the end of a stream is not a reset"
     network.become("route", "open")
     with connect(network) as third:
         assert exchange(third, b"again") == b"again"

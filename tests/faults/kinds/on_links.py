@@ -21,7 +21,7 @@ EFFECTS = {
 }
 
 
-def cut(name: str, route: str, mode: str, lasts_s: tuple[float, float], cost: Cost = "nothing") -> Fault:
+def route_fault(name: str, route: str, mode: str, lasts_s: tuple[float, float], cost: Cost = "nothing") -> Fault:
     """Return a fault that sets the mode of a route (see `proxy.Route`) for a while."""
 
     def inject(scene: Scene, _platform: Platform) -> Hit:
@@ -31,7 +31,7 @@ def cut(name: str, route: str, mode: str, lasts_s: tuple[float, float], cost: Co
     return Fault(name, route, inject, lasts_s, cost, EFFECTS[mode])
 
 
-def slow(name: str, routes: Sequence[str]) -> Fault:
+def slow_routes(name: str, routes: Sequence[str]) -> Fault:
     """Return a fault that delays all data on these routes."""
 
     def inject(scene: Scene, _platform: Platform) -> Hit:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.faults.kinds.fault import INSTANT, MOMENT, SHORT, UNTIL_DEAD, Fault
 from tests.faults.kinds.on_deliveries import duplicate
-from tests.faults.kinds.on_links import cut, slow
+from tests.faults.kinds.on_links import route_fault, slow_routes
 from tests.faults.kinds.on_processes import deploy, freeze, kill, kill_a_child, skewed_promoter, suspend_worker
 from tests.faults.kinds.on_servers import flush_redis, freeze_postgres, freeze_redis, kill_redis, restart_postgres
 
@@ -54,18 +54,18 @@ SERVERS = (
     Fault("duplicates", "queue", duplicate, INSTANT, "nothing", "ids of any state pushed onto RQ, three times"),
 )
 LINKS = (
-    slow("slow Redis", REDIS_ROUTES),
-    cut("web disconnected from Redis", "web-redis", "reset", MOMENT),
-    cut("web without Redis", "web-redis", "hole", MOMENT),
-    cut("web disconnected from Postgres", "web-postgres", "reset", MOMENT),
-    cut("web without Postgres", "web-postgres", "hole", MOMENT),
-    cut("answers to web lost", "web-postgres", "mute", SHORT),
-    cut("workers disconnected from Redis", "worker-redis", "reset", MOMENT),
-    cut("workers without Redis", "worker-redis", "hole", MOMENT),
-    cut("workers disconnected from Postgres", "worker-postgres", "reset", MOMENT, "outage"),
-    cut("workers without Postgres", "worker-postgres", "hole", MOMENT, "outage"),
-    cut("answers to workers lost", "worker-postgres", "mute", SHORT, "outage"),
-    cut("promoters without Redis", "promoter-redis", "hole", MOMENT),
-    cut("sweeper disconnected from Postgres", "sweeper-postgres", "reset", MOMENT),
+    slow_routes("slow Redis", REDIS_ROUTES),
+    route_fault("web disconnected from Redis", "web-redis", "reset", MOMENT),
+    route_fault("web without Redis", "web-redis", "hole", MOMENT),
+    route_fault("web disconnected from Postgres", "web-postgres", "reset", MOMENT),
+    route_fault("web without Postgres", "web-postgres", "hole", MOMENT),
+    route_fault("answers to web lost", "web-postgres", "mute", SHORT),
+    route_fault("workers disconnected from Redis", "worker-redis", "reset", MOMENT),
+    route_fault("workers without Redis", "worker-redis", "hole", MOMENT),
+    route_fault("workers disconnected from Postgres", "worker-postgres", "reset", MOMENT, "outage"),
+    route_fault("workers without Postgres", "worker-postgres", "hole", MOMENT, "outage"),
+    route_fault("answers to workers lost", "worker-postgres", "mute", SHORT, "outage"),
+    route_fault("promoters without Redis", "promoter-redis", "hole", MOMENT),
+    route_fault("sweeper disconnected from Postgres", "sweeper-postgres", "reset", MOMENT),
 )
 TABLE = {each.name: each for each in (*PROCESSES, *SERVERS, *LINKS)}
