@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import secrets
+from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from datetime import datetime
-    from uuid import UUID
+from typing import Any
+from uuid import UUID
 
 PREFIX = "pk_punctual_"  # by which people and secret scanners recognize a leaked key
 SECRET_BYTES = 32

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from datetime import datetime
 
-from app.errors import LedgerAway
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
+from app.errors import LedgerUnavailable
 
 MEASURE_INTERVAL_S = 10.0
 RETRY_S = 1.0
@@ -51,7 +48,7 @@ class PostgresClock:
         try:
             self._offset_s = measure_offset_s(self._ask, self._own)
             self._measure_at = self._own() + MEASURE_INTERVAL_S
-        except LedgerAway:
+        except LedgerUnavailable:
             self._measure_at = self._own() + RETRY_S
 
 
@@ -62,7 +59,7 @@ def measure_offset_s(ask: Callable[[], datetime], own: Callable[[], float]) -> f
     slow answer it does not ask again.
 
     Raises:
-        LedgerAway: Postgres does not answer.
+        LedgerUnavailable: Postgres does not answer.
     """
     answers: list[tuple[float, float]] = []
     while len(answers) < MEASUREMENTS and (not answers or answers[-1][0] < SLOW_S):

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Mapping
 from ipaddress import ip_address
-from typing import TYPE_CHECKING, Annotated, Literal, TypeVar
+from typing import Annotated, Literal, TypeVar
 from urllib.parse import urlsplit, urlunsplit
 
 import msgspec
 
-from app.errors import BadSetting
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from app.errors import InvalidSetting
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
 # The sweeper looks twice a second; an instant and a window make an instant that can be written.
@@ -23,7 +21,7 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 SchemaName = Annotated[str, msgspec.Meta(pattern=r"^([a-z_][a-z0-9_]{0,62})?\Z")]
 # Without a colon, so that no prefix is the beginning of a key under another one.
 Prefix = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,32}\Z")]
-SHORTEST_SECRET = 32
+MIN_SECRET = 32
 
 
 class HandlerSettings(msgspec.Struct, frozen=True, kw_only=True, rename=str.upper):
@@ -99,7 +97,7 @@ def read_settings(
     """Read and check all settings; `otherwise` stands in for what the environment does not set.
 
     Raises:
-        BadSetting: naming the variable and what it must be, never its value.
+        InvalidSetting: naming the variable and what it must be, never its value.
     """
     given = os.environ if environment is None else environment
     if otherwise:
@@ -107,14 +105,14 @@ def read_settings(
     known = _known(given, Settings)
     for required in ("DATABASE_URL", "REDIS_URL"):
         if required not in known:
-            raise BadSetting(f"{required} is not set. `make run` starts both servers and sets it.")
+            raise InvalidSetting(f"{required} is not set. `make run` starts both servers and sets it.")
     known["DATABASE_URL"] = _database_url(known["DATABASE_URL"])
     known["REDIS_URL"] = _redis_url(known["REDIS_URL"])
     settings = _checked(known, Settings)
     if settings.heartbeat_s * 3 > settings.worker_dead_after_s:
-        raise BadSetting("WORKER_DEAD_AFTER_S must be at least three times HEARTBEAT_S.")
-    if 0 < len(settings.secret_key) < SHORTEST_SECRET:
-        raise BadSetting(f"SECRET_KEY must have at least {SHORTEST_SECRET} characters.")
+        raise InvalidSetting("WORKER_DEAD_AFTER_S must be at least three times HEARTBEAT_S.")
+    if 0 < len(settings.secret_key) < MIN_SECRET:
+        raise InvalidSetting(f"SECRET_KEY must have at least {MIN_SECRET} characters.")
     return settings
 
 
@@ -122,7 +120,7 @@ def read_handler_settings(environment: Mapping[str, str] | None = None) -> Handl
     """Read what the built-in handlers need; no other variable has to be set.
 
     Raises:
-        BadSetting: naming the variable and what it must be, never its value.
+        InvalidSetting: naming the variable and what it must be, never its value.
     """
     return _checked(_known(os.environ if environment is None else environment, HandlerSettings), HandlerSettings)
 
@@ -147,21 +145,21 @@ def _checked(known: Mapping[str, str], settings: type[Read]) -> Read:
     try:
         return msgspec.convert(known, settings, strict=False)
     except msgspec.ValidationError as refused:
-        raise BadSetting(_without_values(str(refused))) from None
+        raise InvalidSetting(_without_values(str(refused))) from None
 
 
 def _database_url(url: str) -> str:
     """Accept the spelling of Heroku-like platforms; name the driver for SQLAlchemy."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme not in {"postgres", "postgresql", "postgresql+psycopg"}:
-        raise BadSetting("DATABASE_URL must begin with postgres:// or postgresql://")
+        raise InvalidSetting("DATABASE_URL must begin with postgres:// or postgresql://")
     return f"postgresql+psycopg://{rest}"
 
 
 def _redis_url(url: str) -> str:
     parts = urlsplit(url)
     if parts.scheme not in {"redis", "rediss"}:
-        raise BadSetting("REDIS_URL must begin with redis:// or rediss://")
+        raise InvalidSetting("REDIS_URL must begin with redis:// or rediss://")
     return urlunsplit(parts)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from app.batching import Batcher
-from app.errors import StatementRefused
+from app.errors import StatementRejected
 from app.ledger import counters
 from app.ledger.counters import Counter
 
@@ -58,5 +58,5 @@ class CounterBuffer(Batcher[tuple[Counter, int]]):
         """Add to the totals. Drop increments that Postgres refuses, because it would refuse them again."""
         try:
             counters.add(self._engine, dict(items))
-        except StatementRefused:
+        except StatementRejected:
             log.exception("counts_lost", counted=dict(items))

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from collections.abc import Iterable
 from concurrent.futures import Future, TimeoutError as WaitTimeout
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from app.batching import Batcher
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.task import NewTask, Task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from app.operations import Operations
 
 ANSWER_TIMEOUT_S = 20.0
@@ -42,14 +41,14 @@ class TaskCreator(Batcher[tuple[NewTask, Promise]]):
 
         Raises:
             InvalidInput: Postgres refused its values.
-            LedgerAway: Postgres did not answer in time; whether the task was created is unknown.
+            LedgerUnavailable: Postgres did not answer in time; whether the task was created is unknown.
         """
         promise = self.submit(new)
         try:
             return promise.result(timeout=ANSWER_TIMEOUT_S)
         except WaitTimeout:
             promise.cancel()  # leaves the request out if its batch has not begun
-            raise LedgerAway from None
+            raise LedgerUnavailable from None
 
     def submit(self, new: NewTask) -> Future[Task]:
         """Queue one task. The future receives it, or the exceptions of `create`."""

@@ -47,7 +47,7 @@ class ClaimLost(Refusal):
     """The claim token is wrong, or its lease has expired."""
 
 
-class LedgerAway(Refusal):
+class LedgerUnavailable(Refusal):
     """Postgres does not answer. Whether the request was carried out is not known: look before you repeat it."""
 
 
@@ -103,15 +103,15 @@ class ReadOnly(Refusal):
     """These pages only show; nothing can be changed through them."""
 
 
-class RedisAway(Refusal):
+class BrokerUnavailable(Refusal):
     """Redis does not answer. Tasks are safe: the truth is in Postgres."""
 
 
-class StatementRefused(Exception):
+class StatementRejected(Exception):
     """Postgres refused a statement for its values, or has no such table. Nothing was done; no caller lets it out."""
 
 
-class BadSetting(Exception):
+class InvalidSetting(Exception):
     """An environment variable is missing or has a value that cannot be used."""
 
 

@@ -5,16 +5,13 @@ from __future__ import annotations
 import random
 import signal
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import structlog
 from redis.exceptions import RedisError
 
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.signals import STOP_SIGNALS, run_in_thread
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 log = structlog.get_logger()
 
@@ -69,7 +66,7 @@ def repeat(
         try:
             if not step():
                 wait()
-        except (LedgerAway, RedisError) as unavailable:
+        except (LedgerUnavailable, RedisError) as unavailable:
             stop.wait(backoff.failed(unavailable))
         except Exception as trouble:
             if not survives_errors:

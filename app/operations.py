@@ -6,23 +6,23 @@ Postgres is written first, the due set in Redis afterwards. The sweeper restores
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import structlog
+from redis.exceptions import RedisError
 
 from app import outcome
-from app.broker.due_set import ANNOUNCE_MARGIN_S, ScheduleAway
+from app.broker.due_set import WINDOW_MARGIN_S
 from app.counter_buffer import CounterBuffer
-from app.errors import ClaimLost, InvalidInput, LedgerAway, StatementRefused
+from app.errors import ClaimLost, InvalidInput, LedgerUnavailable, StatementRejected
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
 from app.task import Due, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from uuid import UUID
-
     from sqlalchemy import Engine
 
     from app.broker.due_set import DueSet
@@ -51,17 +51,17 @@ class Operations:
         self.due_set = due_set
         self.types = types
         self._clock = clock
-        self._window = timedelta(seconds=window_s + ANNOUNCE_MARGIN_S)
+        self._window = timedelta(seconds=window_s + WINDOW_MARGIN_S)
 
     def create(self, new: Sequence[NewTask]) -> list[Task | InvalidInput]:
         """Store tasks, then add those due soon to the due set; return each task, or why Postgres refused it.
 
         Raises:
-            LedgerAway: whether anything was stored is unknown.
+            LedgerUnavailable: whether anything was stored is unknown.
         """
         try:
             stored = self._insert(new)
-        except StatementRefused:
+        except StatementRejected:
             if len(new) > 1:
                 return [self.create([each])[0] for each in new]
             return [InvalidInput("Postgres cannot keep these values.")]
@@ -74,12 +74,12 @@ class Operations:
 
         Raises:
             InvalidInput: Postgres refused a value.
-            LedgerAway: whether they were stored is unknown.
+            LedgerUnavailable: whether they were stored is unknown.
         """
         delayed = [each.id for each in new if each.execute_at is None]
         try:
             stored = self._insert(new, answered=delayed)
-        except StatementRefused:
+        except StatementRejected:
             raise InvalidInput("Postgres cannot keep these values.") from None
         self.add_due([Due(each.id, each.type, each.execute_at or stored[each.id].execute_at) for each in new])
 
@@ -87,7 +87,7 @@ class Operations:
         """Delete a task that never began, so that it never will. The claim refuses an id that is left in Redis.
 
         Raises:
-            TaskNotFound, TaskNotDeletable, LedgerAway.
+            TaskNotFound, TaskNotDeletable, LedgerUnavailable.
         """
         task = tasks.delete(self.engine, task_id)
         self._forget(task)
@@ -99,7 +99,7 @@ class Operations:
         The claim refuses an id that is left in Redis. A worker receives the request with its next heartbeat.
 
         Raises:
-            TaskNotFound, TaskNotCancellable, LedgerAway.
+            TaskNotFound, TaskNotCancellable, LedgerUnavailable.
         """
         task = tasks.cancel(self.engine, task_id)
         if task.state is TaskState.CANCELLED:
@@ -110,7 +110,7 @@ class Operations:
         """Claim for an outside worker up to `limit` due tasks of these types, the one due earliest first.
 
         Raises:
-            LedgerAway.
+            LedgerUnavailable.
         """
         return claims.lease_due(self.engine, worker_id=worker_id, types=types, limit=limit)
 
@@ -118,7 +118,7 @@ class Operations:
         """Claim this task for an outside worker.
 
         Raises:
-            TaskNotFound, TaskDeleted, TaskNotClaimable, LedgerAway.
+            TaskNotFound, TaskDeleted, TaskNotClaimable, LedgerUnavailable.
         """
         types = [each.name for each in self.types.external]
         return claims.lease_one(self.engine, task_id, worker_id=worker_id, types=types)
@@ -127,7 +127,7 @@ class Operations:
         """Renew the lease of an outside worker; whether its task is to be cancelled.
 
         Raises:
-            TaskNotFound, ClaimLost, LedgerAway.
+            TaskNotFound, ClaimLost, LedgerUnavailable.
         """
         return claims.extend_lease(self.engine, task_id, token)
 
@@ -135,7 +135,7 @@ class Operations:
         """Write the result (JSON text) of an outside worker's attempt.
 
         Raises:
-            TaskNotFound, ClaimLost, LedgerAway.
+            TaskNotFound, ClaimLost, LedgerUnavailable.
         """
         return self._finish(outcome.succeeded(str(task_id), str(token), result))
 
@@ -143,7 +143,7 @@ class Operations:
         """Write that an outside worker's attempt failed; add the next attempt to the due set, if there is one.
 
         Raises:
-            TaskNotFound, ClaimLost, LedgerAway.
+            TaskNotFound, ClaimLost, LedgerUnavailable.
         """
         return self._finish(claims.failed_attempt(self.engine, str(task_id), str(token), error_type, message))
 
@@ -151,7 +151,7 @@ class Operations:
         """Hand back an outside worker's claim; the attempt is not counted.
 
         Raises:
-            TaskNotFound, ClaimLost, LedgerAway.
+            TaskNotFound, ClaimLost, LedgerUnavailable.
         """
         return claims.release_lease(self.engine, task_id, token)
 
@@ -167,8 +167,8 @@ class Operations:
     def _forget(self, task: Task) -> None:
         try:
             self.due_set.remove(task.type, [str(task.id)])
-        except ScheduleAway as trouble:
-            log.warning("schedule_away", doing="delete", trouble=type(trouble).__name__)
+        except RedisError as trouble:
+            log.warning("redis_unavailable", doing="delete", trouble=type(trouble).__name__)
 
     def add_due(self, entries: Sequence[Due]) -> None:
         """Add what is due soon to the due set. If Redis fails, the sweeper restores it."""
@@ -177,14 +177,14 @@ class Operations:
         try:
             if soon:
                 self.due_set.add(soon)
-        except ScheduleAway as trouble:
-            log.warning("schedule_away", doing="add", tasks=len(soon), trouble=type(trouble).__name__)
+        except RedisError as trouble:
+            log.warning("redis_unavailable", doing="add", tasks=len(soon), trouble=type(trouble).__name__)
 
     def _insert(self, new: Sequence[NewTask], *, answered: Sequence[str] | None = None) -> dict[str, Stored]:
         """Insert, a second time if the connection broke: the ids are ours, so nothing is stored twice."""
         try:
             stored = tasks.insert(self.creating, new, answered=answered)
-        except LedgerAway:
+        except LedgerUnavailable:
             stored = tasks.insert(self.creating, new, answered=answered)
         wanted = [each.id for each in new] if answered is None else answered
         if unknown := [each for each in wanted if each not in stored]:  # the first insert stored them

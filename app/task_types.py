@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +13,6 @@ from punctual import payload as payloads, types
 from punctual.handler import ANY_OBJECT, Context, Handler
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-
     from app.config import Settings
 
     TaskContext = Context

@@ -19,7 +19,7 @@ from granian.log import LogLevels
 from granian.server.mp import MPServer
 
 from app.config import read_settings
-from app.errors import BadSetting
+from app.errors import InvalidSetting
 from app.signals import run_in_thread
 
 FACTORY = "app.api.server:make_server"
@@ -56,7 +56,7 @@ def serve(factory: str = FACTORY) -> None:
     """
     try:
         settings = read_settings()
-    except BadSetting as wrong:
+    except InvalidSetting as wrong:
         sys.exit(f"The web process does not start: {wrong}")
     _prefer_throughput()
     server = WebServer(

@@ -6,13 +6,11 @@ by their own methods; this package never imports pydantic.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import Any
 
 import msgspec
 from msgspec import inspect
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 JSON_OBJECTS = (
     inspect.AnyType,

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
+from typing import Any, Literal, TypeVar, overload
 
 from punctual import payload as payloads
 from punctual.handler import ANY_OBJECT, Context, Handler, read_handler, refusal, where
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 Isolation = Literal["process", "thread"]
 MAX_TIMEOUT_S = 86400.0

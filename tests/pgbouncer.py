@@ -6,8 +6,8 @@ import os
 import re
 import shutil
 import signal
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import psycopg
@@ -16,9 +16,6 @@ import pytest
 from local.files import write_private
 from local.place import change_owner, data_folder, server_user
 from local.server import Program, Server
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 DOCUMENTED = Path(__file__).parents[1] / "docs" / "pgbouncer.ini"
 CONNECTIONS = 4

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterable
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable
+from typing import Any
 
 Answer = tuple[int, list[tuple[str, str]], bytes]
 """The status, the headers and the body of an answer."""

@@ -11,13 +11,11 @@ import selectors
 import socket
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
 
 RECEIVE_BYTES = 1 << 18
 CONNECT_S = 5.0

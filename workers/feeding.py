@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
@@ -14,9 +15,6 @@ from app.ledger import repairs
 from app.task import EPOCH
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from datetime import datetime
-
     from sqlalchemy import Engine
 
     from app.broker.due_set import DueSet

@@ -7,6 +7,7 @@ a fixed id, at each start and every few minutes. Two of these processes do no ha
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import structlog
@@ -25,8 +26,6 @@ from app.loop import repeat, stop_on_signals
 from workers.chores import CHORES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from redis import Redis
     from rq import Queue
     from rq.job import Job

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import chain, zip_longest
 from math import ceil
@@ -26,8 +27,6 @@ from app.loop import repeat, stop_on_signals
 from app.task_types import TaskTypes, load_task_types
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from redis import Redis
     from sqlalchemy import Engine
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import time
-from datetime import timedelta
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 import structlog
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
 from app.broker.corrupt_keys import drop_corrupt_keys
-from app.broker.due_set import DueSet, ScheduleAway
+from app.broker.due_set import DueSet
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
@@ -24,9 +25,6 @@ from app.task_types import TaskTypes, load_task_types
 from workers.feeding import Feeding
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import datetime
-
     from redis import Redis
     from sqlalchemy import Engine
 
@@ -36,7 +34,7 @@ POLL_INTERVAL_S = 0.5
 SWEEP_INTERVAL_S = 2.0
 OVERDUE_AFTER_S = 1.0
 PAGE = 5000
-MANY_LOST = 5000  # there are probably more, so the next sweep begins at once
+FULL_PAGE_LOST = 5000  # there are probably more, so the next sweep begins at once
 RESCUE_BATCH = 500
 NICE = 5  # a lower CPU priority than the workers'
 
@@ -69,7 +67,7 @@ class Sweeper:
         now_s = self._clock()
         try:
             return self._sweep(now_s)
-        except ScheduleAway as trouble:
+        except RedisError as trouble:
             self.feeding.resync()
             if isinstance(trouble, ResponseError):
                 queues = {each.queue for each in self._types.delivered}
@@ -82,7 +80,7 @@ class Sweeper:
             self._sweep_at = now_s + SWEEP_INTERVAL_S
         more_to_rescue = is_time and self.rescue()
         more_to_feed = self.feeding.step()
-        more_to_restore = is_time and self.restore() >= MANY_LOST
+        more_to_restore = is_time and self.restore() >= FULL_PAGE_LOST
         if more_to_rescue or more_to_restore:
             self._sweep_at = now_s
         self.pause_s = self.feeding.rest_s if more_to_feed else POLL_INTERVAL_S

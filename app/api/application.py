@@ -32,7 +32,7 @@ from app.broker.writer import DueSetWriter
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.creator import TaskCreator
-from app.errors import BadSetting, BadTaskType, LedgerAway
+from app.errors import BadTaskType, InvalidSetting, LedgerUnavailable
 from app.ledger import keys
 from app.logs import configure_logs
 from app.operations import Operations
@@ -60,7 +60,7 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
     Safe to call before a fork: all clients connect when first used.
 
     Raises:
-        BadSetting, BadTaskType.
+        InvalidSetting, BadTaskType.
     """
     settings = settings or read_settings()
     configure_logs(settings, process="web")
@@ -117,7 +117,7 @@ def create_app_or_exit() -> Flask:
         settings = services_of(app).settings
         if settings.demands_keys:
             require_keys(services_of(app).engine, settings, log)
-    except (BadSetting, BadTaskType) as wrong:
+    except (InvalidSetting, BadTaskType) as wrong:
         sys.exit(f"The web process does not start: {wrong}")
     log.info("web_started", keys="needed" if settings.demands_keys else _why_no_keys(settings))
     return app
@@ -127,16 +127,16 @@ def require_keys(engine: Engine, settings: Settings, log: BoundLogger) -> None:
     """Check that there is a key. While Postgres does not answer, the process starts and admits no request.
 
     Raises:
-        BadSetting: production without keys.
+        InvalidSetting: production without keys.
     """
     try:
         found = keys.valid(engine)
-    except LedgerAway:
+    except LedgerUnavailable:
         log.warning("keys_not_seen")
         return
     if not found and settings.app_env == "production":
         engine.dispose()
-        raise BadSetting(NO_KEYS)
+        raise InvalidSetting(NO_KEYS)
     if not found:
         log.warning("no_keys", remedy="python -m app keys create NAME --scope admin")
 

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from wsgiref.types import WSGIEnvironment
 
 from app.errors import BodyTooSlow
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
-    from wsgiref.types import WSGIEnvironment
-
     from app.errors import Refusal
 
 MAX_SECONDS = 10.0

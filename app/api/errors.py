@@ -59,8 +59,8 @@ REFUSALS: dict[type[errors.Refusal], Problem] = {
         (errors.TooManyRequests, 429, "too-many-requests", "Too many requests"),
         (errors.TooManyPending, 429, "too-many-pending", "Too many pending tasks"),
         (errors.TooBusy, 503, "too-busy", "Too busy"),
-        (errors.LedgerAway, 503, "ledger-away", "Postgres does not answer"),
-        (errors.RedisAway, 503, "redis-away", "Redis does not answer"),
+        (errors.LedgerUnavailable, 503, "ledger-away", "Postgres does not answer"),
+        (errors.BrokerUnavailable, 503, "redis-away", "Redis does not answer"),
         (errors.NotReady, 503, "not-ready", "Not ready"),
     )
 }
@@ -120,7 +120,7 @@ def handle_errors(app: Flask) -> None:
 
     app.register_error_handler(errors.Refusal, _refusal)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(RedisError, lambda _: problem_answer(REFUSALS[errors.RedisAway]))
+    app.register_error_handler(RedisError, lambda _: problem_answer(REFUSALS[errors.BrokerUnavailable]))
 
 
 def _refusal(refused: errors.Refusal) -> Response:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import time
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import structlog
 from flask import g, request
@@ -16,8 +17,6 @@ from uuid_utils import uuid4
 from app.api.auth.gate import caller_id
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from flask import Flask, Response
 
     from app.config import Settings

@@ -11,8 +11,10 @@ import asyncio
 import io
 import signal
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from werkzeug.wsgi import FileWrapper
 
@@ -24,9 +26,6 @@ from app.api.services import services_of
 from app.errors import BodyCutOff
 
 if TYPE_CHECKING:
-    import threading
-    from wsgiref.types import WSGIApplication, WSGIEnvironment
-
     Answer = tuple[int, list[tuple[str, str]], bytes | "FileOnDisk"]
 
 THREADS = 16

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from flask import current_app
 
 if TYPE_CHECKING:
-    import threading
-
     from flask import Flask
     from redis import Redis
     from sqlalchemy import Engine

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable, Iterable
 from concurrent.futures import Future, TimeoutError as WaitTimeout
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from cachetools import TTLCache, cached
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
 
 Answer = TypeVar("Answer")
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from typing import TYPE_CHECKING, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from collections.abc import Callable
+from typing import TypeVar
 
 Found = TypeVar("Found")
 
@@ -17,7 +15,7 @@ FIRST_PAUSE_S, MAX_PAUSE_S, GROWTH = 0.02, 0.5, 1.5
 POLLERS = threading.BoundedSemaphore(8)
 
 
-def look_until(
+def poll_until(
     look: Callable[[], Found],
     enough: Callable[[Found], bool],
     *,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import chain
@@ -16,8 +17,6 @@ from app.broker.rq.keys import queue_key
 from app.broker.task_ids import is_task_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from redis import Redis
 
 GENERATION = "generation"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -11,8 +12,6 @@ from app.broker.due_set import IN_FLIGHT, delivered_key, due_key
 from app.broker.rq.keys import key_types
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from redis import Redis
 
 log = structlog.get_logger()

@@ -4,22 +4,20 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
 import structlog
-from redis.exceptions import RedisError
 
 from app.broker.rq.keys import queue_key, workers_key
 from app.broker.task_ids import are_task_ids, is_task_id
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-    from datetime import datetime
-
     from redis import Redis
 
     from app.task import Due
@@ -36,13 +34,11 @@ FAR_AHEAD_S = 60.0
 BEGIN_AHEAD_S, LOOK_AHEAD_S = 0.05, 0.1
 MAX_FULL_JOBS, MAX_QUEUED_JOBS = 3, 8  # per worker: of one type, and of all types together
 FEED_INTERVAL_S = 30.0
-ANNOUNCE_MARGIN_S = 90.0
+WINDOW_MARGIN_S = 90.0
 """Tasks due later than this after the window are not added at their creation, because feeding will find them.
 
 It is longer than a commit takes and than clocks differ.
 """
-
-ScheduleAway = RedisError
 
 
 @dataclass(frozen=True, slots=True)

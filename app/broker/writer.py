@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -12,8 +13,6 @@ from app.batching import Batcher
 from app.task import Due
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from app.broker.due_set import DueSet
 
 log = structlog.get_logger()

@@ -16,7 +16,7 @@ from app.cli.output import as_json as to_json, console, instant, key_list
 from app.cli.service import ServiceUnavailable
 from app.config import read_settings
 from app.connections import connect_postgres
-from app.errors import BadSetting, KeyNotFound, LedgerAway, TooManyKeys
+from app.errors import InvalidSetting, KeyNotFound, LedgerUnavailable, TooManyKeys
 from app.ledger import keys as ledger
 
 if TYPE_CHECKING:
@@ -97,11 +97,11 @@ def _ledger() -> Iterator[Engine]:
             yield engine
         finally:
             engine.dispose()
-    except BadSetting as wrong:
+    except InvalidSetting as wrong:
         raise click.UsageError(str(wrong)) from None
     except (KeyNotFound, TooManyKeys) as refused:
         raise click.ClickException(type(refused).__doc__ or "") from None
-    except LedgerAway:
+    except LedgerUnavailable:
         raise ServiceUnavailable("Postgres does not answer, or `alembic upgrade head` was never run.") from None
 
 

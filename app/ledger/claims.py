@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import msgspec
 
@@ -16,10 +18,6 @@ from app.ledger.statements import array, rows
 from app.task import Attempt, Claim, Due, Lease, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-    from uuid import UUID
-
     from sqlalchemy import Engine
 
     from app.outcome import Outcome
@@ -74,7 +72,7 @@ def claim(
     `asked_at` is the worker's own clock, read before the call: a claim older than a lost run lease is void.
 
     Raises:
-        LedgerAway: whether anything was claimed is unknown; `claimed_by` tells, with the same token.
+        LedgerUnavailable: whether anything was claimed is unknown; `claimed_by` tells, with the same token.
     """
     asked = {"ids": array(ids), "worker_id": worker_id, "types": list(types), "token": token}
     mine = rows(engine, "claim", asked, make=partial(Claim.from_row, token=token, asked_at=asked_at))
@@ -101,7 +99,7 @@ def finish(engine: Engine, outcomes: Sequence[Outcome]) -> Finished:
     Repeating it is harmless: an outcome that the row holds already, by the same token, counts as written.
 
     Raises:
-        LedgerAway: whether they were written is unknown; call it again.
+        LedgerUnavailable: whether they were written is unknown; call it again.
     """
     held = outcome_arrays(outcomes)
     answered = rows(engine, "finish", held, make=_Again)

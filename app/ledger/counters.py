@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from app.ledger.statements import execute, rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from sqlalchemy import Engine
 
 
@@ -36,7 +35,7 @@ def add(engine: Engine, counted: Mapping[Counter, int]) -> None:
     """Add to the totals.
 
     Raises:
-        LedgerAway: whether they were added is unknown.
+        LedgerUnavailable: whether they were added is unknown.
     """
     execute(engine, "add_to_counters", {"names": [str(name) for name in counted], "numbers": list(counted.values())})
 

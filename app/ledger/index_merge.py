@@ -6,6 +6,7 @@ or type reads nothing else. Without a filter no more is read of each state and t
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,6 @@ from app.ledger.statements import statement
 from app.task import Task, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from sqlalchemy import ColumnElement, Connection, Select
 
 TASKS: Any = table("tasks", *(column(name) for name in (*Task.__struct_fields__, "due_at")))

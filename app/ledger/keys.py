@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
 from app.api_key import ApiKey, Scope
-from app.errors import KeyNotFound, LedgerAway, StatementRefused, TooManyKeys
+from app.errors import KeyNotFound, LedgerUnavailable, StatementRejected, TooManyKeys
 from app.ledger.statements import rows, scalars
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-    from uuid import UUID
-
     from sqlalchemy import Engine
 
-MOST_VALID = 10_000  # each web process keeps all valid keys in memory
+MAX_VALID = 10_000  # each web process keeps all valid keys in memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +44,9 @@ def create(
     """Store a new key, with the hash of its secret.
 
     Raises:
-        TooManyKeys: there are MOST_VALID valid keys.
+        TooManyKeys: there are MAX_VALID valid keys.
     """
-    if len(valid(engine)) >= MOST_VALID:
+    if len(valid(engine)) >= MAX_VALID:
         raise TooManyKeys
     asked = {
         "id": uuid7(),
@@ -64,12 +63,12 @@ def valid(engine: Engine) -> dict[bytes, ApiKey]:
     """Return the valid keys by the hash of their secret; the newest, if there are too many.
 
     Raises:
-        LedgerAway: Postgres does not answer, or was never migrated.
+        LedgerUnavailable: Postgres does not answer, or was never migrated.
     """
     try:
-        return dict(rows(engine, "keys_valid", {"limit": MOST_VALID}, make=_by_hash))
-    except StatementRefused as trouble:
-        raise LedgerAway from trouble
+        return dict(rows(engine, "keys_valid", {"limit": MAX_VALID}, make=_by_hash))
+    except StatementRejected as trouble:
+        raise LedgerUnavailable from trouble
 
 
 def list_all(engine: Engine) -> list[ListedKey]:

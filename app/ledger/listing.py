@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
@@ -20,9 +21,6 @@ from app.ledger.watchdog import connected
 from app.task import EPOCH, Task, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
     from sqlalchemy import ColumnElement, Connection, Engine, Select
 
 NOT_DELETED = tuple(state for state in TaskState if state != TaskState.DELETED)
@@ -64,7 +62,7 @@ def list_tasks(engine: Engine, wanted: Filter, *, limit: int, cursor: str | None
 
     Raises:
         InvalidInput: the cursor does not belong to this filter.
-        LedgerAway: Postgres did not answer in time.
+        LedgerUnavailable: Postgres did not answer in time.
     """
     after = _read_cursor(cursor, wanted) if cursor else None
     with refusing(), connected(engine) as connection, connection.execution_options(**ONE_SNAPSHOT).begin():

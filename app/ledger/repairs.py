@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from app import outcome
@@ -11,8 +12,6 @@ from app.ledger.statements import execute, rows, scalars
 from app.task import EPOCH, Due, LostAttempt, TaskState
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from sqlalchemy import Engine
 
 FORGOTTEN_AFTER_S = 60.0  # beyond its timeout: more than a living worker needs to report how a task ended

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from app.connections import is_shared
-from app.errors import StatementRefused
+from app.errors import StatementRejected
 from app.ledger.statements import refusing, rows, scalars
 from app.ledger.watchdog import connected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from sqlalchemy import Engine
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations" / "versions"
@@ -32,7 +31,7 @@ def server(engine: Engine) -> Server:
     """Ask the server about itself.
 
     Raises:
-        LedgerAway: Postgres did not answer in time.
+        LedgerUnavailable: Postgres did not answer in time.
     """
     return rows(engine, "server", make=Server)[0]
 
@@ -51,11 +50,11 @@ def present_version(engine: Engine) -> str | None:
     """Return the newest migration that was run; None when there never was one.
 
     Raises:
-        LedgerAway: Postgres did not answer in time.
+        LedgerUnavailable: Postgres did not answer in time.
     """
     try:
         versions = scalars(engine, "schema_version")
-    except StatementRefused:
+    except StatementRejected:
         return None
     return str(versions[0]) if versions else None
 
@@ -64,7 +63,7 @@ def in_force(engine: Engine, names: Iterable[str]) -> dict[str, str]:
     """Read the values of these settings on a connection.
 
     Raises:
-        LedgerAway: Postgres did not answer in time.
+        LedgerUnavailable: Postgres did not answer in time.
     """
     return dict(rows(engine, "session", {"names": list(names)}, make=_setting))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
@@ -12,13 +13,11 @@ import psycopg
 from psycopg.rows import kwargs_row, scalar_row, tuple_row
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
-from app.errors import LedgerAway, StatementRefused
+from app.errors import LedgerUnavailable, StatementRejected
 from app.ledger.watchdog import connected
 from app.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
-
     from psycopg.rows import RowFactory
     from sqlalchemy import Connection, Engine
 
@@ -54,19 +53,19 @@ def refusing() -> Iterator[None]:
     """Translate errors of Postgres and of the connection into our own.
 
     Raises:
-        LedgerAway: Postgres did not answer, or not in time; whether it acted is unknown.
-        StatementRefused: it refused the values, or there is no such table; it did nothing.
+        LedgerUnavailable: Postgres did not answer, or not in time; whether it acted is unknown.
+        StatementRejected: it refused the values, or there is no such table; it did nothing.
     """
     try:
         yield
     except PoolTimeout as trouble:
-        raise LedgerAway from trouble
+        raise LedgerUnavailable from trouble
     except (DBAPIError, psycopg.Error) as trouble:
         said = trouble.orig if isinstance(trouble, DBAPIError) else trouble
         state = getattr(said, "sqlstate", None) or ""
         if state[:2] in ABOUT_VALUES or state == NO_SUCH_TABLE:
-            raise StatementRefused(str(said)) from trouble
-        raise LedgerAway from trouble  # read-only after a failover, shutting down, out of memory, ...
+            raise StatementRejected(str(said)) from trouble
+        raise LedgerUnavailable from trouble  # read-only after a failover, shutting down, out of memory, ...
 
 
 def rows(
@@ -123,7 +122,7 @@ def _run(
             except psycopg.errors.DeadlockDetected:
                 if not last_try:
                     raise
-    raise LedgerAway
+    raise LedgerUnavailable
 
 
 def _execute(

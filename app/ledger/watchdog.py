@@ -15,7 +15,8 @@ import asyncio
 import os
 import threading
 import time
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -25,12 +26,9 @@ import structlog
 from sqlalchemy import event
 
 from app.connections import abort
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
-
     from sqlalchemy import Connection, Engine
 
 log = structlog.get_logger()
@@ -65,7 +63,7 @@ class CircuitBreaker:
         """Open a connection, which the watchdog may abort while it is used.
 
         Raises:
-            LedgerAway: the breaker is open.
+            LedgerUnavailable: the breaker is open.
         """
         self.refuse_if_open()
         call = Call(self._clock())
@@ -86,10 +84,10 @@ class CircuitBreaker:
         """Refuse a call, or a new connection for one that was waiting for a place in the pool.
 
         Raises:
-            LedgerAway: the breaker is open.
+            LedgerUnavailable: the breaker is open.
         """
         if self._is_open:
-            raise LedgerAway
+            raise LedgerUnavailable
 
     def check(self) -> None:
         """Probe the server if it is suspected or the breaker is open; then open or close the breaker."""

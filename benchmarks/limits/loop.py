@@ -23,7 +23,7 @@ WORKERS = 2
 DRAIN, BURST = 50_000, 10_000
 LAG_S, PER_SECOND = 10, 100
 CREATED_PER_S = 20_000
-PATIENCE_S, LOOK_S = 60.0, 0.05
+PATIENCE_S, POLL_S = 60.0, 0.05
 WARM_TASKS, WARM_ROUNDS = 1000, 20
 CLAIMS = "SELECT extract(epoch FROM started_at - execute_at)::float8 * 1000 FROM tasks WHERE id = ANY(%s::uuid[])"
 OPEN = "SELECT 1 FROM tasks WHERE state IN ('scheduled', 'running') LIMIT 1"
@@ -110,7 +110,7 @@ def _starts(servers: Servers, ids: Sequence[str], until: float) -> Starts:
         while connection.execute(OPEN).fetchone():
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the raw loop was not done after {PATIENCE_S:g} s")
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
     return starts_of(read_records(servers.records), numbers)
 
 

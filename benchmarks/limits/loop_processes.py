@@ -16,7 +16,7 @@ from benchmarks.limits.stores import LIST, MOVE, SET
 from benchmarks.records import note
 
 MOVED_AT_ONCE = 1000
-LOOK_S = 0.02
+POLL_S = 0.02
 AT_ONCE = 100
 WAIT_S = 1
 # The state is compared as an expression: with statistics, the planner would leave the primary key for an index on it.
@@ -39,8 +39,8 @@ def promote() -> None:
     move = redis.register_script(MOVE)
     while True:
         next_at = move(keys=[SET, LIST], args=[repr(time.time()), MOVED_AT_ONCE])
-        pause_s = float(next_at) - time.time() if next_at else LOOK_S
-        time.sleep(min(max(pause_s, 0.0), LOOK_S))
+        pause_s = float(next_at) - time.time() if next_at else POLL_S
+        time.sleep(min(max(pause_s, 0.0), POLL_S))
 
 
 def work() -> None:

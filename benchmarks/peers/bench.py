@@ -17,7 +17,7 @@ from benchmarks.peers.scene import PeerError, Scene
 from benchmarks.peers.stores import Store
 from benchmarks.peers.workers import Workers
 
-LOOK_S = 0.1
+POLL_S = 0.1
 BUSY_S = 10.0
 QUIET_S = 10.0
 """A peer that has started no task for this long is assumed to be finished."""
@@ -126,7 +126,7 @@ class Bench:
                 workers.check()
                 if time.monotonic() > patience:
                     raise PeerError(f"its workers ran nothing within {START_S:g} s")
-                time.sleep(LOOK_S)
+                time.sleep(POLL_S)
             self.wait_for_starts(workers, numbers, due_ns=due_ms * 1_000_000)
             if count_writers(workers.scene.records) > 1:
                 return
@@ -142,4 +142,4 @@ def _sleep_while_busy(records: Path) -> None:
     patience, before = time.monotonic() + BUSY_S, -1
     while time.monotonic() < patience and (now := count_records(records)) > before:
         before = now
-        time.sleep(LOOK_S)
+        time.sleep(POLL_S)

@@ -16,7 +16,7 @@ from benchmarks.tasks import create, lags_ms, until, wait_until_final, warm_up
 TYPE = "bench"
 BEYOND, ENTERING, PER_SECOND = 5_000_000, 100_000, 100
 WINDOW_S, BEFORE_S, AFTER_S = 3600, 10.0, 5.0
-LOOK_S, SETTLE_S, AFTERMATH_S = 0.01, 2.0, 1.0
+POLL_S, SETTLE_S, AFTERMATH_S = 0.01, 2.0, 1.0
 # Inserted into the table, not through the API, so that the sweeper has to feed them when they enter the window.
 ENTER = """
 INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts)
@@ -68,10 +68,10 @@ def _fed(service: Service, entered_at: float, patience_s: float) -> tuple[float,
     with Redis.from_url(service.redis_url) as redis:
         while time.time() < deadline:
             fed = redis.zcount(f"punctual:{due_key(TYPE)}", entered_at + WINDOW_S, "+inf")
-            first = first or (fed and time.time() - LOOK_S)
+            first = first or (fed and time.time() - POLL_S)
             if fed == ENTERING:
                 return first, time.time()
-            time.sleep(LOOK_S)
+            time.sleep(POLL_S)
     raise TimeoutError(f"{ENTERING} tasks were not fed within {patience_s:.0f} s")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from itertools import count
 from pathlib import Path
@@ -16,8 +17,6 @@ from tests.acceptance.stores import Stores
 from tests.acceptance.witness import Witness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
     from local.server import Server
 
 

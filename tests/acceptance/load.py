@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tests.acceptance.client import new_task
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tests.acceptance.client import Client
     from tests.acceptance.witness import Witness
 

@@ -8,7 +8,9 @@ import re
 import signal
 import sys
 import time
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Self
 from uuid import uuid4
 
@@ -24,9 +26,6 @@ from tests.acceptance.stores import with_venv_first
 from tests.restricted import as_role, as_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
     from tests.acceptance.client import Json
     from tests.acceptance.stores import Stores
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,8 +18,6 @@ from app.task_types import load_task_types
 from workers.promoter import Promoter, log
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from redis import Redis
     from sqlalchemy import Engine
 

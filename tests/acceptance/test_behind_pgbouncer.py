@@ -5,8 +5,10 @@ from __future__ import annotations
 import random
 import threading
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -20,9 +22,6 @@ from tests.pgbouncer import CONNECTIONS, clients, leads_to
 from tests.restricted import ROLE, as_role
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from pathlib import Path
-
     from local.server import Server
     from tests.acceptance.client import Client, Json
     from tests.acceptance.stores import Stores

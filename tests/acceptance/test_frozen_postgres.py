@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 
 from app.config import read_settings
 from app.connections import POOLER_CHECK_TIMEOUT_S, connect_postgres
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger.repairs import clock
 from app.ledger.watchdog import PROBE_TIMEOUT_S, SUSPICION_S, connected
 from local import postgres
@@ -24,8 +25,6 @@ from tests.acceptance.conditions import wait_until
 from tests.acceptance.stores import freeze, thaw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy import Engine
 
     from local.server import Server
@@ -126,14 +125,14 @@ def ask(engine: Engine) -> None:
 def answers(engine: Engine) -> bool:
     try:
         ask(engine)
-    except LedgerAway:
+    except LedgerUnavailable:
         return False
     return True
 
 
 def refused_after_s(engine: Engine) -> float:
     began = time.monotonic()
-    with pytest.raises(LedgerAway):
+    with pytest.raises(LedgerUnavailable):
         ask(engine)
     return time.monotonic() - began
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,8 +13,6 @@ from tests.acceptance.conditions import wait_until
 from tests.acceptance.processes import is_alive
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.acceptance.client import Json
     from tests.acceptance.conftest import NewService
     from tests.acceptance.service import Service

@@ -10,9 +10,9 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -20,9 +20,6 @@ from local.ports import free_port
 from local.server import command_line
 from tests.acceptance.conditions import wait_until
 from tests.acceptance.processes import descendants, is_alive
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
 READY = "Punctual is ready"

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,6 @@ from local.server import command_line
 from tests.acceptance.conditions import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from local.server import Server
 
 ROOT = Path(__file__).parents[2]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,6 @@ from tests.acceptance.client import new_task, seconds
 from tests.acceptance.conditions import wait_until
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import requests
 
     from tests.acceptance.client import Json

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,8 +17,6 @@ from tests.acceptance.service import Service
 from tests.acceptance.stores import Stores, freeze, thaw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.acceptance.witness import Witness
 
 RECOVERY_S = 30.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,8 +16,6 @@ from tests.acceptance.processes import ROOT
 from tests.acceptance.stores import release
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import pytest
 
     from tests.acceptance.conftest import NewService

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -21,8 +22,6 @@ from tests.faults.network import Network
 from tests.restricted import as_role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from tests.acceptance.conftest import NewService
     from tests.acceptance.service import Service
     from tests.acceptance.witness import Witness

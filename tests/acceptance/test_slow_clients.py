@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import resource
+import socket
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,9 +18,6 @@ from tests.acceptance.processes import descendants
 from tests.acceptance.sockets import POST, connections, ends
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Iterator
-
     from tests.acceptance.service import Service
 
 MANY = 200

@@ -11,15 +11,12 @@ import threading
 import time
 import urllib.request
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 from app.web_server import WebServer
 from local.ports import free_port
 from tests.acceptance.conditions import sleep_until, wait_until
 from tests.acceptance.processes import ROOT, descendants
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 TIMES, TIMEOUT_S = 6, 20.0
 APPLICATION = """

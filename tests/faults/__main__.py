@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.acceptance.processes import ROOT
@@ -21,8 +22,6 @@ from tests.faults.plan import Plan
 from tests.faults.reactions import measure
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.faults.report import Report
 
 STOPPED = 143

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from threading import Thread
@@ -30,8 +31,6 @@ from tests.faults.trail import Trail
 from tests.restricted import as_role, as_user
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from tests.faults.nemesis import Strike
     from tests.faults.plan import Plan
 

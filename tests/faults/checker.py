@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,6 @@ from tests.faults.facts import Facts
 from tests.faults.lateness import calm_lateness, percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from tests.faults.history import History
     from tests.faults.plan import Plan
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from local.procfile import read_procfile
@@ -13,9 +15,6 @@ from tests.faults.network import Network
 from tests.restricted import as_role, as_user
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
     from local.server import Server
     from tests.faults.hosts import Hosts
 

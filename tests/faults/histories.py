@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from tests.acceptance.witness import Sight
 from tests.faults.history import Answer, Change, History, Row, Struck
 from tests.faults.plan import Plan
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 DUE = 1000.0
 WORKER = "host.77.abc"

@@ -8,12 +8,10 @@ import random
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+from typing import Self
 
 NAMESPACES = Path("/run/netns")
 PREFIX = "punctual"

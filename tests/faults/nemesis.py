@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from heapq import heappop, heappush
 from random import Random
@@ -13,8 +14,6 @@ from tests.faults.kinds.table import TABLE
 from tests.faults.scene import NoTarget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from tests.faults.kinds.fault import Fault
     from tests.faults.plan import Plan
     from tests.faults.revival import Platform

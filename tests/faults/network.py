@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from typing import TYPE_CHECKING, Self
+from collections.abc import Mapping
+from typing import Self
 from urllib.parse import urlsplit
 
 from tests.acceptance.processes import ROOT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 STOP_S = 10.0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
@@ -10,8 +11,6 @@ from xml.sax.saxutils import escape
 from tests.faults.lateness import lateness, percentile
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.faults.history import History
 
 WIDTH, PLOT, LEFT, TOP, LANE = 1100, 300, 170, 40, 13

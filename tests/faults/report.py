@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.lateness import calm_lateness, percentile, troubled_lateness
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from tests.faults.checker import Check
     from tests.faults.history import History
     from tests.faults.plan import Plan

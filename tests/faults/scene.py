@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections import deque
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TYPE_CHECKING
@@ -12,8 +13,6 @@ from typing import TYPE_CHECKING
 from tests.acceptance.processes import descendants
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from local.server import Server
     from tests.acceptance.processes import ServiceProcess
     from tests.acceptance.service import Service

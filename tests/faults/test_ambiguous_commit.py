@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
 
 from app.connections import connect_postgres
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import claims, tasks
 from app.task import TaskState
 from tests.acceptance.conditions import wait_until
@@ -18,8 +19,6 @@ from tests.integration.test_worker_parts import Parts
 from tests.making import ids, make
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy import Engine
 
     from app.broker.due_set import DueSet
@@ -63,7 +62,7 @@ def test_tasks_of_a_claim_without_an_answer_are_handed_back_and_run_once(
     def receive() -> None:
         try:
             parts.receive("noop", ids(made))
-        except LedgerAway as error:
+        except LedgerUnavailable as error:
             errors.append(error)
 
     network.become(ROUTE, "mute")

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import pytest
 
 from tests.faults.checker import check
 from tests.faults.histories import BROKEN, DUE, PLAN, WORKER, add_lost, claimed, in_order, lose
 from tests.faults.history import Answer, Change, History, Row, Struck
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 
 def test_a_history_that_keeps_every_promise_passes_every_check() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import tempfile
 import time
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,8 +24,6 @@ from tests.faults.plan import QUICK, Plan
 from tests.faults.trail import Trail
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.acceptance.client import Json
     from tests.acceptance.service import Service
 

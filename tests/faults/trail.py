@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import psycopg
 
 from tests.faults.history import Change, Row
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CONNECT_S = 5
 BATCH = 20_000

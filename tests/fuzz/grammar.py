@@ -6,13 +6,11 @@ import io
 import sys
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote_from_bytes
+from wsgiref.types import WSGIEnvironment
 
 from tests.fuzz import nasty
-
-if TYPE_CHECKING:
-    from wsgiref.types import WSGIEnvironment
 
 FUTURE, PAST = "2100-01-01T00:00:00Z", "2020-01-01T00:00:00Z"
 MAX_KNOWN = 50

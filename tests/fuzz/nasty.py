@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from random import Random
+from random import Random
+from typing import Any
 
 TEXTS = (
     "", " ", "\0", "\ud800", "\udfff\ud800", "\ufeff", "\u202e", "é" * 50, "😀", "x" * 300, "x" * 70_000, "%00", "%ff",

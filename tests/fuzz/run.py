@@ -6,14 +6,13 @@ import json
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from wsgiref.types import WSGIEnvironment
 
 from werkzeug.test import run_wsgi_app
 
 from tests.fuzz.grammar import Grammar
 
 if TYPE_CHECKING:
-    from wsgiref.types import WSGIEnvironment
-
     from flask import Flask
 
 PROBLEM = "application/problem+json"

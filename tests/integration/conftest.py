@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -14,8 +15,6 @@ from app.api.services import services_of
 from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from flask import Flask
     from flask.testing import FlaskClient
     from redis import Redis

@@ -6,12 +6,11 @@ import json
 import os
 import pickle
 import zlib
+from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from pathlib import Path
-
     from redis import Redis
 
 DELIVER = "deliver"

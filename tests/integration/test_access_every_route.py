@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,6 @@ from tests.integration.api_calls import UNKNOWN_ID, problem
 from tests.integration.keys import PASSWORD, new_bearer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from flask import Flask
     from flask.testing import FlaskClient
     from sqlalchemy import Engine

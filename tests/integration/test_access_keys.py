@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -13,8 +14,6 @@ from tests.integration.api_calls import FUTURE, body, create, problem, run
 from tests.integration.keys import PASSWORD, UNKNOWN, bearer, make_key, new_bearer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flask.testing import FlaskClient
     from redis import Redis
     from sqlalchemy import Engine

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +13,6 @@ from app.api.services import services_of
 from tests.integration.keys import PASSWORD, make_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flask import Flask
     from sqlalchemy import Engine
 

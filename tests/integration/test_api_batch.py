@@ -12,7 +12,7 @@ from sqlalchemy.exc import OperationalError
 from app.api.resources.tasks import READERS
 from app.api.shapes import MAX_BATCH
 from app.broker.due_set import due_key
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import tasks as ledger
 from tests.integration.api_calls import FUTURE, PAST, body, fields, problem, run
 from tests.integration.conftest import drain_due_set_writer
@@ -134,7 +134,7 @@ def test_a_lost_answer_of_postgres_creates_nothing_twice(
         kept = insert(*arguments, **options)
         if next(answers, True):
             return kept
-        raise LedgerAway from OperationalError("", {}, Exception())
+        raise LedgerUnavailable from OperationalError("", {}, Exception())
 
     monkeypatch.setattr(ledger, "insert", lost_once)
     reply = body(post(client, {"type": "foo", "delay_s": 20}, {"type": "foo", "delay_s": 10}))

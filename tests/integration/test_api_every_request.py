@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -12,8 +13,6 @@ from app.api.errors import all_problems
 from tests.integration.api_calls import UNKNOWN_ID, body, create, problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flask.testing import FlaskClient
 
 PATHS = ("/health", "/tasks", f"/tasks/{UNKNOWN_ID}", "/nope", "/types", "/openapi.json", "/docs", "/problems/", "/rq/")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,6 @@ from app.ledger.server import needed_version
 from tests.integration.api_calls import FUTURE, PAST, body, create, problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flask.testing import FlaskClient
     from redis import Redis
     from sqlalchemy import Engine

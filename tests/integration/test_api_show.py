@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -10,8 +11,6 @@ from app.api.resources import tasks as views
 from tests.integration.api_calls import FUTURE, PAST, UNKNOWN_ID, body, create, fields, lease, problem
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flask.testing import FlaskClient
 
 
@@ -44,13 +43,13 @@ def test_a_deleted_task_is_a_404_with_its_instant_of_deletion(client: FlaskClien
 def test_a_wait_ends_when_the_state_is_final(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     held = lease(client)
 
-    def look_until(look: Callable[[], Any], enough: Callable[[Any], bool], *, wait_s: float, pause: object) -> Any:
+    def poll_until(look: Callable[[], Any], enough: Callable[[Any], bool], *, wait_s: float, pause: object) -> Any:
         assert (wait_s, enough(look()), callable(pause)) == (30, False, True)
         client.post(f"/tasks/{held['id']}/complete", json={"claim_token": held["claim_token"], "result": 7})
         assert enough(look())
         return look()
 
-    monkeypatch.setattr(views, "look_until", look_until)
+    monkeypatch.setattr(views, "poll_until", poll_until)
     assert body(client.get(f"/tasks/{held['id']}?wait_s=30"))["result"] == 7
 
 

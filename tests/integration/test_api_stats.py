@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +14,7 @@ from sqlalchemy import text
 
 from app.api import shapes
 from app.api.single_flight import cached_briefly
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import counters, statistics, workers
 from app.ledger.counters import Counter
 from app.ledger.statements import statement
@@ -21,8 +22,6 @@ from tests.integration.api_calls import FUTURE, PAST, body, create, fields, leas
 from tests.making import change
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from flask.testing import FlaskClient
     from redis import Redis
     from sqlalchemy import Connection, Engine
@@ -252,11 +251,11 @@ def test_an_error_is_not_cached() -> None:
     def ask() -> int:
         calls.append(1)
         if len(calls) == 1:
-            raise LedgerAway
+            raise LedgerUnavailable
         return 1
 
     kept = cached_briefly(ask)
-    with pytest.raises(LedgerAway):
+    with pytest.raises(LedgerUnavailable):
         kept()
     assert kept() == 1
 

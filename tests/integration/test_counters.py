@@ -15,7 +15,7 @@ from app.batching import Batcher
 from app.config import read_settings
 from app.connections import connect_postgres
 from app.counter_buffer import CounterBuffer
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import counters
 from app.ledger.counters import Counter
 from tests.acceptance.conditions import wait_until
@@ -52,7 +52,7 @@ def test_counts_are_kept_while_postgres_is_unavailable(engine: Engine, monkeypat
     buffer.count(Counter.FENCED)
     with monkeypatch.context() as patch:
         patch.setattr(counters, "add", lambda _, increments: add(unavailable, increments))
-        with pytest.raises(LedgerAway):
+        with pytest.raises(LedgerUnavailable):
             buffer.step()
     buffer.count(Counter.FENCED)
     buffer.step()

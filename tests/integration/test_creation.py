@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import asyncio
 import json
 import re
@@ -19,15 +21,13 @@ from app.api.openapi.resource import BodyLimits
 from app.api.server import Server
 from app.api.services import services_of
 from app.broker.due_set import due_key
-from app.errors import InvalidInput, LedgerAway
+from app.errors import InvalidInput, LedgerUnavailable
 from tests.integration.api_calls import FUTURE, run
 from tests.integration.conftest import drain_due_set_writer
 from tests.integration.keys import PASSWORD, bearer, make_key
 from tests.rsgi import Answer, Protocol, scope
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from flask import Flask
     from flask.testing import FlaskClient
     from redis import Redis
@@ -168,7 +168,7 @@ def test_both_paths_agree_on_every_body(paths: BothPaths, task: dict[str, Any], 
     assert plain(fast) == plain(slow)
 
 
-@pytest.mark.parametrize("error", [LedgerAway(), InvalidInput("No."), RuntimeError("a bug")])
+@pytest.mark.parametrize("error", [LedgerUnavailable(), InvalidInput("No."), RuntimeError("a bug")])
 def test_an_error_during_creation_is_answered_once_and_not_retried(
     paths: BothPaths, engine: Engine, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
@@ -180,7 +180,8 @@ def test_an_error_during_creation_is_answered_once_and_not_retried(
 
     monkeypatch.setattr(paths.operations, "create", fail)
     status, headers, body = paths.ask(paths.fast, json.dumps(TASK).encode(), {})
-    assert (status, len(attempts)) == ({"LedgerAway": 503, "InvalidInput": 422}.get(type(error).__name__, 500), 1)
+    expected = {"LedgerUnavailable": 503, "InvalidInput": 422}.get(type(error).__name__, 500)
+    assert (status, len(attempts)) == (expected, 1)
     assert dict(headers)["Content-Type"] == "application/problem+json"
     assert json.loads(body)["status"] == status
     assert run(engine, "SELECT count(*) FROM tasks") == 0

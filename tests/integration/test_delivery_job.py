@@ -6,6 +6,7 @@ import json
 import os
 import pickle
 import zlib
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -23,8 +24,6 @@ from tests.integration.receiving import Received, receiver, work
 from workers.chores import CHORES
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from redis import Redis
     from sqlalchemy import Engine
 

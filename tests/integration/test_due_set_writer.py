@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis.exceptions import RedisError
 
 from app.broker import writer as module
-from app.broker.due_set import DueSet, ScheduleAway, due_key
+from app.broker.due_set import DueSet, due_key
 from app.broker.writer import DueSetWriter
 from app.connections import connect_redis
 from app.task import Due
 from tests.making import ahead, new_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-
     from redis import Redis
 
     from app.config import Settings
@@ -45,7 +45,7 @@ class FlakyDueSet(DueSet):
     def _answer(self) -> None:
         assert self.gate.wait(SOON_S)
         if not self.is_available:
-            raise ScheduleAway("unavailable")
+            raise RedisError("unavailable")
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -16,8 +17,6 @@ from tests.making import NOWHERE
 from workers.worker.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pytest
     from sqlalchemy import Engine
 

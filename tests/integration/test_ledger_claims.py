@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 from sqlalchemy.exc import DBAPIError
@@ -16,8 +17,6 @@ from app.task import TaskError, TaskState
 from tests.making import ahead, change, ids, make
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from sqlalchemy import Engine
 
     from app.ledger.claims import Claimed

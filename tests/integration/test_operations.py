@@ -11,11 +11,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
-from app.broker.due_set import ANNOUNCE_MARGIN_S, DueSet
+from app.broker.due_set import WINDOW_MARGIN_S, DueSet
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.creator import TaskCreator
-from app.errors import InvalidInput, LedgerAway, TaskNotFound
+from app.errors import InvalidInput, LedgerUnavailable, TaskNotFound
 from app.ledger import tasks
 from app.operations import Operations
 from app.task import Task
@@ -48,7 +48,7 @@ def test_a_delay_counts_from_the_clock_of_postgres(operations: Operations) -> No
 
 def test_only_tasks_due_within_the_window_are_added_to_the_due_set(operations: Operations, due_set: DueSet) -> None:
     make(operations, at=ahead(3600))
-    make(operations, at=ahead(3600 + ANNOUNCE_MARGIN_S + 60))
+    make(operations, at=ahead(3600 + WINDOW_MARGIN_S + 60))
     make(operations, task_type="outside")
     assert due_set.sizes(["noop", "outside"]) == (1, 0)
 
@@ -76,7 +76,7 @@ def test_creating_and_deleting_need_no_redis(without_redis: Operations, engine: 
 
 def test_an_unavailable_postgres_creates_nothing(due_set: DueSet, types: TaskTypes) -> None:
     unavailable = connect_postgres(read_settings(NOWHERE), name="unavailable")
-    with pytest.raises(LedgerAway):
+    with pytest.raises(LedgerUnavailable):
         Operations(unavailable, due_set, types, window_s=3600).create([new_task()])
     assert due_set.sizes(["noop"]) == (0, 0)
     unavailable.dispose()
@@ -102,6 +102,6 @@ def test_every_request_fails_when_postgres_is_unavailable(
 ) -> None:
     unavailable = connect_postgres(read_settings(NOWHERE), name="unavailable")
     creator = TaskCreator(Operations(unavailable, due_set, types, window_s=settings.schedule_window_s))
-    with pytest.raises(LedgerAway):
+    with pytest.raises(LedgerUnavailable):
         creator.create(new_task())
     unavailable.dispose()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
 import pytest
+from redis.exceptions import RedisError
 
-from app.broker.due_set import ScheduleAway
 from app.broker.rq.jobs import DeliveryJob, accepting
 from app.config import read_settings
 from app.connections import connect_redis
@@ -24,8 +25,6 @@ from workers.housekeeping import CHORE_BY_ID, Housekeeping
 from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from redis import Redis
     from sqlalchemy import Engine
 
@@ -56,7 +55,7 @@ def test_many_lost_tasks_are_restored_without_a_pause(
     sweeper: Sweeper, operations: Operations, due_set: DueSet, harm: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("workers.sweeper.PAGE", 10)
-    monkeypatch.setattr("workers.sweeper.MANY_LOST", 10)
+    monkeypatch.setattr("workers.sweeper.FULL_PAGE_LOST", 10)
     sweeper.feeding.step()
     make(operations, 35)
     harm.delete("punctual:due:noop")
@@ -81,7 +80,7 @@ def test_tasks_of_a_dead_worker_are_rescued_while_redis_is_unavailable(
     (task,) = made = make(operations)
     begin(engine, made)
     nowhere = connect_redis(read_settings(NOWHERE))
-    with pytest.raises(ScheduleAway):
+    with pytest.raises(RedisError):
         Sweeper(engine, nowhere, types, settings).step()
     assert tasks.get(engine, task.id).state is TaskState.FAILED
 

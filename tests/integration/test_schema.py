@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,7 +13,7 @@ from sqlalchemy import event, text
 
 from app.config import read_settings
 from app.connections import connect_postgres
-from app.errors import BadSetting, LedgerAway, TaskNotFound
+from app.errors import InvalidSetting, LedgerUnavailable, TaskNotFound
 from app.ledger import claims, repairs, statistics, tasks, workers
 from app.ledger.listing import Filter, list_tasks
 from app.ledger.server import needed_version, present_version
@@ -22,8 +23,6 @@ from tests.conftest import ROOT
 from tests.making import NOWHERE, ids, make
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from sqlalchemy import Engine
 
     from app.broker.due_set import DueSet
@@ -79,12 +78,12 @@ def test_a_pooler_that_hides_the_schema_is_noticed(elsewhere: Settings) -> None:
         del parameters["options"]
 
     event.listen(hidden, "do_connect", without_options)
-    with pytest.raises(LedgerAway):
+    with pytest.raises(LedgerUnavailable):
         repairs.clock(hidden)
     hidden.dispose()
 
 
 @pytest.mark.parametrize("name", ["Capital", "with space", "1st", "semi;colon", "x" * 64, "a.b", 'quo"te', "pg\n"])
 def test_an_invalid_schema_name_is_refused_at_start(name: str) -> None:
-    with pytest.raises(BadSetting, match="DATABASE_SCHEMA"):
+    with pytest.raises(InvalidSetting, match="DATABASE_SCHEMA"):
         read_settings(NOWHERE | {"DATABASE_SCHEMA": name})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +19,6 @@ from app.task_types import TaskType, TaskTypes, load_task_types
 from tests.integration.keys import PASSWORD, make_key
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from flask import Flask
     from redis import Redis
     from sqlalchemy import Engine

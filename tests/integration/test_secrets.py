@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -12,8 +13,6 @@ from tests.integration.conftest import drain_due_set_writer
 from tests.integration.keys import PASSWORD, SAME_SITE, bearer, make_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     import pytest
     from flask.testing import FlaskClient
     from redis import Redis

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from itertools import product
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import pytest
 from sqlalchemy import text
@@ -16,8 +17,6 @@ from uuid_utils.compat import uuid7
 from app.task import FINAL_STATES, TaskState
 
 if TYPE_CHECKING:
-    from uuid import UUID
-
     from sqlalchemy import Engine
 
 SCHEDULED, RUNNING, SUCCEEDED, FAILED, CANCELLED, DELETED = TaskState

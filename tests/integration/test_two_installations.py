@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -25,8 +26,6 @@ from workers.housekeeping import Housekeeping
 from workers.promoter import Promoter
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from redis import Redis
     from sqlalchemy import Engine
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,7 +13,7 @@ from app.broker.due_set import DueSet, Route
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
 from app.outcome import Outcome, failed, succeeded
@@ -26,8 +27,6 @@ from workers.worker.inbox import MAX_WAIT_S, Inbox
 from workers.worker.unresolved_claims import UnresolvedClaims
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from redis import Redis
     from sqlalchemy import Engine
 
@@ -191,10 +190,10 @@ def test_an_unanswered_claim_is_neither_run_nor_repeated_but_handed_back(
 
     def committed_but_unanswered(*arguments: Any, **options: Any) -> None:
         really_claim(*arguments, **options)
-        raise LedgerAway
+        raise LedgerUnavailable
 
     monkeypatch.setattr(claims, "claim", committed_but_unanswered)
-    with pytest.raises(LedgerAway):
+    with pytest.raises(LedgerUnavailable):
         parts.receive("noop", ids(made))
     assert parts.pool.ran == []
     parts.unresolved.settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, ClassVar
 from uuid import UUID
@@ -14,8 +15,6 @@ from tests.model.faults import KINDS, Fault
 from tests.model.world import WORKERS, World
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from tests.model.faults import ActOutcome
     from tests.model.worker import ModelWorker
     from tests.model.world import Servers

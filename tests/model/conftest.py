@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -23,8 +24,6 @@ from tests.model.world import Servers
 from workers.pool import shared
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from redis import Redis
     from sqlalchemy import Engine
 

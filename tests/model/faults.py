@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha1
@@ -11,15 +12,13 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 from redis import Redis
 from redis.client import Pipeline
-from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import ConnectionError as RedisConnectionError, RedisError
 
-from app.broker.due_set import LUA, ScheduleAway
-from app.errors import LedgerAway
+from app.broker.due_set import LUA
+from app.errors import LedgerUnavailable
 from app.ledger import statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     import pytest
 
     from tests.model.tried import Tried
@@ -75,7 +74,7 @@ class Boundary:
             yield outcome
         except Crash:
             outcome.crashed = True
-        except (LedgerAway, ScheduleAway):
+        except (LedgerUnavailable, RedisError):
             outcome.unavailable = True
         finally:
             self._armed, self.cut_off = None, False
@@ -88,8 +87,8 @@ class Boundary:
             if name is None or threading.get_ident() != self._thread:
                 return execute(cursor, query, *rest, **options)
             if self.cut_off:
-                raise LedgerAway
-            return self._step(name, lambda: execute(cursor, query, *rest, **options), LedgerAway)
+                raise LedgerUnavailable
+            return self._step(name, lambda: execute(cursor, query, *rest, **options), LedgerUnavailable)
 
         return wrapped
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +10,7 @@ from app.broker.due_set import DueSet
 from app.broker.rq.deliveries import queue
 from app.broker.rq.jobs import DeliveryJob
 from app.counter_buffer import CounterBuffer
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.outcome import failed, succeeded
 from workers.pool.capacity import FreeSlots
 from workers.pool.shared import RunLease
@@ -20,8 +21,6 @@ from workers.worker.inbox import Inbox
 from workers.worker.unresolved_claims import UnresolvedClaims
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from app.task import Claim
     from tests.model.world import World
     from workers.pool.protocol import Failure
@@ -158,5 +157,5 @@ class ModelWorker:
     def flush(self) -> None:
         """Write all outcomes; repeat steps that fail, unless the worker is cut off from Postgres."""
         while not self.cut_off and self.finisher.waiting():
-            with suppress(LedgerAway):
+            with suppress(LedgerUnavailable):
                 self.finisher.step()

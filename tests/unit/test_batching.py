@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 
 from app.batching import Batcher
-from app.errors import LedgerAway
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from app.errors import LedgerUnavailable
 
 SOON_S = 10.0
 
@@ -90,9 +87,9 @@ def test_a_step_flushes_one_batch_and_returns_whether_a_full_one_is_left() -> No
 
 def test_a_failed_batch_is_flushed_again_before_later_items() -> None:
     letters = Stepped()
-    letters.errors = [LedgerAway()]
+    letters.errors = [LedgerUnavailable()]
     letters.add("ab")
-    with pytest.raises(LedgerAway):
+    with pytest.raises(LedgerUnavailable):
         letters.step()
     letters.add("c")
     assert letters.waiting() == ["a", "b", "c"]
@@ -101,7 +98,7 @@ def test_a_failed_batch_is_flushed_again_before_later_items() -> None:
 
 
 def test_the_thread_survives_a_server_that_is_unavailable_and_its_own_errors(letters: Letters) -> None:
-    letters.errors = [LedgerAway(), RuntimeError("a bug")]
+    letters.errors = [LedgerUnavailable(), RuntimeError("a bug")]
     letters.add("ab")
     assert letters.drain(SOON_S)
     assert letters.batches == ["ab"]
@@ -112,7 +109,7 @@ def test_a_batcher_that_must_not_survive_errors_ends_with_the_first(monkeypatch:
     monkeypatch.setattr(threading, "excepthook", died.append)
     letters = Letters()
     letters.survives_errors = False
-    letters.errors = [LedgerAway(), RuntimeError("a bug")]
+    letters.errors = [LedgerUnavailable(), RuntimeError("a bug")]
     letters.add("ab")
     assert not letters.close(SOON_S)
     assert [(type(each.exc_value), each.thread and each.thread.name) for each in died] == [(RuntimeError, "letters")]
@@ -139,9 +136,9 @@ def test_merged_items_are_flushed_and_kept_after_a_failure() -> None:
             return sorted(set(items))
 
     letters = Sorted()
-    letters.errors = [LedgerAway()]
+    letters.errors = [LedgerUnavailable()]
     letters.add("bab")
-    with pytest.raises(LedgerAway):
+    with pytest.raises(LedgerUnavailable):
         letters.step()
     assert letters.waiting() == ["a", "b"]
     letters.add("a")

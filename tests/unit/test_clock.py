@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.clock import MEASURE_INTERVAL_S, RETRY_S, PostgresClock, measure_offset_s, now
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 
 AHEAD_S = 100.0
 
@@ -27,7 +27,7 @@ class Postgres:
     def ask(self) -> datetime:
         self.answers += 1
         if not self.takes_s:
-            raise LedgerAway
+            raise LedgerUnavailable
         takes_s = self.takes_s.pop(0)
         self.at += takes_s
         # A slow answer spends its time on the way back, so that its offset is wrong.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.config import read_handler_settings, read_settings
-from app.errors import BadSetting
+from app.errors import InvalidSetting
 
 URLS = {"DATABASE_URL": "postgres://user:secret@host/name", "REDIS_URL": "rediss://:secret@host:6380"}
 
@@ -48,7 +48,7 @@ def test_an_empty_variable_counts_as_not_set() -> None:
     ],
 )
 def test_a_bad_value_is_refused_by_the_name_of_its_variable(variable: str, value: str, message: str) -> None:
-    with pytest.raises(BadSetting, match=message) as refused:
+    with pytest.raises(InvalidSetting, match=message) as refused:
         read_settings(URLS | {variable: value})
     assert "secret" not in str(refused.value)
 

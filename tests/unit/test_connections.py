@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, cast
 
 import pytest
@@ -10,8 +11,6 @@ import pytest
 from app.connections import abort_after
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     import psycopg
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 
 from app.creator import TaskCreator
-from app.errors import InvalidInput, LedgerAway
+from app.errors import InvalidInput, LedgerUnavailable
 from tests.making import LONG_AGO, new_task
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from app.operations import Operations
     from app.task import NewTask, Task
 
@@ -125,7 +124,7 @@ def test_a_request_that_is_refused_does_not_harm_the_others(occupied: TaskCreato
     assert isinstance(refused.exception(SOON_S), InvalidInput)
 
 
-@pytest.mark.parametrize("error", [LedgerAway(), RuntimeError("a bug")])
+@pytest.mark.parametrize("error", [LedgerUnavailable(), RuntimeError("a bug")])
 def test_an_error_of_a_batch_reaches_every_request_and_nothing_is_repeated(
     occupied: TaskCreator, operations: Recording, error: Exception
 ) -> None:
@@ -147,7 +146,7 @@ def test_a_thread_that_waited_too_long_gets_an_error_and_its_task_is_not_created
     occupied: TaskCreator, operations: Recording, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("app.creator.ANSWER_TIMEOUT_S", 0.05)
-    with pytest.raises(LedgerAway):
+    with pytest.raises(LedgerUnavailable):
         occupied.create(new_task())
     operations.gate.set()
     assert occupied.drain(SOON_S)

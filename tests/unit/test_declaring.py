@@ -9,7 +9,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
-from typing import TYPE_CHECKING, Annotated, Any, TypedDict, get_type_hints
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated, Any, TypedDict, get_type_hints
 
 import msgspec
 import pydantic
@@ -17,10 +19,6 @@ import pytest
 
 from punctual import BadTaskType, Context, task
 from punctual.types import TaskType, declared
-
-if TYPE_CHECKING:
-    from pathlib import Path
-    from types import ModuleType
 
 CONTEXT = Context("an-id", "a-type", 2, 3, 5.0, datetime(2026, 1, 1, tzinfo=UTC))
 GREETING = b'{"name": "Ada"}'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,6 @@ from workers.pool.execution import MAX_MESSAGE, message, run
 from workers.pool.protocol import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from punctual import Context
 
 NOWHERE = {

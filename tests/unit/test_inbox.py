@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import pytest
 
 from workers.pool.capacity import DurationStats, FreeSlots
 from workers.worker.inbox import MAX_AHEAD_S, MAX_DUE, MAX_RESERVED_WAIT_S, MAX_WAIT_S, MIN_AHEAD_S, Inbox
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SLOTS = 8
 SLOW_MS, FAST_MS = 3000.0, 0.01

@@ -9,7 +9,7 @@ import pytest
 
 from app.api.auth.key_ring import FRESH_S, MAX_AGE_S, MAX_UNKNOWN, KeyRing
 from app.api_key import LENGTH, PREFIX, ApiKey, Scope, digest, new_secret
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 
 NOW = datetime(2030, 1, 31, tzinfo=UTC)
 
@@ -26,7 +26,7 @@ class Ledger:
     def load(self) -> dict[bytes, ApiKey]:
         self.loads += 1
         if not self.is_available:
-            raise LedgerAway
+            raise LedgerUnavailable
         return dict(self.keys)
 
     def add(self, name: bytes) -> ApiKey:
@@ -100,7 +100,7 @@ def test_no_key_is_accepted_before_postgres_was_available_once(ring: KeyRing, le
     ledger.add(b"a")
     ledger.is_available = False
     for _ in range(100):
-        with pytest.raises(LedgerAway):
+        with pytest.raises(LedgerUnavailable):
             ring.find(b"a")
     assert ledger.loads == 1, "not once per request"
     ledger.is_available = True
@@ -115,7 +115,7 @@ def test_cached_keys_are_accepted_only_for_a_limited_time_without_postgres(ring:
     ledger.now += MAX_AGE_S - 0.1
     assert ring.find(b"a") is key
     ledger.now += 0.1
-    with pytest.raises(LedgerAway):
+    with pytest.raises(LedgerUnavailable):
         ring.find(b"a")
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import threading
 
 import pytest
-from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import ConnectionError as BrokerUnavailable
 
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.loop import MAX_BACKOFF_S, Backoff, repeat
 
 
@@ -48,27 +48,27 @@ def test_a_loop_whose_stop_is_set_runs_no_step() -> None:
 
 
 def test_a_loop_survives_every_error() -> None:
-    steps = Steps(LedgerAway(), RedisAway(), RuntimeError("bug"), False)
+    steps = Steps(LedgerUnavailable(), BrokerUnavailable(), RuntimeError("bug"), False)
     steps.run()
     assert steps.waits == 1
 
 
 def test_pauses_grow_up_to_a_limit_and_start_over_after_a_success() -> None:
     backoff = Backoff("test")
-    pauses = [backoff.failed(LedgerAway()) for _ in range(20)]
+    pauses = [backoff.failed(LedgerUnavailable()) for _ in range(20)]
     assert max(pauses) <= MAX_BACKOFF_S
     assert max(pauses[:2]) < min(pauses[-5:])
     backoff.succeeded()
-    assert backoff.failed(LedgerAway()) <= 0.1
+    assert backoff.failed(LedgerUnavailable()) <= 0.1
 
 
 def test_a_loop_may_have_shorter_pauses() -> None:
     backoff = Backoff("test", max_s=0.25)
-    assert max(backoff.failed(LedgerAway()) for _ in range(20)) <= 0.25
+    assert max(backoff.failed(LedgerUnavailable()) for _ in range(20)) <= 0.25
 
 
 def test_a_loop_that_must_not_survive_errors_still_survives_an_unavailable_server() -> None:
-    steps = Steps(LedgerAway(), RedisAway(), RuntimeError("bug"), False)
+    steps = Steps(LedgerUnavailable(), BrokerUnavailable(), RuntimeError("bug"), False)
     with pytest.raises(RuntimeError):
         repeat(steps.step, wait=steps.wait, stop=steps.stop, name="test", survives_errors=False)
     assert steps.script == [False]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from app.api import waiting
-from app.api.waiting import MAX_PAUSE_S, look_until
+from app.api.waiting import MAX_PAUSE_S, poll_until
 
 
 class Clock:
@@ -25,32 +25,32 @@ class Clock:
 
 def test_a_result_that_is_there_at_once_needs_no_wait() -> None:
     clock = Clock()
-    assert look_until(lambda: 1, bool, wait_s=30, pause=clock.pause, clock=clock) == 1
+    assert poll_until(lambda: 1, bool, wait_s=30, pause=clock.pause, clock=clock) == 1
     assert clock.pauses == []
 
 
 def test_polling_ends_exactly_when_the_wait_is_over() -> None:
     clock = Clock()
-    assert look_until(lambda: 0, bool, wait_s=3, pause=clock.pause, clock=clock) == 0
+    assert poll_until(lambda: 0, bool, wait_s=3, pause=clock.pause, clock=clock) == 0
     assert clock.now == 3
 
 
 def test_the_pauses_of_polling_grow_up_to_a_limit() -> None:
     clock = Clock()
-    look_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock)
+    poll_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock)
     assert clock.pauses[:3] == sorted(clock.pauses[:3])
     assert max(clock.pauses) == MAX_PAUSE_S
 
 
 def test_polling_ends_with_the_first_result() -> None:
     clock = Clock()
-    assert look_until(lambda: clock.now > 1, bool, wait_s=30, pause=clock.pause, clock=clock)
+    assert poll_until(lambda: clock.now > 1, bool, wait_s=30, pause=clock.pause, clock=clock)
     assert clock.now < 2
 
 
 def test_polling_ends_when_the_process_stops() -> None:
     clock = Clock(stop_after=2)
-    assert look_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock) == 0
+    assert poll_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock) == 0
     assert len(clock.pauses) == 2
 
 
@@ -60,7 +60,7 @@ def test_when_too_many_requests_wait_the_next_one_is_answered_at_once() -> None:
     while waiting.POLLERS.acquire(blocking=False):
         acquired += 1
     try:
-        look_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock)
+        poll_until(lambda: 0, bool, wait_s=30, pause=clock.pause, clock=clock)
     finally:
         waiting.POLLERS.release(acquired)
     assert clock.pauses == []

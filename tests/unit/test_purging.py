@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from workers.chores import REST, Purging
 
 FULL = 10
@@ -19,7 +19,7 @@ class Table:
         self.batches += 1
         if not self.is_available:
             self.is_available = True
-            raise LedgerAway
+            raise LedgerUnavailable
         self.now += self.batch_s
         removed = min(FULL, self.rows)
         self.rows -= removed

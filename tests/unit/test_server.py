@@ -6,7 +6,9 @@ import asyncio
 import json
 import signal
 import threading
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable
+from typing import Any
+from wsgiref.types import WSGIEnvironment
 
 import pytest
 from flask import Flask, request
@@ -16,10 +18,6 @@ from app.api.errors import handle_errors
 from app.api.server import Server, environ_of
 from app.errors import BodyTooSlow
 from tests.rsgi import Answer, Protocol, scope
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-    from wsgiref.types import WSGIEnvironment
 
 LARGE_BYTES = 2 * MAX_BODY_BYTES
 

@@ -6,6 +6,7 @@ import gc
 import os
 import socket
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -14,13 +15,11 @@ import pytest
 from sqlalchemy import create_engine
 from sqlalchemy.pool import StaticPool
 
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import watchdog as module
 from app.ledger.watchdog import PROBE_TIMEOUT_S, SUSPICION_S, CircuitBreaker, Watchdog, responds
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
     from sqlalchemy import Engine
 
 FREEZES = 50
@@ -107,10 +106,10 @@ def test_an_unresponsive_server_has_its_calls_aborted_and_new_ones_refused_until
         server.now += SUSPICION_S
         breaker.check()
         assert server.is_aborted()
-    with pytest.raises(LedgerAway), breaker.connected(server.engine):
+    with pytest.raises(LedgerUnavailable), breaker.connected(server.engine):
         pass
     breaker.check()
-    with pytest.raises(LedgerAway), breaker.connected(server.engine):
+    with pytest.raises(LedgerUnavailable), breaker.connected(server.engine):
         pass
     server.is_responsive = True
     breaker.check()
@@ -124,7 +123,7 @@ def test_a_call_that_has_just_begun_is_not_aborted(server: Server, breaker: Circ
     server.is_responsive = False
     with breaker.connected(server.engine):
         server.now += SUSPICION_S
-        with breaker.connected(late.engine), suppress(LedgerAway):
+        with breaker.connected(late.engine), suppress(LedgerUnavailable):
             breaker.check()
             assert server.is_aborted()
             assert not late.is_aborted()

@@ -9,7 +9,7 @@ import pytest
 
 from app import web_server
 from app.config import read_settings
-from app.errors import BadSetting
+from app.errors import InvalidSetting
 
 URLS = {"DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere"}
 
@@ -84,5 +84,5 @@ def test_invalid_settings_end_the_process_with_a_message(environment: pytest.Mon
     ("name", "value"), [("PORT", "0"), ("PORT", "65536"), ("PORT", "http"), ("WEB_PROCESSES", "0")]
 )
 def test_a_port_and_a_number_of_processes_are_checked(name: str, value: str) -> None:
-    with pytest.raises(BadSetting, match=name):
+    with pytest.raises(InvalidSetting, match=name):
         read_settings(URLS | {name: value})

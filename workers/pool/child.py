@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from functools import partial
+from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING
 
 from app.config import read_settings
@@ -17,8 +18,6 @@ from workers.pool import execution
 from workers.pool.protocol import TOKEN_BYTES, Done, Ended, decode_chunk, decode_token, line
 
 if TYPE_CHECKING:
-    from multiprocessing.connection import Connection
-
     from app.task import Claim
     from workers.pool.shared import Progress, RunLease
 

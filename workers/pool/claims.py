@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from app import outcome
 from workers.pool.protocol import Ended
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from app.outcome import Outcome
     from app.task import Claim
     from workers.pool.capacity import DurationStats

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -15,8 +16,6 @@ from punctual import Context
 from workers.pool.protocol import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from app.task import Claim
     from app.task_types import TaskTypes
 

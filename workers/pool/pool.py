@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,6 @@ from workers.pool.shared import RunLease
 from workers.pool.supervisor import TICK_S, Supervisor
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from app.task import Claim
     from app.task_types import TaskTypes
     from workers.pool.claims import Results

@@ -9,14 +9,11 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import msgspec
 
 from app.task import Claim
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
 
 LENGTH = struct.Struct(">I")
 TOKEN_BYTES = 2

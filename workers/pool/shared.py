@@ -7,14 +7,13 @@ import os
 import signal
 import threading
 import time
+from ctypes import c_double, c_longlong
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from app.clock import now
 
 if TYPE_CHECKING:
-    from ctypes import c_double, c_longlong
-
     from app.task import Claim
 
 POLL_S = 0.25

@@ -8,6 +8,7 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from multiprocessing import Pipe, get_context
 from typing import TYPE_CHECKING
 
@@ -16,8 +17,6 @@ from workers.pool.protocol import LENGTH, Ended, LineReader, decode_tokens, enco
 from workers.pool.shared import Progress
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from app.task import Claim
     from app.task_types import TaskTypes
     from workers.pool.protocol import Event

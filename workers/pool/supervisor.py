@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import ceil
 from queue import Empty, SimpleQueue
@@ -17,8 +18,6 @@ from workers.pool.selector import PoolSelector
 from workers.pool.slot import ProcessSlot, Slot, ThreadSlot
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from app.outcome import Outcome
     from app.task import Claim
     from app.task_types import TaskTypes

@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import structlog
@@ -23,7 +23,7 @@ from app.clock import PostgresClock
 from app.config import Settings, read_settings, worker_name
 from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import repairs
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
@@ -39,9 +39,6 @@ from workers.worker.heartbeat import Heartbeat
 from workers.worker.inbox import Inbox
 from workers.worker.receiver import Receiver
 from workers.worker.unresolved_claims import UnresolvedClaims
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
 log = structlog.get_logger()
 
@@ -121,7 +118,7 @@ def main() -> None:
     parts.pool.withdraw_all()
     claiming.join(settings.shutdown_grace_s)  # a claim in progress is answered and handed back
     receiving.join(LAST_DELIVERY_S)
-    with suppress(LedgerAway):
+    with suppress(LedgerUnavailable):
         parts.claimer.put_back_all()
     _wind_down(settings, parts, until)
     log.info("worker_stopped")

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import structlog
+from redis.exceptions import RedisError
 
-from app.broker.due_set import DueSet, ScheduleAway
+from app.broker.due_set import DueSet
 from app.clock import now
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import claims
 from app.ledger.counters import Counter
 from app.task import Claim, Due
 from workers.worker.inbox import MAX_AHEAD_S
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Sequence
-
     from sqlalchemy import Engine
 
     from app.clock import PostgresClock
@@ -63,8 +63,8 @@ class Claimer:
         """Wait for a batch, claim it and run it. Return whether there was one.
 
         Raises:
-            LedgerAway: a claim was not answered. It is neither run nor repeated; the tasks that it claimed are handed
-                back once they are known.
+            LedgerUnavailable: a claim was not answered. It is neither run nor repeated; what it claimed is handed back
+                once that is known.
         """
         self._clock.refresh()
         if not self._may_claim.is_set():
@@ -84,7 +84,7 @@ class Claimer:
         """Return all ids that are not claimed to the due set, unless Redis is unavailable.
 
         Raises:
-            LedgerAway: it is unknown which of the tasks are still scheduled.
+            LedgerUnavailable: it is unknown which of the tasks are still scheduled.
         """
         while rest := self._inbox.take_any():
             if not self._put_back(*rest):
@@ -100,7 +100,7 @@ class Claimer:
             claimed = claims.claim(
                 self._engine, ids, worker_id=self._worker_id, types=self._types, token=token, asked_at=asked_at
             )
-        except LedgerAway:
+        except LedgerUnavailable:
             log.warning("claim_unanswered", count=len(ids))
             self._counters.count(Counter.CLAIMS_UNANSWERED)
             self._unresolved.add(ids, token)
@@ -133,8 +133,8 @@ class Claimer:
         try:
             self._due_set.settle(task_type, ids)
             self._due_set.add([each for each in back if each.type not in self._external])
-        except ScheduleAway as error:
-            log.warning("schedule_away", doing="settle", tasks=len(ids), trouble=type(error).__name__)
+        except RedisError as error:
+            log.warning("redis_unavailable", doing="settle", tasks=len(ids), trouble=type(error).__name__)
             return False
         return True
 

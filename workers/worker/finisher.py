@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
+from redis.exceptions import RedisError
 
 from app.batching import Batcher
 from app.broker.contents import put_durations
-from app.broker.due_set import DueSet, ScheduleAway
-from app.errors import StatementRefused, TaskNotFound
+from app.broker.due_set import DueSet
+from app.errors import StatementRejected, TaskNotFound
 from app.ledger import claims
 from app.ledger.counters import Counter
 from app.outcome import Outcome
 from app.task import Claim, Due
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from sqlalchemy import Engine
 
     from app.counter_buffer import CounterBuffer
@@ -75,7 +75,7 @@ class Finisher(Batcher[Outcome | Claim]):
     def _finish(self, outcomes: Sequence[Outcome]) -> list[Due]:
         try:
             finished = claims.finish(self._engine, outcomes)
-        except (StatementRefused, ValueError) as refused:  # a NUL or a lone surrogate is refused before it is sent
+        except (StatementRejected, ValueError) as refused:  # a NUL or a lone surrogate is refused before it is sent
             return self._finish_singly(outcomes, refused)
         if finished.fenced:
             self._counters.count(Counter.FENCED, len(finished.fenced))
@@ -111,8 +111,8 @@ class Finisher(Batcher[Outcome | Claim]):
             if time.monotonic() - self._published_at > PUBLISH_INTERVAL_S and self._durations_ms:
                 self._published_at = time.monotonic()
                 put_durations(self._due_set.redis, dict(self._durations_ms))
-        except ScheduleAway as trouble:
-            log.warning("schedule_away", doing="announce", tasks=len(again), trouble=type(trouble).__name__)
+        except RedisError as trouble:
+            log.warning("redis_unavailable", doing="announce", tasks=len(again), trouble=type(trouble).__name__)
 
 
 def _first_outcomes(items: Sequence[Outcome | Claim]) -> list[Outcome]:

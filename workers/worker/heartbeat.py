@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import structlog
 
 from app.clock import now
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import workers
 from app.loop import repeat
 from workers.pool.protocol import Failure
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from sqlalchemy import Engine
 
     from app.config import Settings
@@ -101,7 +100,7 @@ class Heartbeat:
             each.join(10)
         try:
             workers.retire(self._engine, self._worker_id)
-        except LedgerAway:
+        except LedgerUnavailable:
             log.warning("worker_not_retired")
 
     def step(self) -> bool:
@@ -126,7 +125,7 @@ class Heartbeat:
             for task_id in requested:
                 self._pool.cancel(task_id)
             self._unresolved.settle()
-        except LedgerAway:
+        except LedgerUnavailable:
             return False
         self._pause_s = self._settings.heartbeat_s
         return False

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
@@ -25,9 +27,6 @@ from app.ledger.counters import Counter
 from app.loop import Backoff
 
 if TYPE_CHECKING:
-    import threading
-    from collections.abc import Callable, Mapping
-
     from redis import Redis
     from redis.client import Pipeline
     from rq import Queue
@@ -220,4 +219,4 @@ class Receiver(SimpleWorker):
         try:
             drop_corrupt_keys(self.connection, types=(), queues=self.queue_names())
         except RedisError as error:
-            log.warning("schedule_away", doing="drop_corrupt_keys", tasks=0, trouble=type(error).__name__)
+            log.warning("redis_unavailable", doing="drop_corrupt_keys", tasks=0, trouble=type(error).__name__)

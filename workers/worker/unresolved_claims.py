@@ -5,16 +5,15 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import structlog
 
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import claims
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
     from sqlalchemy import Engine
 
     from workers.pool.claims import Results
@@ -45,7 +44,7 @@ class UnresolvedClaims:
         """Hand back the tasks of all claims that are old enough.
 
         Raises:
-            LedgerAway: their tasks are still unknown.
+            LedgerUnavailable: their tasks are still unknown.
         """
         with self._settling:
             while self._open and self._clock() >= self._open[0][0]:
@@ -67,6 +66,6 @@ class UnresolvedClaims:
             time.sleep(min(pause_s, max(0.0, until - time.monotonic())))
             try:
                 self.settle()
-            except LedgerAway:
+            except LedgerUnavailable:
                 continue
         return not self._open

@@ -22,7 +22,7 @@ def control_access(app: Flask, services: Services, scopes: Scopes) -> None:
     """Register the hooks: none where no key is needed and no limit is set. No server is contacted yet.
 
     Raises:
-        BadSetting: as `configure_sessions`.
+        InvalidSetting: as `configure_sessions`.
     """
     settings = services.settings
     configure_sessions(app, settings)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from flask import g, redirect, request
 
@@ -12,9 +14,6 @@ from app.api_key import Scope, digest
 from app.errors import ScopeMissing, Unauthenticated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from uuid import UUID
-
     from werkzeug.wrappers import Response
 
     from app.api.auth.key_ring import KeyRing
@@ -104,7 +103,7 @@ class Gate:
 
         Raises:
             Unauthenticated, ScopeMissing, ForgedRequest.
-            LedgerAway: it is unknown whether the key is valid.
+            LedgerUnavailable: it is unknown whether the key is valid.
         """
         needed = self._scopes.of(request.endpoint) if request.endpoint else None
         if request.endpoint and needed is None:

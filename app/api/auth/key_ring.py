@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
+from uuid import UUID
 
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from uuid import UUID
-
     from app.api_key import ApiKey
 
 FRESH_S = 2.0
@@ -41,7 +40,7 @@ class KeyRing:
         """Return the valid key with this hash. For an unknown one, which may be new, keys are loaded once more.
 
         Raises:
-            LedgerAway: the cached keys are too old, and Postgres does not answer.
+            LedgerUnavailable: the cached keys are too old, and Postgres does not answer.
         """
         self._refresh()
         if digest not in self._by_digest and self._may_reload():
@@ -81,10 +80,10 @@ class KeyRing:
         if began - self._failed_at >= RETRY_S:
             try:
                 found = self._load()
-            except LedgerAway:
+            except LedgerUnavailable:
                 self._failed_at = self._clock()
             else:
                 self._by_digest, self._by_id = found, {key.id: key for key in found.values()}
                 self._loaded_at = began
         if self._clock() - self._loaded_at >= MAX_AGE_S:
-            raise LedgerAway
+            raise LedgerUnavailable

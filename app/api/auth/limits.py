@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import structlog
 from flask import g, request
@@ -18,9 +20,6 @@ from app.api.auth.gate import caller_id
 from app.errors import TooManyPending, TooManyRequests
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-    from uuid import UUID
-
     from flask import Response
     from redis import Redis
 
@@ -132,7 +131,7 @@ class PendingLimit:
         """Allow a key so many tasks more. Without a key, or a limit of the key, everything is allowed.
 
         Raises:
-            TooManyPending, LedgerAway.
+            TooManyPending, LedgerUnavailable.
         """
         if key is None or key.max_pending is None:
             return

@@ -12,7 +12,7 @@ from uuid import UUID
 from flask import request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
-from app.errors import BadSetting, ForgedRequest
+from app.errors import ForgedRequest, InvalidSetting
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response
@@ -55,12 +55,12 @@ def configure_sessions(app: Flask, settings: Settings) -> None:
     """Sign cookies with SECRET_KEY. Without keys there are no sessions.
 
     Raises:
-        BadSetting: SECRET_KEY is not set in production, where several processes must agree on it.
+        InvalidSetting: SECRET_KEY is not set in production, where several processes must agree on it.
     """
     if not settings.demands_keys:
         return
     if settings.app_env == "production" and not settings.secret_key:
-        raise BadSetting(
+        raise InvalidSetting(
             "SECRET_KEY is not set. Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
         )
     app.secret_key = settings.secret_key or secrets.token_urlsafe(32)

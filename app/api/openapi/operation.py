@@ -12,7 +12,7 @@ from app.errors import (
     BodyTooSlow,
     ForgedRequest,
     InvalidInput,
-    LedgerAway,
+    LedgerUnavailable,
     NotJson,
     ScopeMissing,
     TooManyRequests,
@@ -92,7 +92,7 @@ def _problems(operation: Operation) -> list[Problem]:
     problems += [REFUSALS[InvalidInput]]  # an unknown query parameter is possible everywhere
     problems += BODY_PROBLEMS if operation.body else ()
     problems += ACCESS_PROBLEMS if operation.scope else ()
-    problems += [REFUSALS[LedgerAway]] if operation.needs_ledger or operation.scope else []
+    problems += [REFUSALS[LedgerUnavailable]] if operation.needs_ledger or operation.scope else []
     return sorted(set(problems) | {HTTP[500]}, key=lambda problem: (problem.status, problem.slug))
 
 

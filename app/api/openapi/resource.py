@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from inspect import getdoc
 from typing import TYPE_CHECKING
 
@@ -14,8 +15,6 @@ from app.api.openapi.operation import Operation, describe
 from app.api.reading.requests import limit_body, refuse_parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-
     from flask import Flask, Response
 
     View = Callable[..., Response]

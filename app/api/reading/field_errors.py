@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import msgspec
 
 from app.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 Value = TypeVar("Value")

@@ -99,7 +99,7 @@ def read_page(engine: Engine, asked: ListQuery, *, max_bytes: int = MAX_PAGE_BYT
     Rows are fetched in steps, each as large as is likely to fit by the size of the rows before.
 
     Raises:
-        InvalidInput, LedgerAway: as `list_tasks`.
+        InvalidInput, LedgerUnavailable: as `list_tasks`.
     """
     page, size, rows = EncodedPage(next_cursor=asked.cursor), 0, FIRST_ROWS
     while len(page.tasks) < asked.limit:

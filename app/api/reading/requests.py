@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -18,8 +19,6 @@ from app.api.shapes import MAX_WAIT_S
 from app.errors import TaskNotFound, UnsupportedMedia
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
-
     from app.api.reading.field_errors import Value
 
 ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")

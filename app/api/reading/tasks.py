@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, cast
+from uuid import UUID
 
 import msgspec
 import orjson
@@ -20,9 +22,6 @@ from app.errors import InvalidInput
 from app.task import NewTask
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from uuid import UUID
-
     from app.task_types import TaskType, TaskTypes
 
 MAX_PAYLOAD_BYTES = 64 * 1024

@@ -16,7 +16,7 @@ from app.api.reading.field_errors import FieldErrors
 from app.api.reading.requests import query, read_body, read_id, read_whole, type_reader
 from app.api.services import services
 from app.api.shapes import TYPE_NAME, parameter
-from app.api.waiting import look_until
+from app.api.waiting import poll_until
 from app.api_key import Scope
 from app.errors import ClaimLost, ResultTooLarge, TaskDeleted, TaskNotClaimable, TaskNotFound
 from app.ledger.tasks import next_scheduled
@@ -184,7 +184,7 @@ def _types_to_claim(asked: shapes.ClaimNext, errors: FieldErrors) -> list[str]:
 def _claim(asked: shapes.ClaimNext, types: list[str]) -> list[Lease]:
     """Claim what is due, the earliest first, or wait for something to fall due; none when the wait is over."""
     limit = 1 if asked.limit is UNSET else int(asked.limit)
-    return look_until(
+    return poll_until(
         lambda: services().operations.claim_due(worker_id=asked.worker_id, types=types, limit=limit),
         bool,
         wait_s=asked.wait_s,

@@ -10,7 +10,7 @@ from app.api.openapi.operation import Operation
 from app.api.openapi.resource import Resource
 from app.api.services import services
 from app.api.single_flight import Check, ask_all
-from app.errors import LedgerAway, NotReady
+from app.errors import LedgerUnavailable, NotReady
 from app.ledger.server import needed_version, present_version
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def ask_postgres(engine: Engine) -> str:
     """Return `ok`, perhaps with a warning, or what is wrong with Postgres or its schema."""
     try:
         present = present_version(engine)
-    except LedgerAway:
+    except LedgerUnavailable:
         return "does not answer"
     if present is None or present < needed_version():
         return "the schema is behind the code: run the migrations"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
@@ -20,15 +21,13 @@ from app.api.reading.requests import prefers_minimal, query, read_id, read_json_
 from app.api.reading.tasks import read_new_task, read_new_tasks
 from app.api.services import services
 from app.api.shapes import parameter
-from app.api.waiting import look_until
+from app.api.waiting import poll_until
 from app.api_key import Scope
 from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooBusy, TooManyPending
 from app.ledger import tasks as ledger
 from app.task import Task
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from app.api.services import Services
     from app.api_key import ApiKey
     from app.task import NewTask
@@ -123,7 +122,7 @@ def show(task_id: str) -> Response:
     found, errors = read_id(task_id), FieldErrors()
     wait_s = query(("wait_s",), errors).one("wait_s", read_wait, 0.0)
     errors.refuse()
-    task = look_until(
+    task = poll_until(
         lambda: ledger.show(services().engine, found),
         lambda task: task.is_final,
         wait_s=wait_s,
@@ -159,7 +158,7 @@ def create_task(services: Services, new: NewTask, key: ApiKey | None, submit: Ca
     a future. For a key with `max_pending` this call may ask Postgres, and so block, in either case.
 
     Raises:
-        TooManyPending, LedgerAway, and what `submit` raises.
+        TooManyPending, LedgerUnavailable, and what `submit` raises.
     """
     services.pending.allow(key)
     return submit(new)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from app.api import shapes
@@ -12,8 +13,6 @@ from app.api.services import services
 from app.api_key import Scope
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from flask import Response
 
     from app.task import TaskState

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,8 +12,6 @@ from rq.serializers import JSONSerializer
 from app.broker.rq.jobs import DELIVER, FAILURE_TTL_S, NO_TIME_LIMIT, RESULT_TTL_S, DeliveryJob
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from redis import Redis
 
 UNCLAIMED_TTL_S = 3600

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import orjson
 from redis.exceptions import ResponseError
@@ -12,9 +13,6 @@ from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
 from app.broker.task_ids import are_task_ids, is_task_id
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 DELIVER = "deliver"
 """The function that the job of a delivery names. Not an import path, so that only our workers can call it."""

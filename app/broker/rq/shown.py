@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import ResponseError
@@ -13,8 +14,6 @@ from app.broker.rq.jobs import readable
 from app.broker.rq.keys import results_key
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from rq.results import Result
 
 MAX_PACKED_RESULT_BYTES = 1 << 16  # may unpack to a thousand times as much

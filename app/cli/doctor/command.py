@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
+from redis.exceptions import RedisError
 
 from app.broker.contents import Contents
-from app.broker.due_set import DueSet, ScheduleAway
+from app.broker.due_set import DueSet
 from app.cli.doctor.drift import check_drift
 from app.cli.doctor.finding import Finding, Level, fail, ok
 from app.cli.doctor.servers import check_postgres, check_redis
@@ -18,7 +19,7 @@ from app.cli.options import json_option, run_addresses
 from app.cli.output import as_json as to_json
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
-from app.errors import BadSetting, BadTaskType, LedgerAway
+from app.errors import BadTaskType, InvalidSetting, LedgerUnavailable
 from app.task_types import TaskTypes, load_task_types
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def examine() -> Iterator[Finding]:
     """Yield all findings, each as soon as it is known."""
     try:
         settings = read_settings(otherwise=run_addresses())
-    except BadSetting as wrong:
+    except InvalidSetting as wrong:
         yield fail("settings", str(wrong).rstrip("."), "Set it as docs/configuration.md says, or start `make run`.")
         return
     yield ok("settings", "all can be read")
@@ -79,7 +80,7 @@ def _examine(settings: Settings, engine: Engine, redis: Redis) -> Iterator[Findi
             yield from check_late(engine, Contents(redis), types, settings)
             if len(of_redis) > 1:
                 yield from _drift(engine, redis, types, settings)
-    except LedgerAway:
+    except LedgerUnavailable:
         yield fail("postgres", "left while it was looked at", "Try again.")
 
 
@@ -91,7 +92,7 @@ def _is_usable(of_postgres: list[Finding]) -> bool:
 def _drift(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
     try:
         yield from check_drift(engine, DueSet(redis), types, window_s=settings.schedule_window_s)
-    except ScheduleAway:
+    except RedisError:
         yield fail("redis", "left while it was looked at", "Try again.")
 
 

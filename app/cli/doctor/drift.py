@@ -34,7 +34,7 @@ def check_drift(
 ) -> Iterator[Finding]:
     """Report ids that only one of the two has, among the first MAX_COMPARED tasks of each type.
 
-    Raises LedgerAway, ScheduleAway.
+    Raises LedgerUnavailable, RedisError.
     """
     now = clock(engine)
     due, ahead = _lost_and_ahead(engine, due_set, types, now=now, window_s=window_s)

@@ -13,7 +13,7 @@ from app.cli.doctor.finding import Finding, fail, ok, warn
 from app.clock import measure_offset_s
 from app.config import Settings
 from app.connections import session_settings
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import repairs
 from app.ledger.server import Server, in_force, missing_rights, needed_version, present_version, server, shared
 
@@ -33,7 +33,7 @@ def check_postgres(engine: Engine, settings: Settings) -> Iterator[Finding]:
     """Run all checks of Postgres. If it is unavailable, there is only one finding."""
     try:
         found = server(engine)
-    except LedgerAway as away:
+    except LedgerUnavailable as away:
         yield fail("postgres", f"does not answer ({_reason(away)})", "Start it, or correct DATABASE_URL.")
         return
     yield check_postgres_version(found)
@@ -141,7 +141,7 @@ def check_eviction(found: Mapping[str, Any]) -> Finding:
     return ok("eviction", "maxmemory-policy is noeviction")
 
 
-def _reason(away: LedgerAway) -> str:
+def _reason(away: LedgerUnavailable) -> str:
     """Return the type of the error; its text may hold addresses."""
     cause = getattr(away.__cause__, "orig", None) or away.__cause__
     return type(cause).__name__ if cause else "no answer in time"

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
+from redis.exceptions import RedisError
+
 from app.broker.contents import Contents
-from app.broker.due_set import ScheduleAway
 from app.cli.doctor.finding import Finding, fail, ok, warn
 from app.cli.output import lag
 from app.config import Settings
@@ -44,7 +45,7 @@ class LateTask:
 
 
 def check_tasks(engine: Engine, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
-    """Run the checks that need Postgres alone. Raises LedgerAway."""
+    """Run the checks that need Postgres alone. Raises LedgerUnavailable."""
     yield from check_workers(workers.known(engine), types, dead_after_s=settings.worker_dead_after_s)
     yield check_early(statistics.early_total(engine))
     yield check_counters(counters.totals(engine))
@@ -86,7 +87,7 @@ def check_workers(rows: Sequence[WorkerRow], types: TaskTypes, *, dead_after_s: 
 
 
 def check_late(engine: Engine, contents: Contents, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
-    """Report the oldest late task of each type and why it is late. Raises LedgerAway."""
+    """Report the oldest late task of each type and why it is late. Raises LedgerUnavailable."""
     now = repairs.clock(engine)
     until = now - timedelta(seconds=LATE_S)
     oldest: list[Due] = []
@@ -145,6 +146,6 @@ def _late_task(engine: Engine, contents: Contents, types: TaskTypes, settings: S
     try:
         place = contents.place(due.type, due.id)
         deliveries = contents.depths([], [kind.queue]).rq_queues[kind.queue]
-    except ScheduleAway:
+    except RedisError:
         return facts
     return replace(facts, redis=True, place=place, deliveries=deliveries)

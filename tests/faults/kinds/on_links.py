@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tests.faults.kinds.fault import MOMENT, Fault
 from tests.faults.scene import Hit, Scene
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tests.faults.history import Cost
     from tests.faults.revival import Platform
 

@@ -6,13 +6,12 @@ import itertools
 import json
 import time
 from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from tools.load import Answer, Request, post, send
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from tests.faults.load.deleters import Deleters
     from tests.faults.load.request_log import RequestLog
     from tests.faults.load.work import Work

@@ -6,14 +6,13 @@ import math
 import threading
 import time
 from datetime import datetime
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING
 
 from tests.sight import write_sight
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.acceptance.client import Json
     from tests.faults.load.request_log import RequestLog
 

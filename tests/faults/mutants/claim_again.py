@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from app.errors import LedgerAway
+from app.errors import LedgerUnavailable
 from app.ledger import claims
 from tests.faults.mutants.seeding import swap
 
@@ -19,7 +19,7 @@ def seed() -> None:
         while True:
             try:
                 return original(*args, **options)
-            except LedgerAway:
+            except LedgerUnavailable:
                 time.sleep(PAUSE_S)
                 options["token"] = claims.new_token()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.broker.due_set import DueSet, Promoted, Promotion, due_key
@@ -11,8 +12,6 @@ from tests.faults.mutants.seeding import swap
 from workers.promoter import Promoter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from app.broker.due_set import Route
 
 WINDOW_S = 0.02

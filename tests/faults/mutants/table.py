@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
 
 from local.procfile import read_procfile
 from tests.acceptance.processes import ROOT
 from tests.faults.mutants.web import MUTANT
 from tests.faults.plan import Plan
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 WEB, MUTANT_WEB = "python -m app.web_server", "python -m tests.faults.mutants.web"
 MODULES = {"worker": "workers.worker.__main__", "promoter": "workers.promoter", "sweeper": "workers.sweeper"}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -14,8 +15,6 @@ from workers.pool.protocol import Failure
 from workers.pool.slot import prepare_children
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from app.config import Settings
     from app.task_types import TaskTypes
 

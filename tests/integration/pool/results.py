@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,6 @@ from app.clock import now as clock
 from app.task import Claim, TaskState
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from app.outcome import Outcome
 
 

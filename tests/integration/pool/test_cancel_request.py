@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,8 +17,6 @@ from workers.pool.protocol import Failure
 from workers.worker.__main__ import Parts, assemble
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from redis import Redis
     from sqlalchemy import Engine
 

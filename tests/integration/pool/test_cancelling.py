@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -15,8 +16,6 @@ from tests.integration.pool.results import PATIENCE_S, Results, claim, is_cancel
 from workers.pool.slot import ProcessSlot
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from app.outcome import Outcome
     from app.task import Claim
     from workers.pool.pool import Pool

@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -17,8 +18,6 @@ from workers.pool.protocol import Failure
 from workers.pool.slot import ProcessSlot
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from app.task import Claim
     from workers.pool.pool import Pool
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -12,8 +13,6 @@ from tests.integration.pool.results import PATIENCE_S, Results, claim, error, me
 from workers.pool.protocol import Failure
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from app.outcome import Outcome
     from workers.pool.pool import Pool
 
