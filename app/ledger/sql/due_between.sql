@@ -1,6 +1,6 @@
 -- One page, in order, of the scheduled tasks of a type that are due in [after, until). `after_id` resumes within an
 -- instant.
-SELECT {due}
+SELECT {due_columns}
 FROM tasks AS task
 WHERE state = 'scheduled'
   AND type = %(type)s

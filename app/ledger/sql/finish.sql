@@ -5,19 +5,12 @@
 -- (one row of nulls if there is none).
 WITH written AS (
     UPDATE tasks AS task
-    SET state = CASE WHEN outcome.retry_in_s IS NOT NULL AND cancel_requested_at IS NOT NULL THEN 'cancelled'
-                     ELSE outcome.state END,
-        finished_at = CASE WHEN outcome.retry_in_s IS NULL OR cancel_requested_at IS NOT NULL
-                           THEN clock_timestamp() END,
-        next_attempt_at = CASE WHEN outcome.retry_in_s IS NOT NULL AND cancel_requested_at IS NULL
-                               THEN clock_timestamp() + make_interval(secs => outcome.retry_in_s) END,
-        result = outcome.result::jsonb,
-        error = outcome.error::jsonb,
-        lease_expires_at = NULL
+    SET {write_outcome},
+        result = outcome.result::jsonb
     FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(states)s::task_state[], %(results)s::text[], %(errors)s::text[],
                 %(retries_in_s)s::float8[]) AS outcome (id, token, state, result, error, retry_in_s)
     WHERE task.id = ANY(%(ids)s::uuid[]) AND task.id = outcome.id AND task.claim_token = outcome.token
-      AND (task.state::text = 'running' AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp()))
+      AND {is_held}
           = (outcome.token IS NOT NULL)
     RETURNING task.id, task.type, task.state, task.due_at
 )

@@ -2,4 +2,4 @@
 UPDATE api_keys
 SET revoked_at = coalesce(revoked_at, clock_timestamp())
 WHERE id = %(id)s
-RETURNING {key}
+RETURNING {key_columns}

@@ -24,7 +24,7 @@ WITH earliest AS (
     ) AS due
 ), leased AS (
     UPDATE tasks
-    SET {begin},
+    SET {begin_attempt},
         lease_expires_at = clock_timestamp() + make_interval(secs => 2 * timeout_s)
     FROM taken
     WHERE tasks.id = taken.task_id

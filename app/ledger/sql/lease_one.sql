@@ -1,6 +1,6 @@
 -- Claim one task for an outside worker.
 UPDATE tasks
-SET {begin},
+SET {begin_attempt},
     lease_expires_at = clock_timestamp() + make_interval(secs => 2 * timeout_s)
 WHERE id = %(id)s
   AND state::text = 'scheduled'

@@ -3,6 +3,6 @@
 -- lives: the worker killed it and reported that, and a failover of Postgres lost the report.
 SELECT id::text, claim_token::text AS token, attempt, max_attempts, type, worker_id
 FROM tasks AS task
-WHERE {lost}
+WHERE {is_lost}
 ORDER BY task.id
 LIMIT %(limit)s
