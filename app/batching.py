@@ -39,11 +39,10 @@ class Batcher(ABC, Generic[T]):
 
     @abstractmethod
     def flush(self, items: list[T]) -> int | None:
-        """Write the first items, or all; return how many were written (None: all)."""
+        """Write the first items, or all; return how many were written (None: all).
 
-    def merge(self, items: list[T]) -> list[T]:
-        """Return the items to write in place of these."""
-        return items
+        It may replace the contents of the list by fewer items that have the same effect.
+        """
 
     def gather_s(self) -> float:
         """Return how long to wait for more items before a flush, in seconds."""
@@ -72,16 +71,21 @@ class Batcher(ABC, Generic[T]):
     def step(self) -> bool:
         """Flush one batch, if there is one; return whether a full batch is left. Raises the errors of `flush`."""
         with self._changed:
-            items = left = self._waiting[: self.max_items]
+            items = self._waiting[: self.max_items]
             del self._waiting[: self.max_items]
-            self._in_flight += len(items)
+            taken = len(items)
+            self._in_flight += taken
         try:
-            left = self.merge(items)
-            written = self.flush(left) if left else None
-            left = [] if written is None else left[written:]
+            del items[: self.flush(items) if items else None]
         finally:
-            more = self._settle(len(items), left)
-        return more
+            with self._changed:
+                self._waiting[:0] = items
+                self._in_flight -= taken
+                self._last_size, self._flushed_at = taken, time.monotonic()
+                if self._closing.is_set() and not self._waiting:
+                    self._stop.set()
+                self._changed.notify_all()
+        return self.max_items is not None and len(self._waiting) >= self.max_items
 
     def wait(self) -> None:
         """Wait for an item, then for more items during `gather_s`. Closing ends the wait."""
@@ -111,14 +115,3 @@ class Batcher(ABC, Generic[T]):
             self.step, wait=self.wait, stop=self._stop, name=self.name, max_backoff_s=self.max_backoff_s,
             survives_errors=self.survives_errors,
         )  # fmt: skip
-
-    def _settle(self, taken: int, left: list[T]) -> bool:
-        """End a batch of `taken` items, of which `left` are kept; return whether a full batch waits."""
-        with self._changed:
-            self._waiting[:0] = left
-            self._in_flight -= taken
-            self._last_size, self._flushed_at = taken, time.monotonic()
-            if self._closing.is_set() and not self._waiting:
-                self._stop.set()
-            self._changed.notify_all()
-            return self.max_items is not None and len(self._waiting) >= self.max_items

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter as Sums
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import structlog
@@ -41,22 +42,24 @@ class CounterBuffer(Batcher[tuple[Counter, int]]):
 
     def pending(self) -> dict[Counter, int]:
         """Return the increments that are not in a batch, by counter."""
-        return dict(self.merge(self.waiting()))
+        return _sums(self.waiting())
 
     def gather_s(self) -> float:
         """Flush once per FLUSH_INTERVAL_S."""
         return FLUSH_INTERVAL_S
 
-    def merge(self, items: list[tuple[Counter, int]]) -> list[tuple[Counter, int]]:
-        """Sum the increments of each counter."""
-        sums: Sums[Counter] = Sums()
-        for name, number in items:
-            sums[name] += number
-        return list(sums.items())
-
     def flush(self, items: list[tuple[Counter, int]]) -> None:
         """Add to the totals. Drop increments that Postgres refuses, because it would refuse them again."""
+        sums = _sums(items)
+        items[:] = sums.items()
         try:
-            counters.add(self._engine, dict(items))
+            counters.add(self._engine, sums)
         except StatementRejected:
-            log.exception("counts_lost", counted=dict(items))
+            log.exception("counts_lost", counted=sums)
+
+
+def _sums(items: Iterable[tuple[Counter, int]]) -> dict[Counter, int]:
+    sums: Sums[Counter] = Sums()
+    for name, number in items:
+        sums[name] += number
+    return dict(sums)

@@ -46,16 +46,12 @@ class DueSetWriter(Batcher[Due | Removal]):
         """Queue removals."""
         self.add([Removal(each, task_type) for each in ids])
 
-    def merge(self, items: list[Due | Removal]) -> list[Due | Removal]:
-        """Return the last change of each id; an empty list if there are too many."""
-        last = {each.id: each for each in items}
-        if len(last) > MAX_PENDING:
-            log.warning("due_set_changes_dropped", count=len(last))
-            return []
-        return list(last.values())
-
     def flush(self, items: list[Due | Removal]) -> None:
-        """Write the changes to Redis. They are idempotent."""
+        """Write the last change of each id to Redis. Changes are idempotent; too many are dropped."""
+        items[:] = {each.id: each for each in items}.values()
+        if len(items) > MAX_PENDING:
+            log.warning("due_set_changes_dropped", count=len(items))
+            return
         self._due_set.add(each for each in items if isinstance(each, Due))
         removals: defaultdict[str, list[str]] = defaultdict(list)
         for each in items:

@@ -132,8 +132,9 @@ def test_merged_items_are_flushed_and_kept_after_a_failure() -> None:
     class Sorted(Stepped):
         max_items = None
 
-        def merge(self, items: list[str]) -> list[str]:
-            return sorted(set(items))
+        def flush(self, items: list[str]) -> None:
+            items[:] = sorted(set(items))
+            super().flush(items)
 
     letters = Sorted()
     letters.errors = [LedgerUnavailable()]
