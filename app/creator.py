@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import Future, TimeoutError as WaitTimeout
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from app.batching import Batcher
 from app.errors import LedgerUnavailable
@@ -75,39 +75,29 @@ class TaskCreator(Batcher[tuple[NewTask, Promise]]):
 
     def flush(self, items: list[tuple[NewTask, Promise]]) -> None:
         """Create the tasks and answer each request. An exception of the whole batch goes to every request."""
-        requests = [(new, promise) for new, promise in items if _begin(promise)]
+        requests = [(new, promise) for new, promise in items if not promise.cancelled()]
         if not requests:
             return
-        tasks, promises = zip(*requests, strict=True)
-        answers: list[tuple[Promise, Task | Exception]]
+        answers: Sequence[Task | Exception]
         try:
-            answers = list(zip(promises, self._operations.create(tasks), strict=True))
+            answers = self._operations.create([new for new, _ in requests])
         except Exception as trouble:  # noqa: BLE001  # each request must be answered
-            answers = [(promise, trouble) for promise in promises]
-        _answer(answers)
-
-
-def _begin(promise: Promise) -> bool:
-    """Return False if the request was cancelled. A request of a thread cannot be cancelled from now on."""
-    return promise.set_running_or_notify_cancel() if isinstance(promise, Future) else not promise.cancelled()
-
-
-def _answer(answers: Iterable[tuple[Promise, Task | Exception]]) -> None:
-    """Answer each request. An event loop is woken once for all of its requests, because each wake-up is expensive."""
-    of_loops: defaultdict[asyncio.AbstractEventLoop, list[tuple[Promise, Task | Exception]]] = defaultdict(list)
-    for promise, answer in answers:
-        if isinstance(promise, Future):
-            _resolve([(promise, answer)])
-        else:
-            of_loops[promise.get_loop()].append((promise, answer))
-    for loop, of_loop in of_loops.items():
-        with suppress(RuntimeError):  # a closed loop waits for no answer
-            loop.call_soon_threadsafe(_resolve, of_loop)
+            answers = [trouble] * len(requests)
+        of_loops: defaultdict[asyncio.AbstractEventLoop | None, list[tuple[Promise, Task | Exception]]]
+        of_loops = defaultdict(list)
+        for (_, promise), answer in zip(requests, answers, strict=True):
+            of_loops[None if isinstance(promise, Future) else promise.get_loop()].append((promise, answer))
+        _resolve(of_loops.pop(None, ()))
+        for loop, of_loop in of_loops.items():  # each is woken once, because each wake-up is expensive
+            with suppress(RuntimeError):  # a closed loop waits for no answer
+                cast("asyncio.AbstractEventLoop", loop).call_soon_threadsafe(_resolve, of_loop)
 
 
 def _resolve(answers: Iterable[tuple[Promise, Task | Exception]]) -> None:
+    """Answer requests of threads, or those of one event loop on this loop."""
     for promise, answer in answers:
-        if promise.done():  # cancelled meanwhile
+        # Cancelled meanwhile. A request of a thread cannot be cancelled from now on.
+        if promise.done() or (isinstance(promise, Future) and not promise.set_running_or_notify_cancel()):
             continue
         if isinstance(answer, Exception):
             promise.set_exception(answer)
