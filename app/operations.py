@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from app import outcome
 from app.broker.due_set import WINDOW_MARGIN_S
 from app.counter_buffer import CounterBuffer
-from app.errors import ClaimLost, InvalidInput, LedgerUnavailable, StatementRejected
+from app.errors import ClaimLost, InvalidInput, StatementRejected
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
 from app.task import Due, TaskState
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from app.broker.due_set import DueSet
     from app.broker.writer import DueSetWriter
-    from app.ledger.tasks import Stored
     from app.outcome import Outcome
     from app.task import Lease, NewTask, Task
     from app.task_types import TaskTypes
@@ -50,6 +49,7 @@ class Operations:
         self.counters = CounterBuffer(engine)
         self.due_set = due_set
         self.types = types
+        self._delivered = frozenset(each.name for each in types.delivered)
         self._clock = clock
         self._window = timedelta(seconds=window_s + WINDOW_MARGIN_S)
 
@@ -60,7 +60,7 @@ class Operations:
             LedgerUnavailable: whether anything was stored is unknown.
         """
         try:
-            stored = self._insert(new)
+            stored = tasks.insert(self.creating, new)
         except StatementRejected:
             if len(new) > 1:
                 return [self.create([each])[0] for each in new]
@@ -78,7 +78,7 @@ class Operations:
         """
         delayed = [each.id for each in new if each.execute_at is None]
         try:
-            stored = self._insert(new, answered=delayed)
+            stored = tasks.insert(self.creating, new, answered=delayed)
         except StatementRejected:
             raise InvalidInput("Postgres cannot keep these values.") from None
         self.add_due([Due(each.id, each.type, each.execute_at or stored[each.id].execute_at) for each in new])
@@ -173,20 +173,9 @@ class Operations:
     def add_due(self, entries: Sequence[Due]) -> None:
         """Add what is due soon to the due set. If Redis fails, the sweeper restores it."""
         horizon = datetime.fromtimestamp(self._clock(), UTC) + self._window
-        soon = [each for each in entries if each.at < horizon and self.types.delivers(each.type)]
+        soon = [each for each in entries if each.at < horizon and each.type in self._delivered]
         try:
             if soon:
                 self.due_set.add(soon)
         except RedisError as trouble:
             log.warning("redis_unavailable", doing="add", tasks=len(soon), trouble=type(trouble).__name__)
-
-    def _insert(self, new: Sequence[NewTask], *, answered: Sequence[str] | None = None) -> dict[str, Stored]:
-        """Insert, a second time if the connection broke: the ids are ours, so nothing is stored twice."""
-        try:
-            stored = tasks.insert(self.creating, new, answered=answered)
-        except LedgerUnavailable:
-            stored = tasks.insert(self.creating, new, answered=answered)
-        wanted = [each.id for each in new] if answered is None else answered
-        if unknown := [each for each in wanted if each not in stored]:  # the first insert stored them
-            stored |= tasks.stored(self.creating, unknown)
-        return stored

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 
-from app.errors import TaskDeleted, TaskNotCancellable, TaskNotDeletable, TaskNotFound
+from app.errors import LedgerUnavailable, TaskDeleted, TaskNotCancellable, TaskNotDeletable, TaskNotFound
 from app.ledger.statements import array, rows
 from app.task import Task, TaskState
 
@@ -32,10 +32,27 @@ class Stored:
 
 
 def insert(engine: Engine, new: Sequence[NewTask], *, answered: Sequence[str] | None = None) -> dict[str, Stored]:
-    """Store new tasks, all or none; return those not stored before by id, only of `answered` if given."""
-    wanted = None if answered is None else array(answered)
-    asked = {"tasks": msgspec.json.encode(new).decode(), "answered": wanted}
-    return {each.id: each for each in rows(engine, "insert", asked, make=Stored)}
+    """Store new tasks, all or none; return what was stored by id, only of `answered` if given.
+
+    If the connection broke, insert once more. The ids are ours, so nothing is stored twice.
+
+    Raises:
+        StatementRejected: Postgres refused a value, and nothing was stored.
+        LedgerUnavailable: whether anything was stored is unknown.
+    """
+    parameters = {
+        "tasks": msgspec.json.encode(new).decode(),
+        "answered": None if answered is None else array(answered),
+    }
+    try:
+        found = rows(engine, "insert", parameters, make=Stored)
+    except LedgerUnavailable:
+        found = rows(engine, "insert", parameters, make=Stored)
+    by_id = {each.id: each for each in found}
+    wanted = [each.id for each in new] if answered is None else answered
+    if unknown := [each for each in wanted if each not in by_id]:  # the first insert stored them
+        by_id |= stored(engine, unknown)
+    return by_id
 
 
 def stored(engine: Engine, ids: Sequence[str]) -> dict[str, Stored]:

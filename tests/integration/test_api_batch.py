@@ -14,6 +14,7 @@ from app.api.shapes import MAX_BATCH
 from app.broker.due_set import due_key
 from app.errors import LedgerUnavailable
 from app.ledger import tasks as ledger
+from app.ledger.statements import rows
 from tests.integration.api_calls import FUTURE, PAST, body, fields, problem, run
 from tests.integration.conftest import drain_due_set_writer
 
@@ -128,15 +129,15 @@ def test_a_row_that_postgres_refuses_fails_the_whole_batch(
 def test_a_lost_answer_of_postgres_creates_nothing_twice(
     client: FlaskClient, web: Flask, engine: Engine, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    insert, answers = ledger.insert, iter([False])
+    answers = iter([False])
 
     def lost_once(*arguments: Any, **options: Any) -> Any:
-        kept = insert(*arguments, **options)
+        kept = rows(*arguments, **options)
         if next(answers, True):
             return kept
         raise LedgerUnavailable from OperationalError("", {}, Exception())
 
-    monkeypatch.setattr(ledger, "insert", lost_once)
+    monkeypatch.setattr(ledger, "rows", lost_once)
     reply = body(post(client, {"type": "foo", "delay_s": 20}, {"type": "foo", "delay_s": 10}))
     assert count(engine) == 2
     drain_due_set_writer(web)
