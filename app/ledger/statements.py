@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -19,7 +19,7 @@ from app.task import Task
 
 if TYPE_CHECKING:
     from psycopg.rows import RowFactory
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Engine
 
 Answer = TypeVar("Answer")
 Row = TypeVar("Row")
@@ -113,27 +113,17 @@ def _run(
     row_factory: RowFactory[Row],
     answer: Callable[[psycopg.Cursor[Row]], Answer],
 ) -> Answer:
-    """A deadlock is tried again: of the two, this statement did nothing."""
-    for last_try in range(TRIES_AFTER_DEADLOCK, -1, -1):
+    """Run it with psycopg itself, on a connection of SQLAlchemy's pool: SQLAlchemy takes nearly twice as long.
+
+    A deadlock is tried again: of the two, this statement did nothing.
+    """
+    for tries_left in range(TRIES_AFTER_DEADLOCK, -1, -1):
         with refusing():
             try:
                 with connected(engine) as connection:
-                    return answer(_execute(connection, name, parameters or {}, row_factory))
+                    driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+                    return answer(driver.cursor(row_factory=row_factory).execute(statement(name), parameters or {}))
             except psycopg.errors.DeadlockDetected:
-                if not last_try:
+                if not tries_left:
                     raise
     raise LedgerUnavailable
-
-
-def _execute(
-    connection: Connection, name: str, parameters: Mapping[str, Any], row_factory: RowFactory[Row]
-) -> psycopg.Cursor[Row]:
-    """Run it with psycopg itself, on a connection of SQLAlchemy's pool: SQLAlchemy takes nearly twice as long."""
-    driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
-    try:
-        return driver.cursor(row_factory=row_factory).execute(statement(name), parameters)
-    except psycopg.Error:
-        if driver.closed:
-            with suppress(DBAPIError):
-                connection.exec_driver_sql("")  # SQLAlchemy notices that it is closed, and replaces all connections
-        raise

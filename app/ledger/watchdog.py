@@ -16,7 +16,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -24,6 +24,7 @@ from weakref import WeakKeyDictionary
 import psycopg
 import structlog
 from sqlalchemy import event
+from sqlalchemy.exc import DBAPIError
 
 from app.connections import abort
 from app.errors import LedgerUnavailable
@@ -40,7 +41,7 @@ POLL_INTERVAL_S = 0.5
 
 @dataclass(slots=True, eq=False)
 class Call:
-    """A call in progress. `driver` is None until it has a connection."""
+    """A call in progress. `driver` is None while it has no connection."""
 
     began: float
     driver: Any = None
@@ -65,23 +66,31 @@ class CircuitBreaker:
         Raises:
             LedgerUnavailable: the breaker is open.
         """
-        self.refuse_if_open()
+        if self._is_open:
+            raise LedgerUnavailable
         call = Call(self._clock())
         with self._lock:
             self._calls.add(call)
         try:
             with engine.connect() as connection:
-                call.driver = connection.connection.dbapi_connection
+                driver = call.driver = connection.connection.dbapi_connection
                 try:
                     yield connection
                     self._replied_at = self._clock()
+                except psycopg.Error:
+                    if driver is not None and driver.closed:
+                        with suppress(DBAPIError):
+                            connection.exec_driver_sql("")  # so that SQLAlchemy notices, and replaces all connections
+                    raise
                 finally:
-                    self._forget(call)  # while the connection is still ours: an abort must not hit the next user
+                    with self._lock:  # while the connection is still ours: an abort must not hit the next user
+                        call.driver = None
         finally:
-            self._forget(call)
+            with self._lock:
+                self._calls.discard(call)
 
     def refuse_if_open(self, *_: object) -> None:
-        """Refuse a call, or a new connection for one that was waiting for a place in the pool.
+        """Refuse a new connection for a call that was waiting for a place in the pool.
 
         Raises:
             LedgerUnavailable: the breaker is open.
@@ -115,10 +124,6 @@ class CircuitBreaker:
                 if each.driver is not None and each.began <= begun_before:
                     abort(each.driver)
 
-    def _forget(self, call: Call) -> None:
-        with self._lock:
-            self._calls.discard(call)
-
 
 def responds(url: str, *, within_s: float = PROBE_TIMEOUT_S) -> bool:
     """Probe a server on a new connection. Any reply counts, even a refusal.
@@ -149,35 +154,32 @@ class Watchdog:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._breakers: WeakKeyDictionary[Engine, CircuitBreaker] = WeakKeyDictionary()
+        self.breakers: WeakKeyDictionary[Engine, CircuitBreaker] = WeakKeyDictionary()
         self._thread: threading.Thread | None = None
 
     def breaker(self, engine: Engine) -> CircuitBreaker:
         """Return the breaker of the server that `engine` connects to. Engines with the same URL share it."""
-        return self._breakers.get(engine) or self._add(engine)
+        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+                self._thread.start()
+            shared = next((each for each in self.breakers.values() if each.url == url), None)
+            if engine not in self.breakers:
+                self.breakers[engine] = shared or CircuitBreaker(url, probe=responds)
+                event.listen(engine, "do_connect", self.breakers[engine].refuse_if_open)
+            return self.breakers[engine]
 
     def step(self) -> bool:
         """Check all breakers. There is never more to do at once."""
         with self._lock:
-            breakers = set(self._breakers.values())
+            breakers = set(self.breakers.values())
         for each in breakers:
             try:
                 each.check()
             except Exception:
                 log.exception("watchdog_failed")
         return False
-
-    def _add(self, engine: Engine) -> CircuitBreaker:
-        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
-        with self._lock:
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-                self._thread.start()
-            shared = next((each for each in self._breakers.values() if each.url == url), None)
-            if engine not in self._breakers:
-                self._breakers[engine] = shared or CircuitBreaker(url, probe=responds)
-                event.listen(engine, "do_connect", self._breakers[engine].refuse_if_open)
-            return self._breakers[engine]
 
     def _run(self) -> None:
         while True:
@@ -190,7 +192,8 @@ _watchdog = Watchdog()
 
 def connected(engine: Engine) -> AbstractContextManager[Connection]:
     """Open a connection as `CircuitBreaker.connected`, guarded by the watchdog of this process."""
-    return _watchdog.breaker(engine).connected(engine)
+    breaker = _watchdog.breakers.get(engine) or _watchdog.breaker(engine)
+    return breaker.connected(engine)
 
 
 def _replace_watchdog() -> None:
