@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.api.reading.aliases import FIELDS, FILTERS, STATES, rename_fields, rename_filters, state_word
+from app.api.reading.field_errors import FieldErrors
 from app.errors import InvalidInput
 from app.task import TaskState
 
@@ -23,7 +24,7 @@ WORDS = {
 
 @pytest.mark.parametrize(("old", "new"), FIELDS.items())
 def test_a_field_has_its_old_name(old: str, new: str) -> None:
-    assert rename_fields({old: "x", "payload": {old: "kept"}}) == {new: "x", "payload": {old: "kept"}}
+    assert rename_fields({old: "x", "payload": {old: "kept"}}, FieldErrors()) == {new: "x", "payload": {old: "kept"}}
 
 
 @pytest.mark.parametrize(("old", "new"), FILTERS.items())
@@ -48,7 +49,7 @@ def test_every_old_word_is_listed_here_and_means_a_state() -> None:
 @pytest.mark.parametrize("body", [{"type": "foo", "kind": "bar"}, {"time": "a", "send_ts": "b"}])
 def test_two_names_that_disagree_are_refused(body: dict[str, str]) -> None:
     with pytest.raises(InvalidInput):
-        rename_fields(body)
+        rename_fields(body, FieldErrors())
 
 
 @pytest.mark.parametrize(
@@ -64,11 +65,11 @@ def test_filters_with_the_same_meaning_agree_in_any_spelling(query: dict[str, li
 
 
 def test_types_that_differ_in_letter_case_agree() -> None:
-    assert rename_fields({"kind": "BAZ", "type": "baz"})["type"] in {"baz", "BAZ"}
+    assert rename_fields({"kind": "BAZ", "type": "baz"}, FieldErrors())["type"] in {"baz", "BAZ"}
 
 
 def test_two_names_that_agree_are_one() -> None:
-    assert rename_fields({"type": "foo", "kind": "foo", "task_type": "foo"}) == {"type": "foo"}
+    assert rename_fields({"type": "foo", "kind": "foo", "task_type": "foo"}, FieldErrors()) == {"type": "foo"}
 
 
 @pytest.mark.parametrize(

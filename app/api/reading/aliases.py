@@ -10,6 +10,8 @@ from app.errors import InvalidInput
 if TYPE_CHECKING:
     from flask import Flask
 
+    from app.api.reading.field_errors import FieldErrors
+
 # Every alias there is; docs/aliases.md shows them, too.
 PATHS = {"/task": "/tasks"}
 METHODS = {"PUT": ("POST", "/tasks")}
@@ -41,23 +43,19 @@ STATES = {
 }
 
 
-def rename_fields(body: dict[str, Any]) -> dict[str, Any]:
-    """Return the body with the canonical name of each field.
+def rename_fields(body: dict[str, Any], errors: FieldErrors) -> dict[str, Any]:
+    """Return the body with the canonical name of each field; `errors` will name the alias that was sent.
 
     Raises:
         InvalidInput: two names for one field disagree.
     """
     if FIELDS.keys().isdisjoint(body):
         return body
+    errors.sent = {FIELDS[given]: given for given in body if given in FIELDS and FIELDS[given] not in body}
     renamed: dict[str, Any] = {}
     for given, value in body.items():
         _put(renamed, FIELDS.get(given, given), value, given)
     return renamed
-
-
-def sent_fields(body: Mapping[str, Any]) -> dict[str, str]:
-    """Return the alias of each field that was sent under an alias alone, because errors name what was sent."""
-    return {FIELDS[given]: given for given in body if given in FIELDS and FIELDS[given] not in body}
 
 
 def rename_filters(query: Mapping[str, list[str]]) -> dict[str, list[str]]:

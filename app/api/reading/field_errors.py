@@ -51,8 +51,12 @@ class FieldErrors:
     def refuse(self) -> None:
         """Raise InvalidInput if there is a message."""
         if self.fields:
-            details: dict[str, Any] = {"fields": self._as_sent(self.fields)}
-            raise InvalidInput(None, **(details | ({"allowed": self._as_sent(self.allowed)} if self.allowed else {})))
+            raise self.refusal()
+
+    def refusal(self) -> InvalidInput:
+        """Return the exception with all messages."""
+        details: dict[str, Any] = {"fields": self._as_sent(self.fields)}
+        return InvalidInput(None, **(details | ({"allowed": self._as_sent(self.allowed)} if self.allowed else {})))
 
     def _as_sent(self, by_field: dict[str, Value]) -> dict[str, Value]:
         return {self.sent.get(field, field): value for field, value in by_field.items()}

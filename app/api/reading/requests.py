@@ -12,9 +12,9 @@ from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_list_header
 
-from app.api.reading.aliases import rename_fields, rename_filters, sent_fields, sent_filters
+from app.api.reading.aliases import rename_fields, rename_filters, sent_filters
 from app.api.reading.field_errors import FieldErrors, NotAllowed, Shape, fit
-from app.api.reading.strict_json import read_object
+from app.api.reading.strict_json import is_json, read_object
 from app.api.shapes import MAX_WAIT_S
 from app.errors import TaskNotFound, UnsupportedMedia
 
@@ -61,23 +61,13 @@ def read_json_bytes() -> bytes:
     return body
 
 
-def is_json(content_type: str) -> bool:
-    """Return whether a Content-Type is JSON in UTF-8."""
-    if content_type == "application/json":
-        return True
-    media, *parameters = content_type.lower().replace(" ", "").split(";")
-    return media == "application/json" and set(parameters) <= {"", "charset=utf-8", 'charset="utf-8"'}
-
-
 def read_body(shape: type[Shape], errors: FieldErrors) -> Shape:
     """Read the body in its shape, aliases resolved; fields that are wrong are UNSET, and named in `errors`.
 
     Raises:
         UnsupportedMedia, BodyCutOff, BodyTooSlow, NotJson, InvalidInput, werkzeug's RequestEntityTooLarge.
     """
-    sent = read_object(read_json_bytes())
-    errors.sent = sent_fields(sent)
-    return fit(rename_fields(sent), shape, errors)
+    return fit(rename_fields(read_object(read_json_bytes()), errors), shape, errors)
 
 
 def read_whole(shape: type[Shape]) -> Shape:

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NoReturn
 
 from app.errors import InvalidInput, NotJson
@@ -15,6 +16,15 @@ MAX_VALUES = 400_000
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 MAX_DIGITS = len(str(MIN_INTEGER))
 MAX_PLACE = 100
+Invalid = Callable[..., "InvalidValue"]
+
+
+def is_json(content_type: str) -> bool:
+    """Return whether a Content-Type is JSON in UTF-8."""
+    if content_type == "application/json":
+        return True
+    media, *parameters = content_type.lower().replace(" ", "").split(";")
+    return media == "application/json" and set(parameters) <= {"", "charset=utf-8", 'charset="utf-8"'}
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
@@ -28,14 +38,17 @@ def read_object(raw: bytes) -> dict[str, Any]:
     if len(raw) > MAX_VALUES and sum(map(raw.count, (b"[", b"{", b","))) > MAX_VALUES:
         raise InvalidInput(fields={"body": f"At most {MAX_VALUES} values."})  # seconds of work, however few bytes
     try:
-        text = raw.decode("utf-8")
+        try:
+            value = DECODER.decode(raw.decode())
+        except _InvalidValueFound:
+            _refuse_invalid_values(LOCATOR.decode(raw.decode()))
+            raise InvalidInput from None
+    except RecursionError:
+        raise InvalidInput(fields={"body": f"Nested deeper than {MAX_DEPTH} levels."}) from None
     except UnicodeDecodeError:
         raise NotJson("The body is not UTF-8.") from None
-    try:
-        value = _decode(DECODER, text)
-    except _InvalidValueFound:
-        _refuse_invalid_values(_decode(LOCATOR, text))
-        raise InvalidInput from None
+    except json.JSONDecodeError as wrong:
+        raise NotJson(f"Not JSON at line {wrong.lineno}, column {wrong.colno}.") from None
     if not isinstance(value, dict):
         raise InvalidInput(fields={"body": "Must be a JSON object."})
     # Invalid text needs an escape and depth needs brackets, so most bodies are not walked.
@@ -54,15 +67,6 @@ class InvalidValue:
 
 class _InvalidValueFound(Exception):
     """There is an invalid value: the text is decoded once more to find its place."""
-
-
-def _decode(decoder: json.JSONDecoder, text: str) -> Any:
-    try:
-        return decoder.decode(text)
-    except RecursionError:
-        raise InvalidInput(fields={"body": f"Nested deeper than {MAX_DEPTH} levels."}) from None
-    except json.JSONDecodeError as wrong:
-        raise NotJson(f"Not JSON at line {wrong.lineno}, column {wrong.colno}.") from None
 
 
 def _refuse_invalid_values(value: Any) -> None:
@@ -114,48 +118,44 @@ def _is_deep(value: Any, left: int = MAX_DEPTH) -> bool:
     )
 
 
-def _pairs(pairs: list[tuple[str, Any]]) -> Any:
+# In these hooks `invalid` makes what takes the place of an invalid value, or raises to end the decoding.
+
+
+def _pairs(invalid: Invalid, pairs: list[tuple[str, Any]]) -> Any:
     read = dict(pairs)
     if len(read) < len(pairs):
         seen: set[str] = set()
         twice = next(name for name, _ in pairs if name in seen or seen.add(name))  # type: ignore[func-returns-value]
-        return InvalidValue("Given twice.", name=twice)
+        return invalid("Given twice.", twice)
     return read
 
 
-def _integer(text: str) -> Any:
+def _integer(invalid: Invalid, text: str) -> Any:
     if len(text) <= MAX_DIGITS and MIN_INTEGER <= (number := int(text)) <= MAX_INTEGER:
         return number
-    return InvalidValue("An integer must fit into 64 bits.")
+    return invalid("An integer must fit into 64 bits.")
 
 
-def _fraction(text: str) -> Any:
+def _fraction(invalid: Invalid, text: str) -> Any:
     number = float(text)
-    return number if math.isfinite(number) else InvalidValue("The number is too large.")
+    return number if math.isfinite(number) else invalid("The number is too large.")
 
 
 def _constant(name: str) -> NoReturn:
     raise NotJson(f"{name} is not JSON.")
 
 
-def _strictly(hook: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """Raise where `hook` returns an invalid value, so that decoding ends there."""
-
-    def read(given: Any) -> Any:
-        value = hook(given)
-        if value.__class__ is InvalidValue:
-            raise _InvalidValueFound
-        return value
-
-    return read
+def _stop(*_: str) -> NoReturn:
+    raise _InvalidValueFound
 
 
-DECODER = json.JSONDecoder(
-    object_pairs_hook=_strictly(_pairs),
-    parse_int=_strictly(_integer),
-    parse_float=_strictly(_fraction),
-    parse_constant=_constant,
-)
-LOCATOR = json.JSONDecoder(
-    object_pairs_hook=_pairs, parse_int=_integer, parse_float=_fraction, parse_constant=_constant
-)
+def _decoder(invalid: Invalid) -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=partial(_pairs, invalid),
+        parse_int=partial(_integer, invalid),
+        parse_float=partial(_fraction, invalid),
+        parse_constant=_constant,
+    )
+
+
+DECODER, LOCATOR = _decoder(_stop), _decoder(InvalidValue)

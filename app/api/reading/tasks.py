@@ -9,12 +9,12 @@ from uuid import UUID
 
 import msgspec
 import orjson
-from msgspec import UNSET, Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 from uuid_utils import uuid7
 
 from app.api import shapes
 from app.api.instants import read_instant
-from app.api.reading.aliases import rename_fields, sent_fields
+from app.api.reading.aliases import rename_fields
 from app.api.reading.field_errors import FieldErrors, explain, fit, message_of
 from app.api.reading.requests import type_reader
 from app.api.reading.strict_json import read_object
@@ -42,11 +42,12 @@ def read_new_task(body: bytes, types: TaskTypes, *, created_by: UUID | None) -> 
         InvalidInput: naming every field that is wrong.
         NotJson
     """
-    errors, sent = FieldErrors(), read_object(body)
-    errors.sent = sent_fields(sent)
-    new = _new_task(fit(rename_fields(sent), shapes.NewTask, errors), types, errors, created_by)
-    errors.refuse()
-    return cast("NewTask", new)  # None only with an error
+    errors = FieldErrors()
+    asked = fit(rename_fields(read_object(body), errors), shapes.NewTask, errors)
+    new = _new_task(asked, types, errors, created_by)
+    if new is None:
+        raise errors.refusal()
+    return new
 
 
 def read_new_tasks(body: bytes, types: TaskTypes, *, created_by: UUID | None) -> list[NewTask]:
@@ -56,11 +57,9 @@ def read_new_tasks(body: bytes, types: TaskTypes, *, created_by: UUID | None) ->
         InvalidInput: naming every field that is wrong, with its index: `tasks[3].execute_at`.
         NotJson
     """
-    errors, sent = FieldErrors(), read_object(body)
-    errors.sent = sent_fields(sent)
+    errors, own = FieldErrors(), FieldErrors()
     new: list[NewTask] = []
-    own = FieldErrors()
-    for index, (asked, wrong) in enumerate(_fit_tasks(sent, errors)):
+    for index, (asked, wrong) in enumerate(_fit_tasks(read_object(body), errors)):
         own = wrong or own
         task = _new_task(asked, types, own, created_by) if asked else None
         if task:
@@ -86,9 +85,8 @@ def _fit_tasks(sent: dict[str, Any], errors: FieldErrors) -> Iterator[tuple[shap
 def _fit_alone(sent: dict[str, Any]) -> tuple[shapes.NewTask | None, FieldErrors]:
     """Return the task with its errors; None if two names for one field disagree."""
     errors = FieldErrors()
-    errors.sent = sent_fields(sent)
     try:
-        renamed = rename_fields(sent)
+        renamed = rename_fields(sent, errors)
     except InvalidInput as disagreeing:
         errors.fields |= disagreeing.details["fields"]
         return None, errors
@@ -104,11 +102,11 @@ def _add_errors(errors: FieldErrors, index: int, own: FieldErrors) -> None:
 
 def _new_task(asked: shapes.NewTask, types: TaskTypes, errors: FieldErrors, created_by: UUID | None) -> NewTask | None:
     """Return None, and errors, where something is wrong. `asked` has UNSET where `fit` has found an error already."""
-    kind = _kind(asked.type, types, errors) if _is_set(asked.type) else None
+    kind = types[asked.type] if asked.type in types else _kind_in_any_case(asked.type, types, errors)
     execute_at = None if asked.execute_at is UNSET else errors.read("execute_at", read_instant, asked.execute_at)
     if (asked.execute_at is UNSET) == (asked.delay_s is UNSET) and errors.fields.keys().isdisjoint(TIMES):
         errors.add("execute_at", "Exactly one of execute_at and delay_s must be given.")
-    payload = _payload(asked.payload, kind, errors) if _is_set(asked.payload) else msgspec.Raw()
+    payload = _payload(asked.payload, kind, errors)
     if errors.fields or kind is None:
         return None
     return NewTask(
@@ -123,19 +121,14 @@ def _new_task(asked: shapes.NewTask, types: TaskTypes, errors: FieldErrors, crea
     )
 
 
-def _is_set(value: object) -> bool:
-    """Return False for a required field that `fit` left out because it was wrong or missing."""
-    return value is not UNSET
-
-
-def _kind(name: str, types: TaskTypes, errors: FieldErrors) -> TaskType | None:
-    if name in types:
-        return types[name]
-    known = errors.read("type", type_reader(types.names), name)
+def _kind_in_any_case(name: str | UnsetType, types: TaskTypes, errors: FieldErrors) -> TaskType | None:
+    known = None if name is UNSET else errors.read("type", type_reader(types.names), name)
     return types[known] if known else None
 
 
-def _payload(payload: dict[str, Any], kind: TaskType | None, errors: FieldErrors) -> msgspec.Raw:
+def _payload(payload: dict[str, Any] | UnsetType, kind: TaskType | None, errors: FieldErrors) -> msgspec.Raw:
+    if payload is UNSET:
+        return EMPTY
     if not payload and kind and _may_be_empty(cast("Any", kind.payload)):
         return EMPTY
     text = orjson.dumps(payload)
