@@ -46,13 +46,12 @@ class PrefixingSerializer(HiredisRespSerializer):
         """
         first, last = _keys(command)
         if last > first:
-            keys = map(self._prefixed, command[first:last])
+            keys = (
+                self._bytes + each if isinstance(each, bytes) else self._text + each for each in command[first:last]
+            )
             command = (*command[:first], *keys, *command[last:])
         packed: list[bytes] = super().pack(*command)
         return packed
-
-    def _prefixed(self, key: str | bytes) -> str | bytes:
-        return self._bytes + key if isinstance(key, bytes) else self._text + key
 
 
 def _keys(command: tuple[Any, ...]) -> tuple[int, int]:
