@@ -13,7 +13,7 @@ from app.api.middleware import RequestLog, is_https, request_id_of, standard_hea
 from app.api.openapi.operation import MAX_BODY_BYTES
 from app.api.reading.strict_json import is_json
 from app.api.reading.tasks import read_new_task
-from app.api.resources.tasks import create_task, created_answer
+from app.api.resources.tasks import created_answer
 from app.api.services import services_of
 from app.api_key import Scope
 from app.errors import Refusal
@@ -35,10 +35,6 @@ HANDLED = frozenset({
 })  # fmt: skip
 
 
-class Fallback(Exception):
-    """Flask must answer this request."""
-
-
 class FastPath:
     """Used on one event loop only."""
 
@@ -48,26 +44,30 @@ class FastPath:
         self._is_on = not self._services.settings.requests_per_minute  # counted in Redis, so not on an event loop
         self._log = RequestLog()
 
-    def size(self, scope: Any) -> int | None:
-        """Return the length of the body of a request that may be answered here; None for all others."""
+    def headers(self, scope: Any) -> dict[str, str] | None:
+        """Return the headers of a request with a body that may be answered here; None for all others."""
         if scope.path != PATH or scope.method not in METHODS or scope.query_string or not self._is_on:
             return None
-        length = scope.headers.get("content-length") or ""
+        headers: dict[str, str] = {}
+        for name, value in scope.headers.items():
+            if name not in HANDLED or name in headers:
+                return None
+            headers[name] = value
+        length = headers.get("content-length", "")
         if not length.isdecimal() or len(length) > MAX_DIGITS or not 0 < int(length) <= MAX_BODY_BYTES:
             return None
-        return int(length)
+        return headers if is_json(headers.get("content-type", "")) else None
 
-    async def answer(self, scope: Any, body: bytes) -> Answer | Exception | None:
+    async def answer(self, scope: Any, headers: dict[str, str], body: bytes) -> Answer | Exception | None:
         """Return the answer once the task is committed; None to fall back; an error for Flask to explain."""
         began = time.perf_counter()
         try:
-            headers = _handled_headers(scope.headers)
             key = self._key(headers.get("authorization", ""))
             new = read_new_task(body, self._services.types, created_by=key.id if key else None)
-        except (Fallback, Refusal):
+        except Refusal:
             return None
         try:
-            task = await create_task(self._services, new, key, self._services.creator.submit_from_loop)
+            task = await self._services.creator.submit_from_loop(new)
         except Exception as error:  # noqa: BLE001  # Flask explains a crash, too
             return error
         request_id = request_id_of(headers.get("x-request-id"))
@@ -80,21 +80,14 @@ class FastPath:
         return status, [*answer_headers, *standard_headers(request_id, hsts=hsts)], content
 
     def _key(self, credentials: str) -> ApiKey | None:
-        """Return the key of the request; None where no key is needed. Postgres and Redis are not asked."""
+        """Return the key of the request; None where no key is needed. Postgres and Redis are not asked.
+
+        Raises:
+            Refusal: it is not in the cache, may not create tasks, or has a limit, for which Postgres would be asked.
+        """
         if not self._services.settings.demands_keys:
             return None
         key = key_from(bearer_secret(credentials), self._services.keys.known)
         if key is None or key.max_pending is not None or not key.allows(Scope.WRITE):
-            raise Fallback
+            raise Refusal
         return key
-
-
-def _handled_headers(sent: Any) -> dict[str, str]:
-    headers: dict[str, str] = {}
-    for name, value in sent.items():
-        if name not in HANDLED or name in headers:
-            raise Fallback
-        headers[name] = value
-    if not is_json(headers.get("content-type", "")):
-        raise Fallback
-    return headers

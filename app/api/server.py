@@ -12,23 +12,32 @@ import io
 import signal
 import sys
 import threading
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
 from werkzeug.wsgi import FileWrapper
 
 from app.api.application import RESOURCES, create_app_or_exit
-from app.api.bodies import Bodies
 from app.api.fast_path import FastPath
 from app.api.openapi.resource import BodyLimits
 from app.api.services import services_of
-from app.errors import BodyCutOff
+from app.errors import BodyCutOff, BodyTooSlow
 
 if TYPE_CHECKING:
+    from app.errors import Refusal
+
     Answer = tuple[int, list[tuple[str, str]], bytes | "FileOnDisk"]
 
 THREADS = 16
+MAX_SECONDS = 10.0
+MAX_BODY_BYTES = 512 * 1024  # received for any route; more where its operation declares it
+MAX_HELD_BYTES = 64 * 1024 * 1024
+MAX_LARGE_HELD_BYTES = 64 * 1024 * 1024
+METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
+MAX_DIGITS = 18
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 HEADERS_WITHOUT_PREFIX = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
 ENVIRON: dict[str, Any] = {
@@ -69,25 +78,21 @@ class Server:
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request."""
-        if self._fast_path and (size := self._fast_path.size(scope)):
-            async with self._bodies.read(protocol, size) as body:
-                await self._answer_fast(self._fast_path, scope, protocol, _whole(body, size))
+        if self._fast_path and (headers := self._fast_path.headers(scope)):
+            async with self._bodies.read(protocol, int(headers["content-length"]), exact=True) as body:
+                answer = await self._fast_path.answer(scope, headers, body) if isinstance(body, bytes) else body
+                if isinstance(answer, tuple):
+                    protocol.response_bytes(*answer)
+                else:
+                    await self._answer_in_thread(environ_of(scope), protocol, answer or body)
             return
         environ = environ_of(scope)
         size = self._bodies.size(environ)
         if not size:
             await self._answer_in_thread(environ, protocol, b"")
             return
-        announced = size if "CONTENT_LENGTH" in environ else 0
-        async with self._bodies.read(protocol, size) as body:
-            await self._answer_in_thread(environ, protocol, _whole(body, announced))
-
-    async def _answer_fast(self, fast_path: FastPath, scope: Any, protocol: Any, body: bytes | Exception) -> None:
-        answer = await fast_path.answer(scope, body) if isinstance(body, bytes) else body
-        if isinstance(answer, tuple):
-            protocol.response_bytes(*answer)
-        else:
-            await self._answer_in_thread(environ_of(scope), protocol, answer or body)
+        async with self._bodies.read(protocol, size, exact="CONTENT_LENGTH" in environ) as body:
+            await self._answer_in_thread(environ, protocol, body)
 
     async def _answer_in_thread(self, environ: WSGIEnvironment, protocol: Any, body: bytes | Exception) -> None:
         """Answer by Flask; an exception is raised when the body is read."""
@@ -115,6 +120,68 @@ class Server:
                 parts.close()
         status, headers = head
         return status, headers, content
+
+
+class Bodies:
+    """Receives bodies: each within a time and a size, all together within a sum.
+
+    They are held until their request is answered. Used on one event loop only. `max_bytes` returns the limit that the
+    operation of a method and path declares, 0 if there is none.
+    """
+
+    def __init__(
+        self, max_bytes: Callable[[str, str], int], *, within_s: float = MAX_SECONDS, max_held: int = MAX_HELD_BYTES,
+        max_large_held: int = MAX_LARGE_HELD_BYTES,
+    ) -> None:  # fmt: skip
+        self._max_bytes = max_bytes
+        self._within_s = within_s
+        self._max_held = {False: max_held, True: max_large_held}
+        self._held = {False: 0, True: 0}
+
+    def size(self, environ: WSGIEnvironment) -> int:
+        """Return how many bytes to wait for; 0 when there is no body, or one so large that it is refused unread."""
+        method = environ["REQUEST_METHOD"].upper()
+        if method not in METHODS_WITH_BODY:
+            return 0
+        if "CONTENT_LENGTH" not in environ:
+            return self._limit(method, environ) + 1 if "HTTP_TRANSFER_ENCODING" in environ else 0
+        length = environ["CONTENT_LENGTH"]
+        if not length.isdecimal() or len(length) > MAX_DIGITS:
+            return 0
+        size = int(length)
+        return size if size <= MAX_BODY_BYTES or size <= self._limit(method, environ) else 0
+
+    @asynccontextmanager
+    async def read(self, protocol: Any, size: int, *, exact: bool = False) -> AsyncIterator[bytes | Refusal]:
+        """Receive `size` bytes, fewer if the body ends before; they are counted until the request is answered.
+
+        The result is BodyTooSlow if they do not arrive in time, or if all bodies hold too much, and BodyCutOff if fewer
+        arrive of an `exact` size. Large bodies are counted by themselves, so that they do not keep out others.
+        """
+        body, is_large = bytearray(), size > MAX_BODY_BYTES
+        try:
+            refusal = await self._fill(body, protocol, size, is_large=is_large)
+            yield refusal or (BodyCutOff() if exact and len(body) < size else bytes(body))
+        finally:
+            self._held[is_large] -= len(body)
+
+    def _limit(self, method: str, environ: WSGIEnvironment) -> int:
+        path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
+        return max(MAX_BODY_BYTES, self._max_bytes(method, path))
+
+    async def _fill(self, body: bytearray, protocol: Any, size: int, *, is_large: bool) -> Refusal | None:
+        try:
+            async with asyncio.timeout(self._within_s):
+                async for chunk in protocol:
+                    body += chunk
+                    self._held[is_large] += len(chunk)
+                    if self._held[is_large] > self._max_held[is_large]:
+                        return BodyTooSlow()
+                    if len(body) >= size:
+                        break
+        except TimeoutError:
+            return BodyTooSlow()
+        return None
 
 
 class FailingBody:
@@ -180,8 +247,3 @@ def _header_variables(given: Any) -> dict[str, str]:
         else:
             headers["HTTP_" + name.replace("-", "_").upper()] = ("; " if name == "cookie" else ",").join(values)
     return headers
-
-
-def _whole(body: bytes | Exception, size: int) -> bytes | Exception:
-    """Return the body, or BodyCutOff if less arrived than was announced."""
-    return BodyCutOff() if isinstance(body, bytes) and len(body) < size else body

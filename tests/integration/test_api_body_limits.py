@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.api.application import RESOURCES
-from app.api.bodies import MAX_BODY_BYTES, Bodies
 from app.api.openapi.resource import BodyLimits
 from app.api.reading.aliases import PATHS
-from app.api.server import Server
+from app.api.server import MAX_BODY_BYTES, Bodies, Server
 from tests.integration.api_calls import FUTURE, UNKNOWN_ID, run
 from tests.rsgi import Protocol, scope
 

@@ -13,9 +13,8 @@ from wsgiref.types import WSGIEnvironment
 import pytest
 from flask import Flask, request
 
-from app.api.bodies import MAX_BODY_BYTES, Bodies
 from app.api.errors import handle_errors
-from app.api.server import Server, environ_of
+from app.api.server import MAX_BODY_BYTES, Bodies, Server, environ_of
 from app.errors import BodyTooSlow
 from tests.rsgi import Answer, Protocol, scope
 

@@ -54,7 +54,7 @@ def read_json_bytes() -> bytes:
         raise UnsupportedMedia
     limit = request.max_content_length or math.inf
     if (request.content_length or 0) >= limit:
-        raise RequestEntityTooLarge  # not received, as `app.api.bodies` decides
+        raise RequestEntityTooLarge  # not received, as `app.api.server` decides
     body = request.get_data(cache=False)
     if len(body) >= limit:
         raise RequestEntityTooLarge

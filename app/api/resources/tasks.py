@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 from flask import Response
@@ -26,13 +24,6 @@ from app.api_key import Scope
 from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooBusy, TooManyPending
 from app.ledger import tasks as ledger
 from app.task import Task
-
-if TYPE_CHECKING:
-    from app.api.services import Services
-    from app.api_key import ApiKey
-    from app.task import NewTask
-
-Created = TypeVar("Created")
 
 tasks = Resource("Tasks", __name__, "Create tasks, look at them, delete them before they run.")
 
@@ -59,7 +50,8 @@ def create() -> Response:
     """A time in the past is accepted: as soon as possible. 201 depends on Postgres alone."""
     new = read_new_task(read_json_bytes(), services().types, created_by=caller_id())
     name_task(new.id)
-    status, headers, body = created_answer(create_task(services(), new, caller_key(), services().creator.create))
+    services().pending.allow(caller_key())
+    status, headers, body = created_answer(services().creator.create(new))
     return Response(body, status, headers)
 
 
@@ -149,19 +141,6 @@ def delete(task_id: str) -> Response:
     if prefers_minimal():
         return no_content({"Preference-Applied": "return=minimal"})
     return json_answer(task)
-
-
-def create_task(services: Services, new: NewTask, key: ApiKey | None, submit: Callable[[NewTask], Created]) -> Created:
-    """Create a task for the holder of a key: the one way, for the view and for the fast path.
-
-    `submit` is a method of `services.creator`: `create` blocks until the task is committed, `submit_from_loop` returns
-    a future. For a key with `max_pending` this call may ask Postgres, and so block, in either case.
-
-    Raises:
-        TooManyPending, LedgerUnavailable, and what `submit` raises.
-    """
-    services.pending.allow(key)
-    return submit(new)
 
 
 def created_answer(task: Task) -> tuple[int, list[tuple[str, str]], bytes]:
