@@ -65,9 +65,8 @@ class Operations:
             if len(new) > 1:
                 return [self.create([each])[0] for each in new]
             return [InvalidInput("Postgres cannot keep these values.")]
-        created = [each.scheduled(stored[each.id].execute_at, stored[each.id].created_at) for each in new]
-        self.add_due([Due(str(task.id), task.type, task.execute_at) for task in created])
-        return list(created)
+        self.add_due([Due(each.id, each.type, stored[each.id].execute_at) for each in new])
+        return [each.scheduled(stored[each.id].execute_at, stored[each.id].created_at) for each in new]
 
     def create_together(self, new: Sequence[NewTask]) -> None:
         """Store all of these tasks, or none; then add those due soon to the due set.

@@ -9,7 +9,7 @@ import orjson
 from flask import Response
 
 if TYPE_CHECKING:
-    from app.task import Lease
+    from app.task import Lease, Task
 
 JSON = "application/json"
 
@@ -25,6 +25,12 @@ def encode(body: Any) -> bytes:
 def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:
     """Make an answer with a JSON body."""
     return Response(encode(body), status, headers, mimetype=JSON)
+
+
+def created_answer(task: Task) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return the status, headers and body of a 201: where the task is, and the task with its id under a second name."""
+    headers = [("Content-Type", JSON), ("Location", f"/tasks/{task.id}")]
+    return 201, headers, encode(msgspec.structs.asdict(task) | {"task_id": task.id})
 
 
 def no_content(headers: dict[str, str] | None = None) -> Response:

@@ -8,12 +8,12 @@ from __future__ import annotations
 import time
 from typing import TYPE_CHECKING, Any
 
+from app.api.answers import created_answer
 from app.api.auth.gate import bearer_secret, key_from
 from app.api.middleware import RequestLog, is_https, request_id_of, standard_headers
 from app.api.openapi.operation import MAX_BODY_BYTES
 from app.api.reading.strict_json import is_json
 from app.api.reading.tasks import read_new_task
-from app.api.resources.tasks import created_answer
 from app.api.services import services_of
 from app.api_key import Scope
 from app.errors import Refusal

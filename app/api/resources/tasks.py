@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 
-import msgspec
 from flask import Response
 
 from app.api import shapes
-from app.api.answers import JSON, encode, json_answer, no_content
+from app.api.answers import created_answer, json_answer, no_content
 from app.api.auth.gate import caller_id, caller_key
 from app.api.middleware import name_task
 from app.api.openapi.operation import Operation
@@ -141,9 +140,3 @@ def delete(task_id: str) -> Response:
     if prefers_minimal():
         return no_content({"Preference-Applied": "return=minimal"})
     return json_answer(task)
-
-
-def created_answer(task: Task) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Return the status, headers and body of a 201: where the task is, and the task with its id under a second name."""
-    headers = [("Content-Type", JSON), ("Location", f"/tasks/{task.id}")]
-    return 201, headers, encode(msgspec.structs.asdict(task) | {"task_id": task.id})
