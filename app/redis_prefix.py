@@ -23,6 +23,11 @@ FIRST_IS_KEY = frozenset({
 FIRST_TWO_ARE_KEYS = frozenset({"BLMOVE", "LMOVE"})
 ALL_ARE_KEYS = frozenset({"DEL", "EXISTS", "SUBSCRIBE", "UNSUBSCRIBE", "WATCH"})
 SCRIPTS = frozenset({"EVALSHA"})
+KEYS = (
+    dict.fromkeys(FIRST_IS_KEY, slice(1, 2))
+    | dict.fromkeys(FIRST_TWO_ARE_KEYS, slice(1, 3))
+    | dict.fromkeys(ALL_ARE_KEYS, slice(1, None))
+)  # which arguments of a command are keys
 
 
 class UnknownCommand(Exception):
@@ -44,28 +49,12 @@ class PrefixingSerializer(HiredisRespSerializer):
         Raises:
             UnknownCommand: the command is in none of the tables.
         """
-        first, last = _keys(command)
-        if last > first:
-            keys = (
-                self._bytes + each if isinstance(each, bytes) else self._text + each for each in command[first:last]
-            )
-            command = (*command[:first], *keys, *command[last:])
-        packed: list[bytes] = super().pack(*command)
+        name = (command[0].decode() if isinstance(command[0], bytes) else str(command[0])).upper()
+        sent = list(command)
+        if name in KEYS or name in SCRIPTS:
+            keys = KEYS[name] if name in KEYS else slice(3, 3 + int(command[2]))
+            sent[keys] = [self._bytes + each if isinstance(each, bytes) else self._text + each for each in sent[keys]]
+        elif name.partition(" ")[0] not in NO_KEY:
+            raise UnknownCommand(name)
+        packed: list[bytes] = super().pack(*sent)
         return packed
-
-
-def _keys(command: tuple[Any, ...]) -> tuple[int, int]:
-    """Return the range of the arguments that are keys, which may be empty."""
-    name = command[0].decode() if isinstance(command[0], bytes) else str(command[0])
-    name = name.upper()
-    if name in FIRST_IS_KEY:
-        return 1, 2
-    if name in SCRIPTS:
-        return 3, 3 + int(command[2])
-    if name in FIRST_TWO_ARE_KEYS:
-        return 1, 3
-    if name in ALL_ARE_KEYS:
-        return 1, len(command)
-    if name.partition(" ")[0] in NO_KEY:
-        return 1, 1
-    raise UnknownCommand(name)
