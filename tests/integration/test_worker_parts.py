@@ -20,7 +20,7 @@ from app.outcome import Outcome, failed, succeeded
 from app.task import Claim, TaskState
 from tests.acceptance.conditions import wait_until
 from tests.making import NOWHERE, ahead, counted, ids, make
-from workers.pool.capacity import FreeSlots
+from workers.pool.pool import FreeSlots
 from workers.worker.claimer import Claimer
 from workers.worker.finisher import Finisher
 from workers.worker.inbox import MAX_WAIT_S, Inbox
@@ -76,11 +76,10 @@ class HandedBack:
     def __init__(self) -> None:
         self.claims: list[Claim] = []
 
-    def ended(self, _outcomes: Sequence[Outcome]) -> None:
-        raise AssertionError
-
-    def unused(self, claims: Sequence[Claim]) -> None:
-        self.claims += claims
+    def add(self, items: Sequence[Outcome | Claim]) -> None:
+        for each in items:
+            assert isinstance(each, Claim)
+            self.claims.append(each)
 
 
 class Parts:
@@ -216,7 +215,7 @@ def test_outcomes_are_written_and_an_invalid_one_does_not_delay_the_others(
     made = make(operations, 3)
     held = begin(engine, ids(made))
     for number, each in enumerate(held):
-        finisher.ended([succeeded(each.id, each.token, '"\\u0000"' if number == 1 else "1")])
+        finisher.add([succeeded(each.id, each.token, '"\\u0000"' if number == 1 else "1")])
     wait_until(lambda: counted(engine) == {("noop", "succeeded"): 2, ("noop", "failed"): 1}, PATIENCE_S, "all are over")
     refused = tasks.get(engine, made[[each.id for each in held].index(held[1].id)].id)
     assert refused.state in {TaskState.SUCCEEDED, TaskState.FAILED}
@@ -228,7 +227,7 @@ def test_a_failed_attempt_returns_to_the_due_set(
     made = make(operations, task_type="whoami", max_attempts=2)
     (held,) = begin(engine, ids(made))
     harm.flushall()
-    finisher.ended([failed(held, "timeout", "late")])
+    finisher.add([failed(held, "timeout", "late")])
     wait_until(lambda: due_set.sizes(["whoami"]) == (1, 0), PATIENCE_S, "it is scheduled")
 
 
@@ -238,7 +237,7 @@ def test_unused_claims_are_handed_back_and_scheduled(  # noqa: PLR0917  # fixtur
     made = make(operations, 3)
     held = begin(engine, ids(made))
     harm.flushall()
-    finisher.unused(held)
+    finisher.add(held)
     wait_until(lambda: due_set.sizes(["noop"]) == (3, 0), PATIENCE_S, "they are scheduled")
     assert counters.pending() == {Counter.HANDED_BACK: 3}
     assert all(tasks.get(engine, each.id) == each for each in made)
@@ -249,7 +248,7 @@ def test_a_fenced_outcome_is_counted_and_changes_nothing(
 ) -> None:
     (task,) = made = make(operations)
     (held,) = begin(engine, ids(made))
-    finisher.ended([succeeded(held.id, claims.new_token(), "1")])
+    finisher.add([succeeded(held.id, claims.new_token(), "1")])
     wait_until(lambda: counters.pending() == {Counter.FENCED: 1}, PATIENCE_S, "it is counted")
     assert tasks.get(engine, task.id).state is TaskState.RUNNING
 
@@ -264,7 +263,7 @@ def test_an_outcome_is_kept_until_postgres_is_available(
     finisher = Finisher(engine, due_set, CounterBuffer(engine), {})
     with monkeypatch.context() as patch:
         patch.setattr(claims, "finish", lambda _, outcomes: finish(unavailable, outcomes))
-        finisher.ended([succeeded(held.id, held.token, "1")])
+        finisher.add([succeeded(held.id, held.token, "1")])
         assert not finisher.close(0.5)
     assert finisher.close(PATIENCE_S)
     assert counted(engine) == {("noop", "succeeded"): 1}
@@ -285,9 +284,9 @@ def test_outcomes_and_unused_claims_are_written_in_their_order_and_large_results
     monkeypatch.setattr("workers.worker.finisher.MAX_RESULT_BYTES", 10)
     monkeypatch.setattr(finisher, "start", lambda: None)
     first, second, third, unused, last = begin(engine, ids(make(operations, 5)))
-    finisher.ended([succeeded(each.id, each.token, '"seven"') for each in (first, second, third)])
-    finisher.unused([unused])
-    finisher.ended([succeeded(last.id, last.token, "1")])
+    finisher.add([succeeded(each.id, each.token, '"seven"') for each in (first, second, third)])
+    finisher.add([unused])
+    finisher.add([succeeded(last.id, last.token, "1")])
     while finisher.waiting():
         finisher.step()
     assert sizes == [2, 1, 1]

@@ -21,7 +21,7 @@ from tests.model.clock import Clock, make_database
 from tests.model.faults import Boundary
 from tests.model.tried import Tried
 from tests.model.world import Servers
-from workers.pool import shared
+from workers.pool import protocol
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -76,7 +76,7 @@ def boundary(tried: Tried, monkeypatch: pytest.MonkeyPatch) -> Boundary:
 def clock(model_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock of all processes, including children."""
     clock = Clock(model_engine)
-    monkeypatch.setattr(shared, "now", clock.seconds)
+    monkeypatch.setattr(protocol, "now", clock.seconds)
     return clock
 
 

@@ -12,8 +12,8 @@ from app.broker.rq.jobs import DeliveryJob
 from app.counter_buffer import CounterBuffer
 from app.errors import LedgerUnavailable
 from app.outcome import failed, succeeded
-from workers.pool.capacity import FreeSlots
-from workers.pool.shared import RunLease
+from workers.pool.pool import FreeSlots
+from workers.pool.protocol import RunLease
 from workers.worker.claimer import Claimer
 from workers.worker.finisher import Finisher
 from workers.worker.heartbeat import Heartbeat
@@ -69,7 +69,7 @@ class ModelPool:
         """End one of the running tasks, with this error or successfully."""
         _, claim = self.begun.pop(which % len(self.begun))
         ended = failed(claim, **error) if error else succeeded(claim.id, claim.token, str(claim.attempt))
-        self._listener.ended([ended])
+        self._listener.add([ended])
 
     def watch(self) -> None:
         """End tasks that exceed their timeout; hand back those that have not started for as long."""
@@ -86,7 +86,7 @@ class ModelPool:
     def withdraw(self) -> None:
         """Hand back all tasks that have not started."""
         unused, self.waiting = self.waiting, []
-        self._listener.unused(unused)
+        self._listener.add(unused)
 
     def is_supervised(self, _within_s: float) -> bool:
         return True

@@ -15,7 +15,7 @@ from msgspec.structs import replace as replace_fields
 from app.config import read_settings
 from app.task import Claim
 from app.task_types import TaskType, TaskTypes, load_task_types
-from workers.pool.execution import MAX_MESSAGE, message, run
+from workers.pool.child import MAX_MESSAGE, message, run
 from workers.pool.protocol import Failure
 
 if TYPE_CHECKING:

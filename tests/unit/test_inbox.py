@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from workers.pool.capacity import DurationStats, FreeSlots
+from workers.pool.pool import DurationStats, FreeSlots
 from workers.worker.inbox import MAX_AHEAD_S, MAX_DUE, MAX_RESERVED_WAIT_S, MAX_WAIT_S, MIN_AHEAD_S, Inbox
 
 SLOTS = 8

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from hypothesis import given, strategies as st
 
-from workers.pool.protocol import Done, Ended, Event, Failure, LineReader, line
+from workers.pool.protocol import Done, Ended, Event, Failure, LineReader, encode_events
 
 EVENTS = st.lists(
     st.one_of(
@@ -17,7 +17,7 @@ EVENTS = st.lists(
 
 @given(EVENTS, st.integers(1, 7))
 def test_events_survive_any_division_of_the_stream(events: list[Event], piece: int) -> None:
-    stream = b"".join(line(each) for each in events)
+    stream = encode_events(events)
     reader = LineReader()
     read = [each for at in range(0, len(stream), piece) for each in reader.feed(stream[at : at + piece])]
     assert read == events
@@ -26,4 +26,4 @@ def test_events_survive_any_division_of_the_stream(events: list[Event], piece: i
 @given(st.integers(1, 20))
 def test_an_unfinished_line_of_a_killed_writer_is_no_event(cut: int) -> None:
     first, second = Ended(0, 1.0, "null"), Ended(1, 2.0, '"some result that is long enough"')
-    assert LineReader().feed(line(first) + line(second)[:-cut]) == [first]
+    assert LineReader().feed(encode_events([first, second])[:-cut]) == [first]

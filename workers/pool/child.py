@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
+import re
 import signal
 import sys
 import time
+from collections.abc import Callable
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+import structlog
 
 from app.config import read_settings
 from app.logs import configure_logs
 from app.task_types import TaskTypes, load_task_types
-from workers.pool import execution
-from workers.pool.protocol import TOKEN_BYTES, Done, Ended, decode_chunk, decode_token, line
+from punctual import Context
+from workers.pool.protocol import Done, Ended, Failure, decode_chunk, encode_events, take_token
 
 if TYPE_CHECKING:
     from app.task import Claim
-    from workers.pool.shared import Progress, RunLease
+    from workers.pool.protocol import Progress, RunLease
+
+log = structlog.get_logger()
 
 PR_SET_PDEATHSIG = 1
-DONE = line(Done())
+MAX_RESULT_BYTES = 256 * 1024
+MAX_MESSAGE = 2000
+LONG_NUMBER = re.compile(rb"\d{19}")
+BAD_IN_JSONB = str.maketrans({"\0": "\N{REPLACEMENT CHARACTER}"})
+
+DONE = encode_events([Done()])
+NOTHING = "null"
+TOO_LATE = Failure("worker_lost", "The worker was silent for too long; the code has not begun.")
 
 
 def child_process(
@@ -62,16 +78,15 @@ def _run_chunk(
     here or is withdrawn, never both. All claims of a chunk come from one statement, so the lease covers all or none.
     """
     pid, last = os.getpid(), len(chunk) - 1
-    while lease.covers(chunk[0]) and (token := _take_token(tokens)):
-        position = decode_token(token)
+    while lease.covers(chunk[0]) and (position := take_token(tokens)) is not None:
         claim = chunk[position]
         progress.begin(position)
         began = time.perf_counter()
-        result = execution.run(claim, types, may_begin=partial(lease.covers, claim))
+        result = run(claim, types, may_begin=partial(lease.covers, claim))
         took_ms = (time.perf_counter() - began) * 1000
         if os.getpid() != pid:  # the handler forked, and this is its child, which must not write events
             os._exit(0)
-        ended = line(Ended(position, took_ms, result))
+        ended = encode_events([Ended(position, took_ms, result)])
         if position == last:
             _write(events, ended + DONE)
             return
@@ -79,12 +94,60 @@ def _run_chunk(
     _write(events, DONE)
 
 
-def _take_token(tokens: int) -> bytes | None:
-    """Return the token of the next task; None or empty if there is none or the pool has closed the pipe."""
+def run(claim: Claim, types: TaskTypes, *, may_begin: Callable[[], bool]) -> str | Failure:
+    """Call the handler; return its result as JSON text or why it failed. All exceptions are caught, SystemExit too.
+
+    `may_begin` is called immediately before the handler, because this process may have been frozen since the run lease
+    was checked last.
+    """
+    context = Context(claim.id, claim.type, claim.attempt, claim.max_attempts, claim.timeout_s, claim.execute_at)
     try:
-        return os.read(tokens, TOKEN_BYTES)
-    except BlockingIOError:
-        return None
+        handler = types[claim.type].handler
+        if handler is None:
+            return Failure("handler_error", f"Type {claim.type} has no handler here.")
+        payload = handler.decode(claim.payload)
+        return _encode(handler.call(payload, context)) if may_begin() else TOO_LATE
+    except BaseException as error:
+        log.warning("task_failed", task_id=claim.id, type=claim.type, attempt=claim.attempt, exc_info=True)
+        return Failure("handler_error", message(error))
+    finally:
+        try:  # noqa: SIM105  # `suppress` takes longer, at every task
+            sys.stdout.flush()
+        except (OSError, ValueError):  # a handler has closed it
+            pass
+
+
+def message(error: BaseException) -> str:
+    """Return an exception as text that Postgres can store."""
+    try:
+        text = f"{type(error).__name__}: {error}"
+    except BaseException:  # noqa: BLE001  # __str__ may raise anything
+        text = type(error).__name__
+    return text[:MAX_MESSAGE].encode("utf-8", "replace").decode().translate(BAD_IN_JSONB)
+
+
+def _encode(result: Any) -> str | Failure:
+    """Return a result as JSON text from which all JSON readers get what the handler returned.
+
+    Raises:
+        ValueError: the result is nested too deeply, or holds a number that readers would round or refuse.
+    """
+    if result is None:
+        return NOTHING
+    text = msgspec.json.encode(result)
+    if len(text) > MAX_RESULT_BYTES:
+        return Failure("result_too_large", f"The result is {len(text)} bytes; at most {MAX_RESULT_BYTES}.")
+    orjson.loads(text)
+    if LONG_NUMBER.search(text):
+        json.loads(text, parse_int=_whole_number)
+    return text.decode()
+
+
+def _whole_number(digits: str) -> int:
+    number = int(digits)
+    if not -(2**63) <= number < 2**64:
+        raise ValueError("the result holds an integer beyond 64 bit; return it as text")
+    return number
 
 
 def _write(fd: int, data: bytes) -> None:

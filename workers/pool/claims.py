@@ -12,19 +12,16 @@ from workers.pool.protocol import Ended
 if TYPE_CHECKING:
     from app.outcome import Outcome
     from app.task import Claim
-    from workers.pool.capacity import DurationStats
+    from workers.pool.pool import DurationStats
     from workers.pool.protocol import Event
     from workers.pool.slot import Slot
 
 
 class Results(Protocol):
-    """Receives outcomes and claims that are handed back. Called in the pool's thread."""
+    """Receives outcomes and claims that are handed back."""
 
-    def ended(self, outcomes: Sequence[Outcome]) -> None:
-        """Accept the outcomes of attempts that are over."""
-
-    def unused(self, claims: Sequence[Claim]) -> None:
-        """Accept claims whose code has not begun, and will not begin here."""
+    def add(self, items: Sequence[Outcome | Claim]) -> None:
+        """Accept outcomes of attempts that are over, and claims whose code has not begun and will not begin here."""
 
 
 class HeldClaims:
@@ -73,11 +70,11 @@ class HeldClaims:
         """Report these outcomes."""
         for each in outcomes:
             self._slots.pop(each.id, None)
-        self._results.ended(outcomes)
+        self._results.add(outcomes)
 
     def hand_back(self, claims: Sequence[Claim]) -> None:
         """Report that these claims have not begun, and will not."""
         if claims:
             for claim in claims:
                 self._slots.pop(claim.id, None)
-            self._results.unused(claims)
+            self._results.add(claims)

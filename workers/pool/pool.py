@@ -1,17 +1,18 @@
-"""The pool of a worker process: the interface to its slots for other threads."""
+"""The pool of a worker process: the interface to its slots for other threads, and how many tasks it can take."""
 
 from __future__ import annotations
 
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
+from math import ceil
 from typing import TYPE_CHECKING
 
 from app.loop import repeat
-from workers.pool.capacity import DurationStats, FreeSlots
 from workers.pool.claims import HeldClaims
-from workers.pool.shared import RunLease
+from workers.pool.protocol import RunLease
 from workers.pool.supervisor import TICK_S, Supervisor
 
 if TYPE_CHECKING:
@@ -23,6 +24,9 @@ if TYPE_CHECKING:
 
 KILL_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 2.0
+CHUNK_MS = 50.0
+MAX_CHUNK = 500
+SMOOTHING = 0.2
 
 
 class Pool:
@@ -47,10 +51,13 @@ class Pool:
         self._supervisor.ask(self._supervisor.prepare)
 
     def run(self, claims: Sequence[Claim]) -> None:
-        """Begin claims of one type, spread over free slots by their duration; without a free slot, hand them back."""
-        if claims:
-            taken = 0 if self._closing else self.free_slots.take(self.durations.slots_for(claims[0].type, len(claims)))
-            self._supervisor.ask(partial(self._supervisor.place, claims, taken))
+        """Begin claims, each type spread over free slots by its duration; without a free slot, hand them back."""
+        by_type: defaultdict[str, list[Claim]] = defaultdict(list)
+        for each in claims:
+            by_type[each.type].append(each)
+        for task_type, group in by_type.items():
+            wanted = 0 if self._closing else self.durations.slots_for(task_type, len(group))
+            self._supervisor.ask(partial(self._supervisor.place, group, self.free_slots.take(wanted)))
 
     def slot_of(self, task_id: str) -> Slot | None:
         """Return the slot that runs or will run this task; None if the pool does not hold it."""
@@ -101,3 +108,68 @@ class Pool:
         until = time.monotonic() + CLOSE_LIMIT_S
         for slot in closed:
             slot.end(until - time.monotonic())
+
+
+class FreeSlots:
+    """Thread-safe count of free slots.
+
+    `changed` guards the count and is notified when slots are given back. The inbox waits on the same condition.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.count = total
+        self.changed = threading.Condition()
+
+    def wait_until_all_free(self, timeout_s: float) -> bool:
+        """Wait until all slots are free; return False after the timeout."""
+        with self.changed:
+            return self.changed.wait_for(lambda: self.count == self.total, timeout_s)
+
+    def take(self, wanted: int) -> int:
+        """Take up to `wanted` slots; return how many were taken."""
+        with self.changed:
+            taken = min(wanted, self.count)
+            self.count -= taken
+            return taken
+
+    def give_back(self, taken: int) -> None:
+        """Make this many slots free again."""
+        with self.changed:
+            self.count += taken
+            self.changed.notify_all()
+
+    def give_back_later(self, taken: int, delay_s: float) -> None:
+        """Make this many slots free again after a delay."""
+        timer = threading.Timer(delay_s, self.give_back, [taken])
+        timer.daemon = True
+        timer.start()
+
+
+class DurationStats:
+    """Running mean of the duration by task type, in milliseconds. A type that never ran counts as one of CHUNK_MS."""
+
+    def __init__(self) -> None:
+        self.means_ms: dict[str, float] = {}
+
+    def observe(self, task_type: str, took_ms: float, tasks: int = 1) -> None:
+        """Add `tasks` tasks of this type that took `took_ms` each."""
+        mean = self.means_ms.get(task_type, took_ms)
+        self.means_ms[task_type] = took_ms + (1 - SMOOTHING) ** tasks * (mean - took_ms)
+
+    def capacity(self, task_type: str, slots: int) -> int:
+        """Return how many tasks of this type `slots` slots may hold: about 50 ms of work each.
+
+        Of a type that takes about 50 ms a slot holds two tasks, so that it need not wait for a claim between them.
+        """
+        mean_ms = max(self.means_ms.get(task_type, CHUNK_MS), CHUNK_MS / MAX_CHUNK)
+        return slots * max(1, int(CHUNK_MS / mean_ms), min(2, round(2 * CHUNK_MS / mean_ms)))
+
+    def is_slow(self, task_type: str) -> bool:
+        """Return whether tasks of this type take at least 50 ms; True for a type that never ran."""
+        return self.means_ms.get(task_type, CHUNK_MS) >= CHUNK_MS
+
+    def slots_for(self, task_type: str, tasks: int) -> int:
+        """Return over how many slots to spread `tasks` tasks of this type: one for each 50 ms of work."""
+        work_ms = tasks * self.means_ms.get(task_type, CHUNK_MS)
+        return min(tasks, max(1, ceil(work_ms / CHUNK_MS)))

@@ -1,22 +1,31 @@
-"""The messages between the pool and a slot, and their form in a pipe.
+"""What the pool and a slot share: the messages in their pipes, and the memory beside them.
 
 There are three pipes: chunks of claims to the slot, one token for each task of a chunk (its position), and events from
-the slot. `shared.Progress` is shared memory beside them.
+the slot. The run lease and the progress of the slot in its chunk are in shared memory.
 """
 
 from __future__ import annotations
 
+import math
+import os
+import signal
 import struct
 import sys
+import threading
+import time
 from array import array
 from collections.abc import Iterable
+from ctypes import c_double, c_longlong
+from multiprocessing import get_context
 
 import msgspec
 
+from app.clock import now
 from app.task import Claim
 
 LENGTH = struct.Struct(">I")
 TOKEN_BYTES = 2
+POLL_S = 0.25
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):
@@ -40,7 +49,7 @@ class Done(msgspec.Struct, tag="d", array_like=True, frozen=True):
 
 Event = Ended | Done
 
-_encode = msgspec.json.Encoder().encode
+encode_events = msgspec.json.Encoder().encode_lines  # JSON escapes line ends in texts
 _decode_lines = msgspec.json.Decoder(Event).decode_lines
 encode_chunk = msgspec.msgpack.Encoder().encode
 decode_chunk = msgspec.msgpack.Decoder(list[Claim]).decode
@@ -56,14 +65,13 @@ def decode_tokens(tokens: bytes) -> array[int]:
     return array("H", tokens)
 
 
-def decode_token(token: bytes) -> int:
-    """Return the position of one token."""
-    return int.from_bytes(token, sys.byteorder)
-
-
-def line(event: Event) -> bytes:
-    """Return an event as a line of JSON, which escapes line ends in its texts."""
-    return _encode(event) + b"\n"
+def take_token(tokens: int) -> int | None:
+    """Read a token; return its position, or None if there is no token or the pool has closed the pipe."""
+    try:
+        token = os.read(tokens, TOKEN_BYTES)
+    except BlockingIOError:
+        return None
+    return int.from_bytes(token, sys.byteorder) if token else None
 
 
 class LineReader:
@@ -80,3 +88,83 @@ class LineReader:
             return []
         lines, self._rest = self._rest + whole, rest
         return _decode_lines(lines)
+
+
+class RunLease:
+    """The permission to run tasks, which the worker renews while its heartbeats succeed.
+
+    It is in shared memory because a frozen worker cannot send messages. It has two instants: when it expires, and
+    before which claims are void. Both are seconds by `app.clock.now`, a clock that all processes of a machine share.
+    """
+
+    def __init__(self) -> None:
+        context = get_context("forkserver")
+        self._expires_at: c_double = context.RawValue("d", math.inf)
+        self._void_before: c_double = context.RawValue("d", -math.inf)
+
+    def renew(self, expires_at: float) -> None:
+        """Let the children run tasks until `expires_at`."""
+        self._expires_at.value = expires_at
+
+    def revoke(self) -> None:
+        """Make all claims so far void, because other workers may hold their tasks by now."""
+        self._void_before.value = now()
+
+    def covers(self, claim: Claim) -> bool:
+        """Return whether the code of this claim may begin."""
+        return claim.asked_at > self._void_before.value and now() < self._expires_at.value
+
+    @property
+    def is_expired(self) -> bool:
+        """Whether no task may run any more."""
+        return now() >= self._expires_at.value
+
+    def exit_when_expired(self) -> None:
+        """In a child, start a thread that kills the process once the lease has expired.
+
+        It cannot run while a handler holds the GIL in C code.
+        """
+        threading.Thread(target=self._watch, name="run-lease", daemon=True).start()
+
+    def exit_if_expired(self) -> None:
+        """In a child, send SIGKILL to its own process group if the lease has expired."""
+        if self.is_expired:
+            os.killpg(os.getpid(), signal.SIGKILL)
+
+    def _watch(self) -> None:
+        # SIGCONT must reach the main thread, whose handler checks the lease before the task continues. A loop without
+        # `app.loop.repeat`, which would import a Redis client into each child.
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
+        while True:
+            self.exit_if_expired()
+            time.sleep(POLL_S)
+
+
+class Progress:
+    """The task that a slot runs. The slot writes it just before a task begins, so that a kill loses nothing."""
+
+    def __init__(self) -> None:
+        context = get_context("forkserver")
+        self._begun: c_longlong = context.RawValue("q", 0)
+        self._since: c_double = context.RawValue("d", 0.0)
+
+    @property
+    def begun(self) -> int:
+        """The position of the last task that has begun, plus one; 0 if none has."""
+        return int(self._begun.value)
+
+    def read(self) -> tuple[int, float]:
+        """Return `begun` and when that task began (monotonic seconds), both of the same task."""
+        while True:
+            begun, since = int(self._begun.value), float(self._since.value)
+            if begun == self._begun.value:
+                return begun, since
+
+    def reset(self, at: float) -> None:
+        """Start over with a new chunk."""
+        self._begun.value, self._since.value = 0, at
+
+    def begin(self, position: int) -> None:
+        """Record that the code of this task begins now. The time is written before the position that refers to it."""
+        self._since.value = time.monotonic()
+        self._begun.value = position + 1

@@ -13,14 +13,12 @@ from multiprocessing import Pipe, get_context
 from typing import TYPE_CHECKING
 
 from workers.pool.child import child_process, serve
-from workers.pool.protocol import LENGTH, Ended, LineReader, decode_tokens, encode_chunk, encode_tokens
-from workers.pool.shared import Progress
+from workers.pool.protocol import LENGTH, Ended, LineReader, Progress, decode_tokens, encode_chunk, encode_tokens
 
 if TYPE_CHECKING:
     from app.task import Claim
     from app.task_types import TaskTypes
-    from workers.pool.protocol import Event
-    from workers.pool.shared import RunLease
+    from workers.pool.protocol import Event, RunLease
 
 READ_BYTES = 1 << 18
 MAX_READS = 16

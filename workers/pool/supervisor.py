@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from app.outcome import Outcome
     from app.task import Claim
     from app.task_types import TaskTypes
-    from workers.pool.capacity import FreeSlots
     from workers.pool.claims import HeldClaims
-    from workers.pool.shared import RunLease
+    from workers.pool.pool import FreeSlots
+    from workers.pool.protocol import RunLease
 
 log = structlog.get_logger()
 
@@ -138,18 +138,23 @@ class Supervisor:
     def _begin(self, chunk: Sequence[Claim]) -> None:
         """Give a chunk to an idle slot or a new one. The free slot for it has been taken."""
         kind = ThreadSlot if self._types[chunk[0].type].isolation == "thread" else ProcessSlot
-        while self._idle[kind]:
-            slot = self._idle[kind].pop()
-            if self._give(slot, chunk):
+        is_new = False
+        while not is_new:
+            is_new = not self._idle[kind]
+            try:
+                slot = self._start(kind) if is_new else self._idle[kind].pop()
+            except Exception:  # no memory or file descriptors; other workers may have some
+                log.exception("slot_not_started")
+                break
+            try:
+                slot.give(chunk, now=time.monotonic())
+            except OSError:  # it died while it was idle
+                self._forget(slot)
+            else:
+                self.busy.add(slot)
+                self._claims.hold(chunk, slot)
                 return
-        try:
-            slot = self._start(kind)
-        except Exception:  # no memory or file descriptors; other workers may have some
-            log.exception("slot_not_started")
-            self._not_started(chunk)
-        else:
-            if not self._give(slot, chunk):
-                self._not_started(chunk)
+        self._not_started(chunk)
 
     def _begin_elsewhere(self, claims: Sequence[Claim]) -> None:
         if claims:
@@ -161,16 +166,6 @@ class Supervisor:
             self.place(claims, 1 + self._free_slots.take(len(claims) - 1))
         else:
             self._free_slots.give_back(1)
-
-    def _give(self, slot: Slot, chunk: Sequence[Claim]) -> bool:
-        try:
-            slot.give(chunk, now=time.monotonic())
-        except OSError:  # it died while it was idle
-            self._forget(slot)
-            return False
-        self.busy.add(slot)
-        self._claims.hold(chunk, slot)
-        return True
 
     def _start(self, kind: type[Slot]) -> Slot:
         slot = ThreadSlot(self._lease, self._types) if kind is ThreadSlot else ProcessSlot(self._lease)

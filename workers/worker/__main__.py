@@ -29,8 +29,7 @@ from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
 from app.task_types import load_task_types
 from workers.chores import CHORES
-from workers.pool.capacity import DurationStats
-from workers.pool.pool import Pool
+from workers.pool.pool import DurationStats, Pool
 from workers.pool.protocol import Failure
 from workers.pool.slot import prepare_children
 from workers.worker.claimer import Claimer

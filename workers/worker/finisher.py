@@ -51,14 +51,6 @@ class Finisher(Batcher[Outcome | Claim]):
         self._durations_ms = durations_ms
         self._published_at = float("-inf")
 
-    def ended(self, outcomes: Sequence[Outcome]) -> None:
-        """Queue the outcomes of attempts."""
-        self.add(outcomes)
-
-    def unused(self, handed_back: Sequence[Claim]) -> None:
-        """Queue claims to be released."""
-        self.add(handed_back)
-
     def gather_s(self) -> float:
         """Wait briefly after a recent flush, so that one statement writes more outcomes."""
         return GATHER_S if time.monotonic() - self._flushed_at < GATHER_S else 0.0

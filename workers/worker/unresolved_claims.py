@@ -51,7 +51,7 @@ class UnresolvedClaims:
                 _, ids, token = self._open[0]
                 claimed = claims.claimed_by(self._engine, ids, token)
                 log.info("unresolved_claim_settled", won=len(claimed))
-                self._results.unused(claimed)
+                self._results.add(claimed)
                 self._open.popleft()
 
     def settle_all(self, timeout_s: float) -> bool:

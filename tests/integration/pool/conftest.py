@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.integration.pool.results import Results
-from workers.pool.capacity import DurationStats
-from workers.pool.pool import Pool
+from workers.pool.pool import DurationStats, Pool
 from workers.pool.protocol import Failure
 from workers.pool.slot import prepare_children
 

@@ -27,13 +27,12 @@ class Results:
         self.outcomes: SimpleQueue[Outcome] = SimpleQueue()
         self.handed_back: SimpleQueue[Claim] = SimpleQueue()
 
-    def ended(self, outcomes: Sequence[Outcome]) -> None:
-        for each in outcomes:
-            self.outcomes.put(each)
-
-    def unused(self, claims: Sequence[Claim]) -> None:
-        for each in claims:
-            self.handed_back.put(each)
+    def add(self, items: Sequence[Outcome | Claim]) -> None:
+        for each in items:
+            if isinstance(each, Claim):
+                self.handed_back.put(each)
+            else:
+                self.outcomes.put(each)
 
     def wait_for(self, count: int) -> dict[str, Outcome]:
         outcomes = [self.outcomes.get(timeout=PATIENCE_S) for _ in range(count)]
