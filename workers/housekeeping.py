@@ -15,8 +15,7 @@ from redis.exceptions import ResponseError
 from rq_scheduler import Scheduler
 
 from app.broker.corrupt_keys import drop_corrupt_keys
-from app.broker.rq.deliveries import queue
-from app.broker.rq.jobs import NO_TIME_LIMIT, DeliveryJob
+from app.broker.rq.jobs import NO_TIME_LIMIT, DeliveryJob, queue
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer

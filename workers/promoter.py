@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import chain, zip_longest
 from math import ceil
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import structlog
 from redis.exceptions import ResponseError
@@ -16,8 +16,7 @@ from redis.exceptions import ResponseError
 from app.broker.contents import get_durations
 from app.broker.corrupt_keys import drop_corrupt_keys
 from app.broker.due_set import BEGIN_AHEAD_S, WAKE_CHANNEL, DueSet, Promoted, Route
-from app.broker.rq.deliveries import Delivery, push, queue
-from app.broker.rq.jobs import MAX_IDS
+from app.broker.rq.jobs import MAX_IDS, Delivery, push, queue
 from app.clock import PostgresClock
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from sqlalchemy import Engine
 
 log = structlog.get_logger()
-
-T = TypeVar("T")
 
 POLL_INTERVAL_S = 1.0
 DURATIONS_INTERVAL_S = 0.25
@@ -62,11 +59,25 @@ class Promoter:
 
     def step(self) -> bool:
         """Promote once; return whether more ids may be due already."""
+        self._clock.refresh()
+        now = self._clock.now()
         try:
-            return self._promote()
+            # The absolute difference, so that a clock that was set back does not hold these up.
+            if now >= self._lost_at or abs(now - self._took_back_at) >= POLL_INTERVAL_S:
+                self._take_back_lost(now)
+            if abs(now - self._routed_at) >= DURATIONS_INTERVAL_S:
+                self._update_routes(now)
+            promotion = self._due_set.promote(self._routes, now=now)
+            self._next_at, self._lost_at = promotion.next_at, promotion.lost_at
+            if pushed := self._push(promotion.taken):
+                self._due_set.confirm(promotion)
         except ResponseError:
             drop_corrupt_keys(self._redis, types=self._types.names, queues=self._queues)
             raise
+        waiting = any(each.left for each in promotion.taken)
+        longer_s = min(MAX_PAUSE_S, max(MIN_PAUSE_S, self._pause_s * 2))
+        self._pause_s = longer_s if waiting and not pushed else MIN_PAUSE_S * waiting
+        return pushed and waiting
 
     def wait(self) -> None:
         """Sleep until the next id is nearly due, or until an earlier one is added; at most a second."""
@@ -77,34 +88,18 @@ class Promoter:
         # `_pause_s` is set while due ids wait for room on the queues.
         self._wake.get_message(timeout=self._pause_s or max(MIN_PAUSE_S, until_s))
 
-    def _promote(self) -> bool:
-        self._clock.refresh()
-        now = self._clock.now()
-        self._take_back_lost(now)
-        self._update_routes(now)
-        promotion = self._due_set.promote(self._routes, now=now)
-        self._next_at, self._lost_at = promotion.next_at, promotion.lost_at
-        pushed = self._push(promotion.taken)
-        if pushed:
-            self._due_set.confirm(promotion)
-        waiting = any(each.left for each in promotion.taken)
-        self._pause_s = _longer(self._pause_s) if waiting and not pushed else MIN_PAUSE_S * waiting
-        return pushed and waiting
-
     def _take_back_lost(self, now: float) -> None:
-        if now >= self._lost_at or abs(now - self._took_back_at) >= POLL_INTERVAL_S:  # also after a clock was set back
-            self._took_back_at = now
-            if lost := self._due_set.take_back((each.name for each in self._types.delivered), now=now):
-                log.info("deliveries_taken_back", count=lost)
+        self._took_back_at = now
+        if lost := self._due_set.take_back((each.name for each in self._types.delivered), now=now):
+            log.info("deliveries_taken_back", count=lost)
 
     def _update_routes(self, now: float) -> None:
         """Size deliveries by the latest durations."""
-        if abs(now - self._routed_at) >= DURATIONS_INTERVAL_S:
-            self._routed_at = now
-            durations = get_durations(self._redis)
-            self._routes = [
-                Route(each.name, each.queue, delivery_size(durations.get(each.name))) for each in self._types.delivered
-            ]
+        self._routed_at = now
+        durations = get_durations(self._redis)
+        self._routes = [
+            Route(each.name, each.queue, delivery_size(durations.get(each.name))) for each in self._types.delivered
+        ]
 
     def _push(self, taken: list[Promoted]) -> bool:
         """Push deliveries of the ids taken; return whether there were any. Types alternate: none delays another."""
@@ -139,19 +134,12 @@ def _deliveries(promoted: Promoted, max_ids: int) -> Iterator[Delivery]:
     Ids that are not due yet go into separate deliveries, so that no due id waits for them.
     """
     workers = 1 if promoted.left else promoted.workers
-    for ids in _shares(promoted.ids, workers, max_ids):
-        yield Delivery(promoted.type, ids)
-    for ahead in _shares(promoted.ahead, promoted.workers, max_ids):
-        yield Delivery(promoted.type, [], ahead)
-
-
-def _shares(ids: Sequence[T], workers: int, max_ids: int) -> Iterator[Sequence[T]]:
-    size = min(max_ids, max(1, ceil(len(ids) / workers)))
-    return (ids[at : at + size] for at in range(0, len(ids), size))
-
-
-def _longer(pause_s: float) -> float:
-    return min(MAX_PAUSE_S, max(MIN_PAUSE_S, pause_s * 2))
+    due_size = min(max_ids, ceil(len(promoted.ids) / workers) or 1)
+    ahead_size = min(max_ids, ceil(len(promoted.ahead) / promoted.workers) or 1)
+    for at in range(0, len(promoted.ids), due_size):
+        yield Delivery(promoted.type, promoted.ids[at : at + due_size])
+    for at in range(0, len(promoted.ahead), ahead_size):
+        yield Delivery(promoted.type, [], promoted.ahead[at : at + ahead_size])
 
 
 def main() -> None:

@@ -12,9 +12,8 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from app.broker.due_set import DueSet, delivered_key, due_key
+from app.broker.due_set import DueSet, delivered_key, due_key, is_task_id
 from app.broker.rq.keys import queue_key
-from app.broker.task_ids import is_task_id
 
 if TYPE_CHECKING:
     from redis import Redis

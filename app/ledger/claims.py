@@ -41,22 +41,16 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
-class _Written:
-    """An outcome that its row holds: `at` is when the task is tried again, None where it is final."""
+class _Stored:
+    """An outcome that its row holds: `at` is when the task is tried again, None where it is final.
 
-    id: str
-    type: str
-    at: datetime | None
+    `finish` returns only the outcomes of tasks that are tried again (or one row of nulls), and how many it has written.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class _Again:
-    """How many outcomes were written, and one of those whose task is tried again (nulls where none is)."""
-
-    written: int
     id: str | None
     type: str | None
     at: datetime | None
+    written: int = 0
 
 
 def new_token() -> str:
@@ -102,14 +96,14 @@ def finish(engine: Engine, outcomes: Sequence[Outcome]) -> Finished:
         LedgerUnavailable: whether they were written is unknown; call it again.
     """
     held = outcome_arrays(outcomes)
-    answered = rows(engine, "finish", held, make=_Again)
-    again = _due(answered)
-    if answered[0].written == len(outcomes):
-        return Finished(again, fenced=[])
-    stored = rows(engine, "finished_by", held, make=_Written)
-    written = {each.id for each in again} | {each.id for each in stored}
-    again = list(dict.fromkeys(again + _due(stored)))
-    return Finished(again, fenced=[each.id for each in outcomes if each.id not in written])
+    stored = rows(engine, "finish", held, make=_Stored)
+    fenced: list[str] = []
+    if stored[0].written != len(outcomes):
+        stored += rows(engine, "finished_by", held, make=_Stored)
+        known = {each.id for each in stored}
+        fenced = [each.id for each in outcomes if each.id not in known]
+    again = [Due(each.id, each.type, each.at) for each in stored if each.id and each.type and each.at]
+    return Finished(list(dict.fromkeys(again)), fenced)
 
 
 def outcome_arrays(outcomes: Sequence[Outcome]) -> dict[str, str]:
@@ -201,10 +195,6 @@ def release_lease(engine: Engine, task_id: UUID, token: UUID) -> Task:
     if not released:
         raise ClaimLost
     return task
-
-
-def _due(stored: Sequence[_Again] | Sequence[_Written]) -> list[Due]:
-    return [Due(each.id, each.type, each.at) for each in stored if each.id and each.type and each.at]
 
 
 def _renewed(*, cancel_requested: bool, **columns: Any) -> tuple[Lease, bool]:

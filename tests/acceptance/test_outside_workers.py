@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from app.broker.rq.deliveries import Delivery, push, queue
+from app.broker.rq.jobs import Delivery, push, queue
 from tests.acceptance.client import new_task, seconds
 from tests.acceptance.conditions import wait_until
 

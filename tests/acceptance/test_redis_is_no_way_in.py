@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from app.broker.rq.deliveries import Delivery, push, queue
+from app.broker.rq.jobs import Delivery, push, queue
 from tests.acceptance.busy import busy_shares
 from tests.acceptance.client import new_task
 from tests.acceptance.conditions import wait_until

@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING
 
 from app.broker.contents import DURATIONS
-from app.broker.rq.deliveries import Delivery, push, queue
+from app.broker.rq.jobs import Delivery, push, queue
 from tests.acceptance.client import new_task
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 
 from app.broker.contents import Contents
 from app.broker.corrupt_keys import drop_corrupt_keys
-from app.broker.rq.deliveries import queue
+from app.broker.rq.jobs import queue
 from app.counter_buffer import CounterBuffer
 from tests.integration.api_calls import body
 from tests.integration.receiving import work

@@ -15,8 +15,7 @@ from rq import Queue
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 
-from app.broker.rq.deliveries import Delivery, push, queue
-from app.broker.rq.jobs import RESULT_TTL_S, ForeignJob, accepting
+from app.broker.rq.jobs import RESULT_TTL_S, Delivery, ForeignJob, accepting, push, queue
 from app.counter_buffer import CounterBuffer
 from app.ledger.counters import Counter
 from tests.integration.foreign_jobs import CHORE, DELIVER, FOREIGN, RAW, push_raw

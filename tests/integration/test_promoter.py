@@ -10,7 +10,7 @@ import pytest
 
 from app.broker.contents import put_durations
 from app.broker.due_set import Route, delivered_key
-from app.broker.rq import deliveries
+from app.broker.rq import jobs
 from app.broker.rq.jobs import MAX_IDS
 from app.ledger import repairs
 from tests.making import ahead, ids, make
@@ -35,7 +35,7 @@ def promoter(engine: Engine, redis: Redis, types: TaskTypes) -> Promoter:
 
 @pytest.fixture
 def queue(redis: Redis) -> Queue:
-    return deliveries.queue("default", redis)
+    return jobs.queue("default", redis)
 
 
 def deliveries_on(queue: Queue) -> list[tuple[str, list[str]]]:

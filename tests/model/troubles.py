@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
 from app.broker.contents import put_durations
-from app.broker.rq.deliveries import Delivery, push, queue
+from app.broker.rq.jobs import Delivery, push, queue
 from tests.model.acting import DELIVERED, WHICH, Acting
 
 if TYPE_CHECKING:

@@ -7,8 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from app.broker.due_set import DueSet
-from app.broker.rq.deliveries import queue
-from app.broker.rq.jobs import DeliveryJob
+from app.broker.rq.jobs import DeliveryJob, queue
 from app.counter_buffer import CounterBuffer
 from app.errors import LedgerUnavailable
 from app.outcome import failed, succeeded

@@ -182,7 +182,7 @@ def test_ids_kept_waiting_by_a_reserved_slot_are_handed_back_soon(inbox: Inbox, 
 
 def test_an_id_that_postgres_finds_early_is_tried_again_after_a_pause(inbox: Inbox, clock: Clock) -> None:
     """The local clock is ahead of Postgres' clock."""
-    inbox.put_again("fast", [("a", clock.at - 1)])
+    inbox.put("fast", [], [("a", clock.at - 1)], min_ahead_s=MIN_AHEAD_S)
     assert inbox.take(0) is None
     clock.at += MIN_AHEAD_S
     assert inbox.take(0) == ("fast", ["a"])
@@ -199,5 +199,5 @@ def test_a_clock_that_is_set_back_does_not_hold_up_the_claimer(inbox: Inbox, clo
 def test_an_empty_delivery_leaves_nothing_in_memory(inbox: Inbox) -> None:
     for number in range(100):
         inbox.put(f"forged-{number}", [])
-        inbox.put_again(f"forged-{number}", [])
+        inbox.put(f"forged-{number}", [], [], min_ahead_s=MIN_AHEAD_S)
     assert inbox._delivered == {}

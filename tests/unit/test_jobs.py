@@ -7,8 +7,8 @@ from uuid import uuid4
 
 import pytest
 
+from app.broker.due_set import are_task_ids
 from app.broker.rq.jobs import UNREADABLE, readable
-from app.broker.task_ids import are_task_ids
 
 DEEP = b'{"x":' * 300 + b"1" + b"}" * 300
 ID = str(uuid4())

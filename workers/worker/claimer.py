@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -17,8 +16,8 @@ from app.clock import now
 from app.errors import LedgerUnavailable
 from app.ledger import claims
 from app.ledger.counters import Counter
-from app.task import Claim, Due
-from workers.worker.inbox import MAX_AHEAD_S
+from app.task import Due
+from workers.worker.inbox import MAX_AHEAD_S, MIN_AHEAD_S
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -105,12 +104,11 @@ class Claimer:
             self._counters.count(Counter.CLAIMS_UNANSWERED)
             self._unresolved.add(ids, token)
             raise
-        for claims_of_one_type in _by_type(claimed.mine):
-            self._pool.run(claims_of_one_type)
+        self._pool.run(claimed.mine)
         self._counters.count(Counter.CLAIMS_LOST, len(ids) - len(claimed.mine) - len(claimed.waiting))
         soon = {each.id: each.at.timestamp() for each in claimed.waiting if self._is_soon(each)}
         if soon:
-            self._inbox.put_again(task_type, list(soon.items()))
+            self._inbox.put(task_type, (), list(soon.items()), min_ahead_s=MIN_AHEAD_S)  # this clock may be ahead
         later = [self._delayed(each) for each in claimed.waiting if each.id not in soon]
         self._update_due_set(task_type, [each for each in ids if each not in soon], later)
 
@@ -132,16 +130,9 @@ class Claimer:
         """
         try:
             self._due_set.settle(task_type, ids)
-            self._due_set.add([each for each in back if each.type not in self._external])
+            if back:
+                self._due_set.add([each for each in back if each.type not in self._external])
         except RedisError as error:
             log.warning("redis_unavailable", doing="settle", tasks=len(ids), trouble=type(error).__name__)
             return False
         return True
-
-
-def _by_type(claimed: Sequence[Claim]) -> list[list[Claim]]:
-    """Group claims by type: a delivery may name the wrong type, and the type decides where a task runs."""
-    groups: defaultdict[str, list[Claim]] = defaultdict(list)
-    for each in claimed:
-        groups[each.type].append(each)
-    return list(groups.values())

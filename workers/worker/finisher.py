@@ -99,7 +99,8 @@ class Finisher(Batcher[Outcome | Claim]):
     def _add_due(self, again: Sequence[Due]) -> None:
         """Add tasks that are due again to the due set; publish durations. The sweeper restores what Redis misses."""
         try:
-            self._due_set.add(again)
+            if again:
+                self._due_set.add(again)
             if time.monotonic() - self._published_at > PUBLISH_INTERVAL_S and self._durations_ms:
                 self._published_at = time.monotonic()
                 put_durations(self._due_set.redis, dict(self._durations_ms))

@@ -46,21 +46,25 @@ class Inbox:
         self._fast_received_at = float("-inf")
         self.slots_are_scarce = False  # whether the last batch was limited by the free slots
 
-    def put(self, task_type: str, ids: Sequence[str], ahead: Sequence[tuple[str, float]] = ()) -> None:
-        """Add due ids, and ids `ahead` with the instants at which they will be due.
+    def put(
+        self, task_type: str, ids: Sequence[str], ahead: Sequence[tuple[str, float]] = (), *, min_ahead_s: float = 0.0
+    ) -> None:
+        """Add due ids, and ids `ahead` with the instants at which they will be due, in `min_ahead_s` at the earliest.
 
         The instants are limited to MAX_AHEAD_S from now, because the clock of the promoter may be wrong. The claim
         decides.
         """
         now = self._clock.now()
+        soonest, latest = now + min_ahead_s, now + MAX_AHEAD_S
         new = dict.fromkeys(ids, Delivered(now, now))
-        self._add(task_type, new | {each: Delivered(min(at, now + MAX_AHEAD_S), now) for each, at in ahead})
-
-    def put_again(self, task_type: str, ahead: Sequence[tuple[str, float]]) -> None:
-        """Add ids that a claim found not due yet, MIN_AHEAD_S from now at the earliest: this clock may be ahead."""
-        now = self._clock.now()
-        soonest, latest = now + MIN_AHEAD_S, now + MAX_AHEAD_S
-        self._add(task_type, {each: Delivered(min(max(at, soonest), latest), now) for each, at in ahead})
+        new |= {each: Delivered(min(max(at, soonest), latest), now) for each, at in ahead}
+        if not new:
+            return
+        with self._changed:
+            self._delivered[task_type] = self._delivered.get(task_type, {}) | new
+            if not self._durations.is_slow(task_type):
+                self._fast_received_at = now
+            self._changed.notify_all()
 
     def has_room(self, timeout_s: float) -> bool:
         """Wait at most `timeout_s` until a slot is free and few ids are due; return whether that is so.
@@ -75,7 +79,10 @@ class Inbox:
         until = time.monotonic() + timeout_s
         with self._changed:
             while not (taken := self._take_now()) and (left_s := until - time.monotonic()) > 0:
-                self._changed.wait(min(left_s, self._next_s()))
+                now = self._clock.now()
+                all_due_at = (when.due_at for delivered in self._delivered.values() for when in delivered.values())
+                next_s = min((due_at - now for due_at in all_due_at if due_at > now), default=left_s)
+                self._changed.wait(min(left_s, next_s))
             return taken
 
     def take_stale(self) -> tuple[str, list[str]] | None:
@@ -96,15 +103,6 @@ class Inbox:
             for task_type, delivered in self._delivered.items():
                 return task_type, self._remove(task_type, list(delivered))
         return None
-
-    def _add(self, task_type: str, new: dict[str, Delivered]) -> None:
-        if not new:
-            return
-        with self._changed:
-            self._delivered[task_type] = self._delivered.get(task_type, {}) | new
-            if not self._durations.is_slow(task_type):
-                self._fast_received_at = self._clock.now()
-            self._changed.notify_all()
 
     def _take_now(self) -> tuple[str, list[str]] | None:
         now = self._clock.now()
@@ -135,12 +133,6 @@ class Inbox:
             self._delivered[task_type] = rest
         self._changed.notify_all()
         return ids
-
-    def _next_s(self) -> float:
-        """Return the seconds until the next id becomes due."""
-        now = self._clock.now()
-        all_due_at = (when.due_at for delivered in self._delivered.values() for when in delivered.values())
-        return min((due_at - now for due_at in all_due_at if due_at > now), default=float("inf"))
 
     def _has_enough(self) -> bool:
         """Return whether MAX_DUE ids are due. Called at every change, so it counts no further than that."""

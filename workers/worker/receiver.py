@@ -21,8 +21,7 @@ from rq.utils import now, utcformat
 from rq.worker import SimpleWorker
 
 from app.broker.corrupt_keys import drop_corrupt_keys
-from app.broker.rq.deliveries import queue
-from app.broker.rq.jobs import DELIVER, RESULT_TTL_S, accepting
+from app.broker.rq.jobs import DELIVER, RESULT_TTL_S, accepting, queue
 from app.ledger.counters import Counter
 from app.loop import Backoff
 
@@ -116,33 +115,30 @@ class Receiver(SimpleWorker):
             self._drop_corrupt_keys()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Put one delivery into the inbox, or run a chore as RQ does.
+        """Put one delivery into the inbox and record the finished job for RQ's dashboard, or run a chore as RQ does.
 
-        RQ's keys of a wrong type are removed; ids that were not received are delivered again.
+        The record takes one round trip; RQ itself makes eighteen. RQ's keys of a wrong type are removed; ids that were
+        not received are delivered again.
         """
         try:
-            if job.func_name == DELIVER:
-                self._inbox.put(*job.args)  # `_take` has checked the arguments
-                self._finish(job, queue)
-            else:
+            if job.func_name != DELIVER:
                 super().execute_job(job, queue)
+                return
+            self._inbox.put(*job.args)  # `_take` has checked the arguments
+            job.ended_at = now()
+            with self.connection.pipeline(transaction=False) as pipe:
+                pipe.lrem(queue.intermediate_queue_key, 1, job.id)
+                pipe.hset(job.key, mapping={"ended_at": utcformat(job.ended_at), "worker_name": self.name})
+                job.set_status(JobStatus.FINISHED, pipeline=pipe)
+                job.cleanup(RESULT_TTL_S, pipeline=pipe, remove_from_queue=False)
+                queue.finished_job_registry.add(job, RESULT_TTL_S, pipeline=pipe)
+                self.increment_successful_job_count(pipeline=pipe)
+                pipe.execute()
         except (RedisConnectionError, RedisTimeout):
             raise
         except RedisError as error:
             log.warning("delivery_not_received", job_id=job.id, trouble=repr(error)[:300])
             self._drop_corrupt_keys()
-
-    def _finish(self, job: Job, queue: Queue) -> None:
-        """Record the finished job for RQ's dashboard in one round trip; RQ itself makes eighteen."""
-        job.ended_at = now()
-        with self.connection.pipeline(transaction=False) as pipe:
-            pipe.lrem(queue.intermediate_queue_key, 1, job.id)
-            pipe.hset(job.key, mapping={"ended_at": utcformat(job.ended_at), "worker_name": self.name})
-            job.set_status(JobStatus.FINISHED, pipeline=pipe)
-            job.cleanup(RESULT_TTL_S, pipeline=pipe, remove_from_queue=False)
-            queue.finished_job_registry.add(job, RESULT_TTL_S, pipeline=pipe)
-            self.increment_successful_job_count(pipeline=pipe)
-            pipe.execute()
 
     def dequeue_job_and_maintain_ttl(
         self,

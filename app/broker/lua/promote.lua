@@ -8,7 +8,8 @@
 -- the due set, in order, where it can still be deleted.
 --
 -- KEYS[1]   promotions in flight (sorted set: name -> until when it may be in flight)
--- KEYS[2+]  the keys of the routes, in any order; several routes may share one
+-- KEYS[2+]  for each route: due set (sorted set: id -> instant), deliveries (sorted set: id -> when the delivery counts as
+--           lost), RQ's list of jobs that wait, RQ's set of the queue's workers
 -- ARGV[1]   JSON. Instants are seconds since 1970, as text where every digit is needed:
 --   now, lost_at       text: the instant of this call; when its deliveries count as lost
 --   in_flight_until    until when the promotion may be in flight
@@ -16,13 +17,7 @@
 --   begin_ahead_s      how long before the first id is due taking begins
 --   max_full_jobs      per worker: how many full jobs' ids of one type may be delivered and unclaimed
 --   max_queued_jobs    per worker: how many jobs of all types may wait on an RQ queue
---   routes             a list with, for each type:
---     max_ids          how many ids one RQ job holds
---     keys             positions in KEYS:
---       due            due set (sorted set: id -> instant)
---       delivered      deliveries (sorted set: id -> when the delivery counts as lost)
---       queue          RQ's list of jobs that wait
---       workers        RQ's set of the queue's workers
+--   max_ids            for each route: how many ids one RQ job holds
 -- returns   the name of this promotion, until when the earliest one may be in flight or '', and for each route:
 --           {due ids, {id, instant, id, instant ...} of those ahead, number of due ids left behind,
 --           instant of the first id that stays or '', number of workers, when the first delivery counts as lost or ''}
@@ -34,16 +29,15 @@ local answer, some_taken = {}, false
 while redis.call('ZMSCORE', KEYS[1], lost_at)[1] do
   lost_at = string.format('%.6f', tonumber(lost_at) + 0.000001)
 end
-for _, route in ipairs(call.routes) do
-  local due_set, delivered = KEYS[route.keys.due], KEYS[route.keys.delivered]
+for route, max_ids in ipairs(call.max_ids) do
+  local due_set, delivered, queue, workers_key = unpack(KEYS, 4 * route - 2, 4 * route + 1)
   local due, ahead, left, workers = {}, {}, 0, 1
   local first = redis.call('ZRANGE', due_set, 0, 0, 'WITHSCORES')
   if first[2] and tonumber(first[2]) <= begin_at then
-    workers = math.max(1, redis.call('SCARD', KEYS[route.keys.workers]))
-    local max_ids = route.max_ids
+    workers = math.max(1, redis.call('SCARD', workers_key))
     local room = math.min(2000, call.max_full_jobs * workers * max_ids - redis.call('ZCARD', delivered))
     left = redis.call('ZCOUNT', due_set, '-inf', call.now)
-    local queued = redis.call('LLEN', KEYS[route.keys.queue])
+    local queued = redis.call('LLEN', queue)
     if queued >= call.max_queued_jobs * workers or (queued > 0 and room < max_ids and room < left) then
       room = 0
     end

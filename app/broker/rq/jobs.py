@@ -1,24 +1,30 @@
-"""RQ jobs, read safely: every client of Redis can write anything into them."""
+"""RQ jobs: deliveries are pushed, and jobs are read safely, because any client of Redis can write them."""
 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import orjson
 from redis.exceptions import ResponseError
+from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from app.broker.task_ids import are_task_ids, is_task_id
+from app.broker.due_set import are_task_ids, is_task_id
+
+if TYPE_CHECKING:
+    from redis import Redis
 
 DELIVER = "deliver"
 """The function that the job of a delivery names. Not an import path, so that only our workers can call it."""
 MAX_IDS = 500
 RESULT_TTL_S = 10
 FAILURE_TTL_S = 3600
+UNCLAIMED_TTL_S = 3600
 NO_TIME_LIMIT = -1
 
 MAX_DATA_BYTES = 1 << 20  # a job of 500 ids takes 20 kB
@@ -30,6 +36,15 @@ STATES = {
 }  # fmt: skip
 INSTANTS = (b"created_at", b"enqueued_at", b"started_at", b"ended_at", b"last_heartbeat")
 TEXTS = (b"origin", b"description", b"worker_name")
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """Ids of one type in one RQ job: due `ids`, and ids `ahead` with the seconds at which they will be due."""
+
+    type: str
+    ids: Sequence[str]
+    ahead: Sequence[tuple[str, float]] = ()
 
 
 class ForeignJob(Exception):
@@ -103,6 +118,29 @@ class DeliveryJob(Job):
         """Do nothing, because any client of Redis could write the URLs."""
 
 
+def queue(name: str, redis: Redis, *, job_class: type[DeliveryJob] = DeliveryJob) -> Queue:
+    """Return the RQ queue of this name, with our job class and JSON only."""
+    return Queue(name, connection=redis, job_class=job_class, serializer=JSONSerializer)
+
+
+def push(to: Queue, deliveries: Sequence[Delivery]) -> None:
+    """Push deliveries onto an RQ queue, in one round trip."""
+    to.enqueue_many(
+        [
+            Queue.prepare_data(
+                DELIVER,
+                args=[each.type, each.ids, each.ahead],
+                timeout=NO_TIME_LIMIT,
+                ttl=UNCLAIMED_TTL_S,
+                result_ttl=RESULT_TTL_S,
+                failure_ttl=FAILURE_TTL_S,
+                description=f"{each.type} x {len(each.ids) + len(each.ahead)}",
+            )
+            for each in deliveries
+        ]
+    )
+
+
 def accepting(functions: Mapping[str, Callable[..., object]]) -> type[DeliveryJob]:
     """Return the job class of a process that runs these functions."""
     return type("AcceptedJob", (DeliveryJob,), {"functions": dict(functions)})
@@ -125,22 +163,17 @@ def readable(job: Mapping[Any, Any]) -> dict[bytes, bytes]:
 
 def _call(data: bytes) -> bytes:
     """Return `[function, instance, arguments, keywords]` as plain JSON. Never unpickles; unpacks up to a limit."""
+    unpacking = zlib.decompressobj()
     try:
-        call = orjson.loads(_unpacked(data))
+        if data.startswith(b"x"):  # the first byte of zlib's format
+            data = unpacking.decompress(data, MAX_DATA_BYTES)
+        call = orjson.loads(b"" if unpacking.unconsumed_tail else data[:MAX_DATA_BYTES])
         function, _, arguments, keywords = call
         if isinstance(function, str) and isinstance(arguments, list) and isinstance(keywords, dict):
             return orjson.dumps(call)  # raises TypeError if it is nested too deeply
     except (ValueError, TypeError, zlib.error):
         pass
     return UNREADABLE
-
-
-def _unpacked(data: bytes) -> bytes:
-    if not data.startswith(b"x"):  # the first byte of zlib's format
-        return data[:MAX_DATA_BYTES]
-    unpacking = zlib.decompressobj()
-    unpacked = unpacking.decompress(data, MAX_DATA_BYTES)
-    return b"" if unpacking.unconsumed_tail else unpacked
 
 
 def _is_instant(text: bytes | None) -> bool:
@@ -165,8 +198,9 @@ def _is_delivery(arguments: list[Any]) -> bool:
         return False
     if not (isinstance(ids, list) and isinstance(ahead, list) and 0 < len(ids) + len(ahead) <= MAX_IDS):
         return False
-    return all(isinstance(each, str) for each in ids) and are_task_ids(ids) and all(_is_ahead(each) for each in ahead)
-
-
-def _is_ahead(pair: Any) -> bool:
-    return isinstance(pair, list) and len(pair) == 2 and is_task_id(pair[0]) and isinstance(pair[1], float)  # noqa: PLR2004
+    if not (all(isinstance(each, str) for each in ids) and are_task_ids(ids)):
+        return False
+    return all(
+        isinstance(each, list) and len(each) == 2 and is_task_id(each[0]) and isinstance(each[1], float)  # noqa: PLR2004
+        for each in ahead
+    )

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 
-from app.broker.rq.deliveries import Delivery, push, queue
+from app.broker.rq.jobs import Delivery, push, queue
 from tests.faults.scene import Hit, NoTarget, Scene
 
 if TYPE_CHECKING:
