@@ -123,15 +123,10 @@ class Claim(Attempt, frozen=True, array_like=True, kw_only=True):
     """The right to run one attempt of one task, won by one conditional update."""
 
     type: str
-    payload: bytes
+    payload: str  # JSON
     timeout_s: float
     execute_at: datetime
     asked_at: float  # seconds by the clock of the worker that asked, read before it asked
-
-    @classmethod
-    def from_row(cls, *, payload: str, **columns: Any) -> Claim:
-        """Make a claim from the columns of its row, by name."""
-        return cls(payload=payload.encode(), **columns)
 
 
 class LostAttempt(Attempt, frozen=True, kw_only=True):

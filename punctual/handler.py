@@ -46,7 +46,7 @@ class Handler:
 
     function: Callable[..., Any]
     payload: Any
-    decode: Callable[[bytes], Any]
+    decode: Callable[[bytes | str], Any]
     call: Call
 
 
@@ -189,7 +189,7 @@ def _with_payload(function: Callable[..., Any], takes: list[str], payload: str) 
     return lambda payload, context: function(context, payload)
 
 
-def _ignore(_text: bytes) -> None:
+def _ignore(_text: bytes | str) -> None:
     """Do not decode, because the handler takes no payload."""
 
 

@@ -52,11 +52,11 @@ def read(value: Any, payload: Any) -> Any:
     return msgspec.convert(value, payload)
 
 
-def decoder(payload: Any) -> Callable[[bytes], Any]:
+def decoder(payload: Any) -> Callable[[bytes | str], Any]:
     """Return the function that reads JSON text as the payload's type. It raises the same errors as `read`."""
     if is_model(payload):
         return lambda text: _by_model(payload.model_validate_json, text)
-    decode: Callable[[bytes], Any] = msgspec.json.Decoder(payload).decode
+    decode: Callable[[bytes | str], Any] = msgspec.json.Decoder(payload).decode
     return decode
 
 

@@ -69,7 +69,7 @@ def claim(
         LedgerUnavailable: whether anything was claimed is unknown; `claimed_by` tells, with the same token.
     """
     asked = {"ids": array(ids), "worker_id": worker_id, "types": list(types), "token": token}
-    mine = rows(engine, "claim", asked, make=partial(Claim.from_row, token=token, asked_at=asked_at))
+    mine = rows(engine, "claim", asked, make=partial(Claim, token=token, asked_at=asked_at))
     if len(mine) == len(ids):
         return Claimed(mine, [])
     won = {each.id for each in mine}
@@ -78,7 +78,7 @@ def claim(
 
 def claimed_by(engine: Engine, ids: Sequence[str], token: str) -> list[Claim]:
     """What a claim with this token won, when its answer was lost: to be handed back, never to be run."""
-    make = partial(Claim.from_row, token=token, asked_at=float("-inf"))
+    make = partial(Claim, token=token, asked_at=float("-inf"))
     return rows(engine, "claimed_by", {"ids": array(ids), "token": token}, make=make)
 
 

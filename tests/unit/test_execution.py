@@ -31,7 +31,7 @@ NOWHERE = {
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 CLAIM = Claim(
-    id="an-id", token="a-token", attempt=1, max_attempts=3, type="noop", payload=b"{}", timeout_s=5.0, execute_at=NOW,
+    id="an-id", token="a-token", attempt=1, max_attempts=3, type="noop", payload="{}", timeout_s=5.0, execute_at=NOW,
     asked_at=0.0,
 )  # fmt: skip
 NOOP = load_task_types(read_settings(NOWHERE))["noop"]
@@ -52,13 +52,13 @@ def known() -> TaskTypes:
     return load_task_types(read_settings(NOWHERE))
 
 
-def attempt(known: TaskTypes, task_type: str, payload: bytes = b"{}", number: int = 1) -> str | Failure:
+def attempt(known: TaskTypes, task_type: str, payload: str = "{}", number: int = 1) -> str | Failure:
     claim = replace_fields(CLAIM, type=task_type, payload=payload, attempt=number)
     return run(claim, known, may_begin=always)
 
 
 def test_the_return_value_is_the_result(known: TaskTypes) -> None:
-    assert attempt(known, "noop", b'{"a": [1, "\xc3\xa9"]}') == '{"a":[1,"é"]}'
+    assert attempt(known, "noop", '{"a": [1, "é"]}') == '{"a":[1,"é"]}'
 
 
 def test_an_attempt_without_a_valid_run_lease_does_not_begin() -> None:
@@ -94,7 +94,7 @@ def test_every_failure_is_an_error_with_a_type(known: TaskTypes, task_type: str,
 
 
 def test_a_payload_that_no_longer_fits_its_type_is_a_failure_of_the_task(known: TaskTypes) -> None:
-    outcome = attempt(known, "nap", b'{"seconds": "long"}')
+    outcome = attempt(known, "nap", '{"seconds": "long"}')
     assert isinstance(outcome, Failure)
     assert "seconds" in outcome.message
 

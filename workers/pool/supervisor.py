@@ -192,9 +192,12 @@ class Supervisor:
 
     def _chunk_done(self, slot: Slot) -> None:
         """Make the slot idle. Tasks left in its chunk were not covered by the lease, or their tokens were held."""
-        rest = slot.withdraw()
         self.busy.discard(slot)
         self._idle[type(slot)].append(slot)
+        if not slot.waiting:
+            self._free_slots.give_back(1)
+            return
+        rest = slot.withdraw()
         if rest and not self._lease.covers(rest[0]):
             self._claims.hand_back(rest)
             rest = ()

@@ -105,7 +105,8 @@ class Claimer:
             self._unresolved.add(ids, token)
             raise
         self._pool.run(claimed.mine)
-        self._counters.count(Counter.CLAIMS_LOST, len(ids) - len(claimed.mine) - len(claimed.waiting))
+        if lost := len(ids) - len(claimed.mine) - len(claimed.waiting):
+            self._counters.count(Counter.CLAIMS_LOST, lost)
         soon = {each.id: each.at.timestamp() for each in claimed.waiting if self._is_soon(each)}
         if soon:
             self._inbox.put(task_type, (), list(soon.items()), min_ahead_s=MIN_AHEAD_S)  # this clock may be ahead

@@ -14,7 +14,7 @@ from rq import Queue
 from rq.job import Job, JobStatus
 from rq.serializers import JSONSerializer
 
-from app.broker.due_set import are_task_ids, is_task_id
+from app.broker.due_set import are_task_ids
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -154,7 +154,7 @@ def readable(job: Mapping[Any, Any]) -> dict[bytes, bytes]:
     """
     fields = {name: value for name, value in job.items() if isinstance(name, bytes) and isinstance(value, bytes)}
     valid = {name: fields[name] for name in INSTANTS if _is_instant(fields.get(name))}
-    valid |= {name: _text(fields[name]) for name in TEXTS if name in fields}
+    valid |= {name: fields[name].decode(errors="replace")[:MAX_TEXT_BYTES].encode() for name in TEXTS if name in fields}
     if fields.get(b"status") in STATES:
         valid[b"status"] = fields[b"status"]
     valid[b"data"] = _call(fields.get(b"data", b""))
@@ -186,10 +186,6 @@ def _is_instant(text: bytes | None) -> bool:
     return False
 
 
-def _text(value: bytes) -> bytes:
-    return value.decode(errors="replace")[:MAX_TEXT_BYTES].encode()
-
-
 def _is_delivery(arguments: list[Any]) -> bool:
     if len(arguments) != 3:  # noqa: PLR2004 - a type, ids, and ids with their instants
         return False
@@ -198,9 +194,7 @@ def _is_delivery(arguments: list[Any]) -> bool:
         return False
     if not (isinstance(ids, list) and isinstance(ahead, list) and 0 < len(ids) + len(ahead) <= MAX_IDS):
         return False
-    if not (all(isinstance(each, str) for each in ids) and are_task_ids(ids)):
+    if not all(isinstance(each, list) and len(each) == 2 and isinstance(each[1], float) for each in ahead):  # noqa: PLR2004
         return False
-    return all(
-        isinstance(each, list) and len(each) == 2 and is_task_id(each[0]) and isinstance(each[1], float)  # noqa: PLR2004
-        for each in ahead
-    )
+    every = [*ids, *(task_id for task_id, _ in ahead)]
+    return all(isinstance(each, str) for each in every) and are_task_ids(every)

@@ -24,7 +24,7 @@ def test_each_claim_has_one_outcome_of_its_own(pool: Pool, results: Results) -> 
     pool.run(claims)
     outcomes = results.wait_for(300)
     assert {each.id: each.token for each in claims} == {each.id: each.token for each in outcomes.values()}
-    assert all(outcomes[each.id].result == each.payload.decode() for each in claims)
+    assert all(outcomes[each.id].result == each.payload for each in claims)
     assert pool.free_slots.wait_until_all_free(PATIENCE_S)
     assert results.nothing_more()
 
@@ -101,7 +101,7 @@ def test_thread_slots_run_beside_each_other_in_this_process(pool: Pool, results:
 
 
 def test_a_payload_reaches_the_child_unchanged(pool: Pool, results: Results) -> None:
-    odd = replace(claim("noop"), payload='{"é": "\\u0000 \\ud83d\\ude00"}'.encode())
+    odd = replace(claim("noop"), payload='{"é": "\\u0000 \\ud83d\\ude00"}')
     pool.run([odd])
     (outcome,) = results.wait_for(1).values()
     assert msgspec.json.decode(outcome.result or "") == msgspec.json.decode(odd.payload)
@@ -112,7 +112,7 @@ def test_a_chunk_larger_than_a_pipe_arrives_whole(pool: Pool, results: Results) 
     chunk = [claim("noop", text="x" * 60_000, n=n) for n in range(100)]
     pool.run(chunk)
     outcomes = results.wait_for(100)
-    assert all(outcomes[each.id].result == each.payload.decode() for each in chunk)
+    assert all(outcomes[each.id].result == each.payload for each in chunk)
 
 
 def test_a_stopped_child_delays_only_its_own_chunk(
