@@ -1,1 +1,1 @@
-"""What a task is, where it is kept, and the API in front of it."""
+"""Tasks, the ledger and the broker that keep them, and the HTTP API."""

@@ -39,7 +39,7 @@ class Batcher(ABC, Generic[T]):
 
     @abstractmethod
     def flush(self, items: list[T]) -> int | None:
-        """Write the first items, or all; return how many were written (None: all).
+        """Write the first items; return how many were written (None: all).
 
         It may replace the contents of the list by fewer items that have the same effect.
         """
@@ -62,7 +62,6 @@ class Batcher(ABC, Generic[T]):
             return self._waiting.copy()
 
     def start(self) -> None:
-        """Start the thread."""
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
         self._thread.start()
         if self.exit_timeout_s is not None:
@@ -101,7 +100,7 @@ class Batcher(ABC, Generic[T]):
             return self._changed.wait_for(lambda: not self._waiting and not self._in_flight, timeout_s)
 
     def close(self, timeout_s: float) -> bool:
-        """Flush all items and end the thread. Return False after the timeout; the thread goes on in that case."""
+        """Flush all items and end the thread. Return False after the timeout; the thread then continues."""
         with self._changed:
             self._closing.set()
             self._changed.notify_all()

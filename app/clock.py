@@ -15,7 +15,7 @@ SLOW_S = 0.5
 
 
 def now() -> float:
-    """Return monotonic seconds, which include the time that the machine was suspended if the system can count it."""
+    """Return monotonic seconds, including the time that the machine was suspended, if the system can count it."""
     return time.clock_gettime(_CLOCK)
 
 
@@ -55,7 +55,7 @@ class PostgresClock:
 def measure_offset_s(ask: Callable[[], datetime], own: Callable[[], float]) -> float:
     """Return how many seconds the clock behind `ask` is ahead of `own`.
 
-    As NTP does, it uses the quickest of several answers, because the first may include the time to connect. After a
+    Like NTP, it uses the quickest of several answers, because the first may include the time to connect. After a
     slow answer it does not ask again.
 
     Raises:

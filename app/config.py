@@ -14,7 +14,7 @@ import msgspec
 from app.errors import InvalidSetting
 
 Positive = Annotated[float, msgspec.Meta(gt=0)]
-# The sweeper looks twice a second; an instant and a window make an instant that can be written.
+# The sweeper runs twice a second. The upper bound keeps now plus a window within the range of datetime.
 Window = Annotated[float, msgspec.Meta(ge=1, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 # Empty: the first schema of the role's search_path. No capitals, so that it needs no quotes anywhere.
@@ -65,14 +65,14 @@ class Settings(HandlerSettings, frozen=True, kw_only=True, rename=str.upper):
     redis_tls_verify: Literal["required", "none"] = "required"
 
     def __repr__(self) -> str:
-        """Hide what is secret, or carries a password."""
+        """Hide secrets, and URLs that contain a password."""
         hidden = {"database_url", "redis_url", "secret_key"}
         shown = (f"{name}={getattr(self, name)!r}" for name in self.__struct_fields__ if name not in hidden)
         return f"Settings({', '.join(shown)})"
 
     @property
     def demands_keys(self) -> bool:
-        """Whether the API asks for a key: always in production and where others can reach it, unless AUTH=off."""
+        """Whether the API requires keys. AUTH=auto requires them in production and where others can reach the API."""
         if self.auth == "auto":
             return self.app_env == "production" or not _is_loopback(self.host)
         return self.auth == "on"
@@ -94,7 +94,7 @@ Read = TypeVar("Read", bound=HandlerSettings)
 def read_settings(
     environment: Mapping[str, str] | None = None, *, otherwise: Mapping[str, str] | None = None
 ) -> Settings:
-    """Read and check all settings; `otherwise` stands in for what the environment does not set.
+    """Read and check all settings; `otherwise` replaces what the environment does not set.
 
     Raises:
         InvalidSetting: naming the variable and what it must be, never its value.

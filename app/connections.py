@@ -1,9 +1,9 @@
 """Connections to the two servers, each with time limits.
 
-A pooler in between, like PgBouncer in transaction mode, runs each transaction on any of its connections to Postgres.
-Settings and prepared statements of a session are lost there. psycopg numbers the prepared statements of each connection
-from zero, so that the names of different clients collide, and the wrong statement runs without an error. Therefore each
-new connection is examined, and nothing is prepared on a shared one.
+A pooler such as PgBouncer in transaction mode runs each transaction on any of its connections to Postgres. Settings and
+prepared statements of a session are lost there. psycopg numbers the prepared statements of each connection from zero,
+so that the names of different clients collide, and the wrong statement runs without an error. Therefore each new
+connection is examined, and nothing is prepared on a shared one.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def read_json(stored: bytes | str) -> Any:
 
 
 def connect_postgres(settings: Settings, *, name: str, pool: int | None = None, keeps_plans: bool = False) -> Engine:
-    """Make an engine. Connections are opened when they are first used, and each statement commits by itself.
+    """Make an engine. It opens connections on first use, and each statement commits by itself.
 
     `name` is shown in pg_stat_activity. `keeps_plans` is for statements that find their tasks by id and no other way.
     Never share an engine across a fork.
@@ -103,7 +103,7 @@ def session_settings(settings: Settings) -> dict[str, str]:
 
 
 def connect_redis(settings: Settings, *, timeout_s: float | None = None, **options: Any) -> Redis:
-    """Make a client; all its keys lie under REDIS_PREFIX.
+    """Make a client, all of whose keys have the prefix REDIS_PREFIX.
 
     `timeout_s` limits the time of each command (default: REDIS_TIMEOUT_S, for requests).
     """
@@ -166,6 +166,6 @@ def _require_schema(schema: str, driver: psycopg.Connection[Any], *_: object) ->
 
 
 def _prepare_nothing_if_shared(driver: psycopg.Connection[Any], *_: object) -> None:
-    """Run for each new connection: an address may lead to a pooler later."""
+    """Run for each new connection, because an address may lead to a pooler later."""
     if driver.prepare_threshold is not None and is_shared(driver):
         driver.prepare_threshold = None

@@ -25,7 +25,7 @@ class CounterBuffer(Batcher[tuple[Counter, int]]):
     """Counter increments of this process that are not in Postgres yet.
 
     They are kept while Postgres is unavailable. A crash loses those of the last second. If an answer of Postgres is
-    lost, its increments may be counted twice.
+    lost, the increments that it confirms may be counted twice.
     """
 
     name = "counters"

@@ -74,7 +74,7 @@ class TaskCreator(Batcher[tuple[NewTask, Promise]]):
         return GATHER_S if len(self._waiting) < self._last_size else 0.0
 
     def flush(self, items: list[tuple[NewTask, Promise]]) -> None:
-        """Create the tasks and answer each request. An exception of the whole batch goes to every request."""
+        """Create the tasks and answer each request. Every request receives an exception of the whole batch."""
         requests = [(new, promise) for new, promise in items if not promise.cancelled()]
         if not requests:
             return
@@ -89,7 +89,7 @@ class TaskCreator(Batcher[tuple[NewTask, Promise]]):
             of_loops[None if isinstance(promise, Future) else promise.get_loop()].append((promise, answer))
         _resolve(of_loops.pop(None, ()))
         for loop, of_loop in of_loops.items():  # each is woken once, because each wake-up is expensive
-            with suppress(RuntimeError):  # a closed loop waits for no answer
+            with suppress(RuntimeError):  # the loop is closed, so nothing waits for the answer
                 cast("asyncio.AbstractEventLoop", loop).call_soon_threadsafe(_resolve, of_loop)
 
 

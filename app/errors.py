@@ -1,6 +1,6 @@
 """Every refusal by name; the docstring is the message.
 
-Status codes are the API's business: `app/api/errors.py` has the table.
+`app/api/errors.py` has the table of their HTTP status codes.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ class BrokerUnavailable(Refusal):
 
 
 class StatementRejected(Exception):
-    """Postgres refused a statement for its values, or has no such table. Nothing was done; no caller lets it out."""
+    """Postgres refused a statement for its values, or has no such table. Nothing was done. Every caller handles it."""
 
 
 class InvalidSetting(Exception):

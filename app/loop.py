@@ -56,7 +56,7 @@ def repeat(
     step: Callable[[], bool], *, wait: Callable[[], object], stop: threading.Event, name: str,
     max_backoff_s: float = MAX_BACKOFF_S, survives_errors: bool = True,
 ) -> None:  # fmt: skip
-    """Call `step` until `stop` is set, and `wait` after each step that returns False: nothing more to do at once.
+    """Call `step` until `stop` is set. After a step that returns False (nothing more to do at once), call `wait`.
 
     Back off while a server is unavailable. Log any other exception and back off as well, because a process that runs
     unattended must survive its errors; without `survives_errors` such an exception ends the loop.

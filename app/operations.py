@@ -1,6 +1,7 @@
 """What can be done to tasks: create, delete, cancel, and all acts of outside workers.
 
-Postgres is written first, the due set in Redis afterwards. The sweeper restores what a crash in between leaves out.
+Postgres is written first, the due set in Redis afterwards. After a crash between the two writes, the sweeper restores
+what is missing in Redis.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Operations:
         self.add_due([Due(each.id, each.type, each.execute_at or stored[each.id].execute_at) for each in new])
 
     def delete(self, task_id: UUID) -> Task:
-        """Delete a task that never began, so that it never will. The claim refuses an id that is left in Redis.
+        """Delete a task that never began, so that it never begins. The claim refuses an id that is left in Redis.
 
         Raises:
             TaskNotFound, TaskNotDeletable, LedgerUnavailable.
@@ -123,7 +124,7 @@ class Operations:
         return claims.lease_one(self.engine, task_id, worker_id=worker_id, types=types)
 
     def extend_lease(self, task_id: UUID, token: UUID) -> tuple[Lease, bool]:
-        """Renew the lease of an outside worker; whether its task is to be cancelled.
+        """Renew the lease of an outside worker; return whether its task is to be cancelled.
 
         Raises:
             TaskNotFound, ClaimLost, LedgerUnavailable.

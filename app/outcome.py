@@ -1,4 +1,4 @@
-"""How attempts end: decided here, in code; the ledger writes it."""
+"""The outcomes of attempts. They are decided here, and written by the ledger."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class Outcome(msgspec.Struct, frozen=True):
 
 
 def succeeded(task_id: str, token: str, result: str) -> Outcome:
-    """The handler returned; `result` is JSON text."""
+    """Return the outcome of a handler that returned; `result` is JSON text."""
     return Outcome(task_id, token, TaskState.SUCCEEDED, result=result)
 
 
 def failed(attempt: Attempt, error_type: str, message: str) -> Outcome:
-    """The attempt failed: it is tried again while attempts are left."""
+    """Return the outcome of a failed attempt: another attempt while any is left, otherwise `failed`."""
     pause_s = retry_in_s(attempt.attempt, attempt.max_attempts)
     state = TaskState.FAILED if pause_s is None else TaskState.SCHEDULED
     error = TaskError(error_type, message, attempt.attempt)
@@ -41,5 +41,5 @@ def failed(attempt: Attempt, error_type: str, message: str) -> Outcome:
 
 
 def cancelled(attempt: Attempt) -> Outcome:
-    """The attempt was stopped because its task was to be cancelled; it is not tried again."""
+    """Return the outcome of an attempt that was stopped by a cancel request; it is not tried again."""
     return Outcome(attempt.id, attempt.token, TaskState.CANCELLED)

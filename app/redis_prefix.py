@@ -1,7 +1,7 @@
 """A prefix for every key and channel of a Redis connection.
 
-The prefix is added where redis-py turns a command into bytes, so it also holds for pipelines, scripts, WATCH and
-SUBSCRIBE, and for the packages that share a connection (RQ, rq-scheduler, rq-dashboard, limits). All other code uses
+The prefix is added where redis-py turns a command into bytes, so it also applies to pipelines, scripts, WATCH and
+SUBSCRIBE, and to the packages that share a connection (RQ, rq-scheduler, rq-dashboard, limits). All other code uses
 keys without the prefix. A script must take its keys from KEYS.
 """
 

@@ -11,9 +11,9 @@ JITTER = 0.1
 
 
 def retry_in_s(attempt: int, max_attempts: int) -> float | None:
-    """Seconds from the failure of this attempt to the next one; None when no attempt is left.
+    """Return the seconds from the failure of this attempt to the next one; None if no attempt is left.
 
-    Exponential back-off: 1, 2, 4 ... 3,600 seconds, lengthened by up to a tenth at random, so that tasks which failed
+    Exponential back-off: 1, 2, 4 ... 3,600 seconds, lengthened by up to a tenth at random, so that tasks that failed
     together are not tried again together.
     """
     if attempt >= max_attempts:

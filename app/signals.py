@@ -18,7 +18,7 @@ def run_in_thread(act: Callable[[], object]) -> Callable[..., None]:
     """Return a signal handler. The first signal makes a thread call `act`; later ones change nothing.
 
     A signal handler interrupts the main thread at any point. If it took a lock that the interrupted code holds, for
-    example that of an event in `wait`, it would wait for ever. `SimpleQueue.put` is reentrant, so a handler may call
+    example that of an event in `wait`, it would deadlock. `SimpleQueue.put` is reentrant, so a handler may call
     it.
     """
     received: SimpleQueue[None] = SimpleQueue()

@@ -1,4 +1,4 @@
-"""A task: what was asked, where it stands, and which states are final."""
+"""A task: the request, the state, the claim, and which states are final."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class TaskError(msgspec.Struct, frozen=True):
 class Task(msgspec.Struct, frozen=True, kw_only=True):
     """A task. Instants are UTC with `Z`."""
 
-    # The columns of a task stand here alone: `{task}` in a statement selects these fields, in this order.
+    # The only list of the columns of a task. `{task}` in a statement selects these fields, in this order.
     id: Annotated[UUID, Meta(description="UUIDv7, made by the server.")]
     type: str
     state: TaskState
@@ -76,7 +76,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class NewTask(msgspec.Struct, frozen=True, kw_only=True):
-    """A task that a request asks for, validated; not yet in the ledger.
+    """A validated request for a task that is not yet in the ledger.
 
     `id` is a UUIDv7 as text. Exactly one of `execute_at` (aware) and `delay_s` (seconds from Postgres' now) is set.
     `payload` is JSON as text, `created_by` the API key.
@@ -92,7 +92,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     created_by: UUID | None = None
 
     def scheduled(self, execute_at: datetime, created_at: datetime) -> Task:
-        """The task as Postgres has stored it: the columns that were asked for, the others null."""
+        """Return the task as Postgres has stored it: the requested columns, and null in all others."""
         known = UNSET_COLUMNS | {name: getattr(self, name) for name in ASKED_COLUMNS}
         known |= {"id": UUID(self.id), "payload": msgspec.json.decode(self.payload)}
         return Task(**known | {"execute_at": execute_at, "created_at": created_at})

@@ -26,7 +26,7 @@ class TaskType(types.TaskType):
 
 
 class TaskTypes:
-    """All types this process knows, by name."""
+    """All types that this process knows, by name."""
 
     def __init__(self, types: Iterable[TaskType] = ()) -> None:
         self._by_name = {each.name: each for each in types}
@@ -64,7 +64,7 @@ def load_task_types(settings: Settings) -> TaskTypes:
     """Import the modules of TASK_MODULES; add the external types.
 
     Raises:
-        BadTaskType: a module that cannot be imported, or a declaration that cannot stand.
+        BadTaskType: a module that cannot be imported, or an invalid declaration.
     """
     for module in settings.modules:
         try:

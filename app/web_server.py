@@ -1,7 +1,7 @@
 """The `web` process: granian with our options, its stop signals handled in a thread, and SCHED_BATCH.
 
 granian's own handlers set an event in the main thread, which may hold the lock of that event: if a signal arrives as a
-worker process ends, as when both are told to stop, the main thread would wait for itself for ever.
+worker process ends, as when both are told to stop, the main thread would deadlock with itself.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Alembic's entry: bring the schema to its head, one process at a time."""
+"""Alembic's entry point: migrate the schema to its head, one process at a time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ ONE_MIGRATION_AT_A_TIME = 7_094_231_001
 def migrate() -> None:
     """Run all missing migrations in one transaction, under an advisory lock that ends with it.
 
-    So they run through a pooler, too. The role's own limits are for the service: building an index may take longer.
+    So they also run through a pooler. The limits of the role are lifted, because building an index may take longer.
     """
     settings = read_settings()
     engine = create_engine(
@@ -34,7 +34,7 @@ def migrate() -> None:
 
 
 def _use_schema(connection: Connection, name: str) -> None:
-    """Make the schema if there is none, which takes rights that its owner may lack, and put everything into it."""
+    """Create the schema only if it is missing, because its owner may lack that right; put everything into it."""
     if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": name}).scalar_one() is None:
         connection.execute(text(f"CREATE SCHEMA {name}"))
     connection.execute(text(f"SET LOCAL search_path = {name}"))

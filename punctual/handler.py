@@ -20,7 +20,7 @@ ANY_OBJECT = dict[str, Any]
 
 
 class Context(msgspec.Struct, frozen=True):
-    """What a handler learns about its task beside the payload.
+    """What a handler receives about its task besides the payload.
 
     `id` is the same in every attempt, so it can serve as an idempotency key for what the handler does elsewhere.
     """
@@ -40,8 +40,8 @@ Call = Callable[[Any, Context], Any]
 class Handler:
     """A handler function and how to run it.
 
-    `decode` reads the JSON text of a payload. `call` takes the decoded payload and the context, and passes to the
-    function what it takes. The payload of a function that takes none is `dict[str, Any]`, and is not decoded.
+    `decode` reads the JSON text of a payload. `call` takes the decoded payload and the context, and passes the function
+    those that it takes. The payload of a function that takes none is `dict[str, Any]`, and is not decoded.
     """
 
     function: Callable[..., Any]

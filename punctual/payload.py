@@ -66,7 +66,7 @@ def is_model(payload: Any) -> bool:
 
 
 def _by_model(validate: Callable[[Any], Any], value: Any) -> Any:
-    """Validate by a pydantic model, whose first error is raised as one of msgspec's."""
+    """Validate with a pydantic model; raise its first error as a ValidationError of msgspec."""
     try:
         return validate(value)
     except ValueError as error:

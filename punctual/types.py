@@ -85,8 +85,8 @@ def task(
 
     `name` is the name of the type in requests; the default is the function's name. A running handler is killed after
     `timeout_s` seconds. `max_attempts` above 1 allows further attempts after a failure. `isolation="thread"` runs the
-    handler beside others in one process. That is cheaper, but it cannot be killed, so it is for trusted handlers that
-    wait on I/O with their own time limits. `queue` names the queue whose workers run the type.
+    handler in a thread of the worker process. That is cheaper, but it cannot be killed, so it is for trusted handlers
+    that wait on I/O with their own time limits. `queue` names the queue whose workers run the type.
 
     Raises:
         BadTaskType: a function that cannot be a handler, a payload that cannot be read, a name that cannot be one,

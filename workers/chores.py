@@ -22,12 +22,12 @@ log = structlog.get_logger()
 
 TASKS_PER_BATCH = 1000
 PURGE_FOR_S = 12.0  # less than the time to the next chore
-REST = 2.0  # rest twice as long as the last batch took, so that Postgres is busy for a third of the time
+REST = 2.0  # pause for twice as long as the last batch took, so that Postgres is busy for a third of the time
 FORGET_WORKERS_AFTER_S = 86400.0
 
 
 def purge_final_tasks() -> int:
-    """Start to remove tasks that have been final for longer than RETENTION_S. Return 0 if a purge runs already.
+    """Start removing tasks that have been final for longer than RETENTION_S. Return 0 if a purge is already running.
 
     A thread does it, because a worker takes no deliveries while it runs a chore.
     """
@@ -40,7 +40,7 @@ def purge_final_tasks() -> int:
 
 
 def purge_lost_workers() -> int:
-    """Remove worker processes that vanished a day ago."""
+    """Remove the rows of workers without a heartbeat for a day."""
     return workers.purge(_engine(), older_than_s=FORGET_WORKERS_AFTER_S)
 
 
@@ -52,7 +52,7 @@ CHORES: Mapping[str, Callable[[], int]] = {
 
 
 class Purging:
-    """Purges in batches, with rests in between, until a batch is not full or the time is over.
+    """Purges in batches with pauses, until a batch is not full or the time is over.
 
     `purge` removes a batch and returns how many rows; fewer than `full` means that nothing is left. If the process is
     killed, the batch is rolled back and the next run continues.
@@ -83,7 +83,7 @@ class Purging:
         return self._removed
 
     def step(self) -> bool:
-        """Remove one batch. Return False, because a rest follows each batch."""
+        """Remove one batch. Return False, because a pause follows each batch."""
         began = self._clock()
         batch = self._purge() if began < self._until else 0
         self._removed += batch

@@ -1,4 +1,4 @@
-"""Feeding: adds tasks to the due set as they come within the window, with rests that leave Postgres to the workers."""
+"""Feeding: adds tasks to the due set as they enter the window, with pauses that leave Postgres capacity for workers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 BATCH = 500
-SOON = timedelta(seconds=60)  # no rest while tasks due within this time are fed
+SOON = timedelta(seconds=60)  # no pause while tasks due within this time are fed
 RESTS_PER_BATCH, MAX_REST_S = 1.0, 0.5
 RESYNC_INTERVAL_S = 600.0
 ON_ITS_WAY = timedelta(seconds=10)  # tasks due sooner may be in flight and would be delivered twice

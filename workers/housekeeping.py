@@ -1,7 +1,8 @@
-"""The `scheduler` process: rq-scheduler enqueues each chore of housekeeping every 15 s. Never a user's task.
+"""The `scheduler` process: rq-scheduler enqueues each chore of housekeeping every 15 s, and no tasks of users.
 
-rq-scheduler can lose a periodic job when it is killed between two of its steps. So every chore is asserted again, under
-a fixed id, at each start and every few minutes. Two of these processes do no harm, because every chore is idempotent.
+rq-scheduler can lose a periodic job when it is killed between two of its steps. So every chore is registered again,
+under a fixed id, at each start and every few minutes. Two of these processes do no harm, because every chore is
+idempotent.
 """
 
 from __future__ import annotations
@@ -85,7 +86,7 @@ class ChoreScheduler(Scheduler):  # type: ignore[misc]  # rq-scheduler has no ty
         now = int(time.time())  # rq-scheduler uses whole seconds
         for job_id, chore in CHORE_BY_ID.items():
             if self.connection.zadd(self.scheduled_jobs_key, {job_id: now}, nx=True):
-                log.info("chore_asserted", chore=chore)
+                log.info("chore_registered", chore=chore)
             self.connection.zadd(self.scheduled_jobs_key, {job_id: now + CHORE_INTERVAL_S}, lt=True)
 
 
@@ -115,7 +116,7 @@ class Housekeeping:
         if time.monotonic() - self._asserted_at >= ASSERT_INTERVAL_S:
             self.scheduler.assert_all()
             self._asserted_at = time.monotonic()
-        self.scheduler.enqueue_jobs()  # without its lock, which has no owner; a chore may run twice
+        self.scheduler.enqueue_jobs()  # without rq-scheduler's lock, which has no owner; a chore may run twice
 
 
 def main() -> None:

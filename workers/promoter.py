@@ -102,7 +102,7 @@ class Promoter:
         ]
 
     def _push(self, taken: list[Promoted]) -> bool:
-        """Push deliveries of the ids taken; return whether there were any. Types alternate: none delays another."""
+        """Push deliveries of the ids taken; return whether there were any. Types take turns, so none delays another."""
         by_queue: defaultdict[str, list[list[Delivery]]] = defaultdict(list)
         for route, promoted in zip(self._routes, taken, strict=True):
             by_queue[route.queue].append(list(_deliveries(promoted, route.max_ids)))

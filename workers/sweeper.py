@@ -1,4 +1,4 @@
-"""The sweeper: rescues tasks of dead workers, restores ids that Redis lost, feeds the due set. Any number may run."""
+"""The sweeper: rescues tasks of dead workers, feeds the due set, restores ids that Redis lost. Any number may run."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ POLL_INTERVAL_S = 0.5
 SWEEP_INTERVAL_S = 2.0
 OVERDUE_AFTER_S = 1.0
 PAGE = 5000
-FULL_PAGE_LOST = 5000  # there are probably more, so the next sweep begins at once
+FULL_PAGE_LOST = 5000  # there are probably more lost ids, so the next sweep begins at once
 RESCUE_BATCH = 500
 NICE = 5  # a lower CPU priority than the workers'
 

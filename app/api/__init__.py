@@ -1,3 +1,3 @@
-"""The HTTP API. `create_app` in `application` puts it together, `server` receives its requests."""
+"""The HTTP API. `application.create_app` builds the WSGI application, and `server` receives its requests."""
 
 from app import without_rich as _first  # noqa: F401  # before anything imports structlog

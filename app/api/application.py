@@ -1,4 +1,4 @@
-"""Puts the application together. No server is contacted before the first request."""
+"""Builds the application. It connects to no server before the first request."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def create_app(settings: Settings | None = None, types: TaskTypes | None = None)
 def make_services(settings: Settings, types: TaskTypes) -> Services:
     """Make the parts of the application.
 
-    Two fifths of the connections create tasks and keep their plans; all other statements have the rest.
+    Two fifths of the connections create tasks and keep their plans. All other statements use the rest.
     """
     for_creating = max(1, settings.database_pool * 2 // 5)
     engine = connect_postgres(settings, name="web", pool=settings.database_pool - for_creating)
@@ -109,7 +109,7 @@ def make_services(settings: Settings, types: TaskTypes) -> Services:
 def create_app_or_exit() -> Flask:
     """Return the application of a web process.
 
-    Settings that cannot be used, and production without keys, end the process with code 1 and a line that says why.
+    If settings are invalid, or production has no keys, the process exits with code 1 and a line that says why.
     """
     log = structlog.get_logger()
     try:

@@ -1,4 +1,4 @@
-"""The one table from refusals to HTTP statuses, and error answers as problem details (RFC 9457)."""
+"""The table of HTTP statuses by refusal, and error answers as problem details (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def all_problems() -> list[Problem]:
 
 
 def problem_answer(problem: Problem, detail: str | None = None, details: dict[str, Any] | None = None) -> Response:
-    """Make the error answer. `json.dumps` escapes what faster encoders refuse: an error answer must never fail."""
+    """Make the error answer. It must never fail, so `json.dumps` escapes what faster encoders refuse."""
     body: dict[str, Any] = {
         "type": f"/problems/{problem.slug}",
         "title": problem.title,
@@ -112,7 +112,7 @@ def handle_errors(app: Flask) -> None:
 
     @app.after_request
     def replace_failed_precondition(response: Response) -> Response:
-        """Replace the 412 that Flask answers, with the file, to `If-Match` for a file."""
+        """Replace Flask's 412 to `If-Match` for a file, which has the file as its body."""
         if response.status_code != PreconditionFailed.code or response.mimetype == MEDIA_TYPE:
             return response
         response.close()

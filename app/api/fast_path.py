@@ -1,4 +1,4 @@
-"""Fast path for `POST /tasks`: answers on the event loop, without a thread and Flask, which cost more than the rest.
+"""Fast path for `POST /tasks`: answers on the event loop, without a thread and Flask, which are most of the cost.
 
 It uses the same functions as the view. Any other request, and any refusal, falls back to Flask, which explains it.
 """

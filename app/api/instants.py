@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from app.task import EPOCH
 
-# ASCII digits only: \d would take those of every script.
+# ASCII digits only; \d would match those of every script.
 RFC_3339 = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.(?P<fraction>[0-9]+))?(?:[Zz]|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3]):(?P<minutes>[0-5][0-9]))"

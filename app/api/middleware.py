@@ -1,4 +1,4 @@
-"""What every answer has: a request id, security headers, and one line in the log.
+"""Hooks for every request: a request id, security headers, and one line in the log.
 
 The functions without a hook serve the fast path, too, whose answers do not come from Flask.
 """
@@ -37,7 +37,7 @@ class RequestLog:
     """Writes one line for each request."""
 
     def __init__(self) -> None:
-        self._log = structlog.get_logger().bind()  # bound once: `get_logger` binds anew at every call otherwise
+        self._log = structlog.get_logger().bind()  # bound once, because `get_logger` binds again at every call
 
     def write(
         self, *, method: str, route: str | None, status: int, began: float, key_id: UUID | None, task_id: str | None,
@@ -87,17 +87,17 @@ def watch_requests(app: Flask, settings: Settings) -> None:
 
 
 def request_id_of(sent: str | None) -> str:
-    """Return the id that the request has, if it can be logged as it is, or a new one."""
+    """Return the request's own id if it is safe to log, otherwise a new one."""
     return sent if sent and REQUEST_ID.fullmatch(sent) else str(uuid4())
 
 
 def is_https(scheme: str, forwarded_proto: str | None) -> bool:
-    """Return whether the client speaks https, to this process or to a proxy. A client that lies harms only itself."""
+    """Return whether the client speaks https, to this process or to a proxy. A forged header harms only its sender."""
     return scheme == "https" or (forwarded_proto or "").lower() == "https"
 
 
 def standard_headers(request_id: str, *, hsts: bool) -> list[tuple[str, str]]:
-    """Return the headers of every answer, for those that it does not have."""
+    """Return the headers that every answer gets, unless it sets them itself."""
     headers = [*DEFAULT_HEADERS.items(), ("X-Request-ID", request_id)]
     return [*headers, HSTS] if hsts else headers
 

@@ -1,7 +1,7 @@
-"""The RSGI application that granian calls: receives requests on an event loop, and answers them in threads by Flask.
+"""The RSGI application that granian calls: receives requests on an event loop, and answers them with Flask in threads.
 
-A WSGI server hands over requests whose body is still on its way, and reading it blocks a thread for as long as the
-sender likes. Here a slow body, a half one, or an answer that the client does not read costs a connection and some
+A WSGI server hands over requests whose body is still on its way, and reading it blocks a thread until the sender has
+finished. Here a slow or incomplete body, or an answer that the client does not read, costs a connection and some
 memory, but no thread.
 """
 

@@ -1,4 +1,4 @@
-"""Questions that many requests ask at once and that are asked once: cached answers, and checks of a server."""
+"""Single flight: concurrent requests share one call. Cached answers, and checks of a server."""
 
 from __future__ import annotations
 

@@ -25,7 +25,8 @@ def poll_until(
 ) -> Found:
     """Call `look` until its result is enough or `wait_s` is over; return the last result.
 
-    `pause` waits for so many seconds and returns whether to give up: `Event.wait` of the event that ends this process.
+    `pause` waits for a number of seconds and returns whether to give up: `Event.wait` of the event that ends this
+    process.
     """
     found = look()
     if enough(found) or wait_s <= 0 or not POLLERS.acquire(blocking=False):

@@ -1,4 +1,4 @@
-"""Contents of Redis for monitoring: sizes and places of ids, the generation mark, duration statistics."""
+"""Contents of Redis: sizes and places of ids for monitoring, the generation mark, duration statistics."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ MAX_PENDING = 100_000
 
 
 class Removal(msgspec.Struct, frozen=True):
-    """This task of this type will never run."""
+    """The removal of an id whose task will never run."""
 
     id: str
     type: str

@@ -47,7 +47,7 @@ class Service:
         self.url = url
         self._key = key
         self._session = requests.Session()
-        self._session.auth = self._authorize  # which also keeps requests from reading ~/.netrc
+        self._session.auth = self._authorize  # this also keeps requests from reading ~/.netrc
         if (urlsplit(url).hostname or "").startswith(LOOPBACK):
             self._session.trust_env = False  # a proxy cannot reach the loopback address of this machine
 

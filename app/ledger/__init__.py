@@ -1,1 +1,1 @@
-"""The truth: one `.sql` file per statement, a typed function for each."""
+"""The ledger in Postgres: one `.sql` file per statement, a typed function for each."""

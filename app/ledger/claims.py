@@ -1,4 +1,4 @@
-"""The right to run: claim, finish, hand back; and the same with a lease, for outside workers over HTTP."""
+"""Claims: claim, finish and hand back, for our workers and, with a lease, for outside workers over HTTP."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Claimed:
-    """All outcomes of a claim: `mine` to run; `waiting` to put back; the others are taken or gone."""
+    """The result of a claim: `mine` to run, `waiting` to put back. The rest are not available."""
 
     mine: list[Claim]
     waiting: list[Due]
@@ -34,7 +34,7 @@ class Claimed:
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """What became of outcomes: tasks to be tried again, ids whose claim was lost; the others are final."""
+    """The result of writing outcomes: tasks to be tried again, and ids whose claim was lost. The others are final."""
 
     again: list[Due]
     fenced: list[str]
@@ -54,7 +54,7 @@ class _Stored:
 
 
 def new_token() -> str:
-    """A token that no other claim has."""
+    """Return a token that no other claim has."""
     return str(uuid4())
 
 
@@ -77,13 +77,13 @@ def claim(
 
 
 def claimed_by(engine: Engine, ids: Sequence[str], token: str) -> list[Claim]:
-    """What a claim with this token won, when its answer was lost: to be handed back, never to be run."""
+    """Return the tasks that a claim with this token won, after its answer was lost. Hand them back; never run them."""
     make = partial(Claim, token=token, asked_at=float("-inf"))
     return rows(engine, "claimed_by", {"ids": array(ids), "token": token}, make=make)
 
 
 def waiting(engine: Engine, ids: Sequence[str]) -> list[Due]:
-    """Those of `ids` that are still scheduled."""
+    """Return those of `ids` that are still scheduled."""
     return rows(engine, "waiting", {"ids": array(ids)}, make=Due)
 
 
@@ -107,7 +107,7 @@ def finish(engine: Engine, outcomes: Sequence[Outcome]) -> Finished:
 
 
 def outcome_arrays(outcomes: Sequence[Outcome]) -> dict[str, str]:
-    """The parameters of a statement that writes outcomes: an array for each field, all in the same order."""
+    """Return the parameters of a statement that writes outcomes: an array for each field, all in the same order."""
     errors = [msgspec.json.encode(each.error).decode() if each.error else None for each in outcomes]
     return {
         "ids": array([each.id for each in outcomes]),
@@ -120,7 +120,7 @@ def outcome_arrays(outcomes: Sequence[Outcome]) -> dict[str, str]:
 
 
 def failed_attempt(engine: Engine, task_id: str, token: str, error_type: str, message: str) -> Outcome:
-    """The outcome of a failure that only its task's id and token tell of.
+    """Return the outcome of a failed attempt of which only the id of the task and the token are known.
 
     Raises:
         TaskNotFound: no such id.
@@ -157,7 +157,7 @@ def lease_one(engine: Engine, task_id: UUID, *, worker_id: str, types: Sequence[
 
 
 def extend_lease(engine: Engine, task_id: UUID, token: UUID) -> tuple[Lease, bool]:
-    """Renew the lease of a claim that still holds; whether the task is to be cancelled.
+    """Renew the lease of a claim that still holds; return whether the task is to be cancelled.
 
     Raises:
         TaskNotFound: no such id.
@@ -170,9 +170,9 @@ def extend_lease(engine: Engine, task_id: UUID, token: UUID) -> tuple[Lease, boo
 
 
 def finish_lease(engine: Engine, outcome: Outcome) -> tuple[Task, list[Due]]:
-    """Write how the attempt ended, while its lease holds; the task, and when it is tried again.
+    """Write the outcome while the lease holds; return the task, and when it is tried again.
 
-    Repeated with the same token, for an answer that was lost, it answers the task as it stands.
+    A call that is repeated with the same token, because its answer was lost, returns the task as it is.
 
     Raises:
         TaskNotFound, ClaimLost: as `extend_lease`.
@@ -185,7 +185,7 @@ def finish_lease(engine: Engine, outcome: Outcome) -> tuple[Task, list[Due]]:
 
 
 def release_lease(engine: Engine, task_id: UUID, token: UUID) -> Task:
-    """Give the claim back unused; the attempt is not counted.
+    """Hand back an unused claim; the attempt is not counted.
 
     Raises:
         TaskNotFound, ClaimLost: as `extend_lease`.

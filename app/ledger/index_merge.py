@@ -1,7 +1,7 @@
-"""Merges index ranges: the tasks of each state and type lie in order in an index, and Postgres merges the ranges.
+"""Merges index ranges. An index has the tasks of each state and type in order, and Postgres merges these ranges.
 
 No index holds all tasks in the order of time, because each change of a state would write it. A filter on a rare state
-or type reads nothing else. Without a filter no more is read of each state and type than the page needs.
+or type reads nothing else. Without a filter, it reads no more of each state and type than the page needs.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
 
 TASKS: Any = table("tasks", *(column(name) for name in (*Task.__struct_fields__, "due_at")))
 TASK_COLUMNS: list[Any] = [TASKS.c[name] for name in Task.__struct_fields__]
-MAX_GROUPS = 100  # of one statement: each adds to the time of planning
+MAX_GROUPS = 100  # per statement, because each adds to its planning time
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Tasks that lie together in an index, in the order of `place`, which equals their execute_at."""
+    """Tasks that are adjacent in an index, in the order of `place`, which equals their execute_at."""
 
     where: Sequence[ColumnElement[bool]]
     place: ColumnElement[Any]

@@ -28,7 +28,7 @@ class ListedKey:
 
     @classmethod
     def from_row(cls, *, valid: bool, **columns: Any) -> ListedKey:
-        """Make it from the columns of its row, by name."""
+        """Make a key from the columns of its row, by name."""
         return cls(ApiKey.from_row(**columns), valid)
 
 

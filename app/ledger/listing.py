@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement, Connection, Engine, Select
 
 NOT_DELETED = tuple(state for state in TaskState if state != TaskState.DELETED)
-MAX_SORTED = 100_000  # ids of a range that are sorted: to count and sort 65,000 takes about 45 ms
+MAX_SORTED = 100_000  # of ids that are sorted; counting and sorting 65,000 takes about 45 ms
 ONE_SNAPSHOT = {"isolation_level": "REPEATABLE READ"}  # a task that changes its state meanwhile is listed once
 CURSOR_BYTES = 32
 

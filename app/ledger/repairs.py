@@ -1,4 +1,4 @@
-"""Statements of the sweeper and of housekeeping: what is due, what dead workers held, what retention removes."""
+"""Statements of the sweeper and of housekeeping: due tasks, tasks of dead workers, retention."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.task import EPOCH, Due, LostAttempt, TaskState
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-FORGOTTEN_AFTER_S = 60.0  # beyond its timeout: more than a living worker needs to report how a task ended
+FORGOTTEN_AFTER_S = 60.0  # after its timeout; a live worker reports an outcome sooner
 ENDED = (TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED)
 WORKER_LOST = ("worker_lost", "The worker that ran this task disappeared.")
 
@@ -52,9 +52,9 @@ def types_due(engine: Engine, *, until: datetime) -> dict[str, datetime]:
 
 
 def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:
-    """Settle up to `limit` running tasks whose worker is dead, or long past their time limit.
+    """Settle up to `limit` running tasks whose worker is dead, or that are long past their timeout.
 
-    Each is a failed attempt. What another sweeper settles in between is left out.
+    Each is a failed attempt. Tasks that another sweeper settles meanwhile are left out.
     """
     silence = {"dead_after_s": dead_after_s, "forgotten_after_s": FORGOTTEN_AFTER_S}
     lost = rows(engine, "lost", {**silence, "limit": limit}, make=LostAttempt)
@@ -65,7 +65,7 @@ def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:
 
 
 def purge_final(engine: Engine, *, older_than_s: float, limit: int) -> int:
-    """Delete up to `limit` tasks that became final that long ago; return how many."""
+    """Delete up to `limit` tasks that have been final for that long; return how many."""
     bounds = {"older_than_s": older_than_s}
     removed = execute(engine, "purge_deleted", bounds | {"limit": limit})
     for state in ENDED:

@@ -20,7 +20,7 @@ MIGRATIONS = Path(__file__).parents[2] / "migrations" / "versions"
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """Its major version; connections that may be open at once, and that are."""
+    """The major version of the server, how many connections may be open, and how many are."""
 
     version: int
     connections: int
@@ -28,7 +28,7 @@ class Server:
 
 
 def server(engine: Engine) -> Server:
-    """Ask the server about itself.
+    """Query the version and the connections of the server.
 
     Raises:
         LedgerUnavailable: Postgres did not answer in time.
@@ -37,7 +37,7 @@ def server(engine: Engine) -> Server:
 
 
 def missing_rights(engine: Engine) -> list[str]:
-    """List what the processes need and the role of this connection may not do, like `UPDATE on tasks`."""
+    """List the rights that the processes need and the role of this connection lacks, such as `UPDATE on tasks`."""
     return scalars(engine, "rights")
 
 

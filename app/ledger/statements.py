@@ -1,4 +1,4 @@
-"""Runs the `.sql` files: each is read once, is one statement, and commits by itself. Rows are read by name."""
+"""Runs the `.sql` files. Each is one statement, is read once, and commits by itself. Rows are read by name."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ARRAY_SEPARATOR = "\0"  # no text in Postgres contains one
 
 @cache
 def statement(name: str) -> str:
-    """The text of `sql/<name>.sql`. `{task}` becomes the columns of a task, `{x}` the text of `sql/parts/x.sql`."""
+    """Return `sql/<name>.sql`. `{task}` becomes the columns of a task, and `{x}` the text of `sql/parts/x.sql`."""
     return PART.sub(lambda found: _part(found[1]), _read(SQL / f"{name}.sql"))
 
 
@@ -54,7 +54,7 @@ def refusing() -> Iterator[None]:
 
     Raises:
         LedgerUnavailable: Postgres did not answer, or not in time; whether it acted is unknown.
-        StatementRejected: it refused the values, or there is no such table; it did nothing.
+        StatementRejected: Postgres refused the values, or has no such table; it did nothing.
     """
     try:
         yield
@@ -76,17 +76,17 @@ def rows(
 
 
 def scalars(engine: Engine, name: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
-    """Run one statement; the first column of each row. Raises as `refusing`."""
+    """Run one statement; return the first column of each row. Raises as `refusing`."""
     return _run(engine, name, parameters, scalar_row, lambda cursor: cursor.fetchall())
 
 
 def execute(engine: Engine, name: str, parameters: Mapping[str, Any] | None = None) -> int:
-    """Run one statement that returns no rows; the number of rows that it changed. Raises as `refusing`."""
+    """Run one statement that returns no rows; return the number of rows that it changed. Raises as `refusing`."""
     return _run(engine, name, parameters, tuple_row, lambda cursor: cursor.rowcount)
 
 
 def array(values: Sequence[str | None]) -> str:
-    """An array of texts and nulls as Postgres reads it: psycopg takes a microsecond for each element.
+    """Encode texts and nulls as a Postgres array. psycopg would take a microsecond for each element.
 
     The syntax: https://www.postgresql.org/docs/current/arrays.html#ARRAYS-IO
 
@@ -99,7 +99,7 @@ def array(values: Sequence[str | None]) -> str:
 
 
 def _quoted(texts: Sequence[str]) -> str:
-    """Each in quotes, with commas; escaped all at once."""
+    """Quote the texts and join them by commas. They are escaped all at once."""
     together = ARRAY_SEPARATOR.join(texts)
     if together.count(ARRAY_SEPARATOR) >= len(texts):
         raise ValueError("a NUL in a text")
@@ -113,9 +113,9 @@ def _run(
     row_factory: RowFactory[Row],
     answer: Callable[[psycopg.Cursor[Row]], Answer],
 ) -> Answer:
-    """Run it with psycopg itself, on a connection of SQLAlchemy's pool: SQLAlchemy takes nearly twice as long.
+    """Run a statement with psycopg on a connection of SQLAlchemy's pool. SQLAlchemy takes nearly twice as long.
 
-    A deadlock is tried again: of the two, this statement did nothing.
+    Run one statement, again after a deadlock, in which it was rolled back.
     """
     for tries_left in range(TRIES_AFTER_DEADLOCK, -1, -1):
         with refusing():

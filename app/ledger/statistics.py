@@ -97,7 +97,7 @@ def punctuality(engine: Engine) -> Punctuality:
 def _lately(begun: Sequence[Group]) -> Select[Any]:
     """Select how late the latest started tasks were, for all together (type is null) and by type.
 
-    now(), at which an index scan can begin: clock_timestamp() would be compared with every row.
+    An index scan can begin at now(); clock_timestamp() would be compared with every row.
     """
     since = func.now() - timedelta(seconds=LATELY_S)
     columns = [TASKS.c.type, TASKS.c.execute_at, TASKS.c.id, TASKS.c.lag_ms]

@@ -128,7 +128,7 @@ class CircuitBreaker:
 def responds(url: str, *, within_s: float = PROBE_TIMEOUT_S) -> bool:
     """Probe a server on a new connection. Any reply counts, even a refusal.
 
-    In a thread, because nothing limits the time that the resolver takes.
+    It runs in a thread, because nothing limits the time that the resolver takes.
     """
     replied = threading.Event()
     threading.Thread(target=_probe, args=(url, within_s, replied), name="watchdog-probe", daemon=True).start()
@@ -171,7 +171,7 @@ class Watchdog:
             return self.breakers[engine]
 
     def step(self) -> bool:
-        """Check all breakers. There is never more to do at once."""
+        """Check all breakers. Return False, because nothing more is due until the next check."""
         with self._lock:
             breakers = set(self.breakers.values())
         for each in breakers:
@@ -197,7 +197,7 @@ def connected(engine: Engine) -> AbstractContextManager[Connection]:
 
 
 def _replace_watchdog() -> None:
-    """Threads do not survive a fork, and a lock may be held by one of them."""
+    """Start a new watchdog after a fork, which threads do not survive and during which one may hold a lock."""
     global _watchdog  # noqa: PLW0603  # one for each process
     _watchdog = Watchdog()
 

@@ -1,4 +1,4 @@
-"""The worker processes: heartbeats, and rows of those that have vanished."""
+"""The rows of worker processes: heartbeats, and removal of lost workers."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class WorkerRow:
 
 
 def heartbeat(engine: Engine, worker_id: str, *, queue: str, slots: int) -> list[str]:
-    """Report that this worker lives; the ids of the tasks it runs that are to be cancelled."""
+    """Report that this worker lives; return the ids of its running tasks that are to be cancelled."""
     return scalars(engine, "heartbeat", {"id": worker_id, "queue": queue, "slots": slots})
 
 
 def retire(engine: Engine, worker_id: str) -> None:
-    """Delete the row of a stopped worker; what it still held is rescued at the next sweep."""
+    """Delete the row of a stopped worker; tasks that it still holds are rescued by the next sweep."""
     execute(engine, "retire_worker", {"id": worker_id})
 
 

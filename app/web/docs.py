@@ -1,4 +1,4 @@
-"""The documentation pages: Swagger UI at `/docs`, and a page about each kind of problem, where `type` leads."""
+"""The documentation pages: Swagger UI at `/docs`, and a page about each kind of problem, to which its `type` leads."""
 
 from __future__ import annotations
 
@@ -29,13 +29,11 @@ def docs() -> Response:
 
 @pages.get("/problems/")
 def problems() -> str:
-    """All problems."""
     return render_template("problems.html", problems=PROBLEMS.values())
 
 
 @pages.get("/problems/<slug>")
 def problem(slug: str) -> Response:
-    """One problem."""
     if slug not in PROBLEMS:
         raise NotFound
     return Response(render_template("problems.html", problems=[PROBLEMS[slug]]))
@@ -43,5 +41,5 @@ def problem(slug: str) -> Response:
 
 @pages.get("/favicon.ico")
 def favicon() -> Response:
-    """No icon; browsers request one by themselves."""
+    """Answer without an icon, because browsers request one by themselves."""
     return no_content()

@@ -72,7 +72,7 @@ def mount_rq_dashboard(app: Flask, settings: Settings) -> None:
 
 
 def _tolerant(view: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap a view so that it shows a page when RQ or its dashboard fails on what is in Redis."""
+    """Wrap a view so that it shows a page if RQ or its dashboard fails on the contents of Redis."""
 
     @wraps(view)
     def shown(**arguments: Any) -> Any:
@@ -90,7 +90,7 @@ def _tolerant(view: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _refuse_changes() -> None:
-    """Refuse what changes something, /requeue/ by GET included, and values on which the dashboard fails."""
+    """Refuse requests that change something, including GET /requeue/, and values on which the dashboard fails."""
     if request.method not in {"GET", "HEAD"} or "/requeue/" in request.path:
         raise ReadOnly
     given = request.view_args or {}

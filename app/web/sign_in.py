@@ -46,7 +46,7 @@ WRONG: dict[type[Refusal], str] = {
 
 @sign_in.get("/sign-in")
 def form() -> Response:
-    """Show the form; in a session, its key and a button to sign out."""
+    """Show the form, or in a session its key and a button to sign out."""
     key_id = session_key_id() if services().settings.demands_keys else None
     return _page(signed_in=services().keys.with_id(key_id) if key_id else None)
 
@@ -75,7 +75,7 @@ def leave() -> AnyResponse:
 
 
 def _counted(refused: type[Refusal]) -> type[Refusal]:
-    """Count a failed attempt. A valid key is never refused for the attempts of others behind the same proxy."""
+    """Count a failed attempt. A valid key is never refused because of failed attempts behind the same proxy."""
     try:
         refuse_beyond(ATTEMPTS_PER_MINUTE, services().minutes.count(f"sign-in/{request.remote_addr}"))
     except TooManyRequests as too_many:

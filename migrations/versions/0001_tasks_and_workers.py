@@ -8,7 +8,7 @@ revision = "0001"
 down_revision = None
 
 # Wide columns last, eight-byte columns first: no padding. The bounds on execute_at keep every
-# stored instant printable in any zone, so that one bad row can never poison a listing.
+# stored instant printable in any zone, so that one bad row never breaks a list.
 TASKS = """
 CREATE TABLE tasks (
     execute_at        timestamptz      NOT NULL,
@@ -45,7 +45,7 @@ CREATE TABLE tasks (
 ) WITH (fillfactor = 85, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05)
 """
 
-# What is due next, what a dead worker held, the order of listings, and deletions for the retention. No other index:
+# For due tasks, tasks of a dead worker, the order of lists, and retention of deleted tasks. No other index, because
 # each one is written three times in a task's life.
 INDEXES = (
     "CREATE INDEX tasks_due ON tasks (COALESCE(next_attempt_at, execute_at), id) WHERE state = 'scheduled'",
@@ -64,7 +64,7 @@ CREATE TABLE workers (
 ) WITH (fillfactor = 50)
 """
 
-# The WHEN clause is tested without calling the function: claim and finish pay next to nothing.
+# The WHEN clause is evaluated without a call of the function, so it costs claim and finish almost nothing.
 FINAL_IS_FINAL = """
 CREATE FUNCTION refuse_leaving_a_final_state() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -1,4 +1,4 @@
-"""Counters of what went wrong and was put right, and how tasks are counted."""
+"""Counters of faults and repairs, and functions that count tasks."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ CREATE TABLE counters (
 ) WITH (fillfactor = 50)
 """
 
-# Empty as long as the promise is kept, so it costs nothing, and neither does counting.
+# Empty as long as no task starts early, so the index and counting from it cost nothing.
 STARTED_EARLY = "CREATE INDEX tasks_started_early ON tasks (id) WHERE lag_ms < 0"
 
 # Counting by state and type up to a bound, from the index alone. It is written when a task is created and when it
 # ends, not when it is claimed; few different keys, so it stays small.
 COUNTED = "CREATE INDEX tasks_counted ON tasks (state, type) WHERE state <> 'running'"
 
-# Each part stops at the bound: ten million rows cost what a hundred thousand cost. Functions, for their settings:
-# a scan of the whole table looks cheap to the planner under a LIMIT, and is not where a type's rows lie together.
-# The states stand as constants: only so the planner knows that partial indexes serve. A null type: all types.
+# Each part stops at the bound: ten million rows cost what a hundred thousand cost. Functions with settings of their
+# own, because the planner underestimates a scan of the table under a LIMIT if a type's rows are adjacent. The states
+# are constants, so that the planner can use partial indexes. A null type means all types.
 COUNT_TASKS = """
 CREATE FUNCTION count_tasks(types text[], most bigint) RETURNS TABLE (state text, type text, number bigint)
 LANGUAGE sql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $$

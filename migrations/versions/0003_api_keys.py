@@ -21,7 +21,7 @@ CREATE TABLE api_keys (
 )
 """
 
-# Who created a task, to count what a key has pending; null, and not in the index, where no key is needed.
+# The key that created a task, to count its pending tasks. Null, and not in the index, if no key is required.
 TASKS_BY_KEY = (
     "ALTER TABLE tasks ADD COLUMN created_by uuid",
     "CREATE INDEX tasks_by_key ON tasks (created_by) WHERE state = 'scheduled' AND created_by IS NOT NULL",

@@ -7,7 +7,7 @@ from alembic import op
 revision = "0005"
 down_revision = "0004"
 
-# What depends on the state is dropped, and created again below. The table is rewritten under a lock: about a
+# Objects that depend on the state are dropped, and created again below. The table is rewritten under a lock: about a
 # minute for ten million tasks.
 BEFORE = (
     "DROP TRIGGER final_states_are_final ON tasks",
@@ -43,15 +43,15 @@ GUARDS = (
     ),
 )
 
-# No update of a task is HOT, because every one changes its state: each writes the primary key, and the one index in
-# which the task lies from then on. Types come first, so that lists and counts of a rare one, and what is due of one,
-# read nothing else; where several are asked for, they are merged in order.
+# No update of a task is HOT, because every one changes its state: each writes the primary key, and the one index that
+# contains the task from then on. Types come first, so that lists, counts and due tasks of a rare type read nothing
+# else. Several types are merged in order.
 INDEXES = (
-    # What waits, as it falls due; in lists, too, where it is the order of execute_at for all that never failed.
+    # Waiting tasks by due time. Also for lists: for tasks that never failed it is the order of execute_at.
     "CREATE INDEX tasks_due ON tasks (type, COALESCE(next_attempt_at, execute_at), id) WHERE state = 'scheduled'",
-    # What a dead worker held.
+    # Tasks of a dead worker.
     "CREATE INDEX tasks_running ON tasks (worker_id) WHERE state = 'running'",
-    # What is over, and what failed and waits for its next attempt, in the order of lists.
+    # Final tasks, and failed ones that wait for their next attempt, in the order of lists.
     (
         "CREATE INDEX tasks_by_state ON tasks (state, type, execute_at, id)"
         " WHERE state <> 'running' AND (state <> 'scheduled' OR next_attempt_at IS NOT NULL)"
@@ -89,7 +89,7 @@ UNION ALL SELECT 'running', NULL, count(*) FROM (SELECT FROM tasks WHERE state =
 $$
 """
 
-# Which types there are among what waits, and when the first of each is due: one look into the index for each.
+# The types of waiting tasks, and when the first of each is due, by one index lookup per type.
 WAITING_TYPES = """
 CREATE FUNCTION waiting_types() RETURNS TABLE (type text, first_at timestamptz)
 LANGUAGE sql STABLE SET enable_seqscan = off SET enable_bitmapscan = off AS $$

@@ -7,9 +7,9 @@ from alembic import op
 revision = "0006"
 down_revision = "0005"
 
-# Full pages: no update of a task is HOT, so that room in them saves no index anything; claim and finish are as fast
-# without, and a task takes a twentieth less. Inserts count for vacuum at a twentieth of the table, not at a fifth:
-# where all see a page, counts read only the index. The measurements are in docs/performance.md.
+# Full pages: no update of a task is HOT, so free space saves no index write; claim and finish are as fast without it,
+# and a task takes a twentieth less. Inserts trigger vacuum at a twentieth of the table, not at a fifth, because counts
+# of all-visible pages read only the index. The measurements are in docs/performance.md.
 TIDY = """
 ALTER TABLE tasks SET (
     fillfactor = 100,

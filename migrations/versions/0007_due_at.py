@@ -1,4 +1,4 @@
-"""When a task is due stands in a column; a running task can be asked to stop; final states may be left by a retry."""
+"""A column for the due time of a task, cancel requests for running tasks, and retries of failed and cancelled tasks."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ALTER TABLE tasks
 """
 INDEXES = (
     "CREATE INDEX tasks_due ON tasks (type, due_at, id) WHERE state = 'scheduled'",
-    # What heartbeats ask for; empty but for the seconds between a request and its end.
+    # For heartbeats. It has an entry only for the seconds between a cancel request and the end of the task.
     ("CREATE INDEX tasks_to_cancel ON tasks (worker_id) WHERE state = 'running' AND cancel_requested_at IS NOT NULL"),
 )
 
-# The moves that docs/states.md draws, and no other. The condition is tested without calling the function: claim and
-# finish pay next to nothing. A failed or cancelled task is scheduled again only with more attempts than it has made, so
-# that an id and an attempt name one run for ever.
+# The moves that docs/states.md draws, and no other. The condition is evaluated without a call of the function, so it
+# costs claim and finish almost nothing. A failed or cancelled task is scheduled again only with more attempts than it
+# has made, so that an id and an attempt always name one run.
 REFUSE = """
 CREATE FUNCTION refuse_state_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN

@@ -93,7 +93,7 @@ def plant_deliveries(redis: Redis, ids: list[str], outside: str) -> None:
 
 
 def plant_instants(redis: Redis, ids: list[str]) -> None:
-    """Set a third of the ids to now and a third to never, remove a third, and add members that are no ids."""
+    """Set a third of the ids to now and a third to never, remove a third, and add members that are not ids."""
     redis.zadd("punctual:due:witness", dict.fromkeys(ids[::3], float("-inf")) | dict.fromkeys(ids[1::3], float("inf")))
     redis.zrem("punctual:due:witness", *ids[2::3])
     redis.zadd("punctual:due:noop", {b"\xff": 1, b"x" * 10_000: -1, b"": 0})

@@ -1,4 +1,4 @@
-"""Unavailable servers: without Redis, requests are answered; without Postgres, 503; all continues afterwards."""
+"""Unavailable servers: requests are answered without Redis, get 503 without Postgres, and all continues afterwards."""
 
 from __future__ import annotations
 

@@ -161,8 +161,8 @@ def test_tasks_of_a_claim_without_an_answer_are_handed_back_before_the_worker_en
 def test_any_number_of_signals_at_any_instant_stops_a_process() -> None:
     """A signal must not wait for a lock of the interrupted code, nor arrive when no handler is installed.
 
-    As in all our processes, another thread requests the interpreter now and then. A single thread that spins may never
-    handle a signal that arrives while the interpreter checks for pending calls.
+    As in all our processes, another thread requests the interpreter's lock from time to time. A single thread that
+    spins may never handle a signal that arrives while the interpreter checks for pending calls.
     """
     code = (
         "import threading, time; from app.loop import stop_on_signals as s; e = s()\n"

@@ -167,7 +167,7 @@ def _late(history: History, limit_ms: float) -> Iterator[str]:
 
 
 def _delivered_once(history: History) -> Iterator[str]:
-    """Compare claims in vain with deletions, which may win against a delivery. The first feed may add a few more."""
+    """Compare claims that won nothing with deletions, which may beat a delivery. The first feed may add a few more."""
     began_at = min((each.began_at for each in history.faults), default=math.inf)
     before = [each for each in history.answers if each.sent_at < began_at]
     created, deleted = (sum(1 for each in before if each.act == act) for act in ("create", "delete"))

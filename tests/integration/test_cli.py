@@ -1,4 +1,4 @@
-"""The command line with the real API and both servers. The ledger's claims stand for workers."""
+"""The command line with the real API and both servers. The tests claim and finish tasks in place of workers."""
 
 from __future__ import annotations
 

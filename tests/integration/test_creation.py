@@ -1,4 +1,4 @@
-"""The fast path of `POST /tasks` answers like the slow one, which goes through Flask and gets all unusual requests."""
+"""The fast path of `POST /tasks` answers like the slow path through Flask, which answers all unusual requests."""
 
 from __future__ import annotations
 

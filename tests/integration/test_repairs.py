@@ -218,7 +218,7 @@ def test_housekeeping_enqueues_every_chore_and_restores_lost_entries(redis: Redi
 
 
 def test_housekeeping_enqueues_only_chores_for_any_content_of_its_list(redis: Redis, tmp_path: Path) -> None:
-    """It also does not import the queue class that a job in Redis names."""
+    """Nor does it import the queue class that a job in Redis names."""
     (tmp_path / "sprung.py").write_text("raise SystemExit('imported')")
     sys.path.insert(0, str(tmp_path))
     refused: list[int] = []

@@ -89,7 +89,7 @@ VIOLATIONS = {
 def test_a_row_may_make_these_moves_and_no_other(
     engine: Engine, owner: Engine, before: TaskState, after: TaskState, *, more_attempts: bool
 ) -> None:
-    """Even for the owner of the tables."""
+    """The trigger refuses other moves even by the owner of the tables."""
     task_id = _insert(owner, before)
     columns = ROW_OF[after] | ({"max_attempts": "attempt + 1"} if more_attempts else {})
     columns = {name: value for name, value in columns.items() if name != "attempt" or before is SCHEDULED}

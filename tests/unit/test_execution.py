@@ -1,4 +1,4 @@
-"""One attempt: any behaviour of a handler becomes an outcome."""
+"""One attempt: any behaviour of a handler ends in an outcome."""
 
 from __future__ import annotations
 

@@ -111,7 +111,7 @@ def test_slow_tasks_leave_a_slot_to_fast_ones_while_fast_ones_arrive(inbox: Inbo
 
 
 def test_fast_tasks_do_not_keep_slow_ones_from_their_share_of_the_slots(inbox: Inbox, pool: Pool) -> None:
-    """Even if fast tasks hold all other slots all the time."""
+    """The slow tasks get their share even if fast tasks hold all other slots all the time."""
     inbox.put("fast", ["f"])
     assert inbox.take(0)
     pool.run("fast", SLOTS - 1)

@@ -6,7 +6,7 @@ from app.config import read_handler_settings
 from punctual import task
 from workers.handlers.printing import print_line
 
-TIMEOUT_S = 4.0  # for connecting and for each read; the time limit of the task covers the whole
+TIMEOUT_S = 4.0  # for connecting and for each read; the timeout of the task covers the whole
 LIKE_A_BROWSER = {
     "User-Agent": "Mozilla/5.0 (X11; Linux x86_64; rv:143.0) Gecko/20100101 Firefox/143.0",
     "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",

@@ -25,7 +25,7 @@ class Results(Protocol):
 
 
 class HeldClaims:
-    """Knows which slot holds each claim, and reports each claim once; with the report it is forgotten."""
+    """Knows which slot holds each claim. Reports each claim once, and then forgets it."""
 
     def __init__(self, durations: DurationStats, results: Results) -> None:
         self._durations = durations
@@ -41,7 +41,7 @@ class HeldClaims:
         return self._slots.get(task_id)
 
     def ended(self, slot: Slot, events: Sequence[Event]) -> None:
-        """Report together the tasks whose end these events of their slot announce."""
+        """Report the tasks that have ended by these events of their slot, all together."""
         outcomes: list[Outcome] = []
         took_ms = 0.0
         for event in events:

@@ -42,7 +42,7 @@ class Pool:
         threading.Thread(target=self._supervise, name="pool", daemon=True).start()
 
     def _supervise(self) -> None:
-        # Never stopped, and no long pause after an error: time limits must be enforced as long as the process lives.
+        # Never stopped, and no long pause after an error: timeouts must be enforced as long as the process lives.
         step, wait = self._supervisor.step, self._supervisor.wait
         repeat(step, wait=wait, stop=threading.Event(), name="pool", max_backoff_s=TICK_S)
 
@@ -78,7 +78,7 @@ class Pool:
         return sum(is_slow(slot.chunk[0].type) for slot in list(self._supervisor.busy) if slot.chunk)
 
     def is_supervised(self, within_s: float) -> bool:
-        """Return whether the supervisor answers in time. A process that does not start may block it."""
+        """Return whether the supervisor answers in time. A process that does not finish starting may block it."""
         answered = threading.Event()
         self._supervisor.ask(answered.set)
         return answered.wait(within_s)

@@ -14,7 +14,7 @@ GATHER_S = 0.004  # while slots run short tasks, events of this time are read to
 
 
 class PoolSelector:
-    """Two selectors: one for all descriptors, one without event pipes, for what must not be delayed.
+    """Two selectors: one for all descriptors, one without event pipes for events that must not be delayed.
 
     A slot that runs short tasks writes an event for each of them, and waking up for every event costs more than the
     task. So events are read together after GATHER_S. A call of `wake` or the death of a process ends that pause.
@@ -33,14 +33,12 @@ class PoolSelector:
         os.write(self._wake, b".")
 
     def add(self, slot: Slot) -> None:
-        """Include this slot."""
         for fd in slot.watched:
             self._all.register(fd, selectors.EVENT_READ, slot)
         if slot.sentinel is not None:
             self._urgent.register(slot.sentinel, selectors.EVENT_READ, slot)
 
     def remove(self, slot: Slot) -> None:
-        """Exclude this slot."""
         for fd in slot.watched:
             with suppress(KeyError):  # removed by `remove_events`
                 self._all.unregister(fd)

@@ -49,7 +49,7 @@ class Slot(ABC):
         self._held: list[int] = []
         self.chunk: Sequence[Claim] = ()
         self.ended = 0
-        self.abandoned: Claim | None = None  # of a thread: the task that goes on although its outcome was written
+        self.abandoned: Claim | None = None  # for a thread: the task that still runs although its outcome was written
         self.last_event_at = 0.0
         self.closed = self.hung_up = False
         self._start(theirs, self._tokens_out, their_events)

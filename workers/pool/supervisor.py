@@ -1,4 +1,4 @@
-"""The supervisor: the thread that owns the slots. It places claims, reads events, enforces time limits and cancels."""
+"""The supervisor: the thread that owns the slots. It places claims, reads events, enforces timeouts and cancels."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Supervisor:
         self._ready = self._selector.wait(TICK_S if self.busy else None, in_a_stream=is_streaming)
 
     def step(self) -> bool:
-        """Handle requests and the slots that `wait` found, enforce time limits. Return False: `wait` finds the rest."""
+        """Handle requests and the slots that `wait` found, enforce timeouts. Return False: `wait` finds the rest."""
         ready, self._ready = self._ready, []
         with suppress(Empty):
             while True:
@@ -122,7 +122,7 @@ class Supervisor:
 
     def kill_all(self, failure: Failure) -> None:
         """Kill all running tasks, so that they end with this failure; hand back those that have not begun."""
-        self.withdraw_all()  # or they would begin in other slots
+        self.withdraw_all()  # otherwise they would begin in other slots
         for slot in list(self.busy):
             self._kill(slot, failed(failure))
 
@@ -212,7 +212,7 @@ class Supervisor:
     # Time limits.
 
     def _enforce(self, slot: Slot, now: float) -> None:
-        """Kill a task that exceeds its time limit; let the rest of a slow task's chunk begin in other slots."""
+        """Kill a task that exceeds its timeout; let the rest of a slow task's chunk begin in other slots."""
         with suppress(OSError):  # a dead slot is noticed by its sentinel
             slot.send()  # the rest of a chunk that is larger than the pipe
         running = slot.running()

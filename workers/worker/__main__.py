@@ -173,7 +173,7 @@ def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
 def _exit_without(essential: set[str]) -> Callable[[threading.ExceptHookArgs], None]:
     """Return a hook that ends the process when one of these threads dies.
 
-    Without that thread the worker would hold its tasks for ever; once it has ended, the sweeper rescues them.
+    Without that thread the worker would never end its tasks. Once the process has ended, the sweeper rescues them.
     """
     previous = threading.excepthook
 

@@ -37,7 +37,7 @@ GATHER_S = 0.002
 
 
 class Claimer:
-    """Claims a batch of one type per step and runs it; returns ids that waited too long to the due set."""
+    """Claims a batch of one type per step and runs it. Puts ids that waited too long back into the due set."""
 
     def __init__(
         self, engine: Engine, due_set: DueSet, inbox: Inbox, pool: Pool, types: TaskTypes, *, worker_id: str,

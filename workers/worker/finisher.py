@@ -31,7 +31,7 @@ GATHER_S = 0.003
 
 
 class Finisher(Batcher[Outcome | Claim]):
-    """Writes outcomes, releases claims whose code has not begun, and retries until Postgres has accepted them.
+    """Writes outcomes, hands back claims whose code has not begun, and retries until Postgres has accepted them.
 
     Every statement is conditional, so repeating it is harmless. An unknown error ends the process; the sweeper then
     rescues the tasks of this worker.
@@ -56,7 +56,7 @@ class Finisher(Batcher[Outcome | Claim]):
         return GATHER_S if time.monotonic() - self._flushed_at < GATHER_S else 0.0
 
     def flush(self, items: list[Outcome | Claim]) -> int:
-        """Write the outcomes at the head of `items`, or release the claims at its head; return how many."""
+        """Write the outcomes at the head of `items`, or hand back the claims at its head; return how many."""
         if outcomes := _first_outcomes(items):
             self._add_due(self._finish(outcomes))
             return len(outcomes)
@@ -75,7 +75,7 @@ class Finisher(Batcher[Outcome | Claim]):
         return finished.again
 
     def _finish_singly(self, outcomes: Sequence[Outcome], refused: Exception) -> list[Due]:
-        """Write the outcomes one by one: a value that Postgres refuses makes its own task fail, and no other."""
+        """Write the outcomes one by one, so that a value that Postgres refuses fails its own task and no other."""
         if len(outcomes) > 1:
             return [due for each in outcomes for due in self._finish([each])]
         log.warning(
@@ -86,7 +86,7 @@ class Finisher(Batcher[Outcome | Claim]):
         message = "Postgres cannot keep the result: is there a NUL in it?"
         try:
             ended = claims.failed_attempt(self._engine, outcomes[0].id, outcomes[0].token, "handler_error", message)
-        except TaskNotFound:  # it was rescued, has failed and was purged
+        except TaskNotFound:  # the task was rescued, has failed and was purged
             return []
         return claims.finish(self._engine, [ended]).again
 

@@ -56,7 +56,7 @@ class Fence:
         return False
 
     def check(self, at: float) -> None:
-        """Fence if the last success is too old. In a worker that was frozen, the first thread that wakes does it."""
+        """Fence if the last success is too old. After a freeze of the worker, the first thread to continue does it."""
         with self._checking:
             silent_s = at - self._renewed_at
             if self.may_claim.is_set() and silent_s > self.after_s:
@@ -111,7 +111,7 @@ class Heartbeat:
         self._pause_s = RETRY_S
         asked_at = self._clock()
         if not self._pool.is_supervised(SUPERVISED_WITHIN_S):
-            return False  # time limits are not enforced, so other workers must take over
+            return False  # timeouts are not enforced, so other workers must take over
         self.fence.check(asked_at)  # before the row is renewed
         try:
             requested = workers.heartbeat(

@@ -69,7 +69,7 @@ class Inbox:
     def has_room(self, timeout_s: float) -> bool:
         """Wait at most `timeout_s` until a slot is free and few ids are due; return whether that is so.
 
-        Few, because the ids of a worker that is killed or frozen are delivered again only after some seconds.
+        Few may be due, because the ids of a killed or frozen worker are delivered again only after some seconds.
         """
         with self._changed:
             return self._changed.wait_for(lambda: self._free.count > 0 and not self._has_enough(), timeout_s)

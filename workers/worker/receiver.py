@@ -117,8 +117,8 @@ class Receiver(SimpleWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Put one delivery into the inbox and record the finished job for RQ's dashboard, or run a chore as RQ does.
 
-        The record takes one round trip; RQ itself makes eighteen. RQ's keys of a wrong type are removed; ids that were
-        not received are delivered again.
+        The record takes one round trip; RQ itself makes eighteen. Keys of RQ that have a wrong type are removed. Ids
+        that were not received are delivered again.
         """
         try:
             if job.func_name != DELIVER:

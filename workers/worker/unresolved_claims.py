@@ -37,7 +37,7 @@ class UnresolvedClaims:
         self._settling = threading.Lock()
 
     def add(self, ids: Sequence[str], token: str) -> None:
-        """Remember that some of these tasks may have been claimed with this token."""
+        """Record that some of these tasks may have been claimed with this token."""
         self._open.append((self._clock() + self._settle_s, ids, token))
 
     def settle(self) -> None:

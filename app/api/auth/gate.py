@@ -1,4 +1,4 @@
-"""Admits a request or refuses it: which key, which scope, and no change that another site's page sends."""
+"""Admits or refuses a request by its key and scope. Refuses changes that a page of another site sends."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SCOPE_OF_CHANGES_BY_COOKIE = Scope.ADMIN
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The valid key of a request. `by_cookie`: a session cookie stands for it."""
+    """The valid key of a request. `by_cookie`: the request has a session cookie instead of the key."""
 
     key: ApiKey
     by_cookie: bool = False
@@ -122,7 +122,7 @@ class Gate:
         return None
 
     def _identify(self) -> Caller | None:
-        """Return the caller. The header decides alone if it is there: a wrong key is not made good by a session."""
+        """Return the caller. If the header is present, it alone decides, so a session does not replace a wrong key."""
         credentials = request.headers.get("Authorization")
         if credentials is not None:
             key = key_from(bearer_secret(credentials), self._keys.find)

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.api_key import ApiKey
 
 FRESH_S = 2.0
-MAX_AGE_S = 5.0  # how long a revoked key may still work
+MAX_AGE_S = 5.0  # a revoked key may work for this long
 MAX_UNKNOWN = 10  # extra loads within FRESH_S
 RETRY_S = 1.0
 NEVER = float("-inf")
@@ -23,7 +23,7 @@ NEVER = float("-inf")
 class KeyRing:
     """All valid keys in memory, reloaded every two seconds by one request while others use the old ones.
 
-    So a request costs a look into a dict, and a flood of guesses costs five statements a second and no memory. While
+    So a request costs a dictionary lookup, and a flood of guesses costs five statements a second and no memory. While
     Postgres is unavailable, keys that are five seconds old are no longer accepted.
     """
 

@@ -43,7 +43,8 @@ class Counted:
 class MinuteCounts:
     """Counters of the current minute, in Redis for all web processes, in memory while Redis is unavailable.
 
-    Minutes are those of the clock. An event costs one round trip; after an error Redis is not asked for two seconds.
+    A minute begins at second 0 of the clock. An event costs one round trip. After an error Redis is not asked for two
+    seconds.
     """
 
     def __init__(self, redis: Redis, *, clock: Callable[[], float] = time.time) -> None:
@@ -75,7 +76,7 @@ class MinuteCounts:
 
     @cached_property
     def _in_memory(self) -> MemoryStorage:
-        """The fallback, made when it is first needed because it starts a thread."""
+        """The fallback. It is created on first use, because it starts a thread."""
         return MemoryStorage()
 
 
@@ -117,8 +118,8 @@ def refuse_beyond(limit: int, counted: Counted) -> None:
 class PendingLimit:
     """Limits the scheduled tasks of a key, counted every two seconds by each web process.
 
-    Between two counts, what this process creates is added. So a key may exceed its limit by what other processes
-    created for it within two seconds.
+    Between two counts, the tasks that this process creates are added. So a key may exceed its limit by what other
+    processes created for it within two seconds.
     """
 
     def __init__(self, count: Callable[[UUID, int], int], *, clock: Callable[[], float] = time.monotonic) -> None:
@@ -128,7 +129,7 @@ class PendingLimit:
         self._lock = threading.Lock()
 
     def allow(self, key: ApiKey | None, more: int = 1) -> None:
-        """Allow a key so many tasks more. Without a key, or a limit of the key, everything is allowed.
+        """Allow a key this number of further tasks. Without a key, or a limit of the key, everything is allowed.
 
         Raises:
             TooManyPending, LedgerUnavailable.

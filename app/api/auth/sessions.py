@@ -30,7 +30,8 @@ MAX_FORM_BYTES = 64 * 1024
 FORM = "application/x-www-form-urlencoded"
 
 HOME = "/rq/"
-# One slash, then none: `//host` is another site. No backslash and no control character: browsers turn them into such.
+# One slash, because `//host` is another site. No backslash or control character, because browsers may turn `/\` into
+# `//`.
 OWN_PATH = re.compile(r"/(?!/)[A-Za-z0-9._~!$&'()*+,;=:@%/?-]{0,500}")
 
 
@@ -42,7 +43,7 @@ class Sessions(SecureCookieSessionInterface):
         return super().open_session(app, request) if "Cookie" in request.headers else SecureCookieSession()
 
     def save_session(self, app: Flask, session: SessionMixin, response: Response) -> None:
-        """Save a session that was accessed; another one did not change."""
+        """Save the session if it was accessed; otherwise it did not change."""
         if session.accessed:
             super().save_session(app, session, response)
 
@@ -88,7 +89,7 @@ def end_session() -> None:
 
 
 def session_key_id() -> UUID | None:
-    """Return the id of the key that this session stands for, if there is a session."""
+    """Return the id of the key of this session; None without a session."""
     found = session.get(KEY)
     return UUID(found) if found else None
 
@@ -115,7 +116,7 @@ def refuse_cross_site() -> None:
     """Check a form that needs no session, such as the one to sign in: it must come from a page of ours.
 
     Browsers send Sec-Fetch-Site, older ones Origin; a request with neither is refused. Only the host of Origin is
-    compared: whether the page was loaded by https may be known to a proxy alone.
+    compared, because only a proxy may know whether the page was loaded by https.
 
     Raises:
         ForgedRequest

@@ -51,7 +51,7 @@ class DocumentedApi(Api):  # type: ignore[misc]  # flask-smorest has no types
         """Leave errors to `app.api.errors`."""
 
     def _register_responses(self) -> None:
-        """Keep its error schema out of the document."""
+        """Keep flask-smorest's error schema out of the document."""
 
     def _register_etag_headers(self) -> None:
         """Keep its headers out of the document."""

@@ -41,7 +41,7 @@ REQUEST_ID = {"X-Request-ID": {"$ref": "#/components/headers/X-Request-ID"}}
 class Operation:
     """One operation.
 
-    `scope`: what a key needs; None: it is public. `answers`: the shapes that each status may answer, none for no body.
+    `scope` is what a key needs, None for a public operation. `answers` has the shapes of each status, none for no body.
     `query` and `headers`: OpenAPI parameters by name. `answer_headers`: what each status adds to the headers.
     `max_body_bytes`: a larger body is refused, by the web server before it is received.
     """

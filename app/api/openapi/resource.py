@@ -25,7 +25,7 @@ TASK_ID = {"in": "path", "name": "task_id", "schema": {"type": "string", "format
 
 
 class TaskIdConverter(BaseConverter):
-    """Matches anything but a plain word: `/tasks/next` and the like keep their 405, all else may be an invalid id."""
+    """Matches anything but a plain word, so `/tasks/next` keeps its 405. Anything else may be an invalid id."""
 
     regex = r"(?![a-z]+\Z)[^/]+"
 
@@ -71,7 +71,7 @@ class BodyLimits:
         }
 
     def __call__(self, method: str, path: str) -> int:
-        """Return the limit of a request; 0 for a route that is not there or declares none."""
+        """Return the limit of a request; 0 for an unknown route or one without a limit."""
         try:
             endpoint, _ = self._routes.match(path, method)
         except (HTTPException, RequestRedirect):

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from app.api.reading.field_errors import FieldErrors
 
-# Every alias there is; docs/aliases.md shows them, too.
+# All aliases; docs/aliases.md lists them, too.
 PATHS = {"/task": "/tasks"}
 METHODS = {"PUT": ("POST", "/tasks")}
 FIELDS = {

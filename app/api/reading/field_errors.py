@@ -77,7 +77,7 @@ def explain(
     errors: FieldErrors,
     place: str = "",
 ) -> dict[str, Any]:
-    """Convert each field by itself, after the whole could not be; return the fields, the wrong ones UNSET."""
+    """Convert each field by itself, because the whole did not convert; return the fields, the wrong ones UNSET."""
     known = len(errors.fields)
     good = _fit_each(value, shape, errors, place)
     if len(errors.fields) == known:  # a rule that concerns several fields

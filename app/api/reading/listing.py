@@ -94,7 +94,7 @@ def read_list_query(types: TaskTypes) -> ListQuery:
 
 
 def read_page(engine: Engine, asked: ListQuery, *, max_bytes: int = MAX_PAGE_BYTES) -> EncodedPage:
-    """Return as many tasks as were asked for or fit into `max_bytes`, at least one if there is one.
+    """Return the requested number of tasks, or fewer if they exceed `max_bytes`; at least one if there is one.
 
     Rows are fetched in steps, each as large as is likely to fit by the size of the rows before.
 

@@ -1,4 +1,4 @@
-"""Strict JSON: what other parsers would read differently, or Postgres could not store, is refused with its place."""
+"""Strict JSON. Refuses, with its place, what other parsers read differently or Postgres cannot store."""
 
 from __future__ import annotations
 
@@ -59,14 +59,14 @@ def read_object(raw: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class InvalidValue:
-    """Stands for a value that is JSON and cannot be stored. `name`: the member of it that is at fault."""
+    """A marker for a value that is JSON and cannot be stored. `name` is its invalid member."""
 
     message: str
     name: str = ""
 
 
 class _InvalidValueFound(Exception):
-    """There is an invalid value: the text is decoded once more to find its place."""
+    """The text has an invalid value. It is decoded once more to find the place."""
 
 
 def _refuse_invalid_values(value: Any) -> None:

@@ -1,4 +1,4 @@
-"""Claims: how workers outside, in any language, take tasks and hand in what came of them."""
+"""Claims: how outside workers, in any language, claim tasks and report their outcomes."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def _types_to_claim(asked: shapes.ClaimNext, errors: FieldErrors) -> list[str]:
 
 
 def _claim(asked: shapes.ClaimNext, types: list[str]) -> list[Lease]:
-    """Claim what is due, the earliest first, or wait for something to fall due; none when the wait is over."""
+    """Claim due tasks, the earliest first, or wait until one is due; return none after the wait."""
     limit = 1 if asked.limit is UNSET else int(asked.limit)
     return poll_until(
         lambda: services().operations.claim_due(worker_id=asked.worker_id, types=types, limit=limit),

@@ -1,4 +1,4 @@
--- Add ids of one type to its due set; wake the promoters if the earliest instant became earlier.
+-- Add ids of one type to its due set. Wake the promoters if the earliest instant has become earlier.
 -- KEYS[1]  due set of the type (sorted set: id -> instant, seconds)
 -- KEYS[2]  wake-up channel
 -- ARGV     score, id, score, id ... A few hundred pairs at most, because a script blocks Redis while it runs.

@@ -14,7 +14,7 @@
 --   now, lost_at       text: the instant of this call; when its deliveries count as lost
 --   in_flight_until    until when the promotion may be in flight
 --   look_ahead_s       if ids are taken, those due within this time are taken as well
---   begin_ahead_s      how long before the first id is due taking begins
+--   begin_ahead_s      nothing is taken earlier than this long before the first id is due
 --   max_full_jobs      per worker: how many full jobs' ids of one type may be delivered and unclaimed
 --   max_queued_jobs    per worker: how many jobs of all types may wait on an RQ queue
 --   max_ids            for each route: how many ids one RQ job holds

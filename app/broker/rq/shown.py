@@ -16,7 +16,7 @@ from app.broker.rq.keys import results_key
 if TYPE_CHECKING:
     from rq.results import Result
 
-MAX_PACKED_RESULT_BYTES = 1 << 16  # may unpack to a thousand times as much
+MAX_PACKED_RESULT_BYTES = 1 << 16  # compressed; may unpack to a thousand times as much
 
 
 class ShownJob(Job):

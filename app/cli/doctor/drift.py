@@ -39,7 +39,7 @@ def check_drift(
     now = clock(engine)
     due, ahead = _lost_and_ahead(engine, due_set, types, now=now, window_s=window_s)
     strays = _strays(engine, due_set, types)
-    if ahead or strays:  # ids that were in transit are found by a second look
+    if ahead or strays:  # a second comparison finds ids that were in transit
         wait(RECHECK_S)
         _, again = _lost_and_ahead(engine, due_set, types, now=now, window_s=window_s)
         ahead, strays = ahead & again, strays & _strays(engine, due_set, types)
@@ -62,7 +62,7 @@ def check_drift(
 def _lost_and_ahead(
     engine: Engine, due_set: DueSet, types: TaskTypes, *, now: datetime, window_s: float
 ) -> tuple[set[str], set[str]]:
-    """Return ids that Redis lacks: of tasks late for more than a sweep, and of those due within the last fed window."""
+    """Return ids that Redis lacks, of tasks late by more than a sweep and of those due within the last fed window."""
     end = now + timedelta(seconds=window_s - feed_interval_s(window_s))
     tasks: list[Due] = []
     for each in types.delivered:

@@ -17,7 +17,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One line of `doctor`. It never contains an address, and so no password."""
+    """One line of `doctor`. It contains no URL, because a URL may contain a password."""
 
     check: str
     level: Level

@@ -103,7 +103,7 @@ def check_late(engine: Engine, contents: Contents, types: TaskTypes, settings: S
 
 
 def why(late: LateTask) -> tuple[str, str]:
-    """Return the likely reason and its remedy: the first that applies."""
+    """Return the first reason that applies, and its remedy."""
     if late.kind is None:
         return f"type {late.type} has no handler", "Add its module to TASK_MODULES, or deploy the release that has it."
     queue = late.kind.queue

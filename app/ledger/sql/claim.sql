@@ -1,4 +1,4 @@
--- Claim tasks for our own workers. clock_timestamp(), because now() is when the transaction began. The state is
+-- Claim tasks for our own workers. clock_timestamp(), because now() is the start of the transaction. The state is
 -- compared as text to keep the planner on the primary key: with statistics it prefers an index on state, and reads
 -- every scheduled row to find a hundred (7 to 9 times slower).
 UPDATE tasks

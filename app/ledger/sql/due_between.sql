@@ -6,5 +6,5 @@ WHERE state = 'scheduled'
   AND type = %(type)s
   AND (due_at, id) > (%(after)s::timestamptz, %(after_id)s::uuid)
   AND due_at < %(until)s::timestamptz
-ORDER BY task.due_at, task.id  -- `id` alone is the text that is selected, which no index has in order
+ORDER BY task.due_at, task.id  -- `id` alone would be the selected text, by which no index is ordered
 LIMIT %(limit)s

@@ -1,4 +1,4 @@
--- Write outcomes, each only by the holder of its claim. They are decided in code, with one exception: a task that is to
+-- Write outcomes, each only while its claim holds. They are decided in code, with one exception: a task that is to
 -- be cancelled is not tried again. Tasks are found by their ids. The test for `running` is compared with a column of
 -- the outcome, which is always true, so that the planner cannot evaluate it first: it expects few running rows, and
 -- would join each of them with each outcome. Returns the number of rows written, and those of them that are tried again

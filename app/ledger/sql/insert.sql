@@ -1,5 +1,5 @@
 -- Insert tasks, all or none. They are sent as one JSON text, which costs the web process a tenth of what arrays cost. A
--- delay counts from this database's clock. Returns the instants of the tasks in `answered`, or of all (null).
+-- delay counts from now by this database's clock. Returns the instants of the tasks in `answered`, or of all (null).
 WITH kept AS (
     INSERT INTO tasks (id, type, execute_at, payload, timeout_s, max_attempts, created_by)
     SELECT id, type,

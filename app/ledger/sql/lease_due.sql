@@ -1,6 +1,6 @@
 -- Claim the tasks of these types that are due earliest, for an outside worker. First, count how many of each type are
 -- among them; then lock that many of each, skipping rows that others lock. now() is never ahead of the clock, and an
--- index scan can end at it: with clock_timestamp() a claim of nothing would read all scheduled rows.
+-- index scan can end at it: with clock_timestamp() a claim that finds no due task would read all scheduled rows.
 WITH earliest AS (
     SELECT due.type
     FROM unnest(%(types)s::text[]) AS wanted (type), LATERAL (

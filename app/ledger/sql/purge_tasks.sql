@@ -1,6 +1,6 @@
--- Retention of tasks that are over: one batch of one state and type. A task ends after its execute_at, so the index on
+-- Retention of final tasks: one batch of one state and type. A task ends after its execute_at, so the index on
 -- execute_at finds it. Locked rows are skipped. An index scan can end at now(): with clock_timestamp() the last batch
--- would read all tasks that are over.
+-- would read all final tasks.
 DELETE FROM tasks
 WHERE id IN (
     SELECT id

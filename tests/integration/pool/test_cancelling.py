@@ -1,4 +1,4 @@
-"""Cancelling one task by its id: it ends once, and other tasks go on."""
+"""Cancelling one task by its id: it ends once, and other tasks continue."""
 
 from __future__ import annotations
 
