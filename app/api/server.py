@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 THREADS = 16
 MAX_SECONDS = 10.0
-MAX_BODY_BYTES = 512 * 1024  # received for any route; more where its operation declares it
+MAX_BUFFERED_BYTES = 512 * 1024  # received for any route; more where its operation declares it
 MAX_HELD_BYTES = 64 * 1024 * 1024
 MAX_LARGE_HELD_BYTES = 64 * 1024 * 1024
 METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -149,7 +149,7 @@ class Bodies:
         if not length.isdecimal() or len(length) > MAX_DIGITS:
             return 0
         size = int(length)
-        return size if size <= MAX_BODY_BYTES or size <= self._limit(method, environ) else 0
+        return size if size <= MAX_BUFFERED_BYTES or size <= self._limit(method, environ) else 0
 
     @asynccontextmanager
     async def read(self, protocol: Any, size: int, *, exact: bool = False) -> AsyncIterator[bytes | Refusal]:
@@ -158,7 +158,7 @@ class Bodies:
         The result is BodyTooSlow if they do not arrive in time, or if all bodies hold too much, and BodyCutOff if fewer
         arrive of an `exact` size. Large bodies are counted by themselves, so that they do not keep out others.
         """
-        body, is_large = bytearray(), size > MAX_BODY_BYTES
+        body, is_large = bytearray(), size > MAX_BUFFERED_BYTES
         try:
             refusal = await self._fill(body, protocol, size, is_large=is_large)
             yield refusal or (BodyCutOff() if exact and len(body) < size else bytes(body))
@@ -167,7 +167,7 @@ class Bodies:
 
     def _limit(self, method: str, environ: WSGIEnvironment) -> int:
         path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
-        return max(MAX_BODY_BYTES, self._max_bytes(method, path))
+        return max(MAX_BUFFERED_BYTES, self._max_bytes(method, path))
 
     async def _fill(self, body: bytearray, protocol: Any, size: int, *, is_large: bool) -> Refusal | None:
         try:

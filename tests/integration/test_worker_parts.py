@@ -281,7 +281,7 @@ def test_outcomes_and_unused_claims_are_written_in_their_order_and_large_results
         return finish(engine, outcomes)
 
     monkeypatch.setattr(claims, "finish", counting)
-    monkeypatch.setattr("workers.worker.finisher.MAX_RESULT_BYTES", 10)
+    monkeypatch.setattr("workers.worker.finisher.MAX_STATEMENT_BYTES", 10)
     monkeypatch.setattr(finisher, "start", lambda: None)
     first, second, third, unused, last = begin(engine, ids(make(operations, 5)))
     finisher.add([succeeded(each.id, each.token, '"seven"') for each in (first, second, third)])

@@ -14,11 +14,11 @@ import pytest
 from flask import Flask, request
 
 from app.api.errors import handle_errors
-from app.api.server import MAX_BODY_BYTES, Bodies, Server, environ_of
+from app.api.server import MAX_BUFFERED_BYTES, Bodies, Server, environ_of
 from app.errors import BodyTooSlow
 from tests.rsgi import Answer, Protocol, scope
 
-LARGE_BYTES = 2 * MAX_BODY_BYTES
+LARGE_BYTES = 2 * MAX_BUFFERED_BYTES
 
 
 def echo(environ: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:
@@ -84,7 +84,7 @@ def test_a_late_or_short_body_is_answered_with_a_problem() -> None:
 
 def test_the_bodies_held_at_once_are_limited() -> None:
     """Bodies are held until the answer. Large ones have a limit of their own."""
-    bodies, large = Bodies(limit_of, max_held=10, max_large_held=20), MAX_BODY_BYTES + 1
+    bodies, large = Bodies(limit_of, max_held=10, max_large_held=20), MAX_BUFFERED_BYTES + 1
 
     async def read(length: int, size: int = 100) -> Any:
         async with bodies.read(Protocol(b"x" * length), size) as body:
@@ -109,20 +109,20 @@ def test_the_bodies_held_at_once_are_limited() -> None:
         ({"REQUEST_METHOD": "GET", "CONTENT_LENGTH": "5"}, 0),
         ({"REQUEST_METHOD": "POST"}, 0),
         ({"REQUEST_METHOD": "post", "CONTENT_LENGTH": "5"}, 5),
-        ({"REQUEST_METHOD": "PUT", "HTTP_TRANSFER_ENCODING": "chunked"}, MAX_BODY_BYTES + 1),
-        ({"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(MAX_BODY_BYTES + 1)}, 0),
+        ({"REQUEST_METHOD": "PUT", "HTTP_TRANSFER_ENCODING": "chunked"}, MAX_BUFFERED_BYTES + 1),
+        ({"REQUEST_METHOD": "POST", "CONTENT_LENGTH": str(MAX_BUFFERED_BYTES + 1)}, 0),
         ({"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "9" * 99}, 0),
         ({"REQUEST_METHOD": "POST", "CONTENT_LENGTH": "-1"}, 0),
         (
-            {"REQUEST_METHOD": "POST", "PATH_INFO": "/large", "CONTENT_LENGTH": str(2 * MAX_BODY_BYTES)},
-            2 * MAX_BODY_BYTES,
+            {"REQUEST_METHOD": "POST", "PATH_INFO": "/large", "CONTENT_LENGTH": str(2 * MAX_BUFFERED_BYTES)},
+            2 * MAX_BUFFERED_BYTES,
         ),
-        ({"REQUEST_METHOD": "POST", "PATH_INFO": "/large", "CONTENT_LENGTH": str(2 * MAX_BODY_BYTES + 1)}, 0),
+        ({"REQUEST_METHOD": "POST", "PATH_INFO": "/large", "CONTENT_LENGTH": str(2 * MAX_BUFFERED_BYTES + 1)}, 0),
         (
             {"REQUEST_METHOD": "POST", "PATH_INFO": "/large", "HTTP_TRANSFER_ENCODING": "chunked"},
-            2 * MAX_BODY_BYTES + 1,
+            2 * MAX_BUFFERED_BYTES + 1,
         ),
-        ({"REQUEST_METHOD": "POST", "PATH_INFO": "/small", "CONTENT_LENGTH": str(2 * MAX_BODY_BYTES)}, 0),
+        ({"REQUEST_METHOD": "POST", "PATH_INFO": "/small", "CONTENT_LENGTH": str(2 * MAX_BUFFERED_BYTES)}, 0),
     ],
 )
 def test_only_bodies_within_their_limit_are_received(environ: dict[str, Any], size: int) -> None:

@@ -20,6 +20,7 @@ import structlog
 
 from app.config import read_settings
 from app.logs import configure_logs
+from app.task import MAX_RESULT_BYTES
 from app.task_types import TaskTypes, load_task_types
 from punctual import Context
 from workers.pool.protocol import Done, Ended, Failure, decode_chunk, encode_events, take_token
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 log = structlog.get_logger()
 
 PR_SET_PDEATHSIG = 1
-MAX_RESULT_BYTES = 256 * 1024
 MAX_MESSAGE = 2000
 LONG_NUMBER = re.compile(rb"\d{19}")
 BAD_IN_JSONB = str.maketrans({"\0": "\N{REPLACEMENT CHARACTER}"})

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
-MAX_RESULT_BYTES = 8 << 20  # of one statement, so that a slow server stays within the statement timeout
+MAX_STATEMENT_BYTES = 8 << 20  # of one statement, so that a slow server stays within the statement timeout
 PUBLISH_INTERVAL_S = 0.25
 GATHER_S = 0.003
 
@@ -61,7 +61,7 @@ class Finisher(Batcher[Outcome | Claim]):
             self._add_due(self._finish(outcomes))
             return len(outcomes)
         handed_back = _first_claims(items)
-        self._add_due(self._release(handed_back))
+        self._add_due(self._hand_back(handed_back))
         return len(handed_back)
 
     def _finish(self, outcomes: Sequence[Outcome]) -> list[Due]:
@@ -90,7 +90,7 @@ class Finisher(Batcher[Outcome | Claim]):
             return []
         return claims.finish(self._engine, [ended]).again
 
-    def _release(self, handed_back: Sequence[Claim]) -> list[Due]:
+    def _hand_back(self, handed_back: Sequence[Claim]) -> list[Due]:
         log.info("claims_handed_back", count=len(handed_back))
         released = claims.release(self._engine, [(each.id, each.token) for each in handed_back])
         self._counters.count(Counter.HANDED_BACK, len(released))
@@ -113,7 +113,7 @@ def _first_outcomes(items: Sequence[Outcome | Claim]) -> list[Outcome]:
     outcomes: list[Outcome] = []
     size = 0
     for each in items:
-        if isinstance(each, Claim) or size >= MAX_RESULT_BYTES:
+        if isinstance(each, Claim) or size >= MAX_STATEMENT_BYTES:
             break
         outcomes.append(each)
         size += len(each.result or "")

@@ -77,4 +77,4 @@ class BodyLimits:
         except (HTTPException, RequestRedirect):
             return 0
         operation = self._operations.get(endpoint)
-        return operation.max_body_bytes if operation else 0
+        return operation.max_body_bytes if operation and operation.body else 0

@@ -20,7 +20,7 @@ from app.api.waiting import poll_until
 from app.api_key import Scope
 from app.errors import ClaimLost, ResultTooLarge, TaskDeleted, TaskNotClaimable, TaskNotFound
 from app.ledger.tasks import next_scheduled
-from app.task import Task
+from app.task import MAX_RESULT_BYTES, Task
 
 if TYPE_CHECKING:
     from flask import Response
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 claims = Resource("Claims", __name__, "For workers of your own, in any language: take tasks, hand in results.")
 
-MAX_RESULT_BYTES = 256 * 1024
 MAX_RESULT_BODY_BYTES = 512 * 1024
 TYPE = parameter(TYPE_NAME, "Only tasks of this type.")
 HOLDING = (TaskNotFound, ClaimLost)
