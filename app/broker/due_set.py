@@ -128,7 +128,7 @@ class DueSet:
             "now": f"{now:.6f}",
             "lost_at": f"{now + LOST_AFTER_S:.6f}",
             "in_flight_until": now + MAX_IN_FLIGHT_S,
-            "max_ids": [route.max_ids for route in routes],
+            "routes": [{"type": route.type, "max_ids": route.max_ids} for route in routes],
         }
         name, in_flight, answer = self._promote(keys=[IN_FLIGHT, *chain.from_iterable(keys)], args=[orjson.dumps(call)])
         taken = [

@@ -8,7 +8,7 @@
 -- the due set, in order, where it can still be deleted.
 --
 -- KEYS[1]   promotions in flight (sorted set: name -> until when it may be in flight)
--- KEYS[2+]  for each route: due set (sorted set: id -> instant), deliveries (sorted set: id -> when the delivery counts as
+-- KEYS[2+]  for each route, in the order of `routes`: due set (sorted set: id -> instant), deliveries (sorted set: id -> when the delivery counts as
 --           lost), RQ's list of jobs that wait, RQ's set of the queue's workers
 -- ARGV[1]   JSON. Instants are seconds since 1970, as text where every digit is needed:
 --   now, lost_at       text: the instant of this call; when its deliveries count as lost
@@ -17,7 +17,7 @@
 --   begin_ahead_s      nothing is taken earlier than this long before the first id is due
 --   max_full_jobs      per worker: how many full jobs' ids of one type may be delivered and unclaimed
 --   max_queued_jobs    per worker: how many jobs of all types may wait on an RQ queue
---   max_ids            for each route: how many ids one RQ job holds
+--   routes             for each type: {type, max_ids: how many ids one RQ job holds}
 -- returns   the name of this promotion, until when the earliest one may be in flight or '', and for each route:
 --           {due ids, {id, instant, id, instant ...} of those ahead, number of due ids left behind,
 --           instant of the first id that stays or '', number of workers, when the first delivery counts as lost or ''}
@@ -29,8 +29,9 @@ local answer, some_taken = {}, false
 while redis.call('ZMSCORE', KEYS[1], lost_at)[1] do
   lost_at = string.format('%.6f', tonumber(lost_at) + 0.000001)
 end
-for route, max_ids in ipairs(call.max_ids) do
-  local due_set, delivered, queue, workers_key = unpack(KEYS, 4 * route - 2, 4 * route + 1)
+for i, route in ipairs(call.routes) do
+  local due_set, delivered, queue, workers_key = unpack(KEYS, 4 * i - 2, 4 * i + 1)
+  local max_ids = route.max_ids
   local due, ahead, left, workers = {}, {}, 0, 1
   local first = redis.call('ZRANGE', due_set, 0, 0, 'WITHSCORES')
   if first[2] and tonumber(first[2]) <= begin_at then
