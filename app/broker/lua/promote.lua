@@ -8,8 +8,8 @@
 -- the due set, in order, where it can still be deleted.
 --
 -- KEYS[1]   promotions in flight (sorted set: name -> until when it may be in flight)
--- KEYS[2+]  for each route, in the order of `routes`: due set (sorted set: id -> instant), deliveries (sorted set: id -> when the delivery counts as
---           lost), RQ's list of jobs that wait, RQ's set of the queue's workers
+-- KEYS[2+]  for each route, in the order of `routes`: due set (sorted set: id -> instant), deliveries (sorted set: id ->
+--           when the delivery counts as lost), RQ's list of jobs that wait, RQ's set of the queue's workers
 -- ARGV[1]   JSON. Instants are seconds since 1970, as text where every digit is needed:
 --   now, lost_at       text: the instant of this call; when its deliveries count as lost
 --   in_flight_until    until when the promotion may be in flight
