@@ -49,11 +49,15 @@ class Batcher(ABC, Generic[T]):
         return 0.0
 
     def add(self, items: Iterable[T]) -> None:
-        """Queue items; returns at once."""
+        """Queue items and return at once.
+
+        Raises:
+            RuntimeError: the thread cannot be started; nothing is queued.
+        """
         with self._changed:
-            self._waiting.extend(items)
-            if self._thread is None:
+            if (self._thread is None or not self._thread.is_alive()) and not self._closing.is_set():
                 self.start()
+            self._waiting.extend(items)
             self._changed.notify_all()
 
     def waiting(self) -> list[T]:
@@ -62,10 +66,12 @@ class Batcher(ABC, Generic[T]):
             return self._waiting.copy()
 
     def start(self) -> None:
-        self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
-        self._thread.start()
-        if self.exit_timeout_s is not None:
+        """Start the thread; one that died is replaced."""
+        thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+        thread.start()
+        if self._thread is None and self.exit_timeout_s is not None:
             atexit.register(self.close, self.exit_timeout_s)
+        self._thread = thread
 
     def step(self) -> bool:
         """Flush one batch, if there is one; return whether a full batch is left. Raises the errors of `flush`."""

@@ -18,7 +18,8 @@ Positive = Annotated[float, msgspec.Meta(gt=0)]
 Window = Annotated[float, msgspec.Meta(ge=1, le=1e9)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 # Empty: the first schema of the role's search_path. No capitals, so that it needs no quotes anywhere.
-SchemaName = Annotated[str, msgspec.Meta(pattern=r"^([a-z_][a-z0-9_]{0,62})?\Z")]
+QueueName = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.:-]{1,64}\Z")]
+SchemaName = Annotated[str, msgspec.Meta(pattern=r"^(?!pg_|information_schema\Z)([a-z_][a-z0-9_]{0,62})?\Z")]
 # Without a colon, so that no prefix is the beginning of a key under another one.
 Prefix = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_.-]{1,32}\Z")]
 MIN_SECRET = 32
@@ -49,7 +50,7 @@ class Settings(HandlerSettings, frozen=True, kw_only=True, rename=str.upper):
     external_task_types: str = ""
 
     schedule_window_s: Window = 3600.0
-    queue: str = "default"
+    queue: QueueName = "default"
     slots: Count = 16
     shutdown_grace_s: Positive = 25.0
     heartbeat_s: Positive = 3.0

@@ -61,8 +61,14 @@ class TaskCreator(Batcher[tuple[NewTask, Promise]]):
         loop = asyncio.get_running_loop()
         promise: asyncio.Future[Task] = loop.create_future()
         # Queue it after the requests that are ready in this loop, so that all go into the same batch.
-        loop.call_soon(self.add, [(new, promise)])
+        loop.call_soon(self._queue, new, promise)
         return promise
+
+    def _queue(self, new: NewTask, promise: asyncio.Future[Task]) -> None:
+        try:
+            self.add([(new, promise)])
+        except RuntimeError as error:  # no thread: without an answer the request would wait for ever
+            promise.set_exception(error)
 
     def gather_s(self) -> float:
         """Wait GATHER_S if fewer requests wait than the last batch had.

@@ -35,9 +35,9 @@ def migrate() -> None:
 
 def _use_schema(connection: Connection, name: str) -> None:
     """Create the schema only if it is missing, because its owner may lack that right; put everything into it."""
-    if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": name}).scalar_one() is None:
-        connection.execute(text(f"CREATE SCHEMA {name}"))
-    connection.execute(text(f"SET LOCAL search_path = {name}"))
+    if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": f'"{name}"'}).scalar_one() is None:
+        connection.execute(text(f'CREATE SCHEMA "{name}"'))
+    connection.execute(text(f'SET LOCAL search_path = "{name}"'))
 
 
 migrate()

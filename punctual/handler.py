@@ -105,9 +105,10 @@ def _check_kind(function: Any) -> None:
         raise refusal(function, "a lambda cannot be a handler. Write a function with `def`.")
     if outer and not outer.endswith("<locals>"):
         raise refusal(function, "a method cannot be a handler. Write a function outside of the class.")
-    if inspect.iscoroutinefunction(function):
+    inner = inspect.unwrap(function)  # what a decorator of the handler wraps
+    if inspect.iscoroutinefunction(inner):
         raise refusal(function, "`async def` is not supported yet. Write `def`, and `asyncio.run(...)` inside.")
-    if inspect.isgeneratorfunction(function) or inspect.isasyncgenfunction(function):
+    if inspect.isgeneratorfunction(inner) or inspect.isasyncgenfunction(inner):
         raise refusal(function, "a generator cannot be a handler. Return the result instead of yielding it.")
 
 

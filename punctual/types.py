@@ -15,6 +15,7 @@ Isolation = Literal["process", "thread"]
 MAX_TIMEOUT_S = 86400.0
 MAX_ATTEMPTS = 100
 NAME = re.compile(r"[a-z][a-z0-9_.-]{0,63}")
+QUEUE_NAME = re.compile(r"[A-Za-z0-9_.:-]{1,64}")
 ALLOWED_NAME = "lower case, digits, '_', '.' and '-', a letter first, at most 64"
 
 Function = TypeVar(
@@ -94,10 +95,11 @@ def task(
     """
 
     def declare_function(function: Callable[..., Any]) -> Callable[..., Any]:
+        handler = read_handler(function)
         declare(
             TaskType(
                 name=function.__name__ if name is None or callable(name) else name,
-                handler=read_handler(function),
+                handler=handler,
                 timeout_s=timeout_s,
                 max_attempts=max_attempts,
                 isolation=isolation,
@@ -138,15 +140,20 @@ def is_name(name: Any) -> bool:
 
 def _limit_fault(declared: TaskType) -> str | None:
     """Return which limit is out of bounds; None if none is."""
-    if not isinstance(declared.timeout_s, (int, float)) or not 0 < declared.timeout_s <= MAX_TIMEOUT_S:
+    if not _is_number(declared.timeout_s, int, float) or not 0 < declared.timeout_s <= MAX_TIMEOUT_S:
         return f"timeout_s must be a number above 0, at most {MAX_TIMEOUT_S:.0f}."
-    if not isinstance(declared.max_attempts, int) or not 1 <= declared.max_attempts <= MAX_ATTEMPTS:
+    if not _is_number(declared.max_attempts, int) or not 1 <= declared.max_attempts <= MAX_ATTEMPTS:
         return f"max_attempts must be a whole number from 1 to {MAX_ATTEMPTS}."
     if declared.isolation not in ("process", "thread"):
         return "isolation must be 'process' or 'thread'."
-    if not isinstance(declared.queue, str) or not declared.queue:
-        return "queue must be the name of a queue."
+    if not isinstance(declared.queue, str) or not QUEUE_NAME.fullmatch(declared.queue):
+        return "queue must be the name of a queue: ASCII letters, digits, '_', '.', ':' and '-', at most 64."
     return None
+
+
+def _is_number(value: Any, *kinds: type) -> bool:
+    """Return whether a value is of one of these kinds. True and False are integers to Python, but not here."""
+    return isinstance(value, kinds) and not isinstance(value, bool)
 
 
 def _second_declaration(name: str, function: Any) -> str | None:
@@ -162,4 +169,5 @@ def _is_loaded_again(first: Any, function: Any) -> bool:
     """Return whether a function is the first one, compiled a second time."""
     places = [(getattr(each, "__module__", ""), getattr(each, "__qualname__", "")) for each in (first, function)]
     codes = [getattr(inspect.unwrap(each), "__code__", None) for each in (first, function)]
-    return places[0] == places[1] and codes[0] is not codes[1]
+    lines = [getattr(each, "co_firstlineno", None) for each in codes]
+    return places[0] == places[1] and lines[0] == lines[1] and codes[0] is not codes[1]

@@ -93,15 +93,18 @@ def delete(engine: Engine, task_id: UUID) -> Task:
 
 
 def cancel(engine: Engine, task_id: UUID) -> Task:
-    """Cancel a task that has not begun, or ask the worker of a running one to stop it.
+    """Cancel a task that has not begun, or request the worker of a running one to stop it; repeatable.
 
     Raises:
         TaskNotFound: no such id.
-        TaskNotCancellable: it is over.
+        TaskNotCancellable: it has ended otherwise.
     """
     for cancelled in rows(engine, "cancel", {"id": task_id}, make=Task.from_row):
         return cancelled
-    raise TaskNotCancellable(state=get(engine, task_id).state)
+    task = get(engine, task_id)
+    if task.state is TaskState.CANCELLED:
+        return task
+    raise TaskNotCancellable(state=task.state)
 
 
 def show(engine: Engine, task_id: UUID) -> Task:

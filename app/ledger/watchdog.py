@@ -162,8 +162,9 @@ class Watchdog:
         url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+                thread.start()
+                self._thread = thread
             shared = next((each for each in self.breakers.values() if each.url == url), None)
             if engine not in self.breakers:
                 self.breakers[engine] = shared or CircuitBreaker(url, probe=responds)

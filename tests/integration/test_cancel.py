@@ -41,6 +41,7 @@ def test_a_task_that_was_cancelled_before_it_began_is_never_claimed(
     assert now.finished_at
     assert due_set.sizes(["noop"]) == (0, 0)
     assert begin(engine, made) == []
+    assert operations.cancel(task.id) == now, "a caller whose answer was lost asks again"
 
 
 def test_a_heartbeat_returns_the_running_tasks_to_cancel(engine: Engine, operations: Operations) -> None:

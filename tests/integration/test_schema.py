@@ -83,7 +83,10 @@ def test_a_pooler_that_hides_the_schema_is_noticed(elsewhere: Settings) -> None:
     hidden.dispose()
 
 
-@pytest.mark.parametrize("name", ["Capital", "with space", "1st", "semi;colon", "x" * 64, "a.b", 'quo"te', "pg\n"])
+@pytest.mark.parametrize(
+    "name",
+    ["Capital", "with space", "1st", "semi;colon", "x" * 64, "a.b", 'quo"te', "pg\n", "pg_mine", "information_schema"],
+)
 def test_an_invalid_schema_name_is_refused_at_start(name: str) -> None:
     with pytest.raises(InvalidSetting, match="DATABASE_SCHEMA"):
         read_settings(NOWHERE | {"DATABASE_SCHEMA": name})

@@ -175,3 +175,18 @@ def test_a_batcher_that_never_had_an_item_has_no_thread_and_can_be_drained_and_c
     assert letters.drain(0)
     assert letters.close(0)
     assert threading.active_count() == before
+
+
+def test_a_thread_that_cannot_start_queues_nothing_and_the_next_item_starts_one(
+    letters: Letters, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", fail)
+        with pytest.raises(RuntimeError):
+            letters.add(["lost"])
+    letters.add(["a"])
+    assert letters.drain(SOON_S)
+    assert letters.close(SOON_S)

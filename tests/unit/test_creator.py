@@ -158,3 +158,19 @@ def test_a_batch_has_a_maximum_size(occupied: TaskCreator, operations: Recording
     operations.gate.set()
     assert all(each.result(SOON_S) for each in futures)
     assert [len(each) for each in operations.batches] == [1, 256, 256, 88]
+
+
+def test_a_request_of_an_event_loop_is_answered_even_if_no_thread_can_start(
+    creator: TaskCreator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def ask() -> Task:
+        monkeypatch.setattr(threading.Thread, "start", fail)
+        return await asyncio.wait_for(creator.submit_from_loop(new_task()), SOON_S)
+
+    with pytest.raises(RuntimeError, match="start new thread"):
+        asyncio.run(ask())
+    monkeypatch.undo()
+    assert creator.submit(new_task()).result(SOON_S)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from functools import partial
+from collections.abc import Iterator
+from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import msgspec
@@ -173,9 +174,42 @@ def test_a_function_with_an_invalid_name_is_refused() -> None:
         ({"isolation": "container"}, "isolation must be 'process' or 'thread'"),
         ({"queue": ""}, "queue must be the name of a queue"),
         ({"queue": None}, "queue must be the name of a queue"),
+        ({"queue": "\ud800"}, "queue must be the name of a queue"),
+        ({"queue": "two words"}, "queue must be the name of a queue"),
+        ({"queue": "x" * 65}, "queue must be the name of a queue"),
+        ({"timeout_s": True}, "timeout_s must be a number"),
+        ({"max_attempts": True}, "max_attempts must be a whole number"),
     ],
 )
 def test_an_invalid_limit_is_refused(limits: dict[str, Any], message: str) -> None:
     with pytest.raises(BadTaskType, match=message):
         task("bounded", **limits)(keep)
     assert not declared()
+
+
+def test_a_decorated_coroutine_or_generator_is_refused_as_the_function_inside() -> None:
+    async def waits() -> None: ...
+
+    def yields() -> Iterator[int]:
+        yield 1
+
+    for inner, message in ((waits, "`async def` is not supported yet"), (yields, "a generator cannot be a handler")):
+
+        @wraps(inner)
+        def outer(function: Any = inner) -> Any:
+            return function()
+
+        with pytest.raises(BadTaskType, match=message):
+            task("refused")(outer)
+
+
+def test_an_object_without_a_name_is_refused_like_any_other() -> None:
+    for value in (5, None, partial(keep)):
+        with pytest.raises(BadTaskType, match="cannot be a handler"):
+            task()(value)  # type: ignore[type-var]
+
+
+def test_a_second_function_of_the_same_name_in_a_module_is_refused() -> None:
+    source = "@task\ndef twice() -> None: ...\n\n@task\ndef twice() -> None: ...\n"
+    with pytest.raises(BadTaskType, match=r"is declared twice, first at a_module\.py:1"):
+        exec(compile(source, "a_module.py", "exec"), {"task": task, "__name__": "a_module"})
