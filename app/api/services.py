@@ -30,7 +30,7 @@ class Services:
     """One per application.
 
     `minutes` counts attempts to sign in, and requests where they are limited. `checks` are the questions of `/ready`.
-    `stopping` is set when this process is told to stop: long polls wait on it.
+    `stopping` is set when this process receives a stop signal; long polls wait on it.
     """
 
     settings: Settings
