@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from app.task import Attempt
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The state that an attempt leaves its task in, for the holder of the claim with this token to write.
 
     `result` is JSON text. `retry_in_s` is set when `state` is `scheduled`: seconds from the write, by Postgres' clock.
@@ -29,7 +29,7 @@ class Outcome(msgspec.Struct, frozen=True):
 
 def succeeded(task_id: str, token: str, result: str) -> Outcome:
     """Return the outcome of a handler that returned; `result` is JSON text."""
-    return Outcome(task_id, token, TaskState.SUCCEEDED, result=result)
+    return Outcome(task_id, token, TaskState.SUCCEEDED, result)
 
 
 def failed(attempt: Attempt, error_type: str, message: str) -> Outcome:

@@ -35,7 +35,7 @@ class TaskState(StrEnum):
 FINAL_STATES = frozenset({TaskState.SUCCEEDED, TaskState.FAILED, TaskState.CANCELLED, TaskState.DELETED})
 
 
-class TaskError(msgspec.Struct, frozen=True):
+class TaskError(msgspec.Struct, frozen=True, gc=False):
     """How the last attempt failed."""
 
     type: Annotated[str, Meta(description=ERROR_TYPES)]
@@ -103,7 +103,7 @@ UNSET_COLUMNS: dict[str, Any] = dict.fromkeys(Task.__struct_fields__) | {"state"
 ASKED_COLUMNS = [name for name in NewTask.__struct_fields__ if name in Task.__struct_fields__]
 
 
-class Due(msgspec.Struct, frozen=True):
+class Due(msgspec.Struct, frozen=True, gc=False):
     """An entry of the due set: the instant at which a task may start."""
 
     id: str
@@ -111,7 +111,7 @@ class Due(msgspec.Struct, frozen=True):
     at: datetime
 
 
-class Attempt(msgspec.Struct, frozen=True, kw_only=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One attempt of one task, and the token that proves its claim."""
 
     id: str
@@ -120,7 +120,7 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: int
 
 
-class Claim(Attempt, frozen=True, array_like=True, kw_only=True):
+class Claim(Attempt, frozen=True, array_like=True, gc=False):
     """The right to run one attempt of one task, won by one conditional update."""
 
     type: str
@@ -130,7 +130,7 @@ class Claim(Attempt, frozen=True, array_like=True, kw_only=True):
     asked_at: float  # seconds by the clock of the worker that asked, read before it asked
 
 
-class LostAttempt(Attempt, frozen=True, kw_only=True):
+class LostAttempt(Attempt, frozen=True):
     """An attempt that nothing runs any more: its worker is dead, or its lease has expired."""
 
     type: str

@@ -19,7 +19,7 @@ from punctual.errors import BadTaskType
 ANY_OBJECT = dict[str, Any]
 
 
-class Context(msgspec.Struct, frozen=True):
+class Context(msgspec.Struct, frozen=True, gc=False):
     """What a handler receives about its task besides the payload.
 
     `id` is the same in every attempt, so it can serve as an idempotency key for what the handler does elsewhere.

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID, uuid4
 
@@ -40,8 +39,7 @@ class Finished:
     fenced: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Stored:
+class _Stored(msgspec.Struct, frozen=True, gc=False):
     """An outcome that its row holds: `at` is when the task is tried again, None where it is final.
 
     `finish` returns only the outcomes of tasks that are tried again (or one row of nulls), and how many it has written.
@@ -69,7 +67,7 @@ def claim(
         LedgerUnavailable: whether anything was claimed is unknown; `claimed_by` tells, with the same token.
     """
     asked = {"ids": array(ids), "worker_id": worker_id, "types": list(types), "token": token}
-    mine = rows(engine, "claim", asked, make=partial(Claim, token=token, asked_at=asked_at))
+    mine = rows(engine, "claim", asked, make=Claim, constants={"token": token, "asked_at": asked_at})
     if len(mine) == len(ids):
         return Claimed(mine, [])
     won = {each.id for each in mine}
@@ -78,8 +76,8 @@ def claim(
 
 def claimed_by(engine: Engine, ids: Sequence[str], token: str) -> list[Claim]:
     """Return the tasks that a claim with this token won, after its answer was lost. Hand them back; never run them."""
-    make = partial(Claim, token=token, asked_at=float("-inf"))
-    return rows(engine, "claimed_by", {"ids": array(ids), "token": token}, make=make)
+    constants = {"token": token, "asked_at": float("-inf")}
+    return rows(engine, "claimed_by", {"ids": array(ids), "token": token}, make=Claim, constants=constants)
 
 
 def waiting(engine: Engine, ids: Sequence[str]) -> list[Due]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -22,8 +21,7 @@ if TYPE_CHECKING:
 READS_BEFORE_GIVING_UP = 3
 
 
-@dataclass(frozen=True, slots=True)
-class Stored:
+class Stored(msgspec.Struct, frozen=True, gc=False):
     """A new task as Postgres has stored it: the instants that its clock decides."""
 
     id: str

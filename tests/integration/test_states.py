@@ -41,7 +41,7 @@ ROW_OF: dict[TaskState, dict[str, str]] = {
     SUCCEEDED: CLAIM | {"finished_at": "now()"},
     FAILED: CLAIM | {"finished_at": "now()"},
     CANCELLED: CLAIM | {"finished_at": "now()"},
-    DELETED: {"deleted_at": "now()"},
+    DELETED: {"deleted_at": "now()", "attempt": "0"},
 }
 """The columns, as SQL, that a row in each state needs beside those of every row; no attempts are left."""
 
@@ -89,10 +89,11 @@ VIOLATIONS = {
 def test_a_row_may_make_these_moves_and_no_other(
     engine: Engine, owner: Engine, before: TaskState, after: TaskState, *, more_attempts: bool
 ) -> None:
-    """The trigger refuses other moves even by the owner of the tables."""
+    """The trigger refuses other moves even by the owner of the tables, also to a row that the constraints allow."""
     task_id = _insert(owner, before)
-    columns = ROW_OF[after] | ({"max_attempts": "attempt + 1"} if more_attempts else {})
-    columns = {name: value for name, value in columns.items() if name != "attempt" or before is SCHEDULED}
+    columns = {"deleted_at": "NULL"} | ROW_OF[after] | ({"max_attempts": "attempt + 1"} if more_attempts else {})
+    if after is not DELETED and before is not SCHEDULED:
+        columns.pop("attempt", None)
     allowed = set(ALLOWED[before])
     if more_attempts:
         allowed |= ALLOWED_WITH_MORE_ATTEMPTS.get(before, set())

@@ -28,14 +28,14 @@ TOKEN_BYTES = 2
 POLL_S = 0.25
 
 
-class Failure(msgspec.Struct, array_like=True, frozen=True):
+class Failure(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Why an attempt failed: the type of the error, and a message for people."""
 
     type: str
     message: str
 
 
-class Ended(msgspec.Struct, tag="e", array_like=True, frozen=True):
+class Ended(msgspec.Struct, tag="e", array_like=True, frozen=True, gc=False):
     """A task of the chunk, named by its position, is over: its result as JSON text, or why it failed."""
 
     position: int
@@ -43,7 +43,7 @@ class Ended(msgspec.Struct, tag="e", array_like=True, frozen=True):
     result: str | Failure
 
 
-class Done(msgspec.Struct, tag="d", array_like=True, frozen=True):
+class Done(msgspec.Struct, tag="d", array_like=True, frozen=True, gc=False):
     """The chunk is over. Tasks that have not begun were withdrawn, or are not covered by the run lease."""
 
 

@@ -1,5 +1,5 @@
 -- Delete a task, only if it never began. This one statement decides.
 UPDATE tasks
 SET state = 'deleted', deleted_at = clock_timestamp()
-WHERE id = %(id)s AND state::text = 'scheduled' AND attempt = 0
+WHERE id = %(id)s AND state IS NOT DISTINCT FROM 'scheduled' AND attempt = 0
 RETURNING {task}

@@ -2,4 +2,4 @@
 SELECT task.id::text, task.type, CASE WHEN task.state = 'scheduled' THEN task.next_attempt_at END AS at
 FROM tasks AS task, unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) AS outcome (id, token)
 WHERE task.id = ANY(%(ids)s::uuid[]) AND task.id = outcome.id AND task.claim_token = outcome.token
-  AND (task.state::text <> 'running') = (outcome.token IS NOT NULL)  -- as in finish.sql
+  AND (task.state <> 'running') = (outcome.token IS NOT NULL)  -- as in finish.sql

@@ -20,17 +20,17 @@ def seed() -> None:
     """Select, wait, update, as in code that reads the row into an object first."""
     take = (
         text_without("claim")
-        .replace("state::text = 'scheduled'", "state::text IN ('scheduled', 'running')")
+        .replace("state IS NOT DISTINCT FROM 'scheduled'", "state IN ('scheduled', 'running')")
         .replace("attempt = attempt + 1", "attempt = (%(attempts)s::int[])[array_position(%(ids)s::uuid[], id)] + 1")
     )
     put_in(choose=CHOOSE, take=take)
 
-    def rows(engine: Any, name: str, parameters: Any, *, make: Any) -> Any:
+    def rows(engine: Any, name: str, parameters: Any, **how: Any) -> Any:
         if name != "claim":
-            return original(engine, name, parameters, make=make)
+            return original(engine, name, parameters, **how)
         chosen = original(engine, "choose", parameters, make=dict)
         time.sleep(WINDOW_S)
         read = {"ids": [row["id"] for row in chosen], "attempts": [row["attempt"] for row in chosen]}
-        return original(engine, "take", {**parameters, **read}, make=make)
+        return original(engine, "take", {**parameters, **read}, **how)
 
     original = swap(claims, "rows", rows)

@@ -21,15 +21,15 @@ def seed() -> None:
     """Select, wait, set to scheduled, delete."""
     put_in(take_back=TAKE_BACK)
 
-    def rows(engine: Any, name: str, parameters: Any, *, make: Any) -> Any:
+    def rows(engine: Any, name: str, parameters: Any, **how: Any) -> Any:
         if name != "delete":
-            return original_rows(engine, name, parameters, make=make)
-        read = original_rows(engine, "get", parameters, make=make)
+            return original_rows(engine, name, parameters, **how)
+        read = original_rows(engine, "get", parameters, **how)
         if not read or read[0].state != "scheduled":
             return []
         time.sleep(WINDOW_S)
         statements.execute(engine, "take_back", parameters)
-        return original_rows(engine, "delete", parameters, make=make)
+        return original_rows(engine, "delete", parameters, **how)
 
     def finish(*args: Any) -> Any:
         time.sleep(FINISH_S)

@@ -6,7 +6,7 @@ from tests.faults.mutants.seeding import put_in, text_without
 
 HELD = (
     " AND task.claim_token = outcome.token\n"
-    "      AND (task.state::text = 'running' AND"
+    "      AND (task.state = 'running' AND"
     " (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp()))\n"
     "          = (outcome.token IS NOT NULL)"
 )

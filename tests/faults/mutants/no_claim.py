@@ -17,11 +17,11 @@ def seed() -> None:
     """Run all delivered tasks, also those that the claim refused."""
     put_in(delivered=DELIVERED)
 
-    def rows(engine: Any, name: str, parameters: Any, *, make: Any) -> Any:
-        result = original(engine, name, parameters, make=make)
+    def rows(engine: Any, name: str, parameters: Any, **how: Any) -> Any:
+        result = original(engine, name, parameters, **how)
         if name == "claim":
             won = {claim.id for claim in result}
-            result += [claim for claim in original(engine, "delivered", parameters, make=make) if claim.id not in won]
+            result += [claim for claim in original(engine, "delivered", parameters, **how) if claim.id not in won]
         return result
 
     original = swap(claims, "rows", rows)

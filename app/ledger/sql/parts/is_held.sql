@@ -1,1 +1,1 @@
-(task.state::text = 'running' AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp()))
+(task.state = 'running' AND (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp()))
