@@ -147,13 +147,13 @@ class Operations:
         """
         return self._finish(claims.failed_attempt(self.engine, str(task_id), str(token), error_type, message))
 
-    def release(self, task_id: UUID, token: UUID) -> Task:
+    def hand_back(self, task_id: UUID, token: UUID) -> Task:
         """Hand back an outside worker's claim; the attempt is not counted.
 
         Raises:
             TaskNotFound, ClaimLost, LedgerUnavailable.
         """
-        return claims.release_lease(self.engine, task_id, token)
+        return claims.hand_back_lease(self.engine, task_id, token)
 
     def _finish(self, ended: Outcome) -> Task:
         try:
@@ -168,7 +168,7 @@ class Operations:
         try:
             self.due_set.remove(task.type, [str(task.id)])
         except RedisError as trouble:
-            log.warning("redis_unavailable", doing="delete", trouble=type(trouble).__name__)
+            log.warning("redis_unavailable", doing="remove", trouble=type(trouble).__name__)
 
     def add_due(self, entries: Sequence[Due]) -> None:
         """Add what is due soon to the due set. If Redis fails, the sweeper restores it."""

@@ -11,7 +11,7 @@ import structlog
 
 from app.broker.contents import current_generation
 from app.broker.due_set import feed_interval_s
-from app.ledger import repairs
+from app.ledger import repairs, server
 from app.task import EPOCH
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Feeding:
         self._start_over_with_a_new_redis(began_s)
         if not self._cursors and began_s < self._next_round_at_s:
             return False
-        now = repairs.clock(self._engine)
+        now = server.clock(self._engine)
         if not self._cursors:
             self._begin_round(began_s, now)
         batch = self._feed() if self._cursors else []

@@ -15,12 +15,13 @@ from redis.exceptions import ResponseError
 
 from app.broker.contents import get_durations
 from app.broker.corrupt_keys import drop_corrupt_keys
-from app.broker.due_set import BEGIN_AHEAD_S, WAKE_CHANNEL, DueSet, Promoted, Route
+from app.broker.due_set import BEGIN_AHEAD_S, DueSet, Promoted, Route
+from app.broker.keys import WAKE_CHANNEL
 from app.broker.rq.jobs import MAX_IDS, Delivery, push, queue
 from app.clock import PostgresClock
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
-from app.ledger import repairs
+from app.ledger import server
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
 from app.task_types import TaskTypes, load_task_types
@@ -49,7 +50,7 @@ class Promoter:
         self._redis = redis
         self._due_set = DueSet(redis)
         self._types = types
-        self._clock = PostgresClock(partial(repairs.clock, engine), own=clock)
+        self._clock = PostgresClock(partial(server.clock, engine), own=clock)
         self._took_back_at = self._routed_at = float("-inf")
         self._next_at = self._lost_at = math.inf
         self._pause_s = 0.0

@@ -16,7 +16,7 @@ from app.broker.due_set import DueSet
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
-from app.ledger import repairs
+from app.ledger import repairs, server
 from app.ledger.counters import Counter
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
@@ -101,7 +101,7 @@ class Sweeper:
 
     def restore(self) -> int:
         """Add overdue tasks that Redis does not hold to the due set; return how many."""
-        until = repairs.clock(self._engine) - timedelta(seconds=OVERDUE_AFTER_S)
+        until = server.clock(self._engine) - timedelta(seconds=OVERDUE_AFTER_S)
         types = filter(self._types.delivers, repairs.types_due(self._engine, until=until))
         restored = sum(self._restore_type(each, until) for each in types)
         if restored:

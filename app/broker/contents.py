@@ -12,14 +12,12 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from app.broker.due_set import DueSet, delivered_key, due_key, is_task_id
+from app.broker.due_set import DueSet, is_task_id
+from app.broker.keys import DURATIONS, GENERATION, delivered_key, due_key
 from app.broker.rq.keys import queue_key
 
 if TYPE_CHECKING:
     from redis import Redis
-
-GENERATION = "generation"
-DURATIONS = "durations"
 
 
 @dataclass(frozen=True, slots=True)

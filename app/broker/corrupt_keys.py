@@ -7,16 +7,13 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from app.broker.contents import DURATIONS, GENERATION
-from app.broker.due_set import IN_FLIGHT, delivered_key, due_key
-from app.broker.rq.keys import key_types
+from app.broker import keys
+from app.broker.rq import keys as rq_keys
 
 if TYPE_CHECKING:
     from redis import Redis
 
 log = structlog.get_logger()
-
-OURS = {DURATIONS: "hash", GENERATION: "string", IN_FLIGHT: "zset"}
 
 
 def drop_corrupt_keys(redis: Redis, *, types: Iterable[str], queues: Iterable[str]) -> list[str]:
@@ -24,11 +21,9 @@ def drop_corrupt_keys(redis: Redis, *, types: Iterable[str], queues: Iterable[st
 
     Called after Redis has refused a command. The sweeper restores the ids that were lost with a key.
     """
-    expected = OURS.copy()
-    for name in types:
-        expected |= {due_key(name): "zset", delivered_key(name): "zset"}
+    expected = keys.key_types(types)
     for queue in queues:
-        expected |= key_types(queue)
+        expected |= rq_keys.key_types(queue)
     with redis.pipeline(transaction=False) as pipe:
         for key in expected:
             pipe.type(key)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import orjson
 import structlog
 
+from app.broker.keys import IN_FLIGHT, WAKE_CHANNEL, delivered_key, due_key
 from app.broker.rq.keys import queue_key, workers_key
 
 if TYPE_CHECKING:
@@ -28,8 +29,6 @@ ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 TASK_ID, LINES_OF_IDS = re.compile(ID.encode()), re.compile(f"(?:{ID}\n)*+")
 ID_LENGTH = 36
 LUA = Path(__file__).parent / "lua"
-WAKE_CHANNEL = "wake"
-IN_FLIGHT = "in_flight"
 IDS_PER_CALL = 200  # a script blocks Redis: a thousand ids take some milliseconds
 MAX_IN_FLIGHT_S = 0.2
 LOST_AFTER_S = 5.0
@@ -109,12 +108,10 @@ class DueSet:
             pipe.zrem(delivered_key(task_type), *ids)
             pipe.execute()
 
-    def settle(self, task_type: str, ids: Sequence[str]) -> None:
+    def remove_delivered(self, task_type: str, ids: Sequence[str]) -> None:
         """Remove deliveries that are over. The due set is not touched: an id there may be the next attempt."""
         if ids:
-            with self.redis.pipeline(transaction=False) as pipe:
-                pipe.zrem(delivered_key(task_type), *ids)
-                pipe.execute()
+            self.redis.zrem(delivered_key(task_type), *ids)
 
     def promote(self, routes: Sequence[Route], *, now: float) -> Promotion:
         """Take due ids. If there are any, also take ids that will be due within LOOK_AHEAD_S.
@@ -198,16 +195,6 @@ def feed_interval_s(window_s: float) -> float:
 def score(at: datetime) -> float:
     """Return an instant as seconds since 1970, to the microsecond."""
     return at.timestamp()
-
-
-def due_key(task_type: str) -> str:
-    """Return the key of the due set of one type (sorted set: id -> instant)."""
-    return f"due:{task_type}"
-
-
-def delivered_key(task_type: str) -> str:
-    """Return the key of the unclaimed deliveries of one type (sorted set: id -> when the delivery counts as lost)."""
-    return f"delivered:{task_type}"
 
 
 def is_task_id(value: object) -> bool:

@@ -128,10 +128,10 @@ def failed_attempt(engine: Engine, task_id: str, token: str, error_type: str, me
     return outcome.failed(attempt, error_type, message)
 
 
-def release(engine: Engine, claims: Sequence[tuple[str, str]]) -> list[Due]:
+def hand_back(engine: Engine, claims: Sequence[tuple[str, str]]) -> list[Due]:
     """Hand back claims, as (id, token), whose code has not begun; those still held are scheduled again."""
     held = {"ids": array([task_id for task_id, _ in claims]), "tokens": array([token for _, token in claims])}
-    return rows(engine, "release", held, make=Due)
+    return rows(engine, "hand_back", held, make=Due)
 
 
 def lease_due(engine: Engine, *, worker_id: str, types: Sequence[str], limit: int) -> list[Lease]:
@@ -182,15 +182,15 @@ def finish_lease(engine: Engine, outcome: Outcome) -> tuple[Task, list[Due]]:
     return task, finished.again
 
 
-def release_lease(engine: Engine, task_id: UUID, token: UUID) -> Task:
+def hand_back_lease(engine: Engine, task_id: UUID, token: UUID) -> Task:
     """Hand back an unused claim; the attempt is not counted.
 
     Raises:
         TaskNotFound, ClaimLost: as `extend_lease`.
     """
-    released = release(engine, [(str(task_id), str(token))])
+    handed_back = hand_back(engine, [(str(task_id), str(token))])
     task = tasks.get(engine, task_id)
-    if not released:
+    if not handed_back:
         raise ClaimLost
     return task
 

@@ -29,12 +29,6 @@ class Rescued:
     worker_id: str
 
 
-def clock(engine: Engine) -> datetime:
-    """Return the time by Postgres' clock, which alone decides what is due."""
-    now: datetime = scalars(engine, "clock")[0]
-    return now
-
-
 def page_start(task_type: str, at: datetime = EPOCH) -> Due:
     """Return the place before all tasks of a type that are due at that instant or later."""
     return Due("00000000-0000-0000-0000-000000000000", task_type, at)
@@ -52,9 +46,9 @@ def types_due(engine: Engine, *, until: datetime) -> dict[str, datetime]:
 
 
 def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:
-    """Settle up to `limit` running tasks whose worker is dead, or that are long past their timeout.
+    """End the attempts of up to `limit` running tasks whose worker is dead, or that are long past their timeout.
 
-    Each is a failed attempt. Tasks that another sweeper settles meanwhile are left out.
+    Each is a failed attempt. Tasks that another sweeper rescues meanwhile are left out.
     """
     silence = {"dead_after_s": dead_after_s, "forgotten_after_s": FORGOTTEN_AFTER_S}
     lost = rows(engine, "lost", {**silence, "limit": limit}, make=LostAttempt)

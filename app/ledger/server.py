@@ -1,9 +1,10 @@
-"""The Postgres server, its schema and its sessions, as `/health` and `doctor` report them."""
+"""The Postgres server: its clock, its schema and its sessions."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,16 @@ def server(engine: Engine) -> Server:
         LedgerUnavailable: Postgres did not answer in time.
     """
     return rows(engine, "server", make=Server)[0]
+
+
+def clock(engine: Engine) -> datetime:
+    """Return the time by Postgres' clock, which alone decides what is due.
+
+    Raises:
+        LedgerUnavailable: Postgres did not answer in time.
+    """
+    now: datetime = scalars(engine, "clock")[0]
+    return now
 
 
 def missing_rights(engine: Engine) -> list[str]:

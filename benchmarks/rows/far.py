@@ -7,7 +7,8 @@ import time
 
 from redis import Redis
 
-from app.broker.due_set import FEED_INTERVAL_S, due_key
+from app.broker.due_set import FEED_INTERVAL_S
+from app.broker.keys import due_key
 from benchmarks.result import percentile
 from benchmarks.rows.growth import fill
 from benchmarks.service import Service

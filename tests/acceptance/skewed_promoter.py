@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from app.clock import PostgresClock
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
-from app.ledger import repairs
+from app.ledger import server
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
 from app.task_types import load_task_types
@@ -36,7 +36,7 @@ class SkewedPromoter(Promoter):
 
     def __init__(self, engine: Engine, redis: Redis, types: TaskTypes, *, clock: Callable[[], float]) -> None:
         super().__init__(engine, redis, types)
-        self._clock = WrongClock(partial(repairs.clock, engine), own=clock)
+        self._clock = WrongClock(partial(server.clock, engine), own=clock)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ import pytest
 from app.config import read_settings
 from app.connections import POOLER_CHECK_TIMEOUT_S, connect_postgres
 from app.errors import LedgerUnavailable
-from app.ledger.repairs import clock
+from app.ledger.server import clock
 from app.ledger.watchdog import PROBE_TIMEOUT_S, SUSPICION_S, connected
 from local import postgres
 from tests import pgbouncer

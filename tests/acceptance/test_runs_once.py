@@ -6,7 +6,7 @@ import random
 import time
 from typing import TYPE_CHECKING
 
-from app.broker.contents import DURATIONS
+from app.broker.keys import DURATIONS
 from app.broker.rq.jobs import Delivery, push, queue
 from tests.acceptance.client import new_task
 

@@ -75,10 +75,10 @@ def test_tasks_of_a_claim_without_an_answer_are_handed_back_and_run_once(
     assert errors
     assert parts.pool.ran == []
 
-    parts.unresolved.settle()
+    parts.unresolved.resolve()
     handed_back = parts.handed_back.claims
     assert sorted(each.id for each in handed_back) == sorted(ids(made))
-    claims.release(engine, [(each.id, each.token) for each in handed_back])
+    claims.hand_back(engine, [(each.id, each.token) for each in handed_back])
     assert {(each.state, each.attempt) for each in now(engine, made)} == {(TaskState.SCHEDULED, 0)}
     parts.receive("noop", ids(made))
     parts.receive("noop", ids(made))

@@ -11,7 +11,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.api.resources.tasks import READERS
 from app.api.shapes import MAX_BATCH
-from app.broker.due_set import due_key
+from app.broker.keys import due_key
 from app.errors import LedgerUnavailable
 from app.ledger import tasks as ledger
 from app.ledger.statements import rows

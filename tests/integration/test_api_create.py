@@ -8,7 +8,7 @@ from uuid import UUID
 
 import pytest
 
-from app.broker.due_set import due_key
+from app.broker.keys import due_key
 from tests.integration.api_calls import FUTURE, PAST, body, create, fields, problem, run
 from tests.integration.conftest import drain_due_set_writer
 

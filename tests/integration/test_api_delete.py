@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.broker.due_set import due_key
+from app.broker.keys import due_key
 from tests.integration.api_calls import UNKNOWN_ID, body, create, fields, lease, problem, run
 from tests.integration.conftest import drain_due_set_writer
 

@@ -92,7 +92,7 @@ def test_handed_back_and_rescued_tasks_with_a_cancel_request_are_cancelled(
     held = {each.id: each for each in begin(engine, made)}
     for each in made:
         operations.cancel(each.id)
-    claims.release(engine, [(str(back.id), held[str(back.id)].token)])
+    claims.hand_back(engine, [(str(back.id), held[str(back.id)].token)])
     sweeper.rescue()
     assert [tasks.get(engine, each.id).state for each in (back, lost)] == [TaskState.CANCELLED] * 2
     assert tasks.get(engine, back.id).attempt == 0

@@ -18,7 +18,7 @@ from app.api.fast_path import FastPath
 from app.api.openapi.resource import BodyLimits
 from app.api.server import Bodies, Server
 from app.api.services import services_of
-from app.broker.due_set import due_key
+from app.broker.keys import due_key
 from app.errors import InvalidInput, LedgerUnavailable
 from tests.integration.api_calls import FUTURE, run
 from tests.integration.conftest import drain_due_set_writer

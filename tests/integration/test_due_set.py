@@ -5,16 +5,8 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from app.broker.due_set import (
-    BEGIN_AHEAD_S,
-    LOOK_AHEAD_S,
-    WAKE_CHANNEL,
-    Promotion,
-    Route,
-    delivered_key,
-    due_key,
-    score,
-)
+from app.broker.due_set import BEGIN_AHEAD_S, LOOK_AHEAD_S, Promotion, Route, score
+from app.broker.keys import WAKE_CHANNEL, delivered_key, due_key
 from tests.integration.due_tasks import NOOP, NOW, due, id_of, promote
 
 if TYPE_CHECKING:

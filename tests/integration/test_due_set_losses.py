@@ -9,7 +9,8 @@ from redis.exceptions import ResponseError
 
 from app.broker.contents import current_generation, put_durations
 from app.broker.corrupt_keys import drop_corrupt_keys
-from app.broker.due_set import IN_FLIGHT, LOST_AFTER_S, MAX_IN_FLIGHT_S, Route, delivered_key, due_key
+from app.broker.due_set import LOST_AFTER_S, MAX_IN_FLIGHT_S, Route
+from app.broker.keys import IN_FLIGHT, delivered_key, due_key
 from tests.integration.due_tasks import NOOP, NOW, due, id_of, promote
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ import pytest
 from redis.exceptions import RedisError
 
 from app.broker import writer as module
-from app.broker.due_set import DueSet, due_key
+from app.broker.due_set import DueSet
+from app.broker.keys import due_key
 from app.broker.writer import DueSetWriter
 from app.connections import connect_redis
 from app.task import Due

@@ -51,13 +51,13 @@ class RecordingPool:
 
 
 class Unresolved:
-    """Unresolved claims that count calls of `settle`."""
+    """Unresolved claims that count calls of `resolve`."""
 
     def __init__(self) -> None:
-        self.settled = 0
+        self.resolved = 0
 
-    def settle(self) -> None:
-        self.settled += 1
+    def resolve(self) -> None:
+        self.resolved += 1
 
 
 def make_heartbeat(
@@ -74,7 +74,7 @@ def test_a_heartbeat_keeps_a_row_and_deletes_it_at_the_end(engine: Engine, setti
     heart = make_heartbeat(engine, settings, RecordingPool(), unresolved)
     heart.start()
     assert heart.may_claim.wait(PATIENCE_S)
-    wait_until(lambda: bool(unresolved.settled), PATIENCE_S, "it beat")
+    wait_until(lambda: bool(unresolved.resolved), PATIENCE_S, "it beat")
     assert [each.id for each in workers.known(engine)] == ["w"]
     heart.stop()
     assert workers.known(engine) == []
@@ -129,7 +129,7 @@ def test_a_heartbeat_that_succeeds_too_late_fences_before_it_renews(
     at, pool, unresolved = [100.0], RecordingPool(), Unresolved()
     heart = make_heartbeat(engine, settings, pool, unresolved, clock=lambda: at[0])
     heart.step()
-    assert unresolved.settled == 1
+    assert unresolved.resolved == 1
     at[0] += 8
 
     def beat_slowly(*_: object, **__: object) -> list[str]:
@@ -138,7 +138,7 @@ def test_a_heartbeat_that_succeeds_too_late_fences_before_it_renews(
 
     monkeypatch.setattr(workers, "heartbeat", beat_slowly)
     heart.step()
-    assert unresolved.settled == 2
+    assert unresolved.resolved == 2
     assert pool.calls == ["renewed", "fenced", "renewed"]
     assert heart.may_claim.is_set()
 

@@ -130,9 +130,9 @@ def test_the_last_failure_is_final(engine: Engine, operations: Operations) -> No
 def test_a_hand_back_does_not_count_as_an_attempt(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations)
     (mine,) = claim(engine, ids([task])).mine
-    assert [each.id for each in claims.release(engine, [(mine.id, mine.token)])] == ids([task])
+    assert [each.id for each in claims.hand_back(engine, [(mine.id, mine.token)])] == ids([task])
     assert tasks.get(engine, task.id) == task
-    assert claims.release(engine, [(mine.id, mine.token)]) == []
+    assert claims.hand_back(engine, [(mine.id, mine.token)]) == []
     assert claims.finish(engine, [succeeded(mine.id, mine.token, "1")]).fenced == ids([task])
 
 
@@ -242,13 +242,13 @@ def test_an_expired_lease_is_lost(engine: Engine, operations: Operations) -> Non
     with pytest.raises(ClaimLost):
         claims.finish_lease(engine, outcome)
     with pytest.raises(ClaimLost):
-        claims.release_lease(engine, task.id, held.claim_token)
+        claims.hand_back_lease(engine, task.id, held.claim_token)
 
 
 def test_an_unused_lease_is_handed_back(engine: Engine, operations: Operations) -> None:
     (task,) = make(operations, task_type="outside")
     held = lease(engine, task.id)
-    assert claims.release_lease(engine, task.id, held.claim_token) == task
+    assert claims.hand_back_lease(engine, task.id, held.claim_token) == task
 
 
 @pytest.mark.parametrize(("task_type", "seconds", "reason"), [("outside", 60, "not due"), ("noop", -1, "own workers")])

@@ -56,7 +56,7 @@ def _live(engine: Engine, made: list[Task]) -> None:
     claim = partial(claims.claim, engine, worker_id="w", types=["noop"], asked_at=0)
     handed_back = claim(ids(made), token=token).mine
     assert len(claims.claimed_by(engine, ids(made), token)) == len(made)
-    assert len(claims.release(engine, [(each.id, each.token) for each in handed_back])) == len(made)
+    assert len(claims.hand_back(engine, [(each.id, each.token) for each in handed_back])) == len(made)
     assert len(claims.waiting(engine, ids(made))) == len(made)
     mine = claim(ids(made), token=claims.new_token()).mine
     outcomes = [succeeded(each.id, each.token, "1") for each in mine]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.broker.contents import put_durations
-from app.broker.due_set import Route, delivered_key
+from app.broker.due_set import Route
+from app.broker.keys import delivered_key
 from app.broker.rq import jobs
 from app.broker.rq.jobs import MAX_IDS
 from app.ledger import repairs

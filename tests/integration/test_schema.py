@@ -14,7 +14,7 @@ from sqlalchemy import event, text
 from app.config import read_settings
 from app.connections import connect_postgres
 from app.errors import InvalidSetting, LedgerUnavailable, TaskNotFound
-from app.ledger import claims, repairs, statistics, tasks, workers
+from app.ledger import claims, repairs, server, statistics, tasks, workers
 from app.ledger.listing import Filter, list_tasks
 from app.ledger.server import needed_version, present_version
 from app.operations import Operations
@@ -61,8 +61,8 @@ def test_an_installation_in_a_schema_sees_only_its_own_rows(
     assert [each.id for each in won] == [str(their_task.id)]
     assert statistics.overdue(engine).tasks == 1
     assert statistics.overdue(theirs).tasks == 0
-    assert list(repairs.types_due(engine, until=repairs.clock(engine))) == ["noop"]
-    assert repairs.types_due(theirs, until=repairs.clock(theirs)) == {}
+    assert list(repairs.types_due(engine, until=server.clock(engine))) == ["noop"]
+    assert repairs.types_due(theirs, until=server.clock(theirs)) == {}
     workers.heartbeat(theirs, "w", queue="default", slots=1)
     assert workers.known(engine) == []
     assert [each.id for each in repairs.rescue(theirs, dead_after_s=0, limit=10)] == [str(their_task.id)]
@@ -79,7 +79,7 @@ def test_a_pooler_that_hides_the_schema_is_noticed(elsewhere: Settings) -> None:
 
     event.listen(hidden, "do_connect", without_options)
     with pytest.raises(LedgerUnavailable):
-        repairs.clock(hidden)
+        server.clock(hidden)
     hidden.dispose()
 
 

@@ -13,7 +13,8 @@ from app.api.application import create_app
 from app.api.auth.limits import MinuteCounts
 from app.broker.contents import Contents, current_generation, get_durations, put_durations
 from app.broker.corrupt_keys import drop_corrupt_keys
-from app.broker.due_set import WAKE_CHANNEL, DueSet
+from app.broker.due_set import DueSet
+from app.broker.keys import WAKE_CHANNEL
 from app.connections import connect_redis
 from app.counter_buffer import CounterBuffer
 from app.operations import Operations

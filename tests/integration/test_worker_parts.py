@@ -91,7 +91,7 @@ class Parts:
         self.may_claim.set()
         self.counters = CounterBuffer(engine)
         self.clock, self.handed_back = WallClock(), HandedBack()
-        self.unresolved = UnresolvedClaims(engine, self.handed_back, settle_s=0)
+        self.unresolved = UnresolvedClaims(engine, self.handed_back, resolve_after_s=0)
         self.inbox = Inbox(self.pool, clock=self.clock)  # type: ignore[arg-type]
         self.claimer = Claimer(
             engine, due_set, self.inbox, self.pool, types, worker_id="w",  # type: ignore[arg-type]
@@ -133,7 +133,7 @@ def test_a_delivery_is_claimed_as_slots_become_free(parts: Parts, operations: Op
     assert [each.id for each in parts.pool.ran] == ids(made)
 
 
-def test_a_settled_id_is_removed_and_an_early_one_returns_to_the_due_set(
+def test_the_id_of_a_claimed_task_is_removed_and_an_early_one_returns_to_the_due_set(
     parts: Parts, operations: Operations, due_set: DueSet
 ) -> None:
     due, early = make(operations)[0], make(operations, at=ahead(60))[0]
@@ -195,10 +195,10 @@ def test_an_unanswered_claim_is_neither_run_nor_repeated_but_handed_back(
     with pytest.raises(LedgerUnavailable):
         parts.receive("noop", ids(made))
     assert parts.pool.ran == []
-    parts.unresolved.settle()
+    parts.unresolved.resolve()
     handed_back = parts.handed_back.claims
     assert {each.id for each in handed_back} == set(ids(made))
-    assert claims.release(engine, [(each.id, each.token) for each in handed_back])
+    assert claims.hand_back(engine, [(each.id, each.token) for each in handed_back])
     assert counted(engine) == {("noop", "scheduled"): 2}
 
 

@@ -21,7 +21,7 @@ ATTEMPTS = st.integers(1, 3)
 SOON = st.sampled_from([-5.0, 0.0, 0.5, 3.0])
 CREATING = faults("insert", "get_many", "add")
 DELETING = faults("delete", "get", "remove")
-OUTSIDE_WORK = faults("lease_due", "lease_one", "extend_lease", "finish", "finished_by", "release", "add")
+OUTSIDE_WORK = faults("lease_due", "lease_one", "extend_lease", "finish", "finished_by", "hand_back", "add")
 
 
 class Clients(Outside):

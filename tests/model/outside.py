@@ -39,6 +39,6 @@ class Outside(Acting):
     def lease_and_release(self, which: int, fault: Fault | None) -> None:
         """Claim one task and release it without starting it."""
         wanted = self.some_id(which)
-        with self.acting("release", fault), suppress(TaskNotClaimable, TaskNotFound, TaskDeleted, ClaimLost):
+        with self.acting("hand_back", fault), suppress(TaskNotClaimable, TaskNotFound, TaskDeleted, ClaimLost):
             won = self.world.operations.claim_one(wanted, worker_id="laptop")
-            self.world.operations.release(wanted, won.claim_token)
+            self.world.operations.hand_back(wanted, won.claim_token)

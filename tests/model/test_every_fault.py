@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 STEPS = (
     "insert", "add", "delete", "get", "remove", "lease_due", "extend_lease", "finish", "clock", "take_back",
-    "promote", "push", "sent", "pop", "fetch or durations", "claim", "waiting", "heartbeat", "release", "lost",
+    "promote", "push", "sent", "pop", "fetch or durations", "claim", "waiting", "heartbeat", "hand_back", "lost",
     "rescue", "generation", "due_between", "unknown",
 )  # fmt: skip
 

@@ -120,7 +120,7 @@ class ModelWorker:
         self.finisher = Finisher(engine, due_set, counters, {})
         self.pool = ModelPool(self.finisher, clock)
         unresolved = UnresolvedClaims(
-            engine, self.finisher, settle_s=2 * world.settings.database_timeout_s, clock=clock
+            engine, self.finisher, resolve_after_s=2 * world.settings.database_timeout_s, clock=clock
         )
         self._heart = Heartbeat(
             engine, world.settings, worker_id=name, pool=self.pool, unresolved=unresolved, clock=clock,  # type: ignore[arg-type]

@@ -7,7 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from fakeredis import FakeRedis, FakeServer
 
-from app.broker.contents import GENERATION, began_at, current_generation
+from app.broker.contents import began_at, current_generation
+from app.broker.keys import GENERATION
 
 
 @pytest.fixture

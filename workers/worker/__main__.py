@@ -24,7 +24,7 @@ from app.config import Settings, read_settings, worker_name
 from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
 from app.errors import LedgerUnavailable
-from app.ledger import repairs
+from app.ledger import server
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
 from app.task_types import load_task_types
@@ -76,8 +76,8 @@ def assemble(settings: Settings, *, worker_id: str) -> Parts:
     counters, durations = CounterBuffer(engine), DurationStats()
     finisher = Finisher(engine, DueSet(connect_redis(settings)), counters, durations.means_ms)
     pool = Pool(types, slots=settings.slots, durations=durations, results=finisher)
-    unresolved = UnresolvedClaims(engine, finisher, settle_s=2 * settings.database_timeout_s)
-    clock = PostgresClock(partial(repairs.clock, engine))
+    unresolved = UnresolvedClaims(engine, finisher, resolve_after_s=2 * settings.database_timeout_s)
+    clock = PostgresClock(partial(server.clock, engine))
     inbox = Inbox(pool, clock=clock)
     heartbeat = Heartbeat(engine, settings, worker_id=worker_id, pool=pool, unresolved=unresolved)
     claimer = Claimer(
@@ -162,7 +162,7 @@ def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
     if not pool.free_slots.wait_until_all_free(until - time.monotonic()):
         pool.kill_all(Failure("worker_lost", f"The worker was stopped; the task had {grace_s:g} s to end."))
     pool.close()
-    if not parts.unresolved.settle_all(until - time.monotonic()):
+    if not parts.unresolved.resolve_all(until - time.monotonic()):
         log.warning("unresolved_claims_left")
     if not parts.finisher.close(LAST_WRITES_S):
         log.error("outcomes_not_written")

@@ -124,16 +124,16 @@ class Claimer:
         return Due(due.id, due.type, max(due.at, retry_at))
 
     def _update_due_set(self, task_type: str, ids: Sequence[str], back: Sequence[Due]) -> bool:
-        """Settle the delivery of the ids and add the tasks `back` to the due set. Return whether Redis was available.
+        """Remove the ids from the deliveries, add the tasks `back` to the due set. Return whether Redis was available.
 
         If it was not, the record of the delivery expires and the ids are delivered again; a claim refuses those that
         have run. Tasks of outside workers are never in the due set.
         """
         try:
-            self._due_set.settle(task_type, ids)
+            self._due_set.remove_delivered(task_type, ids)
             if back:
                 self._due_set.add([each for each in back if each.type not in self._external])
         except RedisError as error:
-            log.warning("redis_unavailable", doing="settle", tasks=len(ids), trouble=type(error).__name__)
+            log.warning("redis_unavailable", doing="remove", tasks=len(ids), trouble=type(error).__name__)
             return False
         return True

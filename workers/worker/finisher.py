@@ -92,9 +92,9 @@ class Finisher(Batcher[Outcome | Claim]):
 
     def _hand_back(self, handed_back: Sequence[Claim]) -> list[Due]:
         log.info("claims_handed_back", count=len(handed_back))
-        released = claims.release(self._engine, [(each.id, each.token) for each in handed_back])
-        self._counters.count(Counter.HANDED_BACK, len(released))
-        return released
+        due = claims.hand_back(self._engine, [(each.id, each.token) for each in handed_back])
+        self._counters.count(Counter.HANDED_BACK, len(due))
+        return due
 
     def _add_due(self, again: Sequence[Due]) -> None:
         """Add tasks that are due again to the due set; publish durations. The sweeper restores what Redis misses."""

@@ -124,7 +124,7 @@ class Heartbeat:
             self.fence.renew(asked_at)
             for task_id in requested:
                 self._pool.cancel(task_id)
-            self._unresolved.settle()
+            self._unresolved.resolve()
         except LedgerUnavailable:
             return False
         self._pause_s = self._settings.heartbeat_s

@@ -24,23 +24,23 @@ RETRY_S = 0.5
 
 
 class UnresolvedClaims:
-    """Finds out which tasks each claim took, `settle_s` seconds later: by then its statement has ended either way."""
+    """Finds out which tasks each claim took, after `resolve_after_s`: by then its statement has ended either way."""
 
     def __init__(
-        self, engine: Engine, results: Results, *, settle_s: float, clock: Callable[[], float] = time.monotonic
+        self, engine: Engine, results: Results, *, resolve_after_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._engine = engine
         self._results = results
-        self._settle_s = settle_s
+        self._resolve_after_s = resolve_after_s
         self._clock = clock
         self._open: deque[tuple[float, Sequence[str], str]] = deque()
         self._settling = threading.Lock()
 
     def add(self, ids: Sequence[str], token: str) -> None:
         """Record that some of these tasks may have been claimed with this token."""
-        self._open.append((self._clock() + self._settle_s, ids, token))
+        self._open.append((self._clock() + self._resolve_after_s, ids, token))
 
-    def settle(self) -> None:
+    def resolve(self) -> None:
         """Hand back the tasks of all claims that are old enough.
 
         Raises:
@@ -50,11 +50,11 @@ class UnresolvedClaims:
             while self._open and self._clock() >= self._open[0][0]:
                 _, ids, token = self._open[0]
                 claimed = claims.claimed_by(self._engine, ids, token)
-                log.info("unresolved_claim_settled", won=len(claimed))
+                log.info("unresolved_claim_resolved", won=len(claimed))
                 self._results.add(claimed)
                 self._open.popleft()
 
-    def settle_all(self, timeout_s: float) -> bool:
+    def resolve_all(self, timeout_s: float) -> bool:
         """Hand back the tasks of all claims, each as soon as they are known. Return whether the time sufficed.
 
         A worker that stops earlier leaves tasks in state `running`, which end `worker_lost` although their code never
@@ -65,7 +65,7 @@ class UnresolvedClaims:
             pause_s = max(RETRY_S, self._open[0][0] - self._clock())
             time.sleep(min(pause_s, max(0.0, until - time.monotonic())))
             try:
-                self.settle()
+                self.resolve()
             except LedgerUnavailable:
                 continue
         return not self._open

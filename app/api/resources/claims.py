@@ -168,7 +168,7 @@ def fail(task_id: str) -> Response:
 def release(task_id: str) -> Response:
     """The work has not begun, and the attempt is not counted."""
     found, held = read_id(task_id), read_whole(shapes.Held)
-    return json_answer(services().operations.release(found, held.claim_token))
+    return json_answer(services().operations.hand_back(found, held.claim_token))
 
 
 def _types_to_claim(asked: shapes.ClaimNext, errors: FieldErrors) -> list[str]:

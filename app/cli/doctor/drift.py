@@ -12,7 +12,8 @@ from app.broker.due_set import DueSet, feed_interval_s
 from app.cli.doctor.finding import Finding, ok, warn
 from app.cli.output import lag
 from app.ledger.claims import waiting
-from app.ledger.repairs import clock, due_between, page_start
+from app.ledger.repairs import due_between, page_start
+from app.ledger.server import clock
 from app.task import Due
 from app.task_types import TaskTypes
 

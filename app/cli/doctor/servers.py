@@ -14,8 +14,7 @@ from app.clock import measure_offset_s
 from app.config import Settings
 from app.connections import session_settings
 from app.errors import LedgerUnavailable
-from app.ledger import repairs
-from app.ledger.server import Server, in_force, missing_rights, needed_version, present_version, server, shared
+from app.ledger.server import Server, clock, in_force, missing_rights, needed_version, present_version, server, shared
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -39,7 +38,7 @@ def check_postgres(engine: Engine, settings: Settings) -> Iterator[Finding]:
     yield check_postgres_version(found)
     yield check_schema(present_version(engine), needed_version())
     yield check_rights(missing_rights(engine))
-    yield check_clock(measure_offset_s(partial(repairs.clock, engine), time.time))
+    yield check_clock(measure_offset_s(partial(clock, engine), time.time))
     asked, is_shared = session_settings(settings), shared(engine)
     yield check_pooler(shared=is_shared)
     yield check_session(asked, in_force(engine, asked))

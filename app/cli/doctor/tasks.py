@@ -14,7 +14,7 @@ from app.broker.contents import Contents
 from app.cli.doctor.finding import Finding, fail, ok, warn
 from app.cli.output import lag
 from app.config import Settings
-from app.ledger import counters, repairs, statistics, workers
+from app.ledger import counters, repairs, server, statistics, workers
 from app.ledger.counters import Counter
 from app.ledger.workers import WorkerRow
 from app.task import Due, TaskState
@@ -88,7 +88,7 @@ def check_workers(rows: Sequence[WorkerRow], types: TaskTypes, *, dead_after_s: 
 
 def check_late(engine: Engine, contents: Contents, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
     """Report the oldest late task of each type and why it is late. Raises LedgerUnavailable."""
-    now = repairs.clock(engine)
+    now = server.clock(engine)
     until = now - timedelta(seconds=LATE_S)
     oldest: list[Due] = []
     for task_type in list(repairs.types_due(engine, until=until))[:MAX_LATE_TYPES]:

@@ -7,7 +7,8 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from app.broker.due_set import DueSet, Promoted, Promotion, due_key
+from app.broker.due_set import DueSet, Promoted, Promotion
+from app.broker.keys import due_key
 from tests.faults.mutants.seeding import swap
 from workers.promoter import Promoter
 
