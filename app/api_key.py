@@ -14,6 +14,7 @@ from uuid import UUID
 PREFIX = "pk_punctual_"  # by which people and secret scanners recognize a leaked key
 SECRET_BYTES = 32
 LENGTH = len(PREFIX) + 43  # 32 bytes in base64 without padding
+MAX_LENGTH = 256  # that of INITIAL_API_KEY is chosen by a platform
 
 
 class Scope(StrEnum):
@@ -54,6 +55,6 @@ def new_secret() -> str:
 
 def digest(secret: str) -> bytes | None:
     """Return the SHA-256 of a secret; None if the text cannot be a secret."""
-    if len(secret) != LENGTH or not secret.startswith(PREFIX) or not secret.isascii():
+    if not LENGTH <= len(secret) <= MAX_LENGTH or not secret.startswith(PREFIX) or not secret.isascii():
         return None
     return hashlib.sha256(secret.encode()).digest()

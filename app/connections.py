@@ -14,6 +14,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -24,6 +25,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import create_engine, event
 
+from app.addresses import is_unix_socket
 from app.redis_prefix import PrefixingSerializer
 
 if TYPE_CHECKING:
@@ -108,19 +110,29 @@ def connect_redis(settings: Settings, *, timeout_s: float | None = None, **optio
     `timeout_s` limits the time of each command (default: REDIS_TIMEOUT_S, for requests).
     """
     limit = timeout_s or settings.redis_timeout_s
-    if settings.redis_url.startswith("rediss://") and settings.redis_tls_verify == "none":
-        options |= {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+    if settings.redis_url.startswith("rediss://"):
+        options |= _tls_options(settings)
+    if not is_unix_socket(settings.redis_url):
+        options["socket_keepalive"] = True
     return Redis.from_url(
         settings.redis_url,
         socket_timeout=limit,
         socket_connect_timeout=limit,
-        socket_keepalive=True,
         health_check_interval=15,
         retry=Retry(NoBackoff(), 1),
         command_packer=PrefixingSerializer(settings.redis_prefix),
         driver_info=None,  # saves two CLIENT SETINFO, which old versions refuse, and restricted users may not run
         **options,
     )
+
+
+def _tls_options(settings: Settings) -> dict[str, Any]:
+    if settings.redis_tls_verify == "none":
+        return {"ssl_cert_reqs": "none", "ssl_check_hostname": False}
+    if not settings.redis_tls_ca:
+        return {}
+    kind = "ssl_ca_path" if Path(settings.redis_tls_ca).is_dir() else "ssl_ca_certs"
+    return {kind: settings.redis_tls_ca}
 
 
 def is_shared(driver: psycopg.Connection[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""Logs: structlog, one JSON line per event on stderr; stdout belongs to the tasks."""
+"""Logs: structlog, one JSON line per event on stderr, readable lines in a terminal; stdout belongs to the tasks."""
 
 from __future__ import annotations
 
@@ -34,23 +34,26 @@ class TolerantStream:
 def configure_logs(settings: Settings, **about: str) -> None:
     """Send the events of this project and of the libraries to stderr in one format.
 
-    `about` is added to each line, from any thread: the process, and the worker if it is one.
+    `about` is added to each line of JSON, from any thread: the process, and the worker if it is one. Who reads lines in
+    a terminal sees by whom they are.
     """
 
     def add_about(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-        return {**about, **event}
+        return event if pretty else {**about, **event}
 
+    pretty = is_console(settings)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         add_about,
         structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
+        structlog.processors.TimeStamper(fmt="%H:%M:%S.%f" if pretty else "iso", utc=True),
     ]
-    pretty = settings.app_env == "development" and sys.stderr.isatty()
-    renderer: structlog.typing.Processor = (
-        structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
-    )
+    renderer: structlog.typing.Processor
+    if pretty:
+        renderer = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    else:
+        shared.append(structlog.processors.format_exc_info)
+        renderer = structlog.processors.JSONRenderer()
     level = getattr(logging, settings.log_level.upper())
     structlog.configure(
         processors=[*shared, renderer],
@@ -61,3 +64,10 @@ def configure_logs(settings: Settings, **about: str) -> None:
     handler = logging.StreamHandler(TolerantStream(sys.stderr))
     handler.setFormatter(structlog.stdlib.ProcessorFormatter(processor=renderer, foreign_pre_chain=shared))
     logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)
+
+
+def is_console(settings: Settings) -> bool:
+    """Return whether people read the log: by LOG_FORMAT, otherwise a terminal in development."""
+    if settings.log_format == "auto":
+        return settings.app_env == "development" and sys.stderr.isatty()
+    return settings.log_format == "console"

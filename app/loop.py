@@ -11,6 +11,7 @@ import structlog
 from redis.exceptions import RedisError
 
 from app.errors import LedgerUnavailable
+from app.reasons import reason_of
 from app.signals import STOP_SIGNALS, run_in_thread
 
 log = structlog.get_logger()
@@ -41,7 +42,7 @@ class Backoff:
     def failed(self, trouble: Exception) -> float:
         """Count a failure; return how long to pause, in seconds."""
         if not self._pause_s:
-            log.warning("server_unavailable", loop=self._name, trouble=repr(trouble.__cause__ or trouble)[:300])
+            log.warning("server_unavailable", loop=self._name, trouble=reason_of(trouble))
         self._pause_s = min(self._max_s, max(MIN_BACKOFF_S, self._pause_s * 2))
         return self._pause_s * self._jitter.uniform(0.5, 1.0)
 

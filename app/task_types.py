@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import traceback
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, fields
@@ -69,14 +70,26 @@ def load_task_types(settings: Settings) -> TaskTypes:
     for module in settings.modules:
         try:
             importlib.import_module(module)
-        except ImportError as missing:
-            raise BadTaskType(f"TASK_MODULES names {module!r}: {missing}") from missing
+        except BadTaskType:
+            raise
+        except (Exception, SystemExit) as wrong:
+            raise BadTaskType(f"TASK_MODULES names {module!r}: {_cause(wrong)}") from wrong
     known = {name: _known(each, external=name in settings.external_types) for name, each in types.declared().items()}
     for name in settings.external_types - known.keys():
         if not types.is_name(name):
             raise BadTaskType(f"EXTERNAL_TASK_TYPES: {name!r} cannot be a name: {types.ALLOWED_NAME}.")
         known[name] = TaskType(name=name, handler=None, external=True)
     return TaskTypes(known.values())
+
+
+def _cause(wrong: BaseException) -> str:
+    """Say in one line what an import raised, and at which line of which file outside of Python's own import system."""
+    if isinstance(wrong, SyntaxError):
+        return f"{wrong.msg} ({wrong.filename}, line {wrong.lineno})"
+    said = " ".join(str(wrong).split()) if isinstance(wrong, ImportError) else f"{type(wrong).__name__}: {wrong}"
+    frames = [each for each in traceback.extract_tb(wrong.__traceback__)[1:] if not each.filename.startswith("<")]
+    frames = [each for each in frames if each.filename != importlib.__file__]
+    return f"{said} ({frames[-1].filename}, line {frames[-1].lineno})" if frames else said
 
 
 def _known(declared: types.TaskType, *, external: bool) -> TaskType:

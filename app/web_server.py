@@ -7,20 +7,25 @@ worker process ends, as when both are told to stop, the main thread would deadlo
 from __future__ import annotations
 
 import os
+import socket
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces
 from granian.errors import FatalError
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
-from granian.server.mp import MPServer
+from granian.server.mp import MPServer, WorkerProcess
 
-from app.config import read_settings
+from app.config import listen_address, read_settings
 from app.errors import InvalidSetting
 from app.signals import run_in_thread
+from app.start import EXIT_REFUSED, sentence_instead_of_traceback
 
 FACTORY = "app.api.server:make_server"
 HEADER_TIMEOUT_MS = 15_000  # also ends connections without a request
@@ -43,6 +48,21 @@ class WebServer(MPServer):
             os._exit(0)
         self._on_signal()
 
+    def _spawn_worker(self, *options: Any, **named: Any) -> WorkerProcess:
+        worker = super()._spawn_worker(*options, **named)
+        worker._watcher = partial(self._watch, worker, worker._watcher)  # type: ignore[method-assign]  # noqa: SLF001
+        return worker
+
+    def _watch(self, worker: WorkerProcess, watch: Callable[[], None]) -> None:
+        """Wait for the end of a worker process. One that could not start has said why, and none takes its place."""
+        worker.inner.join()
+        if worker.inner.exitcode == EXIT_REFUSED:
+            self.respawn_failed_workers = False
+            self.interrupt_children.append(worker.idx)  # the exit code becomes 1
+            self.main_loop_interrupt.set()
+        else:
+            watch()
+
     def _stop(self) -> None:
         while True:  # repeated, because granian clears the event when it has replaced a worker
             super().signal_handler_interrupt()  # type: ignore[no-untyped-call]
@@ -54,16 +74,19 @@ def serve(factory: str = FACTORY) -> None:
 
     `factory` is "module:function"; benchmarks and fault tests name another one.
     """
-    try:
+    with sentence_instead_of_traceback("web"):
         settings = read_settings()
-    except InvalidSetting as wrong:
-        sys.exit(f"The web process does not start: {wrong}")
+        settings.require_secret()
+        address = listen_address(settings.host)
+        _require_free(address, settings.port)
+    if settings.web_processes > 1 and factory == FACTORY:
+        _check_once()
     _prefer_throughput()
     server = WebServer(
         factory,
         factory=True,
         interface=Interfaces.RSGI,
-        address=settings.host,
+        address=address,
         port=settings.port,
         workers=settings.web_processes,
         respawn_failed_workers=True,
@@ -79,6 +102,30 @@ def serve(factory: str = FACTORY) -> None:
         server.serve()
     except FatalError:
         sys.exit(1)
+
+
+def _require_free(address: str, port: int) -> None:
+    """Listen for a moment: granian itself ends with a traceback if it cannot.
+
+    Raises:
+        InvalidSetting: another process listens there, the address is not of this machine, or the port needs a right.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    try:
+        with socket.socket(family) as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            tried.bind((address, port))
+            tried.listen()
+    except OSError as wrong:
+        raise InvalidSetting(f"HOST and PORT: {os.strerror(wrong.errno or 0)}.") from None
+
+
+def _check_once() -> None:
+    """Make the application once in a process of its own, so that what is refused is said once, not by each process."""
+    code = "from app.api.application import create_app_or_exit as create; create(announce=False)"
+    checked = subprocess.run([sys.executable, "-c", code], check=False)
+    if checked.returncode:
+        sys.exit(checked.returncode)
 
 
 def _prefer_throughput() -> None:

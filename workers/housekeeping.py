@@ -23,6 +23,7 @@ from app.counter_buffer import CounterBuffer
 from app.ledger.counters import Counter
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
+from app.start import sentence_instead_of_traceback
 from workers.chores import CHORES
 
 if TYPE_CHECKING:
@@ -136,4 +137,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with sentence_instead_of_traceback("scheduler"):
+        main()

@@ -24,6 +24,7 @@ from app.connections import connect_postgres, connect_redis
 from app.ledger import server
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
+from app.start import sentence_instead_of_traceback
 from app.task_types import TaskTypes, load_task_types
 
 if TYPE_CHECKING:
@@ -156,4 +157,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with sentence_instead_of_traceback("promoter"):
+        main()

@@ -20,6 +20,7 @@ from app.ledger import repairs, server
 from app.ledger.counters import Counter
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
+from app.start import sentence_instead_of_traceback
 from app.task import Due
 from app.task_types import TaskTypes, load_task_types
 from workers.feeding import Feeding
@@ -141,4 +142,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with sentence_instead_of_traceback("sweeper"):
+        main()

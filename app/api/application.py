@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 import threading
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,15 +27,17 @@ from app.api.resources.tasks import MAX_BATCH_BYTES, tasks
 from app.api.resources.types import types as task_types
 from app.api.services import EXTENSION, Services, services_of
 from app.api.statistics import Statistics
+from app.api_key import PREFIX, Scope, digest
 from app.broker.due_set import DueSet
 from app.broker.writer import DueSetWriter
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.creator import TaskCreator
-from app.errors import BadTaskType, InvalidSetting, LedgerUnavailable
+from app.errors import InvalidSetting, LedgerUnavailable, StatementRejected
 from app.ledger import keys
 from app.logs import configure_logs
 from app.operations import Operations
+from app.start import sentence_instead_of_traceback
 from app.task_types import TaskTypes, load_task_types
 from app.web.docs import pages
 from app.web.rq_dashboard import mount_rq_dashboard
@@ -49,8 +51,8 @@ RESOURCES = (tasks, claims, task_types, stats, health)
 WEB = Path(web.__file__).parent
 DUE_SET_TIMEOUT_S = 1.0  # no request waits for it
 NO_KEYS = (
-    "there are no API keys, and APP_ENV=production asks everybody for one. Make the first: "
-    "`python -m app keys create NAME --scope admin`. Or let everybody in: AUTH=off."
+    "no API key exists, and APP_ENV=production requires one. Make the first: "
+    "`python -m app keys create NAME --scope admin`, or set INITIAL_API_KEY. AUTH=off requires none."
 )
 
 
@@ -106,20 +108,21 @@ def make_services(settings: Settings, types: TaskTypes) -> Services:
     )
 
 
-def create_app_or_exit() -> Flask:
-    """Return the application of a web process.
+def create_app_or_exit(*, announce: bool = True) -> Flask:
+    """Return the application of a web process, whose start is logged unless it is made for a check.
 
     If settings are invalid, or production has no keys, the process exits with code 1 and a line that says why.
     """
     log = structlog.get_logger()
-    try:
+    with sentence_instead_of_traceback("web"):
         app = create_app()
         settings = services_of(app).settings
+        if settings.demands_keys and settings.initial_api_key:
+            make_initial_key(services_of(app).engine, settings)
         if settings.demands_keys:
             require_keys(services_of(app).engine, settings, log)
-    except (InvalidSetting, BadTaskType) as wrong:
-        sys.exit(f"The web process does not start: {wrong}")
-    log.info("web_started", keys="needed" if settings.demands_keys else _why_no_keys(settings))
+    if announce:
+        log.info("web_started", keys="needed" if settings.demands_keys else _why_no_keys(settings))
     return app
 
 
@@ -139,6 +142,17 @@ def require_keys(engine: Engine, settings: Settings, log: BoundLogger) -> None:
         raise InvalidSetting(NO_KEYS)
     if not found:
         log.warning("no_keys", remedy="python -m app keys create NAME --scope admin")
+
+
+def make_initial_key(engine: Engine, settings: Settings) -> None:
+    """Store INITIAL_API_KEY as a key with the scope admin if there has never been a key.
+
+    A platform can generate it for the first deploy, before a command could make one. It can be revoked like any other.
+    """
+    with suppress(LedgerUnavailable, StatementRejected):  # another process has stored it in the same moment
+        if not keys.list_all(engine):
+            secret_sha256 = digest(PREFIX + settings.initial_api_key.removeprefix(PREFIX))
+            keys.create(engine, "initial", secret_sha256 or b"", {Scope.ADMIN})
 
 
 def _why_no_keys(settings: Settings) -> str:

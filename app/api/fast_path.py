@@ -42,7 +42,7 @@ class FastPath:
         self._services = services_of(app)
         self._in_production = self._services.settings.app_env == "production"
         self._is_on = not self._services.settings.requests_per_minute  # counted in Redis, so not on an event loop
-        self._log = RequestLog()
+        self._log = RequestLog(self._services.settings)
 
     def headers(self, scope: Any) -> dict[str, str] | None:
         """Return the headers of a request with a body that may be answered here; None for all others."""

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 MAX_LOGGED_ID = 36
+MIN_LOGGED_STATUS = {"all": 0, "errors": 400, "none": 1000}
 HSTS = "Strict-Transport-Security", "max-age=31536000"
 NO_CONTENT_ALLOWED = "default-src 'none'; frame-ancestors 'none'"
 DEFAULT_HEADERS = {
@@ -34,9 +35,10 @@ DEFAULT_HEADERS = {
 
 
 class RequestLog:
-    """Writes one line for each request."""
+    """Writes one line for each request, or for those that LOG_REQUESTS wants."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
+        self._min_status = MIN_LOGGED_STATUS[settings.log_requests]
         self._log = structlog.get_logger().bind()  # bound once, because `get_logger` binds again at every call
 
     def write(
@@ -44,6 +46,8 @@ class RequestLog:
         **more: Any,
     ) -> None:  # fmt: skip
         """Write the line. `began` is a reading of `time.perf_counter`."""
+        if status < self._min_status:
+            return
         fields: dict[str, Any] = {
             "method": method,
             "route": route,
@@ -59,7 +63,7 @@ class RequestLog:
 
 def watch_requests(app: Flask, settings: Settings) -> None:
     """Register the two hooks; both run for errors and unknown routes, too."""
-    log, in_production = RequestLog(), settings.app_env == "production"
+    log, in_production = RequestLog(settings), settings.app_env == "production"
 
     @app.before_request
     def begin() -> None:

@@ -25,6 +25,7 @@ from app.api.fast_path import FastPath
 from app.api.openapi.resource import BodyLimits
 from app.api.services import services_of
 from app.errors import BodyCutOff, BodyTooSlow
+from app.start import EXIT_REFUSED
 
 if TYPE_CHECKING:
     from app.errors import Refusal
@@ -53,8 +54,15 @@ ENVIRON: dict[str, Any] = {
 
 
 def make_server() -> Server:
-    """Make the application of a web process: the factory that `app.web_server` names."""
-    app = create_app_or_exit()
+    """Make the application of a web process: the factory that `app.web_server` names.
+
+    If that is refused, the process ends with a code by which the web server knows not to start another one.
+    """
+    try:
+        app = create_app_or_exit()
+    except SystemExit as refused:
+        sys.stderr.write(f"{refused.code}\n")
+        sys.exit(EXIT_REFUSED)
     return Server(app, services_of(app).stopping, Bodies(BodyLimits(app, RESOURCES)), fast_path=FastPath(app))
 
 

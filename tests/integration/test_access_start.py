@@ -10,7 +10,10 @@ import pytest
 
 from app.api.application import create_app_or_exit
 from app.api.services import services_of
-from tests.integration.keys import PASSWORD, make_key
+from app.api_key import Scope
+from app.ledger import keys
+from tests.integration.conftest import close_connections
+from tests.integration.keys import PASSWORD, bearer, make_key
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -67,6 +70,30 @@ def test_production_without_a_secret_does_not_start(
 def test_production_with_a_key_starts(start: Callable[..., tuple[Flask, list[str]]], engine: Engine) -> None:
     make_key(engine, "admin")
     assert start(APP_ENV="production", SECRET_KEY=PASSWORD)[1] == ["web_started needed"]
+
+
+def test_a_first_deploy_starts_with_the_key_that_the_platform_generated(
+    start: Callable[..., tuple[Flask, list[str]]], engine: Engine
+) -> None:
+    generated = "0123456789abcdef" * 4
+    for _ in range(2):  # a restart makes no second key
+        app, events = start(APP_ENV="production", SECRET_KEY=PASSWORD, INITIAL_API_KEY=generated)
+        assert events == ["web_started needed"]
+    (made,) = keys.list_all(engine)
+    assert (made.key.name, made.key.scopes, made.valid) == ("initial", frozenset({Scope.ADMIN}), True)
+    assert app.test_client().get("/tasks").status_code == 401
+    assert app.test_client().get("/tasks", headers=bearer(f"pk_punctual_{generated}")).status_code == 200
+    assert app.test_client().get("/tasks", headers=bearer(generated)).status_code == 401
+    close_connections(app)
+
+
+def test_a_revoked_initial_key_is_not_made_again(start: Callable[..., tuple[Flask, list[str]]], engine: Engine) -> None:
+    given = {"APP_ENV": "production", "SECRET_KEY": PASSWORD, "INITIAL_API_KEY": "x" * 43}
+    start(**given)
+    keys.revoke(engine, keys.list_all(engine)[0].key.id)
+    with pytest.raises(SystemExit, match="no API key exists"):
+        start(**given)
+    assert len(keys.list_all(engine)) == 1
 
 
 def test_production_starts_without_keys_if_auth_is_off(start: Callable[..., tuple[Flask, list[str]]]) -> None:

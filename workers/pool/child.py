@@ -51,7 +51,7 @@ def child_process(
         signal.signal(number, lambda *_: None)  # the worker decides when the children stop
     lease.exit_when_expired()
     signal.signal(signal.SIGCONT, lambda *_: lease.exit_if_expired())
-    settings = read_settings()
+    settings = read_settings(connects=False)
     configure_logs(settings, process="slot")
     serve(tasks, tokens, events, lease, progress, load_task_types(settings))
     os.killpg(os.getpid(), signal.SIGTERM)  # ends processes that handlers left; this one ignores the signal

@@ -27,6 +27,8 @@ from app.errors import LedgerUnavailable
 from app.ledger import server
 from app.logs import configure_logs
 from app.loop import repeat, stop_on_signals
+from app.reasons import reason_of
+from app.start import sentence_instead_of_traceback
 from app.task_types import load_task_types
 from workers.chores import CHORES
 from workers.pool.pool import DurationStats, Pool
@@ -150,7 +152,7 @@ def _receive(settings: Settings, parts: Parts, stop: threading.Event, *, names: 
         )
         receiver.work(logging_level="WARNING")
     except Exception as error:  # noqa: BLE001  # after any error, deliveries must go on
-        log.warning("receiver_ended", trouble=repr(error)[:300])
+        log.warning("receiver_ended", trouble=reason_of(error))
     finally:
         redis.close()
     return False
@@ -159,6 +161,8 @@ def _receive(settings: Settings, parts: Parts, stop: threading.Event, *, names: 
 def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
     """Let running tasks end until `until`, kill those that are left, and write all outcomes."""
     pool, grace_s = parts.pool, settings.shutdown_grace_s
+    if busy := pool.free_slots.total - pool.free_slots.count:
+        log.info("worker_waits", slots=busy, grace_s=grace_s)
     if not pool.free_slots.wait_until_all_free(until - time.monotonic()):
         pool.kill_all(Failure("worker_lost", f"The worker was stopped; the task had {grace_s:g} s to end."))
     pool.close()
@@ -188,4 +192,5 @@ def _exit_without(essential: set[str]) -> Callable[[threading.ExceptHookArgs], N
 
 
 if __name__ == "__main__":
-    main()
+    with sentence_instead_of_traceback("worker"):
+        main()

@@ -12,7 +12,7 @@ from uuid import UUID
 from flask import request, session
 from flask.sessions import SecureCookieSession, SecureCookieSessionInterface
 
-from app.errors import ForgedRequest, InvalidSetting
+from app.errors import ForgedRequest
 
 if TYPE_CHECKING:
     from flask import Flask, Request, Response
@@ -60,10 +60,7 @@ def configure_sessions(app: Flask, settings: Settings) -> None:
     """
     if not settings.demands_keys:
         return
-    if settings.app_env == "production" and not settings.secret_key:
-        raise InvalidSetting(
-            "SECRET_KEY is not set. Make one: python -c 'import secrets; print(secrets.token_urlsafe(32))'"
-        )
+    settings.require_secret()
     app.secret_key = settings.secret_key or secrets.token_urlsafe(32)
     app.session_interface = Sessions()
     app.permanent_session_lifetime = LIFETIME
