@@ -15,6 +15,7 @@ from app.config import Settings
 from app.connections import session_settings
 from app.errors import LedgerUnavailable
 from app.ledger.server import Server, clock, in_force, missing_rights, needed_version, present_version, server, shared
+from app.reasons import reason_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -33,7 +34,7 @@ def check_postgres(engine: Engine, settings: Settings) -> Iterator[Finding]:
     try:
         found = server(engine)
     except LedgerUnavailable as away:
-        yield fail("postgres", f"does not answer ({_reason(away)})", "Start it, or correct DATABASE_URL.")
+        yield unreachable("postgres", away, "DATABASE_URL", authority="sslrootcert=/path/to/ca.pem in DATABASE_URL")
         return
     yield check_postgres_version(found)
     yield check_schema(present_version(engine), needed_version())
@@ -116,7 +117,7 @@ def check_redis(redis: Redis) -> Iterator[Finding]:
     try:
         found: Any = redis.info()
     except RedisError as away:
-        yield fail("redis", f"does not answer ({type(away).__name__})", "Start it, or correct REDIS_URL.")
+        yield unreachable("redis", away, "REDIS_URL", authority="REDIS_TLS_CA=/path/to/ca.pem")
         return
     yield check_redis_version(found)
     yield check_eviction(found)
@@ -140,7 +141,19 @@ def check_eviction(found: Mapping[str, Any]) -> Finding:
     return ok("eviction", "maxmemory-policy is noeviction")
 
 
-def _reason(away: LedgerUnavailable) -> str:
-    """Return the type of the error; its text may hold addresses."""
-    cause = getattr(away.__cause__, "orig", None) or away.__cause__
-    return type(cause).__name__ if cause else "no answer in time"
+def unreachable(check: str, trouble: Exception, variable: str, *, authority: str) -> Finding:
+    """Return why a server cannot be used, and the remedy. The texts of drivers may hold addresses."""
+    reason = reason_of(trouble)
+    for words, remedy in (
+        ("has expired", "Renew the certificate of the server."),
+        ("not valid yet", "Check the clocks of both machines, or renew the certificate of the server."),
+        ("for another name", f"Use the name of the certificate in {variable}, or issue one for the name there."),
+        ("its certificate", f"Name the certificate of its authority: {authority}."),
+        ("trusted certificates", f"Name the certificate of its authority: {authority}."),
+        ("TLS", f"Check whether the server offers TLS at this port, and what {variable} asks for."),
+        ("user or the password", f"Correct the user or password in {variable}."),
+        ("host name", f"Correct the host in {variable}."),
+    ):
+        if words in reason:
+            return fail(check, f"cannot be used: {reason}", remedy)
+    return fail(check, f"does not answer ({reason})", f"Start it, or correct {variable}.")
