@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from alembic import context
-from sqlalchemy import Connection, create_engine, pool, text
+from alembic.script.revision import RevisionError
+from sqlalchemy import Connection, Engine, create_engine, pool, text
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.config import read_settings
+from app.reasons import reason_of
+from app.start import sentence_instead_of_traceback
 
 ONE_MIGRATION_AT_A_TIME = 7_094_231_001
+CONNECT_TIMEOUT_S = 10
 
 
 def migrate() -> None:
@@ -20,17 +29,51 @@ def migrate() -> None:
         settings.database_url,
         poolclass=pool.NullPool,
         hide_parameters=True,
-        connect_args={"prepare_threshold": None},
+        connect_args={"prepare_threshold": None, "connect_timeout": CONNECT_TIMEOUT_S},
     )
-    with engine.connect() as connection, connection.begin():
+    with _connected(engine) as connection, connection.begin():
         connection.execute(text("SET LOCAL statement_timeout = 0"))
         connection.execute(text("SET LOCAL lock_timeout = '10s'"))
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_MIGRATION_AT_A_TIME})
         if settings.database_schema:
             _use_schema(connection, settings.database_schema)
         context.configure(connection=connection, version_table_schema=settings.database_schema or None)
+        migrations = context.get_context()
+        before = migrations.get_current_revision()
+        _say_what_is_missing(before)
         with context.begin_transaction():
             context.run_migrations()
+        after = migrations.get_current_revision()
+    _say(f"the schema is at {after}, nothing to do" if before == after else f"done, the schema is at {after}")
+
+
+def _say_what_is_missing(present: str | None) -> None:
+    """Print each migration that will run, before it does, and which of them need a full stop.
+
+    A new database needs none. The rule is in docs/upgrading.md.
+    """
+    try:
+        missing = list(context.script.iterate_revisions("head", present or "base"))
+    except RevisionError:
+        sys.exit(f"The release does not run: the schema is at {present}, which this release does not know.")
+    for each in reversed(missing):
+        stop = getattr(each.module, "FULL_STOP", None) if present else None
+        _say(f"{each.revision} {each.doc}" + (f" It needs a full stop of all processes: {stop}" if stop else ""))
+
+
+def _say(line: str) -> None:
+    print(f"release: {line}", flush=True)  # noqa: T201
+
+
+@contextmanager
+def _connected(engine: Engine) -> Iterator[Connection]:
+    """Connect, or end with a sentence: what the driver says quotes the address."""
+    try:
+        connection = engine.connect()
+    except SQLAlchemyError as trouble:
+        sys.exit(f"The release does not run: Postgres at DATABASE_URL cannot be used ({reason_of(trouble)}).")
+    with connection:
+        yield connection
 
 
 def _use_schema(connection: Connection, name: str) -> None:
@@ -40,4 +83,5 @@ def _use_schema(connection: Connection, name: str) -> None:
     connection.execute(text(f'SET LOCAL search_path = "{name}"'))
 
 
-migrate()
+with sentence_instead_of_traceback("release"):
+    migrate()

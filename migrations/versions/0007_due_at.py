@@ -6,6 +6,7 @@ from alembic import op
 
 revision = "0007"
 down_revision = "0006"
+FULL_STOP = "it rewrites the table of tasks under a lock, about a minute for ten million."
 
 # The table is rewritten under a lock: about a minute for ten million tasks. Generated, so that no statement can forget
 # it: measured beside a column that the statements write, docs/performance.md has the figures.
