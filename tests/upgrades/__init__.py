@@ -1,0 +1,1 @@
+"""What earlier releases rely on: their statements, which must work on the schema of this one (docs/upgrading.md)."""
