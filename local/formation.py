@@ -6,6 +6,7 @@ import gc
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -17,6 +18,12 @@ from local.supervised import Stop, Supervised
 
 honcho.manager.KILL_WAIT = 30  # its default of 5 s would kill running tasks
 STOPPED_BY_SIGNAL = {each["rc"] for each in honcho.manager.SIGNALS.values()}
+QUIET_STOP_S = 1.0
+DEFAULT_GRACE_S = "25"
+WAITING = (
+    "waiting for {names}: running tasks have SHUTDOWN_GRACE_S ({grace} s) to end; "
+    "Ctrl-C again ends everything at once, and they fail with worker_lost\n"
+)
 
 
 class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no type hints
@@ -26,9 +33,9 @@ class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no 
     """
 
     def __init__(self, output: Output, environment: Mapping[str, str], beside: Callable[[], None]) -> None:
-        super().__init__(Printer(output))
+        super().__init__(Printer(output, time_format="%H:%M:%S" if not output.isatty() else ""))
         self._environment = dict(environment)
-        self._beside = threading.Thread(target=beside, daemon=True)
+        self._threads = [threading.Thread(target=each, daemon=True) for each in (beside, self._say_what_is_awaited)]
         self._stop = Stop()
         self._process_ctor = Supervised
 
@@ -60,10 +67,34 @@ class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no 
                 self._procmgr.kill(process["pid"])
 
     def _start(self) -> None:
+        for number in honcho.manager.SIGNALS:
+            signal.signal(number, self._on_signal)
         gc.collect()
         gc.freeze()  # pages shared with the keepers stay shared: their garbage collections do not write to them
         super()._start()
-        self._beside.start()  # after the forks: a process with threads should not fork
+        for each in self._threads:  # after the forks: a process with threads should not fork
+            each.start()
+
+    def _on_signal(self, number: int, _frame: object) -> None:
+        """Stop in order at the first signal, at once at a second Ctrl-C."""
+        if number == signal.SIGINT and self.stopped_on_request():
+            self._system_print("second Ctrl-C: everything ends at once\n")
+            self.kill()
+            return
+        known = honcho.manager.SIGNALS[number]
+        self._system_print(f"{known['name']} received\n")
+        self.returncode = known["rc"]
+        self.terminate()
+
+    def _say_what_is_awaited(self) -> None:
+        """Say, a moment after the request to stop, what still runs and for how long."""
+        while not self._stop.wait(QUIET_STOP_S):
+            pass
+        time.sleep(QUIET_STOP_S)
+        left = [name for name, each in self._processes.items() if "returncode" not in each and not _keeper_died(each)]
+        if left:
+            grace = self._environment.get("SHUTDOWN_GRACE_S") or DEFAULT_GRACE_S
+            self._system_print(WAITING.format(names=", ".join(left), grace=grace))
 
     def _all_started(self) -> bool:
         return all("pid" in each or _keeper_died(each) for each in self._processes.values())

@@ -9,8 +9,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import ExitStack
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,9 +20,10 @@ from local.formation import Formation
 from local.output import Output
 from local.procfile import RELEASE, formation, read_procfile
 from local.stores import open_stores
-from local.web import PORT, not_ready_because, running_url, web_port, welcome_to, write_run_file
+from local.web import PORT, base_url, not_ready_because, running_url, web_port, welcome_to, write_run_file
 
 TOP = Path(__file__).resolve().parent.parent
+ANY_SERVERS = {"DATABASE_URL": "postgresql://127.0.0.1/x", "REDIS_URL": "redis://127.0.0.1/0"}  # to be embedded
 # For commands beside the run, which need the same task types and places in the stores.
 SHARED = ("TASK_MODULES", "EXTERNAL_TASK_TYPES", "DATABASE_SCHEMA", "REDIS_PREFIX")
 VAR = Path(os.environ.get("PUNCTUAL_VAR", TOP / "var"))  # benchmarks use another folder
@@ -47,8 +48,8 @@ def _run_alone() -> int:
     try:
         held = lock(VAR / "run.lock")
     except InUseError:
-        print(f"Punctual is already running at {running_url(VAR)}")
-        return 0
+        print(f"Punctual is already running at {running_url(VAR)}; the settings of this call were not applied")
+        return 1
     with held, Output(VAR / "log" / "run.log") as output:
         try:
             _run(output)
@@ -64,26 +65,58 @@ def _run(output: Output) -> None:
     port = web_port(os.environ, VAR)
     if port != PORT and not os.environ.get("PORT"):
         output.say(f"Port {PORT} is taken, the API answers on {port}")
+    wanted = _environment(os.environ, port)
     with ExitStack() as stack:
-        addresses = open_stores(os.environ, VAR, stack, output.say) | {"BASE_URL": f"http://127.0.0.1:{port}"}
-        environment = _environment(addresses, port)
+        checked = stack.enter_context(_preflight(wanted))
+        addresses = open_stores(os.environ, VAR, stack, output.say) | {"BASE_URL": base_url(wanted["HOST"], port)}
+        _require_success(checked)
+        environment = wanted | addresses
         values = addresses | {name: os.environ[name] for name in SHARED if os.environ.get(name)}
         stack.callback(write_run_file(VAR, values).unlink, missing_ok=True)
         _release(commands[RELEASE], environment, output)
         _keep_running(members, environment, output)
 
 
-def _environment(addresses: Mapping[str, str], port: int) -> dict[str, str]:
-    """Return the environment of the processes: as on a server, but reachable from this machine only."""
+def _environment(given: Mapping[str, str], port: int) -> dict[str, str]:
+    """Return the environment of the processes: as on a server, but reachable from this machine only, and quiet.
+
+    Lines are for people where a terminal shows them. A line for each request would take two thirds of the throughput.
+    """
     return {
         "HOST": "127.0.0.1",
-        **os.environ,
-        **addresses,
+        "LOG_REQUESTS": "errors",
+        "LOG_FORMAT": "console" if sys.stdout.isatty() else "auto",
+        **{name: value for name, value in given.items() if value},
         "PORT": str(port),
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
+        "PATH": os.pathsep.join([str(Path(sys.executable).parent), given.get("PATH", os.defpath)]),
         "PYTHONUNBUFFERED": "1",
         "TZ": "UTC",
     }
+
+
+@contextmanager
+def _preflight(environment: Mapping[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """Check the settings once, while the servers start, instead of once in each process."""
+    with subprocess.Popen(
+        [sys.executable, "-m", "app.preflight"],
+        cwd=TOP,
+        env={**ANY_SERVERS, **environment},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    ) as check:
+        try:
+            yield check
+        finally:
+            check.kill()
+
+
+def _require_success(check: subprocess.Popen[str]) -> None:
+    said = check.communicate()[0].strip()
+    if check.returncode:
+        raise RunError(said)
 
 
 def _release(command: str, environment: Mapping[str, str], output: Output) -> None:
@@ -114,7 +147,7 @@ def _keep_running(members: Mapping[str, str], environment: Mapping[str, str], ou
     def welcome() -> None:
         answer = not_ready_because(environment["BASE_URL"])
         if answer is None:
-            output.write(welcome_to(environment["BASE_URL"], environment["DATABASE_URL"]))
+            output.write(welcome_to(environment["BASE_URL"], VAR))
         else:
             problems.append(f"{environment['BASE_URL']}/ready does not answer 200, but: {answer}")
             os.kill(os.getpid(), signal.SIGTERM)

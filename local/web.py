@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from local import RunError
 from local.files import write_private
@@ -24,7 +24,7 @@ WELCOME = """
   Punctual is ready     {url}
   API documentation     {url}/docs
   RQ dashboard          {url}/rq
-  Postgres              {database}
+  Postgres              {psql}
   API keys              {keys}
 
   Create a task that runs in 5 seconds:
@@ -57,6 +57,12 @@ def web_port(environment: Mapping[str, str], directory: Path) -> int:
     return int(requested)
 
 
+def base_url(host: str, port: int) -> str:
+    """Return where this machine reaches the API that listens on ``host``."""
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not used
+    return f"http://[{name}]:{port}" if ":" in name and not name.startswith("[") else f"http://{name}:{port}"
+
+
 def write_run_file(directory: Path, values: Mapping[str, str]) -> Path:
     """Write KEY=value lines, which are kept as long as the run lasts; they contain passwords."""
     file = directory / RUN_FILE
@@ -77,14 +83,12 @@ def not_ready_because(url: str) -> str | None:
     return answer
 
 
-def welcome_to(url: str, database: str) -> str:
-    """Return the message for the user who started the run; without the password of the database."""
-    parts = urlsplit(database)
-    address = parts.netloc.rpartition("@")[2]
+def welcome_to(url: str, directory: Path) -> str:
+    """Return the message for the user who started the run. Its commands can be pasted; it contains no password."""
     needed = _needs_key(url)
     return WELCOME.format(
         url=url,
-        database=f"{parts.scheme}://{parts.username or ''}@{address}{parts.path}",
+        psql=f'psql "$(sed -n s/^DATABASE_URL=//p {os.path.relpath(directory / RUN_FILE)})"',
         keys=NEEDED if needed else NOT_NEEDED,
         header=HEADER if needed else "",
     )

@@ -40,11 +40,27 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Handler).serve_forever()
 """
+PREFLIGHT = """
+import os, sys
+if "nosuch" in os.environ.get("TASK_MODULES", ""):
+    sys.exit("TASK_MODULES names 'nosuch': No module named 'nosuch'")
+"""
 # Ends in order on SIGTERM; its child does not get the signal.
 WAITS = """
 import signal, subprocess, sys
 child = subprocess.Popen([sys.executable, "-c", "import signal; print('child', flush=True); signal.pause()"])
 signal.signal(signal.SIGTERM, lambda *_: print("asked", flush=True) or child.kill() or sys.exit(0))
+while True: signal.pause()
+"""
+NEVER_STOPS = """
+import signal, time
+signal.signal(signal.SIGTERM, lambda *_: time.sleep(600))
+print("child", flush=True)
+while True: signal.pause()
+"""
+SHOWS = """
+import os, signal
+print(os.environ["LOG_REQUESTS"], os.environ["LOG_FORMAT"], "child", flush=True)
 while True: signal.pause()
 """
 
@@ -57,7 +73,9 @@ class Tree:
         self.port = free_port()
         self.runs: list[subprocess.Popen[bytes]] = []
         shutil.copytree(ROOT / "local", top / "local", ignore=shutil.ignore_patterns("__pycache__"))
-        for name, content in {"Procfile": PROCFILE, "web.py": WEB, "waits.py": WAITS}.items():
+        (top / "app").mkdir()
+        files = {"Procfile": PROCFILE, "web.py": WEB, "waits.py": WAITS, "app/preflight.py": PREFLIGHT}
+        for name, content in files.items():
             (top / name).write_text(content)
 
     def run(self, **environment: str) -> subprocess.Popen[bytes]:
@@ -195,11 +213,45 @@ def test_the_output_is_also_logged_and_the_previous_log_is_kept(tree: Tree) -> N
     assert (logs / "run.log.1").read_text() == tree.printed(0)
 
 
-def test_a_second_run_prints_the_address_of_the_first(tree: Tree) -> None:
+def test_a_second_run_prints_the_address_of_the_first_and_that_its_settings_were_not_applied(tree: Tree) -> None:
     first = tree.ready()
-    assert tree.run().wait(10) == 0
-    assert tree.printed() == f"Punctual is already running at http://127.0.0.1:{tree.port}\n"
+    assert tree.run(TASK_MODULES="others").wait(30) == 1
+    assert tree.printed() == (
+        f"Punctual is already running at http://127.0.0.1:{tree.port}; the settings of this call were not applied\n"
+    )
     assert first.poll() is None
+
+
+def test_a_setting_that_cannot_stand_is_one_sentence_before_anything_starts(tree: Tree) -> None:
+    assert tree.run(TASK_MODULES="nosuch").wait(30) == 1
+    assert tree.printed() == "Punctual does not run: TASK_MODULES names 'nosuch': No module named 'nosuch'\n"
+
+
+def test_a_stop_says_what_it_waits_for_and_a_second_ctrl_c_ends_it_at_once(tree: Tree) -> None:
+    (tree.top / "waits.py").write_text(NEVER_STOPS)
+    run = tree.ready(SHUTDOWN_GRACE_S="17")
+    wait_until(lambda: tree.printed().count("child") == 3, 60, "each process has its handler")
+    everything = descendants(run.pid)
+    os.killpg(run.pid, signal.SIGINT)
+    wait_until(lambda: "waiting for " in tree.printed(), 60, "what it waits for")
+    assert re.search(r"waiting for .*worker\.1.*SHUTDOWN_GRACE_S \(17 s\).*Ctrl-C again", tree.printed())
+    os.killpg(run.pid, signal.SIGINT)
+    assert run.wait(20) == 0, tree.printed()  # the processes would have waited for 28 s
+    wait_until_gone(everything, 10)
+
+
+def test_requests_are_not_logged_and_lines_are_json_unless_a_terminal_shows_them(tree: Tree) -> None:
+    (tree.top / "waits.py").write_text(SHOWS)
+    tree.ready(LOG_REQUESTS="")
+    wait_until(lambda: "errors auto child" in tree.printed(), 60, "what the processes get")
+
+
+def test_the_commands_of_the_message_can_be_pasted(tree: Tree) -> None:
+    tree.ready()
+    psql = re.search(r"psql (.*)", tree.printed())
+    assert psql
+    printed = subprocess.run(f"echo {psql[1]}", shell=True, cwd=tree.top, capture_output=True, text=True, check=True)
+    assert printed.stdout == "postgresql://me:secret@127.0.0.1:9/x\n"
 
 
 def test_a_killed_process_is_restarted(tree: Tree) -> None:
