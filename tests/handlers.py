@@ -24,10 +24,11 @@ class Nap(Struct, forbid_unknown_fields=True):
 
 
 class Witness(Struct, forbid_unknown_fields=True):
-    """The file to append to, how long to sleep after that, and whether to kill the process at the end."""
+    """The file to append to, the file to wait for, how long to sleep, and whether to kill the process at the end."""
 
     file: str
     seconds: float = 0.0
+    until: str = ""
     die: bool = False
 
 
@@ -135,7 +136,9 @@ def unprintable() -> object:
 def witness(payload: Witness, context: Context) -> int:
     """Append a line at the beginning, and one after the sleep if there is one, as evidence outside the system."""
     write_sight(payload.file, "began", context.id, context.attempt)
-    if payload.seconds:
+    while payload.until and not Path(payload.until).exists():
+        time.sleep(0.02)
+    if payload.seconds or payload.until:
         time.sleep(payload.seconds)
         write_sight(payload.file, "ended", context.id, context.attempt)
     if payload.die:

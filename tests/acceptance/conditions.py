@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from tests.patience import patience
+
 Value = TypeVar("Value")
 
 POLL_INTERVAL_S = 0.05
@@ -15,11 +17,12 @@ def wait_until(condition: Callable[[], Value], seconds: float, what: str) -> Val
     """Return the first truthy value of `condition`.
 
     Raises:
-        AssertionError: there was none in this time; the message has `what` and the last value.
+        AssertionError: there was none in this time, more on a busy machine; the message has `what` and the last value.
     """
-    deadline = time.monotonic() + seconds
+    began = time.monotonic()
     while not (value := condition()):
-        if time.monotonic() > deadline:
+        waited_s = time.monotonic() - began
+        if waited_s > seconds and waited_s > patience(seconds):
             raise AssertionError(f"not within {seconds:g} s: {what}; last value: {value!r}")
         time.sleep(POLL_INTERVAL_S)
     return value

@@ -23,6 +23,7 @@ from tests.acceptance.client import TIMEOUT_S, Client
 from tests.acceptance.conditions import wait_until
 from tests.acceptance.processes import ROOT, ServiceProcess, pids_with
 from tests.acceptance.stores import with_venv_first
+from tests.patience import patience
 from tests.restricted import as_role, as_user
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Service:
         """Send SIGTERM to these processes, and assert that each ends in time with an expected code."""
         for each in processes:
             each.send(signal.SIGTERM)
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + patience(seconds)
         for each in processes:
             each.wait(max(0.0, deadline - time.monotonic()))
         codes = {each.name: each.code for each in processes if each.code not in each.expected_codes}

@@ -16,7 +16,7 @@ import pytest
 
 from tests.acceptance.client import new_task, seconds
 from tests.acceptance.conditions import sleep_until, wait_until
-from tests.acceptance.load import create_spread
+from tests.acceptance.load import create_ahead
 from tests.acceptance.service import Service
 from tests.pgbouncer import CONNECTIONS, clients, leads_to
 from tests.restricted import ROLE, as_role
@@ -65,9 +65,14 @@ class OutsideWorker:
 def test_every_promise_holds_on_four_shared_connections_that_break_under_load(
     service: Service, bouncer: Server, witness: Witness
 ) -> None:
-    begin, kept = create_spread(service.client, witness, count=RUN, over_s=OVER_S)
-    due = [begin + (n + 0.5) * OVER_S / DELETED for n in range(DELETED)]
-    doomed = service.client.create_many([new_task("witness", witness.payload(), execute_at=at) for at in due])
+    instants = [n * OVER_S / RUN for n in range(RUN)] + [(n + 0.5) * OVER_S / DELETED for n in range(DELETED)]
+
+    def make(begin: float) -> list[Json]:
+        return [new_task("witness", witness.payload(), execute_at=begin + each) for each in instants]
+
+    begin, created = create_ahead(service.client, witness, make, batch=True)
+    kept = created[:RUN]
+    doomed = [(each, begin + at) for each, at in zip(created[RUN:], instants[RUN:], strict=True)]
     outside, over = OutsideWorker(service.client), threading.Event()
     with ThreadPoolExecutor(8) as pool, ExitStack() as stack:
         stack.callback(over.set)
@@ -86,8 +91,8 @@ def test_every_promise_holds_on_four_shared_connections_that_break_under_load(
     assert {(done[each]["state"], done[each]["attempt"]) for each in kept} == {("succeeded", 1)}
     assert_deleted_is_deleted(done, answers)
     witness.assert_ran_once([each for each, task in done.items() if task["state"] != "deleted"])
-    instants = {each: seconds(task["execute_at"]) for each, task in done.items()}
-    assert all(each.at >= instants[each.task_id] for each in witness.sights()), "none early"
+    due = {each: seconds(task["execute_at"]) for each, task in done.items()}
+    assert all(each.at >= due[each.task_id] for each in witness.sights()), "none early"
     assert len(outside.done) == 2 * OUTSIDE
     assert_shared(service, bouncer)
 
@@ -107,10 +112,11 @@ def list_until(over: threading.Event, client: Client, wanted: set[str]) -> int:
     return answered
 
 
-def delete_when_due(client: Client, task: Json) -> tuple[str, int]:
+def delete_when_due(client: Client, doomed: tuple[str, float]) -> tuple[str, int]:
     """Delete a task shortly before or after its claim, at random."""
-    sleep_until(seconds(task["execute_at"]) + random.uniform(-0.01, 0.02))
-    return task["id"], client.delete(task["id"])
+    task_id, at = doomed
+    sleep_until(at + random.uniform(-0.01, 0.02))
+    return task_id, client.delete(task_id)
 
 
 def assert_deleted_is_deleted(done: dict[str, Json], answers: dict[str, int]) -> None:

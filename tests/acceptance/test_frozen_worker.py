@@ -22,23 +22,28 @@ SLOTS = 8
 
 def test_a_worker_that_was_frozen_changes_nothing_when_it_continues(new_service: NewService, witness: Witness) -> None:
     service = new_service(QUICK)
-    payload = witness.payload(seconds=2.5)
+    payload = witness.payload(until=str(witness.gate))
     created = service.client.create_many(
-        [new_task("witness", payload, max_attempts=1 + 2 * (n % 2), timeout_s=30) for n in range(SLOTS)]
+        [new_task("witness", payload, max_attempts=1 + 2 * (n % 2), timeout_s=600) for n in range(SLOTS)]
     )
     wait_until(lambda: len(witness.begun()) == SLOTS, 15, "all slots are taken")
     victim = service.living("worker")[0]
     held = [each["id"] for each in service.client.list_all(state="running") if is_run_by(each, victim)]
     victim.send(signal.SIGSTOP)
+    witness.gate.touch()  # its children go on, and end before their lease does
     done = service.client.wait_final([each["id"] for each in created], timeout=30)
     victim.send(signal.SIGCONT)
     for each in held:
         expected = ("failed", 1) if done[each]["max_attempts"] == 1 else ("succeeded", 2)
         assert (done[each]["state"], done[each]["attempt"]) == expected
     wait_until(lambda: "outcomes_fenced" in victim.stderr.read_text(), 10, "its late outcomes are refused")
-    again = service.client.create_many([new_task("nap", {"seconds": 1}) for _ in range(SLOTS)])
-    after = service.client.wait_final([each["id"] for each in again], timeout=20)
-    assert any(is_run_by(each, victim) for each in after.values()), "it works again"
+
+    def works_again() -> bool:
+        naps = service.client.create_many([new_task("nap", {"seconds": 1}) for _ in range(SLOTS)])
+        after = service.client.wait_final([each["id"] for each in naps], timeout=20)
+        return any(is_run_by(each, victim) for each in after.values())
+
+    wait_until(works_again, 20, "it works again")
     assert service.client.wait_final(list(done), timeout=1) == done
 
 

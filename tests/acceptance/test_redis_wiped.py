@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from tests.acceptance.client import new_task
 from tests.acceptance.conditions import sleep_until
 from tests.acceptance.load import create_spread
+from tests.patience import patience
 
 if TYPE_CHECKING:
     from tests.acceptance.client import Json
@@ -28,7 +29,7 @@ def test_no_task_is_lost_or_run_twice_when_redis_is_wiped_under_load(new_service
             redis.flushall()
     done = service.client.wait_final(ids, timeout=40)
     assert_all_ran(done, witness)
-    assert max(each["lag_ms"] for each in done.values()) < MAX_LAG_MS
+    assert max(each["lag_ms"] for each in done.values()) < patience(MAX_LAG_MS)
 
 
 def test_no_task_is_lost_or_run_twice_when_redis_restarts_empty_under_load(
@@ -48,7 +49,7 @@ def test_no_task_is_lost_or_run_twice_when_redis_restarts_empty_under_load(
     back_at = time.time()
     done = service.client.wait_final([*ids, *meanwhile], timeout=40)
     assert_all_ran(done, witness)
-    assert max(each.at for each in witness.sights()) < max(back_at, begin + SPREAD_S) + MAX_LAG_MS / 1000
+    assert max(each.at for each in witness.sights()) < max(back_at, begin + SPREAD_S) + patience(MAX_LAG_MS / 1000)
     assert service.client.request("GET", "/ready").status_code == 200
 
 

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 from app.broker.keys import DURATIONS
 from app.broker.rq.jobs import Delivery, push, queue
 from tests.acceptance.client import new_task
+from tests.acceptance.load import create_ahead
 
 if TYPE_CHECKING:
+    from tests.acceptance.client import Json
     from tests.acceptance.service import Service
     from tests.acceptance.witness import Witness
 
@@ -20,8 +22,7 @@ TASKS = 500
 def test_tasks_due_at_the_same_instant_run_once_each(service: Service, witness: Witness) -> None:
     with service.broker() as redis:
         redis.delete(DURATIONS)  # tasks known to be short would go to one worker in one delivery
-    at = time.time() + 8
-    ids = create_due_at(service, witness, at)
+    at, ids = create_due_together(service, witness)
     done = service.client.wait_final(ids, timeout=20, type="witness")
     assert {each["state"] for each in done.values()} == {"succeeded"}
     witness.assert_ran_once(ids)
@@ -31,8 +32,7 @@ def test_tasks_due_at_the_same_instant_run_once_each(service: Service, witness: 
 def test_tasks_delivered_four_times_run_once_each(service: Service, witness: Witness) -> None:
     """The test pushes deliveries just before, at and after the instant; there are two promoters and web processes."""
     with service.beside(promoter=1, web=1), service.broker() as redis:
-        at = time.time() + 8
-        ids = create_due_at(service, witness, at)
+        at, ids = create_due_together(service, witness)
         default = queue("default", redis)
         for lead_s in (0.1, 0.0, -0.1):
             shuffled = random.sample(ids, len(ids))
@@ -54,8 +54,10 @@ def test_a_delivery_of_final_tasks_is_harmless(service: Service, witness: Witnes
     witness.assert_ran_once([*ids, barrier])
 
 
-def create_due_at(service: Service, witness: Witness, at: float) -> list[str]:
-    """Create the tasks before `at`, when they are due; return their ids."""
-    created = service.client.create_many([new_task("witness", witness.payload(), execute_at=at)] * TASKS)
-    assert time.time() < at, "the machine is too slow: tasks must be created before they are due"
-    return [each["id"] for each in created]
+def create_due_together(service: Service, witness: Witness) -> tuple[float, list[str]]:
+    """Create tasks that are due at one instant; return it, and the ids."""
+
+    def make(at: float) -> list[Json]:
+        return [new_task("witness", witness.payload(), execute_at=at)] * TASKS
+
+    return create_ahead(service.client, witness, make)

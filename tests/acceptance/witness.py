@@ -25,9 +25,18 @@ class Witness:
         self.file = file
         file.touch()
 
+    def forget(self) -> None:
+        """Forget what was written so far."""
+        self.file.write_text("")
+
     def payload(self, **more: Any) -> dict[str, Any]:
         """Return the payload of a task that writes to this file."""
         return {"file": str(self.file), **more}
+
+    @property
+    def gate(self) -> Path:
+        """The file that tasks with `until=str(witness.gate)` wait for."""
+        return self.file.with_name(f"{self.file.name}.gate")
 
     def sights(self) -> list[Sight]:
         """Return all lines in the order in which they were written."""

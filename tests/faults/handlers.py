@@ -19,15 +19,18 @@ CHUNK_BYTES = 4 << 20
 
 
 class Seen(Struct, forbid_unknown_fields=True):
-    """The witness file, the number of the request that created the task, and the time to sleep."""
+    """The witness file, the number of the request that created the task, the file to wait for, the time to sleep."""
 
     file: str
     serial: int
+    until: str = ""
     seconds: float = 0.0
 
 
 def _run(payload: Seen, context: Context) -> int:
     write_sight(payload.file, "began", context.id, context.attempt)
+    while payload.until and not Path(payload.until).exists():
+        time.sleep(0.02)
     if payload.seconds:
         time.sleep(payload.seconds)
     write_sight(payload.file, "ended", context.id, context.attempt)

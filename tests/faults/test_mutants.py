@@ -9,7 +9,7 @@ from tests.faults.mutants.table import MUTANTS, PLAN, Mutant
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("mutant", MUTANTS, ids=[each.name for each in MUTANTS])
 def test_the_harness_detects_the_bug(mutant: Mutant) -> None:
     report = run_chaos(mutant.plan)
@@ -17,7 +17,7 @@ def test_the_harness_detects_the_bug(mutant: Mutant) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 def test_the_harness_reports_nothing_without_a_bug() -> None:
     report = run_chaos(PLAN)
     assert report.ok, report.screen()

@@ -20,6 +20,7 @@ from app.ledger.counters import Counter
 from app.ledger.statements import statement
 from tests.integration.api_calls import FUTURE, PAST, body, create, fields, lease
 from tests.making import change
+from tests.patience import patience
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
@@ -79,7 +80,7 @@ def test_overdue_tasks_are_counted(client: FlaskClient, engine: Engine) -> None:
     change(engine, task["id"], "execute_at = clock_timestamp() - interval '5 min'")
     create(client, execute_at=FUTURE)
     now = get_stats(client)
-    assert 300 <= now["oldest_overdue_s"] < 330
+    assert 300 <= now["oldest_overdue_s"] < 300 + patience(30)
     assert now["backlog"]["due"] == 1
 
 
@@ -149,7 +150,7 @@ def test_a_broken_or_frozen_redis_does_not_delay_the_statistics(client: FlaskCli
     try:
         began = time.monotonic()
         assert get_stats(client)["redis"] == "away"
-        assert time.monotonic() - began < 4
+        assert time.monotonic() - began < patience(4)
     finally:
         harm.client_unpause()
 

@@ -97,7 +97,7 @@ def is_delivered(kind: TaskType) -> bool:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.usefixtures("probes")
 def test_the_service_does_what_its_document_says(
     application: Flask, engine: Engine, capsys: pytest.CaptureFixture[str]

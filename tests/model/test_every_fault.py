@@ -45,7 +45,7 @@ def live(model: Everything, fault: Fault) -> None:
     model.teardown()
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_promises_hold_with_a_fault_at_every_step(model_servers: Servers, kind: str) -> None:
     Everything.servers = model_servers

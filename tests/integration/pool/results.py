@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from app.outcome import Outcome
 
 
-PATIENCE_S = 20.0
+PATIENCE_S = 120.0
 
 
 class Results:

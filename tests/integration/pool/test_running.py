@@ -11,6 +11,7 @@ import msgspec
 from msgspec.structs import replace
 
 from tests.integration.pool.results import PATIENCE_S, Results, claim
+from tests.patience import patience
 from workers.pool.slot import ProcessSlot
 
 if TYPE_CHECKING:
@@ -43,16 +44,16 @@ def test_tasks_of_a_type_that_never_ran_are_spread_over_all_slots(pool: Pool, re
     began = time.monotonic()
     pool.run([claim("nap", seconds=1.5) for _ in range(4)])
     results.wait_for(4)
-    assert time.monotonic() - began < 4 * 1.5
+    assert time.monotonic() - began < patience(4 * 1.5)
 
 
 def test_a_slow_task_does_not_delay_the_others_of_its_chunk(pool: Pool, results: Results) -> None:
     pool.durations.means_ms["nap"] = 0.01  # it was fast until now
-    slow, others = claim("nap", seconds=4.5), [claim("nap", seconds=0) for _ in range(3)]
+    slow, others = claim("nap", timeout_s=60, seconds=4.5), [claim("nap", seconds=0) for _ in range(3)]
     began = time.monotonic()
     pool.run([slow, *others])
     first = results.wait_for(3)
-    assert time.monotonic() - began < 4
+    assert time.monotonic() - began < patience(4)
     assert set(first) == {each.id for each in others}
     assert set(results.wait_for(1)) == {slow.id}
 
@@ -96,7 +97,7 @@ def test_thread_slots_run_beside_each_other_in_this_process(pool: Pool, results:
     began = time.monotonic()
     pool.run([claim("thread-nap", seconds=1.0) for _ in range(4)])
     outcomes = results.wait_for(4)
-    assert time.monotonic() - began < 4 * 1.0
+    assert time.monotonic() - began < patience(4 * 1.0)
     assert all(each.result == '"slot"' for each in outcomes.values())
 
 
@@ -129,7 +130,7 @@ def test_a_stopped_child_delays_only_its_own_chunk(
     began = time.monotonic()
     pool.run([claim("whoami")])
     results.wait_for(1)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < patience(5)
     results.wait_for(10)
 
 
