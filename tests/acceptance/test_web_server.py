@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -12,6 +13,8 @@ import time
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+
+import pytest
 
 from app.web_server import WebServer
 from local.ports import free_port
@@ -75,9 +78,44 @@ def test_a_stop_that_arrives_while_a_worker_process_dies_is_handled(tmp_path: Pa
                     os.killpg(web.pid, signal.SIGKILL)
 
 
-def _answers(port: int) -> bool:
+@pytest.mark.parametrize(
+    ("host", "reached_at"),
+    [("localhost", "127.0.0.1"), ("[::1]", "[::1]"), ("::1", "[::1]"), ("::", "[::1]"), ("0.0.0.0", "127.0.0.1")],
+)
+def test_it_listens_on_names_and_on_addresses_of_both_kinds(host: str, reached_at: str, tmp_path: Path) -> None:
+    if reached_at == "[::1]" and not _has_ipv6():
+        pytest.skip("this machine has no IPv6")
+    (tmp_path / "application.py").write_text(APPLICATION)
+    port = free_port()
+    environment = os.environ | {
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(tmp_path)]), "HOST": host, "PORT": str(port),
+        "DATABASE_URL": "postgresql://nowhere/x", "REDIS_URL": "redis://nowhere",
+    }  # fmt: skip
+    command = [sys.executable, "-c", "from app.web_server import serve; serve('application:Application')"]
+    with subprocess.Popen(command, env=environment, cwd=ROOT, start_new_session=True) as web:
+        try:
+            wait_until(lambda: _answers(port, reached_at), TIMEOUT_S, "it answers")
+            probe = [sys.executable, "-m", "app.healthcheck"]
+            assert subprocess.run(probe, env=environment, cwd=ROOT, check=False).returncode == 0
+            web.send_signal(signal.SIGTERM)
+            assert web.wait(TIMEOUT_S) in {0, 1}
+            assert subprocess.run(probe, env=environment, cwd=ROOT, check=False, stderr=subprocess.PIPE).returncode == 1
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(web.pid, signal.SIGKILL)
+
+
+def _has_ipv6() -> bool:
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=2) as answer:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
+def _answers(port: int, host: str = "127.0.0.1") -> bool:
+    try:
+        with urllib.request.urlopen(f"http://{host}:{port}", timeout=2) as answer:
             return bool(answer.read() == b"here")
     except OSError:
         return False
