@@ -22,7 +22,7 @@ def formation(commands: Mapping[str, str], environment: Mapping[str, str]) -> di
     """Return the commands to keep running by name: WORKERS workers, one of each other type, not the release."""
     workers = environment.get("WORKERS") or WORKERS
     if not workers.isdecimal():
-        raise RunError(f"WORKERS must be a number of processes, not {workers!r}")
+        raise RunError("WORKERS must be a number of processes")
     return {
         f"{name}.{number}": command
         for name, command in commands.items()

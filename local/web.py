@@ -51,7 +51,7 @@ def web_port(environment: Mapping[str, str], directory: Path) -> int:
             raise RunError(f"no port from {PORT} to {PORT + PORTS_TRIED - 1} is free: name one, PORT=9000 make run")
         return port
     if not requested.isdecimal() or not 0 < int(requested) <= MAX_PORT:
-        raise RunError(f"PORT must be a port number, not {requested!r}")
+        raise RunError(f"PORT must be a whole number from 1 to {MAX_PORT}")
     if not is_free(int(requested)):
         raise RunError(f"port {requested} is taken: name another, PORT=9000 make run")
     return int(requested)
