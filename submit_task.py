@@ -133,9 +133,16 @@ def read_arguments(arguments: list[str] | None) -> argparse.Namespace:
     lines = (__doc__ or "").split("\n\n")
     parser = argparse.ArgumentParser(description=lines[0], epilog=lines[-1])
     parser.add_argument("url", nargs="?", default="http://127.0.0.1:8000", help="default: %(default)s")
-    parser.add_argument("--count", type=int, default=10_000, help="how many (default: %(default)s)")
-    parser.add_argument("--minutes", type=float, default=30.0, help="so far around now (default: %(default)s)")
-    parser.add_argument("--type", action="append", help="repeat: one by chance each (default: foo, bar, baz)")
+    parser.add_argument("--count", type=int, default=10_000, help="number of tasks (default: %(default)s)")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=30.0,
+        help="spread evenly over this long before and after now (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--type", action="append", help="type (repeatable); each task gets one at random (default: foo, bar, baz)"
+    )
     parser.add_argument("--concurrency", type=int, default=16, help="connections (default: %(default)s)")
     options = parser.parse_args(arguments)
     options.type = options.type or USUAL_TYPES

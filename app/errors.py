@@ -20,7 +20,7 @@ class Refusal(Exception):
 
 
 class InvalidInput(Refusal):
-    """Something in the request is not as the documentation says."""
+    """The request is invalid; `details.fields` names each fault."""
 
 
 class TaskNotFound(Refusal):
@@ -28,15 +28,15 @@ class TaskNotFound(Refusal):
 
 
 class TaskDeleted(Refusal):
-    """This task was deleted before it ran; it never will."""
+    """This task was deleted before it ran, and never will run."""
 
 
 class TaskNotDeletable(Refusal):
-    """Only a scheduled task whose code has never begun can be deleted."""
+    """Only a scheduled task that has never started can be deleted."""
 
 
 class TaskNotCancellable(Refusal):
-    """This task is over: there is nothing left to cancel."""
+    """This task has ended, so it cannot be cancelled."""
 
 
 class TaskNotClaimable(Refusal):
@@ -48,7 +48,7 @@ class ClaimLost(Refusal):
 
 
 class LedgerUnavailable(Refusal):
-    """Postgres does not answer. Whether the request was carried out is not known: look before you repeat it."""
+    """Postgres did not answer. Reads and deletions may be repeated; any other request may have taken effect."""
 
 
 class NotJson(Refusal):
@@ -60,51 +60,51 @@ class BodyCutOff(Refusal):
 
 
 class BodyTooSlow(Refusal):
-    """The body did not arrive in time: within ten seconds, less when many are late. Nothing was done."""
+    """The body did not arrive within ten seconds, or less when many are slow. Nothing was done."""
 
 
 class UnsupportedMedia(Refusal):
-    """Send `Content-Type: application/json`, and no `Content-Encoding`."""
+    """Send JSON with `Content-Type: application/json`, and without `Content-Encoding`."""
 
 
 class ResultTooLarge(Refusal):
-    """A result holds at most 256 KiB of JSON. The claim is kept: hand in a smaller one."""
+    """A result is at most 256 KiB of JSON. The claim is still valid: send a smaller result."""
 
 
 class NotReady(Refusal):
-    """This process cannot serve yet; the details name what is missing."""
+    """This process is not ready; `details` names what is missing."""
 
 
 class Unauthenticated(Refusal):
-    """Send `Authorization: Bearer <API key>`. None came, or one that is unknown, expired or revoked."""
+    """The API key is missing, unknown, expired or revoked. Send it as `Authorization: Bearer <API key>`."""
 
 
 class ScopeMissing(Refusal):
-    """The API key is not allowed to do this; `details.needed` names the scope that is."""
+    """The API key lacks the scope for this request; `details.needed` names it."""
 
 
 class ForgedRequest(Refusal):
-    """A browser sent this without the page's token, or from another site's page: nothing was changed."""
+    """A browser sent this without the token of our page, or from a page of another site. Nothing was changed."""
 
 
 class TooManyRequests(Refusal):
-    """More requests in a minute than this key may make; `Retry-After` says when the next minute begins."""
+    """The API key has made too many requests in this minute; `Retry-After` says how many seconds to wait."""
 
 
 class TooBusy(Refusal):
-    """Too many large requests at once. Nothing was done: try again in a moment."""
+    """Too many large requests at once. Nothing was done: try again after `Retry-After`."""
 
 
 class TooManyPending(Refusal):
-    """This key has as many scheduled tasks as it may have: wait for some to run, or delete some."""
+    """The API key has reached its limit of scheduled tasks: wait until some have run, or delete some."""
 
 
 class ReadOnly(Refusal):
-    """These pages only show; nothing can be changed through them."""
+    """These pages are read-only."""
 
 
 class BrokerUnavailable(Refusal):
-    """Redis does not answer. Tasks are safe: the truth is in Postgres."""
+    """Redis does not answer. No task is lost: Postgres stores them."""
 
 
 class StatementRejected(Exception):

@@ -13,16 +13,20 @@ from msgspec import Meta
 
 MAX_RESULT_BYTES = 256 * 1024
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EARLIEST = datetime.min.replace(tzinfo=UTC)
 """No task is due before it."""
 
+Instant = Annotated[datetime, Meta(tz=True)]
+"""With an offset, so that schemas say `date-time`."""
+
 ERROR_TYPES = (
-    "`handler_error` it raised; `timeout` it was killed; `worker_lost` its worker died; `crashed` its process died by "
-    "itself; `result_too_large`; or what an outside worker called it."
+    "`handler_error`: the handler raised; `timeout`: it was killed; `worker_lost`: its worker died; `crashed`: its "
+    "process died; `result_too_large`; or the type that an outside worker reported."
 )
 
 
 class TaskState(StrEnum):
-    """A fact in Postgres; `docs/states.md` draws who changes it and how."""
+    """The state of a task. `succeeded`, `failed`, `cancelled` and `deleted` are final."""
 
     SCHEDULED = "scheduled"
     RUNNING = "running"
@@ -50,16 +54,16 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     id: Annotated[UUID, Meta(description="UUIDv7, made by the server.")]
     type: str
     state: TaskState
-    execute_at: Annotated[datetime, Meta(description="The earliest start; never rewritten by the system.")]
+    execute_at: Annotated[Instant, Meta(description="The earliest start; never changed by the system.")]
     payload: dict[str, Any]
     timeout_s: float
     attempt: Annotated[int, Meta(description="Starts so far.")]
     max_attempts: int
-    next_attempt_at: Annotated[datetime | None, Meta(description="When a failed attempt is tried again.")]
-    created_at: datetime
-    started_at: datetime | None
-    finished_at: datetime | None
-    deleted_at: datetime | None
+    next_attempt_at: Annotated[Instant | None, Meta(description="When a failed attempt is tried again.")]
+    created_at: Instant
+    started_at: Instant | None
+    finished_at: Instant | None
+    deleted_at: Instant | None
     lag_ms: Annotated[float | None, Meta(description="How late the first start was.")]
     worker_id: str | None
     result: Annotated[Any, Meta(description="What the handler returned.")]

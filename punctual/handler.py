@@ -23,6 +23,7 @@ class Context(msgspec.Struct, frozen=True, gc=False):
     """What a handler receives about its task besides the payload.
 
     `id` is the same in every attempt, so it can serve as an idempotency key for what the handler does elsewhere.
+    `attempt` differs in each attempt; it is for logs.
     """
 
     id: str

@@ -44,13 +44,26 @@ class Summary:
 
 
 @click.command()
-@click.option("--count", type=click.IntRange(1), default=10_000, show_default=True, help="How many.")
-@click.option("--spread", type=DURATION, default="30m", show_default=True, help="From so long ago to so far ahead.")
-@click.option("--type", "types", multiple=True, default=("baz",), show_default=True, help="Repeat: one by chance each.")
+@click.option("--count", type=click.IntRange(1), default=10_000, show_default=True, help="Number of tasks.")
+@click.option(
+    "--spread",
+    type=DURATION,
+    default="30m",
+    show_default=True,
+    help="Spread evenly over this long before and after now.",
+)
+@click.option(
+    "--type",
+    "types",
+    multiple=True,
+    default=("baz",),
+    show_default=True,
+    help="Type (repeatable); each task gets one at random.",
+)
 @click.option("--concurrency", type=click.IntRange(1, 200), default=16, show_default=True, help="Connections.")
 @click.option(
     "--record", type=click.Path(path_type=Path, dir_okay=False), default=RECORD, show_default=True,
-    help="Where the ids go; an earlier record is replaced.",
+    help="File for the ids; an earlier one is replaced.",
 )  # fmt: skip
 @over_http
 def submit(

@@ -28,9 +28,18 @@ FILE = click.Path(path_type=Path, dir_okay=False)
 
 
 @click.command()
-@click.option("--record", type=FILE, default=RECORD, show_default=True, help="What `submit` wrote.")
-@click.option("--output", type=FILE, multiple=True, help="What workers printed, like var/log/run.log. Repeat.")
-@click.option("--wait", "wait_s", type=DURATION, default="60s", show_default=True, help="Wait so long for stragglers.")
+@click.option("--record", type=FILE, default=RECORD, show_default=True, help="File that `submit` wrote.")
+@click.option(
+    "--output", type=FILE, multiple=True, help="File with the output of workers, like var/log/run.log (repeatable)."
+)
+@click.option(
+    "--wait",
+    "wait_s",
+    type=DURATION,
+    default="60s",
+    show_default=True,
+    help="How long to wait for tasks that have not ended.",
+)
 @over_http
 def verify(*, service: Service, as_json: bool, record: Path, output: tuple[Path, ...], wait_s: float) -> None:
     """Check every task that `submit` or submit_task.py recorded.
@@ -119,7 +128,9 @@ def _read_output(files: Sequence[Path]) -> Printed:
 def _hint(unfinished: Sequence[Submitted]) -> None:
     if unfinished:
         last = instant(max(each.execute_at for each in unfinished))
-        click.echo(f"{len(unfinished)} are not over yet, the last is due at {last}: verify again after that.", err=True)
+        click.echo(
+            f"{len(unfinished)} have not ended yet; the last is due at {last}. Verify again after that.", err=True
+        )
 
 
 def _rows(report: Report, lines: LineReport | None) -> list[tuple[str, object, bool]]:

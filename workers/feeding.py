@@ -12,7 +12,7 @@ import structlog
 from app.broker.contents import current_generation
 from app.broker.due_set import feed_interval_s
 from app.ledger import repairs, server
-from app.task import EPOCH
+from app.task import EARLIEST
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -50,7 +50,7 @@ class Feeding:
         self._round_interval_s = feed_interval_s(window_s)
         self._clock = clock
         self._generation = ""
-        self._since = self._until = EPOCH
+        self._since = self._until = EARLIEST
         self._cursors: list[Due] = []  # position of each type that has more in this round, the earliest first
         self._next_round_at_s = self._resync_at_s = float("-inf")
         self.rest_s = 0.0
@@ -83,7 +83,7 @@ class Feeding:
         if generation != self._generation:
             log.info("feed_restarted", generation=generation)
             self._generation = generation
-            self._since = EPOCH
+            self._since = EARLIEST
             self._cursors = []
             self._next_round_at_s = began_s
 

@@ -68,14 +68,26 @@ REFUSALS: dict[type[errors.Refusal], Problem] = {
 HTTP: dict[int, Problem] = {
     problem.status: problem
     for problem in (
-        Problem(400, "bad-request", "Bad request", "The request cannot be understood."),
-        Problem(404, "not-found", "Not found", "There is nothing at this path; `/docs` lists what there is."),
-        Problem(405, "method-not-allowed", "Method not allowed", "The header `Allow` names the methods of this path."),
-        Problem(413, "body-too-large", "Body too large", "The body has more bytes than this call takes."),
-        Problem(500, "internal-error", "Internal error", "Our fault. The log has the details under the request id."),
+        Problem(400, "bad-request", "Bad request", "The request is malformed."),
+        Problem(
+            404, "not-found", "Not found", "There is nothing at this path. See `/docs` for the available endpoints."
+        ),
+        Problem(
+            405,
+            "method-not-allowed",
+            "Method not allowed",
+            "This path does not have this method; the header `Allow` names those that it has.",
+        ),
+        Problem(413, "body-too-large", "Body too large", "The body is larger than this endpoint accepts."),
+        Problem(
+            500,
+            "internal-error",
+            "Internal error",
+            "Internal error. The server's log has the details under this `request_id`.",
+        ),
     )
 }
-OTHER = Problem(0, "http-error", "HTTP error", "An error that the status alone explains.")
+OTHER = Problem(0, "http-error", "HTTP error", "The HTTP status explains this error.")
 
 
 def all_problems() -> list[Problem]:

@@ -1,6 +1,5 @@
 """The shapes of requests and answers, from which the OpenAPI schemas are made."""
 
-from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -8,7 +7,7 @@ import msgspec
 from msgspec import UNSET, Meta, Struct, UnsetType
 
 from app.api.instants import INSTANT_PATTERN
-from app.task import Task, TaskState
+from app.task import Instant, Task, TaskState
 from punctual.types import MAX_ATTEMPTS, MAX_TIMEOUT_S
 
 MAX_DELAY_S = 10 * 365.25 * 86400
@@ -21,21 +20,20 @@ EXTERNAL_TYPE_NAME = {"$ref": "#/components/schemas/ExternalTypeName"}
 InstantText = Annotated[
     str,
     Meta(
-        description="RFC 3339, any offset, at most microseconds, from 1970 on.",
+        description="RFC 3339, with an offset. Digits beyond microseconds are rounded up. A past time means now.",
         extra_json_schema={"format": "date-time", "pattern": INSTANT_PATTERN},
     ),
 ]
-TimeoutS = Annotated[float, Meta(gt=0, le=MAX_TIMEOUT_S, description="Killed when it runs longer.")]
-# 3.0 is an integer in JSON Schema, and what some clients write; msgspec's int does not take it.
-WHOLE = {"type": "integer"}
+TimeoutS = Annotated[
+    float,
+    Meta(
+        gt=0, le=MAX_TIMEOUT_S, description="Seconds after which an attempt is killed. The default is that of the type."
+    ),
+]
 MaxAttempts = Annotated[
-    float,
-    Meta(ge=1, le=MAX_ATTEMPTS, multiple_of=1, description="How often it may start.", extra_json_schema=WHOLE),
+    int, Meta(ge=1, le=MAX_ATTEMPTS, description="How often it may start. The default is that of the type.")
 ]
-ClaimLimit = Annotated[
-    float,
-    Meta(ge=1, le=MAX_CLAIMS, multiple_of=1, description="Answer a list of so many.", extra_json_schema=WHOLE),
-]
+ClaimLimit = Annotated[int, Meta(ge=1, le=MAX_CLAIMS, description="Return a list of up to this many tasks.")]
 WorkerId = Annotated[str, Meta(min_length=1, max_length=200, description="A name of the caller's choice.")]
 
 
@@ -49,8 +47,13 @@ class NewTask(Struct, forbid_unknown_fields=True):
 
     type: Annotated[str, Meta(description="A registered type, in any letter case.")]
     execute_at: InstantText | UnsetType = UNSET
-    delay_s: Annotated[float, Meta(ge=0, le=MAX_DELAY_S, description="Seconds from now.")] | UnsetType = UNSET
-    payload: Annotated[dict[str, Any], Meta(description="As the type's schema says; at most 64 KiB.")] = {}
+    delay_s: (
+        Annotated[float, Meta(ge=0, le=MAX_DELAY_S, description="Seconds from now, instead of `execute_at`.")]
+        | UnsetType
+    ) = UNSET
+    payload: Annotated[
+        dict[str, Any], Meta(description="Matches the schema of its type; at most 64 KiB. The default is {}.")
+    ] = {}
     timeout_s: TimeoutS | UnsetType = UNSET
     max_attempts: MaxAttempts | UnsetType = UNSET
 
@@ -69,16 +72,18 @@ class CreatedTasks(Struct):
 
 
 class ClaimNext(Struct, forbid_unknown_fields=True):
-    """Who claims, and what."""
+    """A claim of the tasks that are due earliest."""
 
     worker_id: WorkerId
-    type: Annotated[str, Meta(description="One external type; all of them if absent.")] | UnsetType = UNSET
-    wait_s: Annotated[float, Meta(ge=0, le=MAX_WAIT_S, description="Wait so long for one to fall due.")] = 0.0
+    type: Annotated[str, Meta(description="An external type. The default is all of them.")] | UnsetType = UNSET
+    wait_s: Annotated[
+        float, Meta(ge=0, le=MAX_WAIT_S, description="How many seconds to wait for a due task. The default is 0.")
+    ] = 0.0
     limit: ClaimLimit | UnsetType = UNSET
 
 
 class ClaimOne(Struct, forbid_unknown_fields=True):
-    """Who claims."""
+    """A claim of one task."""
 
     worker_id: WorkerId
 
@@ -90,62 +95,64 @@ class Held(Struct, forbid_unknown_fields=True):
 
 
 class Completion(Held, forbid_unknown_fields=True):
-    """What came of it."""
+    """The result of a claimed task."""
 
-    result: Annotated[Any, Meta(description="Any JSON, at most 256 KiB.")] = None
+    result: Annotated[Any, Meta(description="Any JSON, at most 256 KiB. The default is null.")] = None
 
 
 class Reason(Struct, forbid_unknown_fields=True):
-    """Why it failed."""
+    """The error of a failed attempt."""
 
     message: Annotated[str, Meta(max_length=10_000)]
-    type: Annotated[str, Meta(min_length=1, max_length=100)] = "handler_error"
+    type: Annotated[str, Meta(min_length=1, max_length=100, description="The default is `handler_error`.")] = (
+        "handler_error"
+    )
 
 
 class Failure(Held, forbid_unknown_fields=True):
-    """Why it failed; a text alone is the message."""
+    """The error of a failed attempt; text alone is its message."""
 
     error: Annotated[str, Meta(max_length=10_000)] | Reason
 
 
 class CreatedTask(Task, frozen=True, kw_only=True):
-    """A task that was just created: its id is there under a second name."""
+    """A task that was just created. `task_id` is its id under a second name, in this answer only."""
 
     task_id: UUID
 
 
 class TaskPage(Struct):
-    """Some tasks in order, and where the next page begins."""
+    """A page of tasks in order; `next_cursor` leads to the next page."""
 
     tasks: list[Task]
-    count: Annotated[int, Meta(description="Of this page.")]
+    count: Annotated[int, Meta(description="Tasks on this page.")]
     next_cursor: str | None
 
 
 class Lease(Task, frozen=True, kw_only=True):
-    """A claimed task, the proof of the claim, and how long it holds without a heartbeat."""
+    """A claimed task, the token that proves the claim, and when the claim expires without a heartbeat."""
 
     claim_token: UUID
-    lease_expires_at: datetime
+    lease_expires_at: Instant
 
 
 class Leases(Struct):
-    """Claimed tasks, the one due earliest first."""
+    """Claimed tasks, the one that was due earliest first."""
 
     tasks: list[Lease]
 
 
 class Heartbeat(Lease, frozen=True, kw_only=True):
-    """The renewed lease, and whether the task should be given up."""
+    """The extended lease. If `cancel_requested` is true, stop the task and report that it failed."""
 
     cancel_requested: bool
 
 
-Counts = Annotated[dict[TaskState, int], Meta(description="By state; 10,000 stands for as many or more.")]
+Counts = Annotated[dict[TaskState, int], Meta(description="Tasks by state; 10,000 means 10,000 or more.")]
 
 
 class Type(Struct):
-    """A registered task type, and how many tasks of it there are by state."""
+    """A registered task type, and the number of its tasks by state."""
 
     name: str
     payload_schema: dict[str, Any]
@@ -153,47 +160,47 @@ class Type(Struct):
     max_attempts: int
     isolation: Literal["process", "thread"]
     queue: str
-    external: Annotated[bool, Meta(description="Only workers outside, over HTTP, run it.")]
+    external: Annotated[bool, Meta(description="Run only by outside workers, over HTTP.")]
     counts: Counts
 
 
 class TypeList(Struct):
-    """All registered types by name."""
+    """All registered types, ordered by name."""
 
     types: list[Type]
 
 
 class Lateness(Struct):
-    """How late tasks began."""
+    """How late tasks started."""
 
-    tasks: Annotated[int, Meta(description="How many began.")]
-    since: Annotated[datetime | None, Meta(description="When the first of them was due.")]
+    tasks: Annotated[int, Meta(description="How many tasks started.")]
+    since: Annotated[Instant | None, Meta(description="When the first of them was due.")]
     p50_ms: float | None
     p95_ms: float | None
     p99_ms: float | None
 
 
 class Punctuality(Lateness, kw_only=True):
-    """How late tasks began that were due within the last `window_s`: the latest `counted_up_to` of them."""
+    """How late tasks started that were due within the last `window_s`, at most the latest `counted_up_to`."""
 
     window_s: float
-    by_type: Annotated[dict[str, Lateness], Meta(description="Of the types that were due.")]
-    early_total: Annotated[
-        int, Meta(description="Starts before their time, of all tasks that are kept: a broken promise.")
-    ]
+    by_type: Annotated[dict[str, Lateness], Meta(description="The same by type.")]
+    early_total: Annotated[int, Meta(description="Tasks that started before their time. Must be 0.")]
 
 
 class Backlog(Struct):
-    """What waits. Null is what only Redis knows, while it is away."""
+    """Tasks that wait. Numbers from Redis are null while it is unavailable."""
 
-    due: Annotated[int, Meta(description="Scheduled, and their time has come; 10,000 stands for as many or more.")]
-    on_schedule: Annotated[int | None, Meta(description="In Redis, to fall due within the window.")]
-    delivered: Annotated[int | None, Meta(description="On their way to a worker.")]
-    rq_queues: Annotated[dict[str, int] | None, Meta(description="Envelopes that no worker has taken, by queue.")]
+    due: Annotated[int, Meta(description="Scheduled tasks that are due; 10,000 means 10,000 or more.")]
+    on_schedule: Annotated[int | None, Meta(description="Task ids in the due sets of Redis: due within the window.")]
+    delivered: Annotated[
+        int | None, Meta(description="Task ids that were delivered to workers and are not yet claimed.")
+    ]
+    rq_queues: Annotated[dict[str, int] | None, Meta(description="RQ jobs that no worker has received, by queue.")]
 
 
 class Worker(Struct):
-    """A worker process, as its heartbeat tells."""
+    """A worker process, by its last heartbeat."""
 
     id: str
     queue: str
@@ -203,28 +210,34 @@ class Worker(Struct):
 
 
 class Stats(Struct):
-    """How the service fares."""
+    """Statistics of the service."""
 
-    measured_at: datetime
-    counted_up_to: Annotated[int, Meta(description="No count goes beyond; this number stands for as many or more.")]
+    measured_at: Instant
+    counted_up_to: Annotated[
+        int, Meta(description="Counting stops at this number, which then means this many or more.")
+    ]
     by_state: Counts
-    by_type: Annotated[dict[str, Counts], Meta(description="Of registered types; those without tasks are left out.")]
-    oldest_overdue_s: Annotated[float, Meta(description="How late the oldest task is that should have begun; 0: none.")]
+    by_type: Annotated[
+        dict[str, Counts], Meta(description="Tasks by registered type and state, without types that have no tasks.")
+    ]
+    oldest_overdue_s: Annotated[
+        float, Meta(description="Seconds by which the oldest due task is late; 0 if there is none.")
+    ]
     punctuality: Punctuality
     backlog: Backlog
     redis: Literal["ok", "away"]
     workers: list[Worker]
-    counters: Annotated[dict[str, int], Meta(description="What went wrong or was put right, since the beginning.")]
+    counters: Annotated[dict[str, int], Meta(description="Faults and repairs since the installation.")]
 
 
 class Health(Struct):
-    """This process lives."""
+    """This process is alive."""
 
     status: Literal["alive"]
 
 
 class Readiness(Struct):
-    """Everything it needs is there; warnings name what should be set differently."""
+    """All checks passed; `warnings` names settings that should be corrected."""
 
     status: Literal["ready"]
     checks: dict[str, str]
@@ -232,13 +245,16 @@ class Readiness(Struct):
 
 
 class Problem(Struct):
-    """An error (RFC 9457)."""
+    """An error (RFC 9457, problem details)."""
 
-    type: Annotated[str, Meta(description="The path of a page about this kind of error.")]
+    type: Annotated[str, Meta(description="The path of the page that explains this kind of error.")]
     title: str
     status: int
     detail: str
-    details: Annotated[dict[str, Any], Meta(description="Field errors, the state that refused, allowed values.")]
+    details: Annotated[
+        dict[str, Any],
+        Meta(description="More about the error: messages by field, allowed values, the state of the task."),
+    ]
     request_id: str
 
 
@@ -249,4 +265,25 @@ REQUESTS = (NewTask, NewTasks, ClaimNext, ClaimOne, Held, Completion, Failure)
 def schemas() -> dict[str, Any]:
     """Return the OpenAPI schemas of all shapes by name."""
     _, found = msgspec.json.schema_components([*ANSWERS, *REQUESTS, Task], ref_template="#/components/schemas/{name}")
+    for schema in found.values():
+        _adapt_to_generators(schema)
     return found
+
+
+def _adapt_to_generators(schema: Any) -> None:
+    """Add what generators of clients need: the type of enums, and that open objects have other properties.
+
+    Defaults are removed, because a generator for TypeScript requires properties that have one.
+    """
+    if isinstance(schema, list):
+        for each in schema:
+            _adapt_to_generators(each)
+    if not isinstance(schema, dict):
+        return
+    if "enum" in schema:
+        schema.setdefault("type", "string")
+    if schema.get("type") == "object" and "properties" not in schema:
+        schema.setdefault("additionalProperties", True)
+    schema.pop("default", None)
+    for inner in schema.values():
+        _adapt_to_generators(inner)

@@ -37,17 +37,17 @@ class Commands(click.Group):
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 def main() -> None:
-    """Punctual: create tasks, look at them, delete them; check a run; make API keys; check an installation.
+    """Punctual: create, list, show and delete tasks; manage API keys; check a run or an installation.
 
     \b
     Exit codes:
-      0  done, and as it should be
-      1  the service refused, or a check found something wrong
+      0  success
+      1  the request was refused, or a check failed
       2  wrong usage
       3  the service does not answer
 
-    The service is looked for at --url (after the command), else PUNCTUAL_URL, else where a running `make run` answers
-    (var/run.env), else http://127.0.0.1:8000. Where it asks for an API key: PUNCTUAL_API_KEY, or --key-file.
+    The address of the service is --url (after the command), else PUNCTUAL_URL, else that of a running `make run`
+    (var/run.env), else http://127.0.0.1:8000. The API key is that of --key-file, else PUNCTUAL_API_KEY.
     """  # noqa: D301 - click reads the \b: keep these lines as they are
 
 

@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 @click.group()
 def keys() -> None:
-    """Make API keys, list them, revoke one.
+    """Create, list and revoke API keys.
 
-    Settings come from the environment, else from a running `make run`.
+    The settings of Postgres are read from the environment, else from a running `make run`.
     """
 
 
@@ -35,19 +35,21 @@ def keys() -> None:
 @click.argument("name")
 @click.option(
     "--scope", "scopes", type=click.Choice([scope.value for scope in Scope]), multiple=True, required=True,
-    help="What it may do; repeat. admin: everything.",
+    help="What the key may do (repeatable); admin includes all.",
 )  # fmt: skip
 @click.option(
-    "--expires", "expires_in_s", type=DURATION, metavar="90d", help="How long it is valid. [default: for ever]"
+    "--expires",
+    "expires_in_s",
+    type=DURATION,
+    metavar="90d",
+    help="How long the key is valid. [default: until it is revoked]",
 )
-@click.option(
-    "--max-pending", type=click.IntRange(0), help="How many scheduled tasks it may have. [default: any number]"
-)
+@click.option("--max-pending", type=click.IntRange(0), help="Maximum number of scheduled tasks. [default: no limit]")
 @json_option
 def create(*, as_json: bool, name: str, scopes: tuple[str, ...], **limits: Any) -> None:
-    """Make a key for NAME, say the system that will use it.
+    """Create a key for NAME, the system that will use it.
 
-    The key is printed once, alone on stdout, and kept nowhere: only its SHA-256 is.
+    The key is printed once, alone on stdout. Only its SHA-256 is stored.
     """
     secret = new_secret()
     with _ledger() as engine:
@@ -55,15 +57,16 @@ def create(*, as_json: bool, name: str, scopes: tuple[str, ...], **limits: Any) 
     if as_json:
         click.echo(to_json({"key": secret, **_fields(key)}))
         return
-    click.echo(f"{key.name}: {', '.join(sorted(key.scopes))}, {_until(key)}. It is shown this once:", err=True)
+    summary = f"Key {key.name!r} ({', '.join(sorted(key.scopes))}, {_until(key)})."
+    click.echo(f"{summary} Copy it now; it will not be shown again:", err=True)
     click.echo(secret)
 
 
 @keys.command("list")
-@click.option("--all", "everything", is_flag=True, help="Those that expired or were revoked, too.")
+@click.option("--all", "everything", is_flag=True, help="Include expired and revoked keys.")
 @json_option
 def list_(*, as_json: bool, everything: bool) -> None:
-    """List the keys that are valid; never the keys themselves."""
+    """List valid keys by id and name. The keys themselves are never shown."""
     with _ledger() as engine:
         listed = [each for each in ledger.list_all(engine) if each.valid or everything]
     rows = [{**_fields(each.key), "valid": each.valid} for each in listed]
@@ -79,7 +82,7 @@ def list_(*, as_json: bool, everything: bool) -> None:
 @click.argument("key_id", metavar="ID", type=click.UUID)
 @json_option
 def revoke(*, as_json: bool, key_id: UUID) -> None:
-    """Revoke the key ID: within 5 seconds it opens nothing any more, and whoever signed in with it is out."""
+    """Revoke the key ID. It stops working within 5 seconds, and its browser sessions end."""
     with _ledger() as engine:
         revoked = ledger.revoke(engine, key_id)
     if as_json:

@@ -83,18 +83,18 @@ class JsonObject(click.ParamType[dict[str, Any]]):
 
 DURATION = Duration()
 JSON_OBJECT = JsonObject()
-json_option = click.option("--json", "as_json", is_flag=True, help="JSON on stdout, for scripts.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON, for scripts.")
 url_option = click.option(
     "--url",
     envvar="PUNCTUAL_URL",
     show_envvar=True,
     callback=lambda _context, _option, given: service_url(given),
-    help="Where the service is. [default: a running `make run`, else http://127.0.0.1:8000]",
+    help="Address of the service. [default: that of a running `make run`, else http://127.0.0.1:8000]",
 )
 key_option = click.option(
     "--key-file",
     type=click.File(encoding="utf-8"),
-    help="A file with the API key, - for stdin. [default: what PUNCTUAL_API_KEY holds, if anything]",
+    help="File with the API key; - for stdin. [default: PUNCTUAL_API_KEY]",
 )
 
 

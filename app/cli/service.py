@@ -16,7 +16,7 @@ LOOPBACK = ("127.", "localhost", "::1")
 UNAVAILABLE = frozenset({502, 503, 504})
 REDIRECT = 300
 UNAUTHENTICATED = 401
-KEY_NEEDED = "Put a key into PUNCTUAL_API_KEY, or into a file for --key-file; `keys create` makes one."
+KEY_NEEDED = "Set PUNCTUAL_API_KEY, or use --key-file. `keys create` creates a key."
 
 
 class Refused(click.ClickException):
@@ -37,7 +37,10 @@ class ServiceUnavailable(click.ClickException):
     def show(self, file: IO[Any] | None = None) -> None:
         """Print the message and what to do."""
         super().show(file)
-        click.echo("Is it running? `make run` starts it here; --url or PUNCTUAL_URL names another place.", err=True)
+        click.echo(
+            "Is it running? `make run` starts it on this machine; --url or PUNCTUAL_URL names another address.",
+            err=True,
+        )
 
 
 class Service:
@@ -80,7 +83,8 @@ class Service:
                 allow_redirects=False,
             )
         except ValueError as wrong:  # errors in a URL are both a ValueError and a RequestException
-            raise click.BadParameter(f"{self.url!r} is not an address: {wrong}", param_hint="--url") from wrong
+            message = f"{self.url!r} is not an address like http://127.0.0.1:8000"
+            raise click.BadParameter(message, param_hint="--url") from wrong
         except requests.RequestException as error:
             raise ServiceUnavailable(f"{self.url} does not answer ({_in_short(error)}).") from error
         return _read(answer, self.url)

@@ -22,7 +22,7 @@ EXPECTED = {"handed_back"}  # by every orderly stop of a worker
 @click.command()
 @over_http
 def stats(*, service: Service, as_json: bool) -> None:
-    """How the service fares: tasks by type and state, lateness, backlog, workers, what went wrong."""
+    """Show statistics: tasks by type and state, lateness, backlog, workers, counters of faults."""
     answer = service.ask("GET", "/stats")
     if as_json:
         click.echo(to_json(answer))
@@ -56,12 +56,12 @@ def lines(answer: Mapping[str, Any]) -> Iterator[tuple[str, object, bool]]:
     """Yield single numbers as (name, value, whether it is wrong)."""
     punctuality, backlog = answer["punctuality"], answer["backlog"]
     yield "oldest overdue", lag(answer["oldest_overdue_s"] * 1000), answer["oldest_overdue_s"] > LATE_S
-    yield "due and not begun", count(backlog["due"], answer["counted_up_to"]), False
+    yield "due and not started", count(backlog["due"], answer["counted_up_to"]), False
     for share in PERCENTILES:
         yield f"lag {share}", lag(punctuality[f"{share}_ms"]) or "-", False
-    yield "begun too early", punctuality["early_total"], punctuality["early_total"] > 0
+    yield "started too early", punctuality["early_total"], punctuality["early_total"] > 0
     if answer["redis"] == "ok":
-        yield "on the schedule", backlog["on_schedule"], False
+        yield "in the due sets", backlog["on_schedule"], False
         yield "delivered", backlog["delivered"], False
         for name, depth in backlog["rq_queues"].items():
             yield f"RQ queue {name}", depth, False

@@ -17,33 +17,37 @@ MAX_WAIT_S = 30.0
 
 @click.group()
 def task() -> None:
-    """Create tasks, list them, show one, delete one."""
+    """Create, list, show and delete tasks."""
 
 
 @task.command()
 @click.argument("task_type", metavar="TYPE")
-@click.option("--at", metavar="RFC3339", help="When, with an offset: 2030-01-31T09:30:00+01:00. A past time: now.")
-@click.option("--in", "delay_s", type=DURATION, help="How long from now: 90s, 5m, 2h. [default: now]")
-@click.option("--payload", type=JSON_OBJECT, help="A JSON object for the handler.")
-@click.option("--timeout-s", type=float, help="Killed when it runs longer. [default: its type's]")
-@click.option("--max-attempts", type=int, help="How often it may start. [default: its type's]")
+@click.option("--at", metavar="RFC3339", help="When to run it, with an offset: 2030-01-31T09:30:00+01:00.")
+@click.option("--in", "delay_s", type=DURATION, help="How long from now to run it: 90s, 5m, 2h. [default: now]")
+@click.option("--payload", type=JSON_OBJECT, help="JSON object for the handler.")
+@click.option("--timeout-s", type=float, help="Seconds after which an attempt is killed. [default: that of the type]")
+@click.option("--max-attempts", type=int, help="How often it may start. [default: that of the type]")
 @over_http
 def create(*, service: Service, as_json: bool, task_type: str, **fields: Any) -> None:
-    """Create a task of TYPE. Exit codes as in `--help` of the whole."""
+    """Create a task of TYPE."""
     body = new_task(task_type, **fields)
     _print(service.ask("POST", "/tasks", body=body), as_json=as_json)
 
 
 @task.command("list")
-@click.option("--state", multiple=True, help="Only these: repeat, or commas. Deleted ones only when asked for.")
-@click.option("--type", "task_type", multiple=True, help="Only these: repeat, or commas.")
-@click.option("--since", metavar="RFC3339", help="execute_at not before.")
-@click.option("--until", metavar="RFC3339", help="execute_at before.")
-@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="At most so many.")
-@click.option("--all", "everything", is_flag=True, help="No limit.")
+@click.option(
+    "--state",
+    multiple=True,
+    help="Filter by state (repeat, or separate by commas); deleted tasks are listed only if named.",
+)
+@click.option("--type", "task_type", multiple=True, help="Filter by type (repeat, or separate by commas).")
+@click.option("--since", metavar="RFC3339", help="Tasks with execute_at at or after this time.")
+@click.option("--until", metavar="RFC3339", help="Tasks with execute_at before this time.")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="Maximum number of tasks.")
+@click.option("--all", "everything", is_flag=True, help="List all tasks, without a limit.")
 @over_http
 def list_(*, service: Service, as_json: bool, limit: int, everything: bool, **filters: Any) -> None:
-    """List tasks in order of their time; all filters given must hold."""
+    """List tasks, ordered by time. Filters combine with AND."""
     params = {"type" if name == "task_type" else name: value for name, value in filters.items() if value}
     page = PAGE if everything else min(limit, PAGE)
     tasks = list(islice(service.tasks(params, page=page), None if everything else limit))
@@ -58,7 +62,12 @@ def list_(*, service: Service, as_json: bool, limit: int, everything: bool, **fi
 @task.command()
 @click.argument("task_id", metavar="ID")
 @click.option(
-    "--wait", "wait_s", type=DURATION, default=0.0, metavar="30s", help="Wait so long for its end, at most 30 s."
+    "--wait",
+    "wait_s",
+    type=DURATION,
+    default=0.0,
+    metavar="30s",
+    help="How long to wait until the task has ended, at most 30 s.",
 )
 @over_http
 def show(*, service: Service, as_json: bool, task_id: str, wait_s: float) -> None:
@@ -73,12 +82,12 @@ def show(*, service: Service, as_json: bool, task_id: str, wait_s: float) -> Non
 @click.argument("task_id", metavar="ID")
 @over_http
 def delete(*, service: Service, as_json: bool, task_id: str) -> None:
-    """Delete the task ID: exit code 0 means that its code never ran and never will."""
+    """Delete the task ID. Exit code 0 means that it never ran and never will."""
     deleted = service.ask("DELETE", _path(task_id))
     if as_json:
         click.echo(to_json(deleted))
     else:
-        click.echo(f"{deleted['id']} is deleted: it never ran, and never will.")
+        click.echo(f"{deleted['id']} is deleted: it never ran and never will.")
 
 
 def new_task(task_type: str, *, at: str | None, delay_s: float | None, **optional: Any) -> dict[str, Any]:

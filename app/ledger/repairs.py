@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from app import outcome
 from app.ledger.claims import outcome_arrays
 from app.ledger.statements import execute, rows, scalars
-from app.task import EPOCH, Due, LostAttempt, TaskState
+from app.task import EARLIEST, Due, LostAttempt, TaskState
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -29,7 +29,7 @@ class Rescued:
     worker_id: str
 
 
-def page_start(task_type: str, at: datetime = EPOCH) -> Due:
+def page_start(task_type: str, at: datetime = EARLIEST) -> Due:
     """Return the place before all tasks of a type that are due at that instant or later."""
     return Due("00000000-0000-0000-0000-000000000000", task_type, at)
 

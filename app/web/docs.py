@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from flask import Blueprint, Response, render_template
+from markupsafe import Markup, escape
 from werkzeug.exceptions import NotFound
 
 from app.api.answers import no_content
@@ -28,18 +30,29 @@ def docs() -> Response:
 
 
 @pages.get("/problems/")
-def problems() -> str:
-    return render_template("problems.html", problems=PROBLEMS.values())
+def problems() -> Response:
+    return _explain(list(PROBLEMS.values()))
 
 
 @pages.get("/problems/<slug>")
 def problem(slug: str) -> Response:
     if slug not in PROBLEMS:
         raise NotFound
-    return Response(render_template("problems.html", problems=[PROBLEMS[slug]]))
+    return _explain([PROBLEMS[slug]])
+
+
+@pages.app_template_filter()
+def with_code(text: str) -> Markup:
+    """Show what is between backticks as code."""
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 
 @pages.get("/favicon.ico")
 def favicon() -> Response:
     """Answer without an icon, because browsers request one by themselves."""
     return no_content()
+
+
+def _explain(explained: list[Problem]) -> Response:
+    page = render_template("problems.html", problems=explained)
+    return Response(page, headers={"Content-Security-Policy": POLICY})

@@ -32,12 +32,12 @@ REGISTRIES = {"queued", "failed", "deferred", "started", "finished", "scheduled"
 MAX_PER_PAGE, MAX_PAGE = 1000, 1_000_000
 BANNER = (
     b'<p role="note" style="margin:0;padding:.4em 1em;background:#fff3cd;color:#533f03">'
-    b"These are deliveries; the truth is in Postgres. %s</p>"
+    b"This shows deliveries of RQ, not tasks. For the states of tasks use GET /tasks. %s</p>"
 )
 SIGN_OUT = b'<a href="/sign-in" style="color:inherit">Sign out</a>'
 NOT_READABLE = (
     "<!doctype html><html lang=en><title>Not readable</title><body><h1>Not readable</h1>"
-    "<p>Something in Redis is not what RQ writes there. The log names it.</p></body></html>"
+    "<p>Redis contains something that RQ cannot read. The log names it.</p></body></html>"
 )
 NOTHING: dict[str, Any] = {
     "queues": [], "workers": [], "jobs": [], "not_readable": True,

@@ -39,7 +39,7 @@ HEADERS = {"Content-Security-Policy": POLICY, "Referrer-Policy": "same-origin"}
 ATTEMPTS_PER_MINUTE = 10
 WRONG: dict[type[Refusal], str] = {
     Unauthenticated: "This key is unknown, expired or revoked.",
-    ScopeMissing: "This key is not for looking: it has neither the scope read nor admin.",
+    ScopeMissing: "This key has neither the scope read nor admin.",
     TooManyRequests: "Too many attempts. Try again in a minute.",
 }
 

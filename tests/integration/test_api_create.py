@@ -61,7 +61,7 @@ def test_a_task_due_soon_is_in_the_due_set(client: FlaskClient, web: Flask, redi
 
 
 def test_every_wrong_field_is_named_in_one_answer(client: FlaskClient) -> None:
-    wrong = {"type": "nope", "execute_at": "soon", "timeout_s": 0, "max_attempts": 101, "payload": [], "colour": 1}
+    wrong = {"type": "nope", "execute_at": "soon", "timeout_s": 0, "max_attempts": 101, "payload": [1], "colour": 1}
     details = problem(client.post("/tasks", json=wrong), 422, "invalid-input")
     assert set(details["fields"]) == set(wrong)
     assert "foo" in details["allowed"]["type"]
@@ -76,7 +76,6 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("execute_at", {"execute_at": 1900000000}),
     ("execute_at", {"execute_at": None}),
     ("execute_at", {"execute_at": "2030-01-01T00:00:00"}),
-    ("execute_at", {"execute_at": "2030-01-01T00:00:00.1234567Z"}),
     ("execute_at", {"execute_at": "0001-01-01T00:00:00+14:00"}),
     ("execute_at", {"execute_at": "9999-12-31T23:59:59-14:00"}),
     ("execute_at", {"execute_at": "2030-06-30T23:59:60Z"}),
@@ -86,7 +85,7 @@ WRONG: list[tuple[str, dict[str, Any]]] = [
     ("delay_s", {"execute_at": ..., "delay_s": 1e9}),
     ("delay_s", {"execute_at": ..., "delay_s": "60"}),
     ("delay_s", {"execute_at": ..., "delay_s": True}),
-    ("payload", {"payload": None}),
+    ("payload", {"payload": [{}]}),
     ("payload", {"payload": "text"}),
     ("payload", {"payload": {"a": "x" * 65536}}),
     ("timeout_s", {"timeout_s": 0}),

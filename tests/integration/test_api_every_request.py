@@ -94,6 +94,8 @@ def test_every_problem_has_a_page(client: FlaskClient, slug: str) -> None:
     assert answer.status_code == 200
     assert answer.content_type.startswith("text/html")
     assert f"/problems/{slug}" in client.get("/problems/").text
+    assert "`" not in answer.text
+    assert "style-src 'self'" in answer.headers["Content-Security-Policy"]
 
 
 def test_there_is_no_page_for_an_unknown_problem(client: FlaskClient) -> None:

@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from app.api.application import create_app
+from app.task_types import TaskType, TaskTypes
 from app.web import __file__ as web
 from tests.integration.api_calls import body
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
 
-    from app.task_types import TaskTypes
+    from app.config import Settings
 
 METHODS = {"get", "post", "put", "patch", "delete"}
 UNDOCUMENTED = {"/favicon.ico", "/openapi.json", "/docs", "/problems/", "/problems/{slug}", "/sign-in", "/sign-out"}
@@ -80,6 +82,42 @@ def test_every_operation_has_a_unique_name_a_tag_and_a_summary(document: dict[st
         assert operation["summary"]
         assert operation["description"]
         assert set(operation["tags"]) <= tags
+
+
+def test_operations_have_names_that_are_identifiers(document: dict[str, Any]) -> None:
+    names = {operation["operationId"] for _, _, operation in operations(document)}
+    assert all(re.fullmatch(r"[a-z]+(_[a-z]+)+", name) for name in names), names
+    assert names >= {"create_task", "create_tasks", "list_tasks", "show_task", "delete_task", "claim_task"}
+
+
+def parts(part: Any) -> Iterator[dict[str, Any]]:
+    """Yield every object of this part."""
+    if isinstance(part, dict):
+        yield part
+    for inner in part.values() if isinstance(part, dict) else part if isinstance(part, list) else ():
+        yield from parts(inner)
+
+
+def test_schemas_are_those_that_generators_of_clients_understand(document: dict[str, Any]) -> None:
+    schemas = document["components"]["schemas"]
+    found = list(parts(schemas))
+    assert len(found) > 100
+    for each in found:
+        assert each.keys().isdisjoint({"oneOf", "allOf", "not", "multipleOf", "default", "$defs"}), each
+        if isinstance(each.get("enum"), list):
+            assert each["type"] == "string"
+        if each.get("type") == "object":
+            assert "properties" in each or "additionalProperties" in each, each
+    new = schemas["NewTask"]["properties"]
+    assert (new["max_attempts"]["type"], new["max_attempts"]["minimum"], new["max_attempts"]["maximum"]) == (
+        "integer", 1, 100,
+    )  # fmt: skip
+    assert schemas["ClaimNext"]["properties"]["limit"]["type"] == "integer"
+    assert new["payload"]["additionalProperties"] is True
+    assert schemas["Task"]["properties"]["execute_at"]["format"] == "date-time"
+    assert {each["format"] for each in schemas["Task"]["properties"]["started_at"]["anyOf"] if "format" in each} == {
+        "date-time"
+    }
 
 
 def test_every_path_parameter_is_declared(document: dict[str, Any]) -> None:
@@ -175,3 +213,12 @@ def test_the_page_has_no_inline_script_and_forbids_it(client: FlaskClient) -> No
 
 def test_the_external_validator_is_off() -> None:
     assert "validatorUrl: null" in Path(web).with_name("static").joinpath("docs.js").read_text()
+
+
+@pytest.mark.usefixtures("_same_log_settings")
+def test_names_of_types_that_would_be_one_identifier_are_not_listed(settings: Settings, types: TaskTypes) -> None:
+    both = [TaskType(name=name, handler=None) for name in ("report.mail", "report-mail")]
+    app = create_app(settings, TaskTypes([*types, *both]))
+    schemas = body(app.test_client().get("/openapi.json"))["components"]["schemas"]
+    assert "enum" not in schemas["TypeName"]
+    assert schemas["ExternalTypeName"]["enum"] == ["outside"]

@@ -64,7 +64,7 @@ def test_a_final_task_is_returned_without_a_wait(client: FlaskClient) -> None:
     assert body(client.get(f"/tasks/{held['id']}?wait_s=30"))["state"] == "failed"
 
 
-@pytest.mark.parametrize("wait", ["-1", "31", "x", "", "nan", "1e2", "1&wait_s=2"])
+@pytest.mark.parametrize("wait", ["-1", "31", "x", "%20", "nan", "1e2", "1&wait_s=2"])
 def test_a_wait_out_of_bounds_is_refused(client: FlaskClient, wait: str) -> None:
     task = create(client, execute_at=PAST)
     assert list(fields(client.get(f"/tasks/{task['id']}?wait_s={wait}"))) == ["wait_s"]

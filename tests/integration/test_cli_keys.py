@@ -55,7 +55,7 @@ def test_a_key_is_created_shown_once_listed_and_revoked(run: Any, closed: FlaskC
     assert made.exit_code == 0, made.output
     secret = made.stdout.strip()
     assert secret.startswith(SECRET)
-    assert "billing: read, write, valid until 2" in made.stderr
+    assert "Key 'billing' (read, write, valid until 2" in made.stderr
     assert closed.get("/tasks", headers=bearer(secret)).status_code == 200
     (listed,) = json_of(run("keys", "list", "--json"))
     assert (listed["name"], listed["scopes"], listed["valid"]) == ("billing", ["read", "write"], True)

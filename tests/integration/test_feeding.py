@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,7 +12,7 @@ from redis.exceptions import RedisError
 from app.broker.due_set import FEED_INTERVAL_S
 from app.config import read_settings
 from app.connections import connect_redis
-from tests.making import NOWHERE, ahead, change, make
+from tests.making import NOWHERE, ahead, change, ids, make
 from workers.feeding import RESYNC_INTERVAL_S, Feeding
 from workers.sweeper import POLL_INTERVAL_S, Sweeper
 
@@ -58,6 +59,26 @@ def test_a_wiped_redis_gets_the_whole_window_again_late_tasks_first(
     assert due_set.redis.zcount("due:noop", "-inf", time.time()) == 10
     feed_all(sweeper.feeding)
     assert due_set.sizes(["noop"]) == (25, 0)
+
+
+def test_a_wiped_redis_gets_tasks_of_the_year_1(
+    sweeper: Sweeper, operations: Operations, due_set: DueSet, harm: Redis
+) -> None:
+    instants = (datetime(1, 1, 1, tzinfo=UTC), datetime(1969, 7, 20, tzinfo=UTC))
+    long_ago = ids([task for at in instants for task in make(operations, at=at)])
+    harm.flushall()
+    feed_all(sweeper.feeding)
+    assert due_set.redis.zrange("due:noop", 0, -1) == [each.encode() for each in long_ago]
+
+
+def test_the_sweeper_restores_a_task_of_the_year_1(
+    sweeper: Sweeper, operations: Operations, due_set: DueSet, harm: Redis
+) -> None:
+    sweeper.step()
+    (task,) = make(operations, at=datetime(1, 1, 1, tzinfo=UTC))
+    harm.flushall()
+    assert sweeper.restore() == 1
+    assert due_set.redis.zscore("due:noop", str(task.id)) is not None
 
 
 def test_tasks_due_soon_are_fed_without_pauses_and_later_ones_with_pauses(

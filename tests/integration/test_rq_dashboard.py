@@ -124,8 +124,8 @@ def test_a_missing_page_is_a_404(client: FlaskClient, path: str) -> None:
     problem(client.get(path), 404, "not-found")
 
 
-def test_a_page_names_postgres_as_the_truth(client: FlaskClient) -> None:
-    assert "the truth is in Postgres" in client.get("/rq/").text
+def test_a_page_says_that_it_shows_no_tasks(client: FlaskClient) -> None:
+    assert "not tasks. For the states of tasks use GET /tasks" in client.get("/rq/").text
 
 
 def test_the_address_and_password_of_redis_are_not_shown(client: FlaskClient, settings: Settings) -> None:

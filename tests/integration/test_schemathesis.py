@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 import schemathesis
+from schemathesis import GenerationMode
 from schemathesis.config import SchemathesisConfig
 from schemathesis.engine import events, from_schema
 from schemathesis.transport.wsgi import WSGITransport
@@ -114,16 +115,41 @@ def test_the_service_does_what_its_document_says(
 
 
 @schemathesis.hook("before_call")
-def remove_what_the_document_cannot_forbid(context: Any, case: Any, kwargs: Any) -> None:
-    """Remove invalid cursors, and integers beyond 64 bits inside of arbitrary JSON."""
-    if case.query and isinstance(case.query.get("cursor"), str) and case.query["cursor"]:
-        del case.query["cursor"]
+def leave_out_what_the_document_cannot_say(context: Any, case: Any, kwargs: Any) -> None:
+    """Change what the service reads in another way than the document, on purpose or because it cannot be expressed.
+
+    Invalid cursors; empty parameters, which count as absent; integers beyond 64 bits inside of arbitrary JSON; that a
+    task has exactly one time; other spellings (`app.api.reading.spellings`), which are made wrong here.
+    """
+    for name in [each for each, value in (case.query or {}).items() if each == "cursor" or is_empty(value)]:
+        del case.query[name]
     bodies = [case.body]
     if isinstance(case.body, dict) and isinstance(case.body.get("tasks"), list):
         bodies += case.body["tasks"]
     for body in bodies:
         if isinstance(body, dict):
             body |= {name: within_64_bits(body[name]) for name in ("payload", "result") if name in body}
+            body |= {name: False for name, value in body.items() if name != "result" and is_another_spelling(value)}
+    if case.meta.generation.mode == GenerationMode.POSITIVE:
+        for task in bodies:
+            if case.operation.label in {"POST /tasks", "POST /tasks/batch"} and "type" in task:
+                has_one_time(task)
+
+
+def is_empty(value: Any) -> bool:
+    return value in ("", None) or (isinstance(value, list) and not any(value))
+
+
+def is_another_spelling(value: Any) -> bool:
+    return value is None or value == []
+
+
+def has_one_time(task: dict[str, Any]) -> None:
+    """Make sure that a task has a time, and no second one."""
+    if "execute_at" in task:
+        task.pop("delay_s", None)
+    else:
+        task.setdefault("delay_s", 1)
 
 
 def within_64_bits(value: Any) -> Any:

@@ -210,7 +210,7 @@ def test_the_page_has_no_script_and_allows_none(browser: FlaskClient) -> None:
 
 
 def test_without_keys_the_page_says_that_none_is_needed(client: FlaskClient) -> None:
-    assert "No key is needed here" in client.get("/sign-in").text
+    assert "No sign-in is needed" in client.get("/sign-in").text
     assert client.post("/sign-in", data={"key": "x"}, headers=SAME_SITE).location == "/sign-in"
     assert client.get("/rq/", headers=BROWSER).status_code == 200
 

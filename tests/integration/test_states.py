@@ -47,8 +47,8 @@ ROW_OF: dict[TaskState, dict[str, str]] = {
 
 VIOLATIONS = {
     "execute_at_is_sane": [
-        (SCHEDULED, "execute_at = '1969-12-31T23:59:59Z'"),
-        (SCHEDULED, "execute_at = '9999-12-31T00:00:00Z'"),
+        (SCHEDULED, "execute_at = '0001-12-31T23:59:59Z BC'"),
+        (SCHEDULED, "execute_at = '10000-01-01T00:00:00Z'"),
         (SCHEDULED, "execute_at = 'infinity'"),
     ],
     "timeout_is_sane": [

@@ -12,6 +12,7 @@ import pytest
 
 from app.api.reading import aliases
 from app.config import Settings
+from app.errors import LedgerUnavailable
 from app.ledger.statements import statement
 from app.task import TaskState
 from tests.faults.checker import check
@@ -77,6 +78,28 @@ def test_the_page_of_configuration_shows_the_defaults_that_the_settings_have() -
         shown = f"{default:g}" if isinstance(default, float) and default < 1e6 else str(default)
         expected = {"": "none", "True": "true", "2592000.0": "2592000"}.get(shown, shown)
         assert said[name] == ("required" if name in {"DATABASE_URL", "REDIS_URL"} else expected), name
+
+
+def test_every_text_about_an_unanswered_request_says_that_its_effect_is_unknown() -> None:
+    """README once said "nothing was decided" where the API said "not known"."""
+    texts = {each.name: " ".join(each.read_text(encoding="utf-8").split()) for each in DOCUMENTS}
+    assert "may have taken effect" in str(LedgerUnavailable.__doc__)
+    assert [name for name, text in texts.items() if "nothing was decided" in text.lower()] == []
+    explained = {name for name, text in texts.items() if "unknown whether the request took effect" in text}
+    assert explained == {"api.md", "troubleshooting.md"}
+
+
+def test_no_text_makes_the_attempt_a_part_of_an_idempotency_key() -> None:
+    """The pair of id and attempt never repeats, so as a key it protects from nothing."""
+    sources = [*DOCUMENTS, *(ROOT / "punctual").rglob("*.py"), *(ROOT / "app").rglob("*.py")]
+    pair = re.compile(r"\bid`?,? (and|with|plus) `?(context\.)?attempt`?|attempt`? (and|with|plus) `?(context\.)?id\b")
+    wrong = [
+        each.name
+        for each in sources
+        for paragraph in re.split(r"\n\s*\n", each.read_text(encoding="utf-8"))
+        if "idempoten" in paragraph.lower() and pair.search(" ".join(paragraph.split()))
+    ]
+    assert wrong == []
 
 
 def test_the_page_of_aliases_shows_every_alias_and_no_other() -> None:

@@ -116,9 +116,9 @@ WELL = LateTask(type="foo", kind=FOO, alive=1, slots=16, running=3, place="due",
         (replace(WELL, redis=False), "Redis does not answer"),
         (replace(WELL, place=None), "Redis does not know it"),
         (replace(WELL, running=16), "all 16 slots of queue default are busy"),
-        (replace(WELL, deliveries=0), "no promoter takes it off the schedule"),
-        (WELL, "2 envelopes wait for the workers of queue default"),
-        (replace(WELL, place="delivered", deliveries=0), "0 envelopes wait for the workers of queue default"),
+        (replace(WELL, deliveries=0), "no promoter takes it from the due set"),
+        (WELL, "2 RQ jobs wait for the workers of queue default"),
+        (replace(WELL, place="delivered", deliveries=0), "0 RQ jobs wait for the workers of queue default"),
     ],
 )
 def test_the_likely_reason_is_one_sentence_with_a_remedy(seen: LateTask, reason: str) -> None:
@@ -145,5 +145,5 @@ def test_every_queue_that_a_type_names_needs_a_living_worker() -> None:
     rows = [WorkerRow("a", "default", 16, 1.0), WorkerRow("b", "default", 8, 2.0), WorkerRow("c", "slow", 16, 99.0)]
     default, slow, silent = check_workers(rows, TYPES, dead_after_s=15)
     assert (default.level, default.said) == (Level.OK, "queue default: 2 alive, 24 slots")
-    assert (slow.level, slow.said) == (Level.FAIL, "queue slow: none alive; nobody runs print")
+    assert (slow.level, slow.said) == (Level.FAIL, "queue slow: none alive; nothing runs print")
     assert (silent.level, silent.said) == (Level.WARN, "1 silent for over 15 s")

@@ -150,7 +150,7 @@ def test_the_command_line_lists_the_tools_only_where_their_folder_is(
 
 def test_the_help_documents_the_exit_codes() -> None:
     text = CliRunner().invoke(main, ["--help"]).output
-    for words in ("0  done", "1  the service refused", "2  wrong usage", "3  the service does not answer"):
+    for words in ("0  success", "1  the request was refused", "2  wrong usage", "3  the service does not answer"):
         assert words in text
 
 

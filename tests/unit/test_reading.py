@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import uuid
+from typing import Annotated, Any
 
 import pytest
-from msgspec import UNSET, Struct, ValidationError, convert
+from msgspec import UNSET, Meta, Struct, ValidationError, convert
 
 from app.api import shapes
-from app.api.reading.field_errors import FieldErrors, explain, fit
+from app.api.reading.field_errors import FieldErrors, explain, fit, message_of
 from app.api.reading.requests import read_id, read_wait
 from app.errors import InvalidInput, TaskNotFound
 
@@ -38,7 +39,7 @@ class Pair(Struct):
 
 def test_every_wrong_field_is_named() -> None:
     errors = FieldErrors()
-    body = {"delay_s": -1, "payload": [], "timeout_s": 0, "max_attempts": "3", "colour": "red", "execute_at": None}
+    body = {"delay_s": -1, "payload": [1], "timeout_s": 0, "max_attempts": "3", "colour": "red", "execute_at": 5}
     task = fit(body, shapes.NewTask, errors)
     assert set(errors.fields) == {*body, "type"}
     assert errors.fields["colour"] == "Unknown field."
@@ -63,6 +64,27 @@ def test_an_error_of_a_whole_object_is_reported_at_its_place() -> None:
         convert({"low": 10}, Pair)
     explain(wrong.value, {"low": 10}, Pair, errors, "payload.")
     assert errors.fields == {"payload": "low is above high"}
+
+
+MESSAGES: dict[str, tuple[Any, Any]] = {
+    "Must be a whole number, not text.": ("3", int),
+    "Must be a number, not a boolean.": (True, float),
+    "Must be text or an object, not null.": (None, str | dict[str, Any]),
+    "Must be at most 100.": (101, Annotated[int, Meta(le=100)]),
+    "Must be above 0.": (0, Annotated[float, Meta(gt=0)]),
+    "Must be at most 0.5.": (1, Annotated[float, Meta(le=0.5)]),
+    "Its length must be at least 1.": ("", Annotated[str, Meta(min_length=1)]),
+    "Its length must be at most 2.": ([1, 2, 3], Annotated[list[int], Meta(max_length=2)]),
+    "Invalid UUID": ("x", uuid.UUID),
+    "Object missing required field low": ({}, Pair),
+}
+
+
+@pytest.mark.parametrize(("message", "wrong"), MESSAGES.items())
+def test_messages_are_sentences_without_names_of_types_in_python(message: str, wrong: tuple[Any, Any]) -> None:
+    with pytest.raises(ValidationError) as refused:
+        convert(*wrong)
+    assert message_of(refused.value)[1] == message
 
 
 def test_field_errors_are_raised_with_their_fields() -> None:

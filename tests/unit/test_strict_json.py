@@ -21,7 +21,7 @@ NOT_JSON = (
     b'{"a": "\x00"}',
     b'{"a": "\xff"}',
     b'{"a": "\xed\xa0\x80"}',
-    b'\xef\xbb\xbf{"a": 1}',
+    b'\xef\xbb\xbf\xef\xbb\xbf{"a": 1}',
     '{"a": 1}'.encode("utf-16"),
 )
 REFUSED = (

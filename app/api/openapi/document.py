@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -22,24 +23,23 @@ if TYPE_CHECKING:
 TITLE = "Punctual"
 VERSION = "1"
 ABOUT = (
-    "Schedules tasks and starts them on time. Times are RFC 3339: any offset is accepted, one is required, "
-    "UTC with `Z` is answered. Every error is `application/problem+json` (RFC 9457) and has a page under `/problems/`."
+    "Runs tasks at the time you ask for. Times are RFC 3339 with an offset; answers are in UTC with `Z`. Every error "
+    "is `application/problem+json` (RFC 9457), and its `type` is the path of a page that explains it."
 )
 HEADERS: dict[str, dict[str, Any]] = {
-    "X-Request-ID": {"description": "The request's own, or a new one.", "schema": {"type": "string"}},
-    "Location": {"description": "Where the task is.", "schema": {"type": "string", "format": "uri-reference"}},
-    "Link": {"description": 'The next page, `rel="next"`.', "schema": {"type": "string"}},
+    "X-Request-ID": {"description": "The id that the request sent, or a new one.", "schema": {"type": "string"}},
+    "Location": {"description": "The path of the task.", "schema": {"type": "string", "format": "uri-reference"}},
+    "Link": {"description": 'The URL of the next page, `rel="next"`.', "schema": {"type": "string"}},
     "Preference-Applied": {"description": "`return=minimal`", "schema": {"type": "string"}},
-    "Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}},
+    "Retry-After": {"description": "Seconds to wait before the next try.", "schema": {"type": "integer"}},
     "WWW-Authenticate": {"description": "`Bearer`", "schema": {"type": "string"}},
 }
 BEARER = {
     "type": "http",
     "scheme": "bearer",
-    "description": "An API key, made by `python -m app keys create`. Each operation names the scope that it needs; "
-    "`admin` is enough for all. No key is needed with `AUTH=off`, and in development on loopback.",
+    "description": "An API key, created with `python -m app keys create`. Each operation names the scope that it "
+    "needs; `admin` includes all. No key is needed with `AUTH=off`, nor in development on a loopback address.",
 }
-ONE_TIME = [{"required": ["execute_at"]}, {"required": ["delay_s"]}]
 
 
 class DocumentedApi(Api):  # type: ignore[misc]  # flask-smorest has no types
@@ -80,17 +80,21 @@ def _schemas(types: TaskTypes) -> dict[str, Any]:
     """Return all schemas by name, with the names of the registered types."""
     schemas = shapes.schemas()
     schemas["NewTask"]["properties"]["type"] = shapes.TYPE_NAME
-    schemas["NewTask"]["oneOf"] = ONE_TIME
     schemas["ClaimNext"]["properties"]["type"] = shapes.EXTERNAL_TYPE_NAME
     names = {
         "TypeName": _enum(types.names, "A registered type; any letter case is accepted."),
         "ExternalTypeName": _enum(
-            sorted(each.name for each in types.external), "A type that only outside workers run; all of them if absent."
+            sorted(each.name for each in types.external),
+            "A type that only outside workers run. The default is all of them.",
         ),
     }
     return schemas | names
 
 
 def _enum(names: list[str], description: str) -> dict[str, Any]:
-    """Return the schema of one of these names. JSON Schema forbids an empty enum."""
-    return {"type": "string", "description": description} | ({"enum": names} if names else {})
+    """Return the schema of one of these names. JSON Schema forbids an empty enum.
+
+    Generators of clients make identifiers of the names, and lose one of two names that have the same.
+    """
+    differ = len({re.sub("[^a-z0-9]", "_", name) for name in names}) == len(names)
+    return {"type": "string", "description": description} | ({"enum": names} if names and differ else {})

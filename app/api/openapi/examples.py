@@ -47,7 +47,7 @@ EXAMPLES: dict[str, Any] = {
     "ClaimOne": {"worker_id": "my-worker-1"},
     "Held": {"claim_token": TOKEN},
     "Completion": {"claim_token": TOKEN, "result": {"output": "done"}},
-    "Failure": {"claim_token": TOKEN, "error": {"type": "handler_error", "message": "The printer is on fire."}},
+    "Failure": {"claim_token": TOKEN, "error": {"type": "handler_error", "message": "The printer is out of paper."}},
     "Lease": LEASE,
     "Leases": {"tasks": [LEASE]},
     "Heartbeat": LEASE | {"cancel_requested": False},

@@ -39,12 +39,11 @@ class Resource(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
         self.before_request(self._limit)
 
     def operation(self, method: str, path: str, operation: Operation) -> Callable[[View], View]:
-        """Route the decorated view and document it; its docstring is the description."""
+        """Route the decorated view and document it: its name is the operation's, its docstring the description."""
 
         def register(view: View) -> View:
             self.operations[f"{self.name}.{view.__name__}"] = operation
-            name = f"{self.name.lower()}.{view.__name__.rstrip('_')}"
-            documented = self.doc(operationId=name, description=getdoc(view), **describe(operation))(view)
+            documented = self.doc(operationId=view.__name__, description=getdoc(view), **describe(operation))(view)
             parameters = [TASK_ID] if TASK in path else None
             self.add_url_rule(path, view.__name__, documented, methods=[method], parameters=parameters)
             return view

@@ -21,7 +21,9 @@ FIELDS = {
     "execution_time": "execute_at",
     "send_ts": "execute_at",
     "time": "execute_at",
+    "not_before": "execute_at",
 }
+ALIASED = FIELDS.keys() | set(FIELDS.values())
 FILTERS = {
     "kind": "type",
     "task_type": "type",
@@ -54,7 +56,8 @@ def rename_fields(body: dict[str, Any], errors: FieldErrors) -> dict[str, Any]:
     errors.sent = {FIELDS[given]: given for given in body if given in FIELDS and FIELDS[given] not in body}
     renamed: dict[str, Any] = {}
     for given, value in body.items():
-        _put(renamed, FIELDS.get(given, given), value, given)
+        if value is not None or given not in ALIASED:  # serializers write null for a field that is not set
+            _put(renamed, FIELDS.get(given, given), value, given)
     return renamed
 
 
@@ -76,6 +79,11 @@ def sent_filters(query: Mapping[str, list[str]]) -> dict[str, str]:
              if value.startswith(prefix)}  # fmt: skip
     old = {FILTERS[given]: given for given in query if given in FILTERS}
     return {name: given for name, given in (split | old).items() if name not in query}
+
+
+def split_words(values: list[str]) -> set[str]:
+    """Return the words of a filter that repeats or takes commas; empty ones are as none."""
+    return {word.strip() for value in values for word in value.split(",")} - {""}
 
 
 def state_word(word: str) -> str:
@@ -105,7 +113,7 @@ def _put(renamed: dict[str, Any], name: str, value: Any, given: str) -> None:
 def _meaning(name: str, value: Any) -> Any:
     """Return a form of a value in which spellings that mean the same are equal: letter case, old words, lists."""
     if isinstance(value, list) and all(isinstance(each, str) for each in value):
-        return {_meaning(name, word) for each in value for word in each.split(",")}
+        return {_meaning(name, word) for word in split_words(value)}
     if not isinstance(value, str):
         return value
     return state_word(value) if name == "state" else value.lower()

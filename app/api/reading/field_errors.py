@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
 import msgspec
 
+from app.api.instants import MUST_BE_INSTANT
+from app.api.reading.spellings import kinds_of, respell
 from app.errors import InvalidInput
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 Value = TypeVar("Value")
 MAX_NAME = 100
+KIND = re.compile("Expected `(.+)`, got `(.+)`")
+BOUND = re.compile("Expected `[^`]+`(?P<length> of length)? (?P<sign>[<>]=?) (?P<limit>[-+.0-9e]+)")
+BOUNDS = {"<=": "at most", ">=": "at least", "<": "below", ">": "above"}
+KINDS = {
+    "int": "a whole number", "float": "a number", "str": "text", "bool": "true or false", "object": "an object",
+    "array": "an array",
+}  # fmt: skip
+RECEIVED = KINDS | {"int": "a number", "float": "a decimal number", "bool": "a boolean"}
 
 
 class NotAllowed(ValueError):
@@ -63,7 +74,14 @@ class FieldErrors:
 
 
 def fit(value: dict[str, Any], shape: type[Shape], errors: FieldErrors) -> Shape:
-    """Convert JSON into a shape. Fields that are wrong or missing are UNSET in the result, and named in `errors`."""
+    """Convert JSON into a shape; fields may have other spellings.
+
+    Fields that are wrong or missing are UNSET in the result, and named in `errors`.
+    """
+    try:
+        return msgspec.convert(value, shape)
+    except msgspec.ValidationError:
+        value = respell(value, shape, errors)
     try:
         return msgspec.convert(value, shape)
     except msgspec.ValidationError as wrong:
@@ -88,7 +106,18 @@ def explain(
 def message_of(wrong: msgspec.ValidationError) -> tuple[str, str]:
     """Split a message of msgspec into the place below the root and what is wrong there."""
     what, _, where = str(wrong).partition(" - at `")
-    return where.rstrip("`").removeprefix("$").removeprefix("."), what.replace("`", "")
+    return where.rstrip("`").removeprefix("$").removeprefix("."), _in_english(what).replace("`", "")
+
+
+def _in_english(what: str) -> str:
+    """Return a message of msgspec without the names of Python's types."""
+    if kinds := KIND.fullmatch(what):
+        expected = " or ".join(KINDS.get(each, each) for each in kinds[1].split(" | "))
+        return f"Must be {expected}, not {RECEIVED.get(kinds[2], kinds[2])}."
+    if bound := BOUND.fullmatch(what):
+        subject = "Its length must be" if bound["length"] else "Must be"
+        return f"{subject} {BOUNDS[bound['sign']]} {bound['limit'].removesuffix('.0')}."
+    return what
 
 
 def _fit_each(value: dict[str, Any], shape: type[msgspec.Struct], errors: FieldErrors, place: str) -> dict[str, Any]:
@@ -101,6 +130,8 @@ def _fit_each(value: dict[str, Any], shape: type[msgspec.Struct], errors: FieldE
                 good[field.name] = msgspec.convert(value[name], field.type)
             except msgspec.ValidationError as wrong:
                 below, what = message_of(wrong)
+                if kinds_of(shape)[name].takes_instant:
+                    what = MUST_BE_INSTANT + what.removeprefix("Must be text")
                 errors.add(_join(place + name, below), what)
         elif field.required:
             errors.add(place + name, "Required.")

@@ -15,17 +15,17 @@ from app.api.answers import encode
 from app.api.instants import INSTANT_PATTERN, read_instant
 from app.api.reading.aliases import state_word
 from app.api.reading.field_errors import FieldErrors, NotAllowed
-from app.api.reading.requests import query, type_reader
-from app.api.shapes import TYPE_NAME, parameter
+from app.api.reading.requests import Query, query
+from app.api.shapes import parameter
 from app.ledger.listing import Filter, cursor_after, list_tasks
 from app.task import TaskState
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-    from app.task_types import TaskTypes
 
 MAX_TASKS, DEFAULT_TASKS = 1000, 100
+MAX_TYPES = 200  # each adds to the statement
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 FIRST_ROWS = 100
 ORDERS = {"execute_at,id": False, "execute_at": False, "-execute_at": True}
@@ -36,17 +36,26 @@ INSTANT = {"type": "string", "format": "date-time", "pattern": INSTANT_PATTERN}
 PARAMETERS: dict[str, dict[str, Any]] = {
     "state": parameter(
         {"type": "array", "items": {"$ref": "#/components/schemas/TaskState"}},
-        "Repeats or takes commas. Deleted tasks are listed only when asked for.",
+        "One or more states, repeated or separated by commas. Deleted tasks are listed only if named here.",
     ),
-    "type": parameter({"type": "array", "items": TYPE_NAME}, "Repeats or takes commas."),
-    "since": parameter(INSTANT, "execute_at not before this instant; write `+` as %2B."),
-    "until": parameter(INSTANT, "execute_at before this instant."),
+    "type": parameter(
+        {"type": "array", "items": {"type": "string"}},
+        "One or more types, repeated or separated by commas; names of types that were removed, too.",
+    ),
+    "since": parameter(INSTANT, "Tasks with `execute_at` at or after this instant; write `+` as %2B."),
+    "until": parameter(INSTANT, "Tasks with `execute_at` before this instant."),
     "q": parameter(
-        {"type": "string", "pattern": f"^{ID_PREFIX.pattern}$"}, "The beginning of an id, at least 8 hex digits."
+        {"type": "string", "pattern": f"^{ID_PREFIX.pattern}$"},
+        "Tasks whose id begins with these 8 or more hex digits.",
     ),
-    "order": parameter({"enum": list(ORDERS), "default": "execute_at,id"}, "By time, or latest first."),
-    "limit": parameter({"type": "integer", "minimum": 1, "maximum": MAX_TASKS, "default": DEFAULT_TASKS}, "Page size."),
-    "cursor": parameter({"type": "string", "minLength": 1}, "`next_cursor` of the page before, with the same filters."),
+    "order": parameter({"enum": list(ORDERS), "default": "execute_at,id"}, "Order by time, or latest first."),
+    "limit": parameter(
+        {"type": "integer", "minimum": 1, "maximum": MAX_TASKS, "default": DEFAULT_TASKS},
+        "Maximum number of tasks on a page.",
+    ),
+    "cursor": parameter(
+        {"type": "string", "minLength": 1}, "`next_cursor` of the previous page, with the same filters."
+    ),
 }
 
 
@@ -67,7 +76,7 @@ class EncodedPage:
     next_cursor: str | None = None
 
 
-def read_list_query(types: TaskTypes) -> ListQuery:
+def read_list_query() -> ListQuery:
     """Read the query parameters of a list.
 
     Raises:
@@ -79,7 +88,7 @@ def read_list_query(types: TaskTypes) -> ListQuery:
     asked = ListQuery(
         Filter(
             states=sent.many("state", _state),
-            types=sent.many("type", type_reader(types.names)),
+            types=_types(sent),
             since=sent.one("since", read_instant),
             until=sent.one("until", read_instant),
             id_from=first_id,
@@ -87,7 +96,7 @@ def read_list_query(types: TaskTypes) -> ListQuery:
             latest_first=sent.one("order", _order, default=False),
         ),
         limit=sent.one("limit", _limit, DEFAULT_TASKS),
-        cursor=sent.one("cursor", _cursor),
+        cursor=sent.one("cursor", str),
     )
     errors.refuse()
     return asked
@@ -126,6 +135,20 @@ def link_to_next(cursor: str) -> str:
     return f'</tasks?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
 
 
+def _types(sent: Query) -> tuple[str, ...]:
+    """Read type names. Any is accepted: a type may have left the code, and its tasks are still there."""
+    found = sent.many("type", _any_type)
+    if len(found) > MAX_TYPES:
+        sent.errors.add("type", f"At most {MAX_TYPES} types.")
+    return found
+
+
+def _any_type(name: str) -> str:
+    if "\0" in name:
+        raise ValueError("No type has a NUL character in its name.")
+    return name.lower()
+
+
 def _state(word: str) -> TaskState:
     try:
         return TaskState(state_word(word))
@@ -150,9 +173,3 @@ def _limit(text: str) -> int:
     if not LIMIT.fullmatch(text) or not 1 <= int(text) <= MAX_TASKS:
         raise ValueError(f"Must be a whole number from 1 to {MAX_TASKS}.")
     return int(text)
-
-
-def _cursor(text: str) -> str:
-    if not text:
-        raise ValueError("Take it from next_cursor as it is, or leave it out.")
-    return text

@@ -12,7 +12,7 @@ from flask import request
 from werkzeug.exceptions import RequestEntityTooLarge
 from werkzeug.http import parse_list_header
 
-from app.api.reading.aliases import rename_fields, rename_filters, sent_filters
+from app.api.reading.aliases import FILTERS, rename_fields, rename_filters, sent_filters, split_words
 from app.api.reading.field_errors import FieldErrors, NotAllowed, Shape, fit
 from app.api.reading.strict_json import is_json, read_object
 from app.api.shapes import MAX_WAIT_S
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from app.api.reading.field_errors import Value
 
 ID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+EMPTY_FILTERS = FILTERS | {"filter": "state"}
 SECONDS = re.compile(r"[0-9]{1,20}(\.[0-9]{1,40})?([eE][+-]?[0-9]{1,3})?")
 
 
@@ -50,8 +51,8 @@ def read_json_bytes() -> bytes:
     Raises:
         UnsupportedMedia, BodyCutOff, BodyTooSlow, werkzeug's RequestEntityTooLarge.
     """
-    if not is_json(request.headers.get("Content-Type", "")) or "Content-Encoding" in request.headers:
-        raise UnsupportedMedia
+    if fault := _media_fault(request.headers.get("Content-Type", "")):
+        raise UnsupportedMedia(fault)
     limit = request.max_content_length or math.inf
     if (request.content_length or 0) >= limit:
         raise RequestEntityTooLarge  # not received, as `app.api.server` decides
@@ -99,14 +100,16 @@ def refuse_parameters() -> None:
 
 
 def query(known: tuple[str, ...], errors: FieldErrors) -> Query:
-    """Return the query parameters of this request, aliases resolved."""
-    sent = dict(request.args.lists())
+    """Return the query parameters of this request, aliases resolved. An empty value is as none."""
+    every = {name: [value for value in values if value] for name, values in request.args.lists()}
+    sent = {name: values for name, values in every.items() if values}
     errors.sent = sent_filters(sent)
-    return Query(rename_filters(sent), known, errors)
+    empty: dict[str, list[str]] = {EMPTY_FILTERS.get(name, name): [] for name in every.keys() - sent.keys()}
+    return Query(empty | rename_filters(sent), known, errors)
 
 
 class Query:
-    """Query parameters by name; an unknown name is an error."""
+    """Query parameters by name; an unknown name is an error, even with an empty value."""
 
     def __init__(self, sent: Mapping[str, list[str]], known: tuple[str, ...], errors: FieldErrors) -> None:
         self.sent = sent
@@ -125,9 +128,21 @@ class Query:
 
     def many(self, name: str, reader: Callable[[str], Value]) -> tuple[Value, ...]:
         """Return the distinct values, in a fixed order, of a parameter that repeats or takes commas."""
-        words = {word for value in self.sent.get(name, ()) for word in value.split(",")}
-        values = [self.errors.read(name, reader, word) for word in sorted(words)]
+        values = [self.errors.read(name, reader, word) for word in sorted(split_words(self.sent.get(name, [])))]
         return tuple(dict.fromkeys(value for value in values if value is not None))
+
+
+def _media_fault(content_type: str) -> str | None:
+    """Return why the body of this request is not read; None if it says that it is JSON."""
+    if "Content-Encoding" in request.headers:
+        return "Send the body as it is, without `Content-Encoding`: compressed bodies are not accepted."
+    if is_json(content_type):
+        return None
+    if content_type.startswith("application/x-www-form-urlencoded"):
+        return "This says that it is a form, as `curl -d` does by default: add `-H 'Content-Type: application/json'`."
+    if "charset" in content_type.lower():
+        return "Send JSON in UTF-8, with `Content-Type: application/json`."
+    return "Send `Content-Type: application/json`."
 
 
 def type_reader(names: list[str]) -> Callable[[str], str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -16,6 +17,11 @@ MAX_VALUES = 400_000
 MIN_INTEGER, MAX_INTEGER = -(2**63), 2**64 - 1
 MAX_DIGITS = len(str(MIN_INTEGER))
 MAX_PLACE = 100
+MEDIA = re.compile(r"application/(vnd\.[a-z0-9.+_-]+\+)?json")  # RFC 6839: `+json` is JSON
+UTF_8 = {"", "charset=utf-8", "charset=utf8"}
+UTF_8_MARK = b"\xef\xbb\xbf"
+UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+KINDS = {list: "an array", str: "text", int: "a number", float: "a number", bool: "a boolean", type(None): "null"}
 Invalid = Callable[..., "InvalidValue"]
 
 
@@ -23,8 +29,8 @@ def is_json(content_type: str) -> bool:
     """Return whether a Content-Type is JSON in UTF-8."""
     if content_type == "application/json":
         return True
-    media, *parameters = content_type.lower().replace(" ", "").split(";")
-    return media == "application/json" and set(parameters) <= {"", "charset=utf-8", 'charset="utf-8"'}
+    media, *parameters = content_type.lower().replace(" ", "").replace('"', "").split(";")
+    return MEDIA.fullmatch(media) is not None and set(parameters) <= UTF_8
 
 
 def read_object(raw: bytes) -> dict[str, Any]:
@@ -37,6 +43,7 @@ def read_object(raw: bytes) -> dict[str, Any]:
     """
     if len(raw) > MAX_VALUES and sum(map(raw.count, (b"[", b"{", b","))) > MAX_VALUES:
         raise InvalidInput(fields={"body": f"At most {MAX_VALUES} values."})  # seconds of work, however few bytes
+    raw = raw.removeprefix(UTF_8_MARK)  # RFC 8259: a reader may ignore it
     try:
         try:
             value = DECODER.decode(raw.decode())
@@ -45,12 +52,10 @@ def read_object(raw: bytes) -> dict[str, Any]:
             raise InvalidInput from None
     except RecursionError:
         raise InvalidInput(fields={"body": f"Nested deeper than {MAX_DEPTH} levels."}) from None
-    except UnicodeDecodeError:
-        raise NotJson("The body is not UTF-8.") from None
-    except json.JSONDecodeError as wrong:
-        raise NotJson(f"Not JSON at line {wrong.lineno}, column {wrong.colno}.") from None
+    except (UnicodeDecodeError, json.JSONDecodeError) as wrong:
+        raise NotJson(_syntax_fault(raw, wrong)) from None
     if not isinstance(value, dict):
-        raise InvalidInput(fields={"body": "Must be a JSON object."})
+        raise InvalidInput(fields={"body": _wrong_kind(value)})
     # Invalid text needs an escape and depth needs brackets, so most bodies are not walked.
     if b"\\u" in raw or (raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _is_deep(value)):
         _refuse_invalid_values(value)
@@ -67,6 +72,23 @@ class InvalidValue:
 
 class _InvalidValueFound(Exception):
     """The text has an invalid value. It is decoded once more to find the place."""
+
+
+def _syntax_fault(raw: bytes, wrong: UnicodeDecodeError | json.JSONDecodeError) -> str:
+    if raw.startswith(UTF_16_MARKS) or b"\0" in raw[:4]:
+        return "The body is in UTF-16 or UTF-32. Send JSON in UTF-8."
+    if isinstance(wrong, UnicodeDecodeError):
+        return "The body is not UTF-8."
+    if not raw.strip():
+        return "The body is empty. Send a JSON object."
+    return f"Not JSON at line {wrong.lineno}, column {wrong.colno}."
+
+
+def _wrong_kind(value: Any) -> str:
+    if isinstance(value, InvalidValue):
+        return "Must be a JSON object."
+    twice = " Was it encoded twice?" if isinstance(value, str) else ""
+    return f"Must be a JSON object, not {KINDS[type(value)]}.{twice}"
 
 
 def _refuse_invalid_values(value: Any) -> None:
@@ -142,7 +164,7 @@ def _fraction(invalid: Invalid, text: str) -> Any:
 
 
 def _constant(name: str) -> NoReturn:
-    raise NotJson(f"{name} is not JSON.")
+    raise NotJson(f"{name} is not JSON. Send null, or leave the value out.")
 
 
 def _stop(*_: str) -> NoReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from app.task_types import TaskType, TaskTypes
 
 MAX_PAYLOAD_BYTES = 64 * 1024
+ESCAPE = re.compile(rb"\\(?:u[0-9a-f]{4}|.)")  # counts as one byte
 TIMES = {"execute_at", "delay_s"}
 EMPTY = msgspec.Raw(b"{}")
 
@@ -116,7 +118,7 @@ def _new_task(asked: shapes.NewTask, types: TaskTypes, errors: FieldErrors, crea
         delay_s=None if asked.delay_s is UNSET else asked.delay_s,
         payload=payload,
         timeout_s=float(kind.timeout_s if asked.timeout_s is UNSET else asked.timeout_s),
-        max_attempts=kind.max_attempts if asked.max_attempts is UNSET else int(asked.max_attempts),
+        max_attempts=kind.max_attempts if asked.max_attempts is UNSET else asked.max_attempts,
         created_by=created_by,
     )
 
@@ -132,8 +134,8 @@ def _payload(payload: dict[str, Any] | UnsetType, kind: TaskType | None, errors:
     if not payload and kind and _may_be_empty(cast("Any", kind.payload)):
         return EMPTY
     text = orjson.dumps(payload)
-    if len(text) > MAX_PAYLOAD_BYTES:
-        errors.add("payload", f"At most {MAX_PAYLOAD_BYTES} bytes of JSON.")
+    if len(text) > MAX_PAYLOAD_BYTES and len(ESCAPE.sub(b"_", text)) > MAX_PAYLOAD_BYTES:
+        errors.add("payload", f"At most {MAX_PAYLOAD_BYTES} bytes of JSON in UTF-8; an escape counts as one.")
     elif kind:
         _check_payload(payload, kind, errors)
     return msgspec.Raw(text)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from app.task import Lease
 
-claims = Resource("Claims", __name__, "For workers of your own, in any language: take tasks, hand in results.")
+claims = Resource("Claims", __name__, "For outside workers, in any language: claim tasks and report their results.")
 
 MAX_RESULT_BODY_BYTES = 512 * 1024
 TYPE = parameter(TYPE_NAME, "Only tasks of this type.")
@@ -38,14 +38,14 @@ HOLDING = (TaskNotFound, ClaimLost)
     "GET",
     "/tasks/next",
     Operation(
-        summary="Look at the next task",
+        summary="Show the next task",
         scope=Scope.WORKER,
         query={"type": TYPE},
         answers={200: (Task,), 204: ()},
     ),
 )
-def peek() -> Response:
-    """The earliest scheduled task, due or not; it is not claimed."""
+def show_next_task() -> Response:
+    """Show the earliest scheduled task, due or not, without claiming it. 204 if there is none."""
     errors = FieldErrors()
     kind = query(("type",), errors).one("type", type_reader(services().types.names))
     errors.refuse()
@@ -57,14 +57,14 @@ def peek() -> Response:
     "POST",
     "/tasks/claim",
     Operation(
-        summary="Claim the task due earliest",
+        summary="Claim the next due task",
         scope=Scope.WORKER,
         body=shapes.ClaimNext,
         answers={200: (shapes.Lease, shapes.Leases), 204: ()},
     ),
 )
-def claim() -> Response:
-    """Without `limit` the answer is one task, with `limit` it is `{"tasks": [...]}`; 204 when none is due."""
+def claim_next_task() -> Response:
+    """Claim the task that was due earliest; with `limit`, up to so many, as `{"tasks": [...]}`. 204 if none is due."""
     errors = FieldErrors()
     asked = read_body(shapes.ClaimNext, errors)
     names = _types_to_claim(asked, errors)
@@ -82,15 +82,15 @@ def claim() -> Response:
     "POST",
     f"{TASK}/claim",
     Operation(
-        summary="Claim this task",
+        summary="Claim a task",
         scope=Scope.WORKER,
         body=shapes.ClaimOne,
         answers={200: (shapes.Lease,)},
         refusals=(TaskNotFound, TaskDeleted, TaskNotClaimable),
     ),
 )
-def claim_one(task_id: str) -> Response:
-    """Only when it is due, and of a type that our own workers do not run."""
+def claim_task(task_id: str) -> Response:
+    """The task must be due, and its type must be external."""
     found, asked = read_id(task_id), read_whole(shapes.ClaimOne)
     return json_answer(lease_fields(services().operations.claim_one(found, worker_id=asked.worker_id)))
 
@@ -99,15 +99,15 @@ def claim_one(task_id: str) -> Response:
     "POST",
     f"{TASK}/heartbeat",
     Operation(
-        summary="Keep a claim",
+        summary="Extend a lease",
         scope=Scope.WORKER,
         body=shapes.Held,
         answers={200: (shapes.Heartbeat,)},
         refusals=HOLDING,
     ),
 )
-def heartbeat(task_id: str) -> Response:
-    """A new lease of twice the task's timeout from now on."""
+def extend_lease(task_id: str) -> Response:
+    """Extend the lease to twice the task's timeout from now."""
     found, held = read_id(task_id), read_whole(shapes.Held)
     lease, cancel_requested = services().operations.extend_lease(found, held.claim_token)
     return json_answer({**lease_fields(lease), "cancel_requested": cancel_requested})
@@ -117,7 +117,7 @@ def heartbeat(task_id: str) -> Response:
     "POST",
     f"{TASK}/complete",
     Operation(
-        summary="Hand in a result",
+        summary="Report success",
         scope=Scope.WORKER,
         body=shapes.Completion,
         max_body_bytes=MAX_RESULT_BODY_BYTES,
@@ -125,8 +125,8 @@ def heartbeat(task_id: str) -> Response:
         refusals=(*HOLDING, ResultTooLarge),
     ),
 )
-def complete(task_id: str) -> Response:
-    """The task has succeeded."""
+def complete_task(task_id: str) -> Response:
+    """End the task as `succeeded`, with a result."""
     found, done = read_id(task_id), read_whole(shapes.Completion)
     result = orjson.dumps(done.result)
     if len(result) > MAX_RESULT_BYTES:
@@ -138,15 +138,15 @@ def complete(task_id: str) -> Response:
     "POST",
     f"{TASK}/fail",
     Operation(
-        summary="Say that it failed",
+        summary="Report failure",
         scope=Scope.WORKER,
         body=shapes.Failure,
         answers={200: (Task,)},
         refusals=HOLDING,
     ),
 )
-def fail(task_id: str) -> Response:
-    """The task has failed, or is tried again when attempts are left."""
+def fail_task(task_id: str) -> Response:
+    """End the attempt as failed. While attempts are left, the task is tried again; otherwise it ends as `failed`."""
     found, failed = read_id(task_id), read_whole(shapes.Failure)
     reason = shapes.Reason(failed.error) if isinstance(failed.error, str) else failed.error
     return json_answer(
@@ -158,15 +158,15 @@ def fail(task_id: str) -> Response:
     "POST",
     f"{TASK}/release",
     Operation(
-        summary="Give a claim back",
+        summary="Release a claim",
         scope=Scope.WORKER,
         body=shapes.Held,
         answers={200: (Task,)},
         refusals=HOLDING,
     ),
 )
-def release(task_id: str) -> Response:
-    """The work has not begun, and the attempt is not counted."""
+def release_task(task_id: str) -> Response:
+    """Return a claimed task whose work has not started. The attempt is not counted."""
     found, held = read_id(task_id), read_whole(shapes.Held)
     return json_answer(services().operations.hand_back(found, held.claim_token))
 
@@ -182,7 +182,7 @@ def _types_to_claim(asked: shapes.ClaimNext, errors: FieldErrors) -> list[str]:
 
 def _claim(asked: shapes.ClaimNext, types: list[str]) -> list[Lease]:
     """Claim due tasks, the earliest first, or wait until one is due; return none after the wait."""
-    limit = 1 if asked.limit is UNSET else int(asked.limit)
+    limit = 1 if asked.limit is UNSET else asked.limit
     return poll_until(
         lambda: services().operations.claim_due(worker_id=asked.worker_id, types=types, limit=limit),
         bool,

@@ -27,10 +27,10 @@ LIMIT_S = 2.0
 @health.operation(
     "GET",
     "/health",
-    Operation(summary="Does this process live?", scope=None, answers={200: (shapes.Health,)}, needs_ledger=False),
+    Operation(summary="Liveness", scope=None, answers={200: (shapes.Health,)}, needs_ledger=False),
 )
-def alive() -> Response:
-    """No other server is contacted: restarting this process would not repair one."""
+def show_health() -> Response:
+    """Answer without contacting any server: a restart of this process would not repair one."""
     return json_answer({"status": "alive"})
 
 
@@ -38,15 +38,15 @@ def alive() -> Response:
     "GET",
     "/ready",
     Operation(
-        summary="Can this process serve?",
+        summary="Readiness",
         scope=None,
         answers={200: (shapes.Readiness,)},
         refusals=(NotReady,),
         needs_ledger=False,
     ),
 )
-def ready() -> Response:
-    """Postgres and Redis answer, and the schema is not behind the code. Otherwise 503 names the culprits."""
+def show_readiness() -> Response:
+    """Check that Postgres and Redis answer and that all migrations have run. Otherwise 503 names what fails."""
     checks = ask_all(services().checks, limit_s=LIMIT_S)
     culprits = {name: said for name, said in checks.items() if not said.startswith(OK)}
     if culprits:

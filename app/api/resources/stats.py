@@ -14,16 +14,14 @@ from app.api_key import Scope
 if TYPE_CHECKING:
     from flask import Response
 
-stats = Resource("Stats", __name__, "How it fares.")
+stats = Resource("Stats", __name__, "Statistics of the service.")
 
 
-@stats.operation(
-    "GET", "/stats", Operation(summary="How does the service fare?", scope=Scope.READ, answers={200: (shapes.Stats,)})
-)
-def show() -> Response:
-    """Counts, lateness, backlog, workers and counters, at most two seconds old.
+@stats.operation("GET", "/stats", Operation(summary="Statistics", scope=Scope.READ, answers={200: (shapes.Stats,)}))
+def show_stats() -> Response:
+    """Return counts, lateness, backlog, workers and counters, at most two seconds old.
 
-    Nothing is counted beyond `counted_up_to`, so the cost does not depend on the size of the table. When Redis does not
-    answer within 250 ms, `redis` says so, and what only Redis knows is null.
+    Counting stops at `counted_up_to`, so the cost does not depend on the number of tasks. If Redis does not answer
+    within 250 ms, `redis` is `away`, and the numbers from Redis are null.
     """
     return json_answer(services().statistics.all())

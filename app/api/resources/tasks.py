@@ -15,7 +15,7 @@ from app.api.openapi.resource import TASK, Resource
 from app.api.reading.field_errors import FieldErrors
 from app.api.reading.listing import PARAMETERS, link_to_next, read_list_query, read_page
 from app.api.reading.requests import prefers_minimal, query, read_id, read_json_bytes, read_wait
-from app.api.reading.tasks import read_new_task, read_new_tasks
+from app.api.reading.tasks import MAX_PAYLOAD_BYTES, read_new_task, read_new_tasks
 from app.api.services import services
 from app.api.shapes import parameter
 from app.api.waiting import poll_until
@@ -24,13 +24,18 @@ from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooBusy, Too
 from app.ledger import tasks as ledger
 from app.task import Task
 
-tasks = Resource("Tasks", __name__, "Create tasks, look at them, delete them before they run.")
+tasks = Resource("Tasks", __name__, "Create, list, show and delete tasks.")
 
+MAX_TASK_BYTES = 6 * MAX_PAYLOAD_BYTES + 64 * 1024  # a payload in which each character is an escape like \u003c
 MAX_BATCH_BYTES = 8 * 1024 * 1024
 READERS = threading.BoundedSemaphore(2)  # a large batch takes ten times its size while it is read
 MAX_TURN_S = 1.0
-WAIT_S = parameter({"type": "number", "minimum": 0, "maximum": 30, "default": 0}, "Wait so long for a final state.")
-PREFER = parameter({"type": "string"}, "`return=minimal`: 204, no body. What is not understood is ignored (RFC 7240).")
+WAIT_S = parameter(
+    {"type": "number", "minimum": 0, "maximum": 30, "default": 0}, "How many seconds to wait for a final state."
+)
+PREFER = parameter(
+    {"type": "string"}, "`return=minimal` returns 204 without a body; other preferences are ignored (RFC 7240)."
+)
 
 
 @tasks.operation(
@@ -40,13 +45,14 @@ PREFER = parameter({"type": "string"}, "`return=minimal`: 204, no body. What is 
         summary="Create a task",
         scope=Scope.WRITE,
         body=shapes.NewTask,
+        max_body_bytes=MAX_TASK_BYTES,
         answers={201: (shapes.CreatedTask,)},
         answer_headers={201: ("Location",)},
         refusals=(TooManyPending,),
     ),
 )
-def create() -> Response:
-    """A time in the past is accepted: as soon as possible. 201 depends on Postgres alone."""
+def create_task() -> Response:
+    """Give `execute_at` or `delay_s`. A time in the past means as soon as possible. 201 depends on Postgres alone."""
     new = read_new_task(read_json_bytes(), services().types, created_by=caller_id())
     name_task(new.id)
     services().pending.allow(caller_key())
@@ -66,8 +72,8 @@ def create() -> Response:
         refusals=(TooManyPending, TooBusy),
     ),
 )
-def create_batch() -> Response:
-    """All of them or none, 1 to 10,000, at most 8 MiB. Their ids are in the order of the request."""
+def create_tasks() -> Response:
+    """Create 1 to 10,000 tasks, all or none, in a body of at most 8 MiB. The ids are in the order of the request."""
     if not READERS.acquire(timeout=MAX_TURN_S):
         raise TooBusy
     try:
@@ -90,9 +96,9 @@ def create_batch() -> Response:
         answer_headers={200: ("Link",)},
     ),
 )
-def list_() -> Response:
-    """Filters combine with AND. A page holds 8 MiB at most: with large payloads fewer tasks than `limit`."""
-    page = read_page(services().engine, read_list_query(services().types))
+def list_tasks() -> Response:
+    """Filters combine with AND; an empty value counts as absent. A page of large tasks may have fewer than `limit`."""
+    page = read_page(services().engine, read_list_query())
     headers = {"Link": link_to_next(page.next_cursor)} if page.next_cursor else None
     return json_answer({"tasks": page.tasks, "count": len(page.tasks), "next_cursor": page.next_cursor}, 200, headers)
 
@@ -108,8 +114,8 @@ def list_() -> Response:
         refusals=(TaskNotFound, TaskDeleted),
     ),
 )
-def show(task_id: str) -> Response:
-    """With `wait_s` it answers when the state is final, or the wait is over."""
+def show_task(task_id: str) -> Response:
+    """With `wait_s`, answer when the state is final or the time is over, whichever is first."""
     found, errors = read_id(task_id), FieldErrors()
     wait_s = query(("wait_s",), errors).one("wait_s", read_wait, 0.0)
     errors.refuse()
@@ -134,8 +140,8 @@ def show(task_id: str) -> Response:
         refusals=(TaskNotFound, TaskNotDeletable),
     ),
 )
-def delete(task_id: str) -> Response:
-    """It never ran, and never will. A second time answers the same."""
+def delete_task(task_id: str) -> Response:
+    """200 means that the task never ran and never will. Repeating the request gives the same answer."""
     task = services().operations.delete(read_id(task_id))
     if prefers_minimal():
         return no_content({"Preference-Applied": "return=minimal"})

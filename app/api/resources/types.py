@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from app.task import TaskState
     from app.task_types import TaskType
 
-types = Resource("Types", __name__, "What can be scheduled.")
+types = Resource("Types", __name__, "Registered task types.")
 
 
 @types.operation(
     "GET", "/types", Operation(summary="List task types", scope=Scope.READ, answers={200: (shapes.TypeList,)})
 )
-def list_() -> Response:
-    """Each with the JSON Schema of its payload, its limits, and its tasks by state, counted as in `GET /stats`."""
+def list_types() -> Response:
+    """List each type with the JSON Schema of its payload, its limits, and the number of its tasks by state."""
     found = services().statistics.counts().of_type
     known = services().types
     return json_answer({"types": [_described(known[name], found.get(name, {})) for name in known.names]})

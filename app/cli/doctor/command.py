@@ -33,7 +33,7 @@ COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 @click.command()
 @json_option
 def doctor(*, as_json: bool) -> None:
-    """Check both servers and what runs: a line each, and the remedy.
+    """Check the settings, Postgres, Redis and the running processes; print a line for each, with a remedy.
 
     Settings come from the environment, else from a running `make run`. Exit code 1 when a line says fail.
     """
@@ -55,7 +55,7 @@ def examine() -> Iterator[Finding]:
     except InvalidSetting as wrong:
         yield fail("settings", str(wrong).rstrip("."), "Set it as docs/configuration.md says, or start `make run`.")
         return
-    yield ok("settings", "all can be read")
+    yield ok("settings", "all are valid")
     engine = connect_postgres(settings, name="doctor", pool=1)
     redis = connect_redis(settings, timeout_s=REDIS_S)
     try:
@@ -81,7 +81,7 @@ def _examine(settings: Settings, engine: Engine, redis: Redis) -> Iterator[Findi
             if len(of_redis) > 1:
                 yield from _drift(engine, redis, types, settings)
     except LedgerUnavailable:
-        yield fail("postgres", "left while it was looked at", "Try again.")
+        yield fail("postgres", "connection lost during the check", "Try again.")
 
 
 def _is_usable(of_postgres: list[Finding]) -> bool:
@@ -93,7 +93,7 @@ def _drift(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -
     try:
         yield from check_drift(engine, DueSet(redis), types, window_s=settings.schedule_window_s)
     except RedisError:
-        yield fail("redis", "left while it was looked at", "Try again.")
+        yield fail("redis", "connection lost during the check", "Try again.")
 
 
 def _print(finding: Finding) -> None:

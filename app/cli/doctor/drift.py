@@ -45,7 +45,7 @@ def check_drift(
         _, again = _lost_and_ahead(engine, due_set, types, now=now, window_s=window_s)
         ahead, strays = ahead & again, strays & _strays(engine, due_set, types)
     on_schedule, delivered = due_set.sizes(types.names)
-    sizes = f"{on_schedule} on the schedule, {delivered} delivered, {len(strays)} of no task that waits"
+    sizes = f"{on_schedule} in the due sets, {delivered} delivered, {len(strays)} orphaned"
     if due:
         yield warn(
             "drift", f"{len(due)} due tasks are unknown to Redis; {sizes}", "Is a sweeper running? It restores them."
@@ -53,7 +53,7 @@ def check_drift(
     elif ahead:
         message = f"{len(ahead)} tasks due within {lag(window_s * 1000)} are unknown to Redis; {sizes}"
         yield warn(
-            "drift", message, "Was Redis away? The sweeper says them again within ten minutes, or when they are due."
+            "drift", message, "Was Redis unavailable? The sweeper adds them within ten minutes, or when they are due."
         )
     else:
         yield ok("drift", f"Redis knows every task due within {lag(window_s * 1000)}; {sizes}")
@@ -83,10 +83,12 @@ def _generation(due_set: DueSet) -> Finding:
     began = began_at(due_set.redis)
     if began is None:
         return warn(
-            "generation", "this Redis has no mark: it is new, or was wiped", "Is a sweeper running? It feeds it."
+            "generation",
+            "this Redis has no mark: it is new, or was wiped",
+            "Is a sweeper running? It adds all due tasks.",
         )
     return ok(
-        "generation", f"this Redis was last found empty {lag((datetime.now(UTC) - began).total_seconds() * 1000)} ago"
+        "generation", f"the due sets were last rebuilt {lag((datetime.now(UTC) - began).total_seconds() * 1000)} ago"
     )
 
 

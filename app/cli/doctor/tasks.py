@@ -54,15 +54,15 @@ def check_tasks(engine: Engine, types: TaskTypes, settings: Settings) -> Iterato
 def check_early(early: int) -> Finding:
     """Check that no task started before its instant."""
     if early:
-        return fail("early", f"{early} tasks began before their time", "Report it, with their rows: lag_ms < 0.")
-    return ok("early", "nothing began before its time")
+        return fail("early", f"{early} tasks started before their time", "Report it, with their rows: lag_ms < 0.")
+    return ok("early", "no task started before its time")
 
 
 def check_counters(totals: Mapping[Counter, int]) -> Finding:
     """Report the counters of repaired errors."""
     said = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in totals.items())
     if totals[Counter.REFUSED_JOBS]:
-        return warn("counters", said, "Jobs were refused: who else writes into this Redis?")
+        return warn("counters", said, "Jobs were refused: which other program writes to this Redis?")
     return ok("counters", said)
 
 
@@ -78,7 +78,7 @@ def check_workers(rows: Sequence[WorkerRow], types: TaskTypes, *, dead_after_s: 
             yield ok("workers", f"queue {queue}: {alive[queue]} alive, {slots[queue]} slots")
         else:
             names = ", ".join(sorted(each.name for each in types.delivered if each.queue == queue))
-            yield fail("workers", f"queue {queue}: none alive; nobody runs {names}", f"Start one: QUEUE={queue}.")
+            yield fail("workers", f"queue {queue}: none alive; nothing runs {names}", f"Start one: QUEUE={queue}.")
     silent = len(rows) - alive.total()
     if silent:
         yield warn(
@@ -114,13 +114,13 @@ def why(late: LateTask) -> tuple[str, str]:
         (not late.redis, "Redis does not answer", "Start it, or correct REDIS_URL."),
         (late.place is None, "Redis does not know it", "Is a sweeper running? It restores such tasks within seconds."),
         (busy, f"all {late.slots} slots of queue {queue} are busy", "More workers, or more SLOTS for tasks that wait."),
-        (late.place == "due" and not late.deliveries, "no promoter takes it off the schedule", "Start a promoter."),
+        (late.place == "due" and not late.deliveries, "no promoter takes it from the due set", "Start a promoter."),
     ):
         if fits:
             return reason, remedy
     return (
-        f"{late.deliveries} envelopes wait for the workers of queue {queue}",
-        "Their logs; are they frozen, or suspended?",
+        f"{late.deliveries} RQ jobs wait for the workers of queue {queue}",
+        "Look at their logs; are they frozen or suspended?",
     )
 
 

@@ -5,4 +5,5 @@ SwaggerUIBundle({
   deepLinking: true,
   validatorUrl: null,
   tryItOutEnabled: true,
+  defaultModelsExpandDepth: 0,
 });

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from tests.integration.api_calls import UNKNOWN_ID, body, create
+from app.api.resources.tasks import MAX_TASK_BYTES
+from tests.integration.api_calls import UNKNOWN_ID, body, create, problem
 from tests.integration.bad_input.cases import GOOD, JSON, Case, check, unsupported
 
 if TYPE_CHECKING:
     from flask.testing import FlaskClient
     from sqlalchemy import Engine
 
-LIMIT = 131072
+LIMIT = MAX_TASK_BYTES
 
 
 def nowhere(path: str, method: str = "GET") -> Case:
@@ -106,7 +108,7 @@ CASES = {
     "a body far over the limit": large(body=b" " * (5 * LIMIT)),
     "a chunked body over the limit": large(body=GOOD + b" " * LIMIT, chunked=True),
     "a chunked body far over the limit": large(body=b" " * (5 * LIMIT), chunked=True),
-    "a length over the limit": large(body=b"", put={"CONTENT_LENGTH": "200000"}),
+    "a length over the limit": large(body=b"", put={"CONTENT_LENGTH": str(LIMIT + 1)}),
     "a length of 2^64": large(body=b"", put={"CONTENT_LENGTH": str(2**64)}),
     "a chunked body that is no JSON": Case(status=400, problem="not-json", body=b"{", chunked=True),
     "a chunked body of nothing": Case(status=400, problem="not-json", body=b"", chunked=True),
@@ -152,9 +154,47 @@ def test_a_method_in_another_letter_case_is_understood(client: FlaskClient, meth
     assert client.get("/tasks", environ_overrides={"REQUEST_METHOD": method}).status_code == 200
 
 
-@pytest.mark.parametrize("kind", [JSON, "Application/JSON", "application/json; charset=UTF-8", "application/json;"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        JSON,
+        "Application/JSON",
+        "application/json; charset=UTF-8",
+        "application/json;",
+        'application/json;charset="utf-8"',
+        "application/json; charset=utf8",
+        "application/vnd.acme.task+json",
+        "application/vnd.api+json; charset=utf-8",
+    ],
+)
 def test_json_may_say_that_it_is_utf_8(client: FlaskClient, kind: str) -> None:
     assert client.post("/tasks", data=GOOD, content_type=kind).status_code == 201
+
+
+HINTS = {
+    "application/x-www-form-urlencoded": "curl -d",
+    "application/x-www-form-urlencoded; charset=UTF-8": "curl -d",
+    "text/plain;charset=UTF-8": "UTF-8, with `Content-Type: application/json`",
+    "application/json; charset=utf-16": "UTF-8",
+    "application/json; charset=iso-8859-1": "UTF-8",
+    "text/plain": "Send `Content-Type: application/json`",
+    "application/vnd.acme+xml": "Send `Content-Type: application/json`",
+    "application/merge-patch+json": "Send `Content-Type: application/json`",
+    "": "Send `Content-Type: application/json`",
+}
+
+
+@pytest.mark.parametrize(("kind", "hint"), HINTS.items())
+def test_a_refused_content_type_is_answered_with_what_to_send(client: FlaskClient, kind: str, hint: str) -> None:
+    answer = client.post("/tasks", data=GOOD, content_type=kind)
+    problem(answer, 415, "unsupported-media-type")
+    assert hint in body(answer)["detail"]
+
+
+def test_a_compressed_body_is_refused_by_a_sentence(client: FlaskClient) -> None:
+    answer = client.post("/tasks", data=gzip.compress(GOOD), content_type=JSON, headers={"Content-Encoding": "gzip"})
+    problem(answer, 415, "unsupported-media-type")
+    assert "Content-Encoding" in body(answer)["detail"]
 
 
 def test_a_body_just_within_the_limit_is_read(client: FlaskClient) -> None:
