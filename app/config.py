@@ -43,6 +43,14 @@ Prefix = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_.-]{1,32}\Z", description="1 
 InitialKey = Annotated[
     str, Meta(pattern=r"^([A-Za-z0-9_-]{43,200})?\Z", description="43 to 200 letters, digits or any of _ -")
 ]
+# Segments of a path. No dots alone, so that no browser takes it for another folder.
+UrlPrefix = Annotated[
+    str,
+    Meta(
+        pattern=r"^((/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~-]{1,64}){1,8})?\Z",
+        description="a path such as /punctual, without a slash at the end",
+    ),
+]
 MIN_SECRET = 32
 SWITCHES = {"yes": "true", "on": "true", "no": "false", "off": "false"}
 SECRETS = {"database_url", "redis_url", "secret_key", "initial_api_key"}
@@ -66,6 +74,8 @@ class Settings(HandlerSettings, frozen=True, kw_only=True, rename=str.upper):
     host: Host = "0.0.0.0"  # noqa: S104 - where the web process listens, unless told otherwise
     port: Annotated[int, Meta(ge=1, le=65_535)] = 8000
     web_processes: Count = 1
+    url_prefix: UrlPrefix = ""
+    keep_alive_s: Annotated[float, Meta(ge=1, le=3600)] = 100.0
 
     auth: Literal["auto", "on", "off"] = "auto"
     secret_key: str = ""

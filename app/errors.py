@@ -91,6 +91,10 @@ class TooManyRequests(Refusal):
     """The API key has made too many requests in this minute; `Retry-After` says how many seconds to wait."""
 
 
+class TooManyWaiting(Refusal):
+    """As many requests wait in this process as may. Nothing was claimed: come again, or ask without `wait_s`."""
+
+
 class TooBusy(Refusal):
     """Too many large requests at once. Nothing was done: try again after `Retry-After`."""
 

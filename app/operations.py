@@ -18,7 +18,7 @@ from redis.exceptions import RedisError
 from app import outcome
 from app.broker.due_set import WINDOW_MARGIN_S
 from app.counter_buffer import CounterBuffer
-from app.errors import ClaimLost, InvalidInput, StatementRejected
+from app.errors import ClaimLost, InvalidInput, LedgerUnavailable, StatementRejected
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
 from app.task import Due, TaskState
@@ -154,6 +154,16 @@ class Operations:
             TaskNotFound, ClaimLost, LedgerUnavailable.
         """
         return claims.hand_back_lease(self.engine, task_id, token)
+
+    def hand_back_undelivered(self, leases: Sequence[Lease]) -> None:
+        """Hand back claims whose answer does not reach the client. If Postgres does not answer, their leases expire."""
+        held = [(str(each.task.id), str(each.claim_token)) for each in leases]
+        try:
+            handed_back = claims.hand_back(self.engine, held)
+        except LedgerUnavailable:
+            log.warning("claims_undelivered", tasks=len(held))
+        else:
+            self.counters.count(Counter.HANDED_BACK, len(handed_back))
 
     def _finish(self, ended: Outcome) -> Task:
         try:

@@ -7,6 +7,7 @@ worker process ends, as when both are told to stop, the main thread would deadlo
 from __future__ import annotations
 
 import os
+import resource
 import socket
 import subprocess
 import sys
@@ -16,7 +17,7 @@ from contextlib import suppress
 from functools import partial
 from typing import Any
 
-from granian.constants import HTTPModes, Interfaces
+from granian.constants import HTTPModes, Interfaces, Loops
 from granian.errors import FatalError
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
@@ -28,8 +29,8 @@ from app.signals import run_in_thread
 from app.start import EXIT_REFUSED, sentence_instead_of_traceback
 
 FACTORY = "app.api.server:make_server"
-HEADER_TIMEOUT_MS = 15_000  # also ends connections without a request
 BACKLOG, MAX_CONNECTIONS = 2048, 1024  # of each worker process; more wait in the backlog
+OTHER_FILES = 200  # of a worker process: connections to the servers, files that it sends, modules
 KILL_TIMEOUT_S = 8
 REPEAT_STOP_S = 0.25
 
@@ -86,15 +87,16 @@ def serve(factory: str = FACTORY) -> None:
         factory,
         factory=True,
         interface=Interfaces.RSGI,
+        loop=Loops.asyncio,  # `app.api.server` needs its signal handlers
         address=address,
         port=settings.port,
         workers=settings.web_processes,
         respawn_failed_workers=True,
         workers_kill_timeout=KILL_TIMEOUT_S,
         backlog=BACKLOG,
-        backpressure=MAX_CONNECTIONS,
+        backpressure=_files() - OTHER_FILES,
         http=HTTPModes.http1,  # platforms' routers speak nothing else, and granian waits for the first byte to choose
-        http1_settings=HTTP1Settings(header_read_timeout=HEADER_TIMEOUT_MS),
+        http1_settings=HTTP1Settings(header_read_timeout=int(settings.keep_alive_s * 1000)),
         websockets=False,
         log_level=LogLevels.error,
     )
@@ -126,6 +128,20 @@ def _check_once() -> None:
     checked = subprocess.run([sys.executable, "-c", code], check=False)
     if checked.returncode:
         sys.exit(checked.returncode)
+
+
+def _files() -> int:
+    """Return how many files each process may use for its connections, after raising the limit if it is too low.
+
+    Without a file for the next connection, granian would try to accept it again and again.
+    """
+    wanted = MAX_CONNECTIONS + OTHER_FILES
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return wanted
+    allowed = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    return allowed
 
 
 def _prefer_throughput() -> None:

@@ -38,6 +38,7 @@ class Protocol:
         self._ends = ends
         self._answers: list[Answer] = []
         self.received = 0
+        self.gone = asyncio.Event()  # set by a test whose client leaves
 
     @property
     def answer(self) -> Answer:
@@ -51,6 +52,9 @@ class Protocol:
             yield piece
         if not self._ends:
             await asyncio.Event().wait()
+
+    async def client_disconnect(self) -> None:
+        await self.gone.wait()
 
     def response_bytes(self, status: int, headers: list[tuple[str, str]], body: bytes) -> None:
         self._answers.append((status, headers, body))

@@ -27,9 +27,12 @@ def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = N
     return Response(encode(body), status, headers, mimetype=JSON)
 
 
-def created_answer(task: Task) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Return the status, headers and body of a 201: where the task is, and the task with its id under a second name."""
-    headers = [("Content-Type", JSON), ("Location", f"/tasks/{task.id}")]
+def created_answer(task: Task, prefix: str) -> tuple[int, list[tuple[str, str]], bytes]:
+    """Return the status, headers and body of a 201: where the task is, and the task with its id under a second name.
+
+    `prefix` is that of the paths that clients see.
+    """
+    headers = [("Content-Type", JSON), ("Location", f"{prefix}/tasks/{task.id}")]
     return 201, headers, encode(msgspec.structs.asdict(task) | {"task_id": task.id})
 
 

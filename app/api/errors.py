@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from flask import Response, g
+from flask import Response, g, request
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, PreconditionFailed
 
@@ -58,6 +58,7 @@ REFUSALS: dict[type[errors.Refusal], Problem] = {
         (errors.ResultTooLarge, 422, "result-too-large", "Result too large"),
         (errors.TooManyRequests, 429, "too-many-requests", "Too many requests"),
         (errors.TooManyPending, 429, "too-many-pending", "Too many pending tasks"),
+        (errors.TooManyWaiting, 429, "too-many-waiting", "Too many requests wait"),
         (errors.TooBusy, 503, "too-busy", "Too busy"),
         (errors.LedgerUnavailable, 503, "ledger-away", "Postgres does not answer"),
         (errors.BrokerUnavailable, 503, "redis-away", "Redis does not answer"),
@@ -95,19 +96,31 @@ def all_problems() -> list[Problem]:
     return [*REFUSALS.values(), *HTTP.values(), OTHER]
 
 
-def problem_answer(problem: Problem, detail: str | None = None, details: dict[str, Any] | None = None) -> Response:
-    """Make the error answer. It must never fail, so `json.dumps` escapes what faster encoders refuse."""
+def problem_document(
+    problem: Problem, request_id: str, *, prefix: str = "", detail: str | None = None,
+    details: dict[str, Any] | None = None,
+) -> bytes:  # fmt: skip
+    """Return the body of an error. It must never fail, so `json.dumps` escapes what faster encoders refuse."""
     body: dict[str, Any] = {
-        "type": f"/problems/{problem.slug}",
+        "type": f"{prefix}/problems/{problem.slug}",
         "title": problem.title,
         "status": problem.status,
         "detail": detail or problem.meaning,
         "details": details or {},
-        "request_id": g.get("request_id", ""),
+        "request_id": request_id,
     }
-    response = Response(json.dumps(body, default=_as_text), problem.status, mimetype=MEDIA_TYPE)
+    return json.dumps(body, default=_as_text).encode()
+
+
+def problem_answer(problem: Problem, detail: str | None = None, details: dict[str, Any] | None = None) -> Response:
+    """Make the error answer to this request."""
+    body = problem_document(
+        problem, g.get("request_id", ""), prefix=request.script_root, detail=detail, details=details
+    )
+    response = Response(body, problem.status, mimetype=MEDIA_TYPE)
     if problem.status in RETRY_AFTER_S:
-        response.headers["Retry-After"] = str(body["details"].get("retry_after_s", RETRY_AFTER_S[problem.status]))
+        retry_after_s = (details or {}).get("retry_after_s", RETRY_AFTER_S[problem.status])
+        response.headers["Retry-After"] = str(retry_after_s)
     if problem.status in CHALLENGES:
         response.headers["WWW-Authenticate"] = CHALLENGES[problem.status]
     return response

@@ -15,6 +15,7 @@ from app.api.openapi.operation import MAX_BODY_BYTES
 from app.api.reading.strict_json import is_json
 from app.api.reading.tasks import read_new_task
 from app.api.services import services_of
+from app.api.url_prefix import FORWARDED_PREFIX, below, peer_of, prefix_of
 from app.api_key import Scope
 from app.errors import Refusal
 
@@ -31,7 +32,7 @@ MAX_DIGITS = 6
 HANDLED = frozenset({
     "host", "content-type", "content-length", "accept", "accept-encoding", "accept-language", "connection",
     "user-agent", "authorization", "x-request-id", "x-forwarded-for", "x-forwarded-port", "x-forwarded-proto",
-    "x-request-start", "via",
+    "x-forwarded-prefix", "x-request-start", "via",
 })  # fmt: skip
 
 
@@ -41,18 +42,21 @@ class FastPath:
     def __init__(self, app: Flask) -> None:
         self._services = services_of(app)
         self._in_production = self._services.settings.app_env == "production"
+        self._url_prefix = self._services.settings.url_prefix
         self._is_on = not self._services.settings.requests_per_minute  # counted in Redis, so not on an event loop
         self._log = RequestLog(self._services.settings)
 
     def headers(self, scope: Any) -> dict[str, str] | None:
         """Return the headers of a request with a body that may be answered here; None for all others."""
-        if scope.path != PATH or scope.method not in METHODS or scope.query_string or not self._is_on:
+        if not scope.path.endswith(PATH) or scope.method not in METHODS or scope.query_string or not self._is_on:
             return None
         headers: dict[str, str] = {}
         for name, value in scope.headers.items():
             if name not in HANDLED or name in headers:
                 return None
             headers[name] = value
+        if scope.path != PATH and below(self._prefix(scope, headers), scope.path) != PATH:
+            return None
         length = headers.get("content-length", "")
         if not length.isdecimal() or len(length) > MAX_DIGITS or not 0 < int(length) <= MAX_BODY_BYTES:
             return None
@@ -64,20 +68,24 @@ class FastPath:
         try:
             key = self._key(headers.get("authorization", ""))
             new = read_new_task(body, self._services.types, created_by=key.id if key else None)
-        except Refusal:
+        except Exception:  # noqa: BLE001 - a refusal, or a crash in what Flask calls, too
             return None
         try:
             task = await self._services.creator.submit_from_loop(new)
-        except Exception as error:  # noqa: BLE001  # Flask explains a crash, too
+            request_id = request_id_of(headers.get("x-request-id"))
+            hsts = self._in_production and is_https(scope.scheme, headers.get("x-forwarded-proto"))
+            status, answer_headers, content = created_answer(task, self._prefix(scope, headers))
+            self._log.write(
+                method=scope.method, route=PATH, status=status, began=began, key_id=key.id if key else None,
+                task_id=new.id, request_id=request_id,
+            )  # fmt: skip
+        except Exception as error:  # noqa: BLE001 - Flask explains a crash, too, and does not create it again
             return error
-        request_id = request_id_of(headers.get("x-request-id"))
-        hsts = self._in_production and is_https(scope.scheme, headers.get("x-forwarded-proto"))
-        status, answer_headers, content = created_answer(task)
-        self._log.write(
-            method=scope.method, route=PATH, status=status, began=began, key_id=key.id if key else None,
-            task_id=new.id, request_id=request_id,
-        )  # fmt: skip
         return status, [*answer_headers, *standard_headers(request_id, hsts=hsts)], content
+
+    def _prefix(self, scope: Any, headers: dict[str, str]) -> str:
+        forwarded = headers.get(FORWARDED_PREFIX)
+        return prefix_of(forwarded, peer_of(scope), self._url_prefix) if forwarded else self._url_prefix
 
     def _key(self, credentials: str) -> ApiKey | None:
         """Return the key of the request; None where no key is needed. Postgres and Redis are not asked.

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -15,6 +16,7 @@ from flask import g, request
 from uuid_utils import uuid4
 
 from app.api.auth.gate import caller_id
+from app.api.exchange import current_exchange
 
 if TYPE_CHECKING:
     from flask import Flask, Response
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 REQUEST_ID = re.compile(r"[A-Za-z0-9._:/+=-]{1,128}")
 MAX_LOGGED_ID = 36
 MIN_LOGGED_STATUS = {"all": 0, "errors": 400, "none": 1000}
+REDIRECTS, ERRORS = 300, 400
 HSTS = "Strict-Transport-Security", "max-age=31536000"
 NO_CONTENT_ALLOWED = "default-src 'none'; frame-ancestors 'none'"
 DEFAULT_HEADERS = {
@@ -67,8 +70,9 @@ def watch_requests(app: Flask, settings: Settings) -> None:
 
     @app.before_request
     def begin() -> None:
-        g.began = time.perf_counter()
-        g.request_id = request_id_of(request.headers.get("X-Request-ID"))
+        exchange = current_exchange()
+        g.began = exchange.began
+        g.request_id = exchange.request_id = exchange.request_id or request_id_of(request.headers.get("X-Request-ID"))
         # A thread keeps the context of its last request.
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=g.request_id)
@@ -79,14 +83,21 @@ def watch_requests(app: Flask, settings: Settings) -> None:
         for name, value in standard_headers(g.request_id, hsts=in_production and https):
             if name not in response.headers:
                 response.headers.add(name, value)
-        log.write(
-            method=request.method,
-            route=request.url_rule.rule if request.url_rule else None,
-            status=response.status_code,
-            began=g.began,
-            key_id=caller_id(),
-            task_id=g.get("task_id") or (request.view_args or {}).get("task_id"),
-        )
+        if REDIRECTS <= response.status_code < ERRORS and response.location:
+            # Werkzeug's own redirects name the host and scheme that this process sees, which clients may not reach.
+            response.location = response.location.removeprefix(request.host_url.rstrip("/"))
+        line: dict[str, Any] = {
+            "method": request.method,
+            "route": request.url_rule.rule if request.url_rule else None,
+            "began": g.began,
+            "key_id": caller_id(),
+            "task_id": g.get("task_id") or (request.view_args or {}).get("task_id"),
+        }
+        exchange = current_exchange()
+        if exchange.is_held:  # answered later, unless the client leaves
+            exchange.log_as = partial(log.write, request_id=g.request_id, **line)
+        else:
+            log.write(status=response.status_code, **line)
         return response
 
 

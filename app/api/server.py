@@ -1,56 +1,53 @@
 """The RSGI application that granian calls: receives requests on an event loop, and answers them with Flask in threads.
 
 A WSGI server hands over requests whose body is still on its way, and reading it blocks a thread until the sender has
-finished. Here a slow or incomplete body, or an answer that the client does not read, costs a connection and some
-memory, but no thread.
+finished. Here a slow or incomplete body, a request that waits, or an answer that the client does not read, costs a
+connection and some memory, but no thread.
 """
 
 from __future__ import annotations
 
 import asyncio
-import io
-import signal
+import os
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, NoReturn
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-from werkzeug.wsgi import FileWrapper
+import structlog
 
 from app.api.application import RESOURCES, create_app_or_exit
+from app.api.bodies import Bodies
+from app.api.errors import HTTP, MEDIA_TYPE, problem_document
+from app.api.exchange import Client, Exchange, set_current
 from app.api.fast_path import FastPath
+from app.api.middleware import request_id_of, standard_headers
 from app.api.openapi.resource import BodyLimits
 from app.api.services import services_of
-from app.errors import BodyCutOff, BodyTooSlow
+from app.api.waiting import Waiters, look
+from app.api.wsgi import FileOnDisk, call, environ_of
+from app.signals import STOP_SIGNALS
 from app.start import EXIT_REFUSED
 
 if TYPE_CHECKING:
-    from app.errors import Refusal
-
-    Answer = tuple[int, list[tuple[str, str]], bytes | "FileOnDisk"]
+    from app.api.wsgi import Answer
 
 THREADS = 16
-MAX_SECONDS = 10.0
-MAX_BUFFERED_BYTES = 512 * 1024  # received for any route; more where its operation declares it
-MAX_HELD_BYTES = 64 * 1024 * 1024
-MAX_LARGE_HELD_BYTES = 64 * 1024 * 1024
-METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
-MAX_DIGITS = 18
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
-HEADERS_WITHOUT_PREFIX = {"content-type": "CONTENT_TYPE", "content-length": "CONTENT_LENGTH"}
-ENVIRON: dict[str, Any] = {
-    "SCRIPT_NAME": "",
-    "SERVER_PROTOCOL": "HTTP/1.1",
-    "wsgi.version": (1, 0),
-    "wsgi.errors": sys.stderr,
-    "wsgi.input_terminated": True,
-    "wsgi.multithread": True,
-    "wsgi.multiprocess": True,
-    "wsgi.run_once": False,
-}
+CLIENT_LEFT = 499  # nginx's code for such a request in its log; it is never sent
+# After a stop signal each answer closes its connection, until no request has come for QUIET_S, so that a proxy does not
+# send one over a connection that is being closed.
+QUIET_S, MAX_DRAIN_S = 0.5, 2.0
+DRAIN_INTERVAL_S = 0.1
+# Beyond this number of open files, most of which are connections, each answer closes its connection: idle ones must not
+# keep out others.
+CROWDED_FILES, COUNT_INTERVAL_S = 800, 1.0
+
+log = structlog.get_logger()
 
 
 def make_server() -> Server:
@@ -63,7 +60,15 @@ def make_server() -> Server:
     except SystemExit as refused:
         sys.stderr.write(f"{refused.code}\n")
         sys.exit(EXIT_REFUSED)
-    return Server(app, services_of(app).stopping, Bodies(BodyLimits(app, RESOURCES)), fast_path=FastPath(app))
+    services = services_of(app)
+    return Server(
+        app,
+        services.stopping,
+        Bodies(BodyLimits(app, RESOURCES)),
+        fast_path=FastPath(app),
+        waiters=Waiters(partial(look, services.engine)),
+        url_prefix=services.settings.url_prefix,
+    )
 
 
 class Server:
@@ -71,30 +76,49 @@ class Server:
 
     def __init__(
         self, application: WSGIApplication, stopping: threading.Event, bodies: Bodies, *,
-        fast_path: FastPath | None = None,
+        fast_path: FastPath | None = None, waiters: Waiters | None = None, url_prefix: str = "",
     ) -> None:  # fmt: skip
         self._application = application
         self._stopping = stopping
         self._bodies = bodies
         self._fast_path = fast_path
+        self._waiters = waiters
+        self._url_prefix = url_prefix
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="request")
+        self._running = 0
+        self._came_at = float("-inf")
+        self._is_crowded = False
 
-    def __rsgi_init__(self, _loop: object) -> None:
-        """End long polls on a stop signal. The loop stops by its wake-up descriptor, not by these handlers."""
+    def __rsgi_init__(self, loop: Any) -> None:
+        """Drain before granian stops. Count the open files from time to time."""
+        self._count_files(loop)
         for number in STOP_SIGNALS:
-            signal.signal(number, lambda *_: self._stopping.set())
+            stop = loop._signal_handlers[number]  # noqa: SLF001 - granian's; asyncio has no public way to read it
+            loop.add_signal_handler(number, self._drain, loop, stop)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        """Answer one request."""
+        """Answer one request. An unexpected exception is a 500 that reveals nothing, as in `app.api.errors`."""
+        self._came_at = time.monotonic()
+        try:
+            await self._answer(scope, protocol)
+        except Exception:
+            request_id = _request_id(scope)
+            log.exception("request_crashed", method=scope.method, path=scope.path[:200], request_id=request_id)
+            headers = [("Content-Type", MEDIA_TYPE), *standard_headers(request_id, hsts=False)]
+            self._send(protocol, (500, headers, problem_document(HTTP[500], request_id)))
+        if self._waiters and scope.method != "GET":
+            self._waiters.hurry()
+
+    async def _answer(self, scope: Any, protocol: Any) -> None:
         if self._fast_path and (headers := self._fast_path.headers(scope)):
             async with self._bodies.read(protocol, int(headers["content-length"]), exact=True) as body:
                 answer = await self._fast_path.answer(scope, headers, body) if isinstance(body, bytes) else body
                 if isinstance(answer, tuple):
-                    protocol.response_bytes(*answer)
+                    self._send(protocol, answer)
                 else:
-                    await self._answer_in_thread(environ_of(scope), protocol, answer or body)
+                    await self._answer_in_thread(environ_of(scope, self._url_prefix), protocol, answer or body)
             return
-        environ = environ_of(scope)
+        environ = environ_of(scope, self._url_prefix)
         size = self._bodies.size(environ)
         if not size:
             await self._answer_in_thread(environ, protocol, b"")
@@ -103,155 +127,85 @@ class Server:
             await self._answer_in_thread(environ, protocol, body)
 
     async def _answer_in_thread(self, environ: WSGIEnvironment, protocol: Any, body: bytes | Exception) -> None:
-        """Answer by Flask; an exception is raised when the body is read."""
-        environ["wsgi.input"] = io.BytesIO(body) if isinstance(body, bytes) else FailingBody(body)
-        if "HTTP_RANGE" not in environ:  # of a part of a file Werkzeug reads the bytes
-            environ["wsgi.file_wrapper"] = wrap_file
-        loop = asyncio.get_running_loop()
-        status, headers, content = await loop.run_in_executor(self._threads, self._call, environ)
+        """Answer by Flask; an exception is raised when the body is read. While the answer is held, no thread is."""
+        client = Client(protocol)
+        exchange = Exchange(client, self._waiters)
+        make = partial(self._make_answer, exchange, environ, body)
+        try:
+            answer = await self._in_thread(make, client)
+            while exchange.is_held and not client.is_gone:
+                await exchange.turn(client.watch())
+                answer = await self._in_thread(make, client)
+            if answer is None or client.is_gone:
+                await self._give_up(exchange)
+            else:
+                self._send(protocol, answer)
+        finally:
+            client.stop()
+            exchange.end()
+
+    async def _in_thread(self, make: Callable[[], Answer | None], client: Client) -> Answer | None:
+        """Have a thread make the answer; None if the client leaves before one is free."""
+        if self._running >= THREADS:
+            client.watch()
+        self._running += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, make)
+        finally:
+            self._running -= 1
+
+    def _make_answer(self, exchange: Exchange, environ: WSGIEnvironment, body: bytes | Exception) -> Answer | None:
+        if exchange.client_is_gone:
+            return None
+        set_current(exchange)
+        try:
+            return call(self._application, environ, body)
+        finally:
+            set_current(None)
+
+    async def _give_up(self, exchange: Exchange) -> None:
+        """End a request whose client has left, so that nothing is claimed for it."""
+        if exchange.undo:
+            await asyncio.get_running_loop().run_in_executor(self._threads, exchange.undo)
+        if exchange.is_held and exchange.log_as:
+            exchange.log_as(status=CLIENT_LEFT)
+
+    def _send(self, protocol: Any, answer: Answer) -> None:
+        status, headers, content = answer
+        if self._is_crowded or self._stopping.is_set():
+            headers = [*headers, ("Connection", "close")]
         if isinstance(content, FileOnDisk):
             protocol.response_file(status, headers, content.path)
         else:
             protocol.response_bytes(status, headers, content)
 
-    def _call(self, environ: WSGIEnvironment) -> Answer:
-        head: list[Any] = []
+    def _count_files(self, loop: Any) -> None:
+        with suppress(OSError):  # no /dev/fd
+            self._is_crowded = len(os.listdir("/dev/fd")) > CROWDED_FILES  # noqa: PTH208 - as names, not as paths
+        loop.call_later(COUNT_INTERVAL_S, self._count_files, loop)
 
-        def start_response(status: str, headers: list[tuple[str, str]], _error: Any = None) -> Any:
-            head[:] = [int(status[:3]), headers]
+    def _drain(self, loop: Any, stop: Any) -> None:
+        """Answer what waits, and stop granian once no more requests come. A second signal changes nothing."""
+        if self._stopping.is_set():
+            return
+        self._stopping.set()
+        if self._waiters:
+            self._waiters.close()
+        now = time.monotonic()
+        has_served = self._came_at > float("-inf")
+        self._came_at = now
+        self._stop_when_quiet(loop, stop, now + MAX_DRAIN_S if has_served else now)
 
-        parts = self._application(environ, start_response)
-        try:
-            content = parts if isinstance(parts, FileOnDisk) else b"".join(parts)
-        finally:
-            if hasattr(parts, "close"):
-                parts.close()
-        status, headers = head
-        return status, headers, content
-
-
-class Bodies:
-    """Receives bodies: each within a time and a size, all together within a sum.
-
-    They are held until their request is answered. Used on one event loop only. `max_bytes` returns the limit that the
-    operation of a method and path declares, 0 if there is none.
-    """
-
-    def __init__(
-        self, max_bytes: Callable[[str, str], int], *, within_s: float = MAX_SECONDS, max_held: int = MAX_HELD_BYTES,
-        max_large_held: int = MAX_LARGE_HELD_BYTES,
-    ) -> None:  # fmt: skip
-        self._max_bytes = max_bytes
-        self._within_s = within_s
-        self._max_held = {False: max_held, True: max_large_held}
-        self._held = {False: 0, True: 0}
-
-    def size(self, environ: WSGIEnvironment) -> int:
-        """Return how many bytes to wait for; 0 when there is no body, or one so large that it is refused unread."""
-        method = environ["REQUEST_METHOD"].upper()
-        if method not in METHODS_WITH_BODY:
-            return 0
-        if "CONTENT_LENGTH" not in environ:
-            return self._limit(method, environ) + 1 if "HTTP_TRANSFER_ENCODING" in environ else 0
-        length = environ["CONTENT_LENGTH"]
-        if not length.isdecimal() or len(length) > MAX_DIGITS:
-            return 0
-        size = int(length)
-        return size if size <= MAX_BUFFERED_BYTES or size <= self._limit(method, environ) else 0
-
-    @asynccontextmanager
-    async def read(self, protocol: Any, size: int, *, exact: bool = False) -> AsyncIterator[bytes | Refusal]:
-        """Receive `size` bytes, fewer if the body ends before; they are counted until the request is answered.
-
-        The result is BodyTooSlow if they do not arrive in time, or if all bodies hold too much, and BodyCutOff if fewer
-        arrive of an `exact` size. Large bodies are counted by themselves, so that they do not keep out others.
-        """
-        body, is_large = bytearray(), size > MAX_BUFFERED_BYTES
-        try:
-            refusal = await self._fill(body, protocol, size, is_large=is_large)
-            yield refusal or (BodyCutOff() if exact and len(body) < size else bytes(body))
-        finally:
-            self._held[is_large] -= len(body)
-
-    def _limit(self, method: str, environ: WSGIEnvironment) -> int:
-        path = environ.get("PATH_INFO", "").encode("latin-1").decode(errors="replace")
-        return max(MAX_BUFFERED_BYTES, self._max_bytes(method, path))
-
-    async def _fill(self, body: bytearray, protocol: Any, size: int, *, is_large: bool) -> Refusal | None:
-        try:
-            async with asyncio.timeout(self._within_s):
-                async for chunk in protocol:
-                    body += chunk
-                    self._held[is_large] += len(chunk)
-                    if self._held[is_large] > self._max_held[is_large]:
-                        return BodyTooSlow()
-                    if len(body) >= size:
-                        break
-        except TimeoutError:
-            return BodyTooSlow()
-        return None
-
-
-class FailingBody:
-    """A body whose reading raises, so that Flask's error handlers answer."""
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def read(self, _size: int = -1) -> NoReturn:
-        """Raise the error."""
-        raise self._error
-
-
-class FileOnDisk:
-    """A file to answer, of which only the path is used: the web server reads it as fast as the client does.
-
-    Otherwise hundreds of clients that request a large file and never read it would each hold a copy in memory.
-    """
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self.path = file.name
-
-    def close(self) -> None:
-        """Close the file, which the web server opens again."""
-        self._file.close()
-
-
-def wrap_file(file: BinaryIO, block_size: int = 8192) -> FileOnDisk | FileWrapper:
-    """Return what Werkzeug answers for an open file (`wsgi.file_wrapper`, PEP 3333)."""
-    return FileOnDisk(file) if isinstance(getattr(file, "name", None), str) else FileWrapper(file, block_size)
-
-
-def environ_of(scope: Any) -> WSGIEnvironment:
-    """Return the WSGI environment (PEP 3333) of an RSGI request, without the body."""
-    name, _, port = scope.server.rpartition(":")
-    environ = {
-        **ENVIRON,
-        "REQUEST_METHOD": scope.method,
-        "PATH_INFO": scope.path.encode().decode("latin-1"),  # WSGI strings are bytes in latin-1
-        "QUERY_STRING": scope.query_string,
-        "SERVER_NAME": name,
-        "SERVER_PORT": port,
-        "REMOTE_ADDR": scope.client.rpartition(":")[0].strip("[]"),
-        "wsgi.url_scheme": scope.scheme,
-        "HTTP_HOST": scope.authority or "",
-    }
-    return environ | _header_variables(scope.headers)
-
-
-def _header_variables(given: Any) -> dict[str, str]:
-    """Return the headers as WSGI variables; repeated ones are joined by commas.
-
-    A name with an underscore is left out: it would become the same variable as the name with a hyphen.
-    """
-    headers = {}
-    for name in given.keys():  # noqa: SIM118 - iterating over granian's headers themselves makes a list first
-        if "_" in name:
-            continue
-        values = given.get_all(name)
-        if name in HEADERS_WITHOUT_PREFIX:
-            headers[HEADERS_WITHOUT_PREFIX[name]] = values[0] if len(set(values)) == 1 else ",".join(values)
+    def _stop_when_quiet(self, loop: Any, stop: Any, latest: float) -> None:
+        if (now := time.monotonic()) >= latest or now - self._came_at >= QUIET_S:
+            stop._run()  # noqa: SLF001 - as in `__rsgi_init__`
         else:
-            headers["HTTP_" + name.replace("-", "_").upper()] = ("; " if name == "cookie" else ",").join(values)
-    return headers
+            loop.call_later(DRAIN_INTERVAL_S, self._stop_when_quiet, loop, stop, latest)
+
+
+def _request_id(scope: Any) -> str:
+    """Return the id of a request, whatever is wrong with its headers."""
+    try:
+        return request_id_of(scope.headers.get("x-request-id"))
+    except Exception:  # noqa: BLE001 - that may be why it crashed
+        return request_id_of(None)

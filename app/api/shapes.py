@@ -77,7 +77,8 @@ class ClaimNext(Struct, forbid_unknown_fields=True):
     worker_id: WorkerId
     type: Annotated[str, Meta(description="An external type. The default is all of them.")] | UnsetType = UNSET
     wait_s: Annotated[
-        float, Meta(ge=0, le=MAX_WAIT_S, description="How many seconds to wait for a due task. The default is 0.")
+        float,
+        Meta(ge=0, le=MAX_WAIT_S, description="How many seconds to wait for a due task, 25 at most. The default is 0."),
     ] = 0.0
     limit: ClaimLimit | UnsetType = UNSET
 

@@ -1,40 +1,236 @@
-"""Long polling with backoff."""
+"""Long polls: requests that wait on the event loop for something in Postgres, in the order in which they came.
+
+One thread looks for all of them together. A request costs a thread only while its answer is made.
+"""
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+from uuid import UUID
 
-Found = TypeVar("Found")
+from app.api.shapes import MAX_CLAIMS
+from app.errors import TooManyWaiting
+from app.ledger.claims import due_soon
+from app.ledger.tasks import final_among
+from app.loop import repeat
 
-FIRST_PAUSE_S, MAX_PAUSE_S, GROWTH = 0.02, 0.5, 1.5
-# Sixteen threads serve the requests of a process (`server.py`). While half of them poll, the next request to poll is
-# answered at once, as if it had not asked to wait.
-POLLERS = threading.BoundedSemaphore(8)
+if TYPE_CHECKING:
+    from sqlalchemy import Engine
+
+MAX_HELD_S = 25.0  # routers of platforms end a request after 30 s, counted from its first byte
+MAX_WAITING = 512  # half of the connections of a process (`MAX_CONNECTIONS` in `app.web_server`)
+MAX_TURN_S = 1.0  # within which a claim that does not wait has its turn behind those that do
+MIN_INTERVAL_S, MAX_INTERVAL_S = 0.02, 0.25
+MIN_PAUSE_S = 0.002  # if a task is due so soon
+INTERVAL_BY_AGE = 0.25  # of the request that came last, so that what is soon over is soon noticed
 
 
-def poll_until(
-    look: Callable[[], Found],
-    enough: Callable[[Found], bool],
-    *,
-    wait_s: float,
-    pause: Callable[[float], bool],
-    clock: Callable[[], float] = time.monotonic,
-) -> Found:
-    """Call `look` until its result is enough or `wait_s` is over; return the last result.
+@dataclass(slots=True)
+class Found:
+    """What a look found: the number of due tasks by type, not yet shared out, and which tasks are final."""
 
-    `pause` waits for a number of seconds and returns whether to give up: `Event.wait` of the event that ends this
-    process.
+    due: dict[str, int] = field(default_factory=dict)
+    final: set[UUID] = field(default_factory=set)
+    next_due_s: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TasksDue:
+    """Tasks of these types are due, of which the request takes up to `limit`."""
+
+    types: tuple[str, ...]
+    limit: int
+
+    def take(self, found: Found) -> bool:
+        """Take this request's share; return False if there is none."""
+        left = self.limit
+        for name in self.types:
+            share = min(left, found.due.get(name, 0))
+            found.due[name] = found.due.get(name, 0) - share
+            left -= share
+        return left < self.limit
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFinal:
+    """A task has reached a final state."""
+
+    task_id: UUID
+
+    def take(self, found: Found) -> bool:
+        """Return whether it has."""
+        return self.task_id in found.final
+
+
+Condition = TasksDue | TaskFinal
+
+
+@dataclass(slots=True, eq=False)
+class Waiter:
+    """A request that waits. `called` is resolved to have it look again.
+
+    `is_over`: its next answer is sent. `has_nothing`: it was looked up for the last time, and there is nothing for it.
     """
-    found = look()
-    if enough(found) or wait_s <= 0 or not POLLERS.acquire(blocking=False):
-        return found
-    try:
-        deadline, step = clock() + wait_s, FIRST_PAUSE_S
-        while not enough(found) and (left := deadline - clock()) > 0 and not pause(min(step, left)):
-            found, step = look(), min(step * GROWTH, MAX_PAUSE_S)
-        return found
-    finally:
-        POLLERS.release()
+
+    condition: Condition
+    joined: float
+    deadline: float
+    called: asyncio.Future[None] | None = None
+    is_over: bool = False
+    has_nothing: bool = False
+
+    def call(self) -> None:
+        """Have the request look again. To be called on the event loop."""
+        if self.called is not None and not self.called.done():
+            self.called.set_result(None)
+
+
+class Waiters:
+    """The requests of this process that wait. A request keeps its place until it has its answer."""
+
+    def __init__(
+        self, look: Callable[[Sequence[Condition]], Found], *, max_waiting: int = MAX_WAITING,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:  # fmt: skip
+        self._look = look
+        self._max = max_waiting
+        self._clock = clock
+        self._changed = threading.Condition()
+        self._waiting: dict[Waiter, None] = {}  # in the order of arrival
+        self._hurried = False
+        self._looked_at = float("-inf")
+        self._next_due_s: float | None = None
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def join(self, condition: Condition, *, within_s: float) -> Waiter | None:
+        """Take a place in the line; None if this process stops, so that nothing is worth waiting for.
+
+        Raises:
+            TooManyWaiting
+        """
+        if self._closed.is_set():
+            return None
+        with self._changed:
+            if len(self._waiting) >= self._max:
+                raise TooManyWaiting(limit=self._max)
+            now = self._clock()
+            waiter = Waiter(condition, joined=now, deadline=now + within_s)
+            self._waiting[waiter] = None
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="waiters", daemon=True)
+                self._thread.start()
+        return waiter
+
+    def leave(self, waiter: Waiter) -> None:
+        """Give up the place."""
+        with self._changed:
+            self._waiting.pop(waiter, None)
+
+    def are_before(self, wanted: TasksDue) -> bool:
+        """Return whether requests wait for a task that `wanted` would take, too."""
+        with self._changed:
+            conditions = [each.condition for each in self._waiting]
+        return any(isinstance(each, TasksDue) and not set(each.types).isdisjoint(wanted.types) for each in conditions)
+
+    async def turn(self, waiter: Waiter, gone: asyncio.Future[None]) -> None:
+        """Wait until the request should look again, its wait is over, or its client is gone."""
+        self._loop = asyncio.get_running_loop()
+        is_new = waiter.called is None
+        waiter.called = self._loop.create_future()
+        if self._closed.is_set():
+            waiter.is_over = True
+            return
+        if is_new:
+            self.hurry()
+        end = waiter.deadline if waiter.deadline > waiter.joined else waiter.joined + MAX_TURN_S
+        left = max(0.0, end - self._clock())
+        done, _ = await asyncio.wait({waiter.called, gone}, timeout=left, return_when=asyncio.FIRST_COMPLETED)
+        waiter.is_over = waiter.is_over or not done
+
+    def hurry(self) -> None:
+        """Look soon, because a request may have changed what others wait for."""
+        if self._waiting:
+            with self._changed:
+                self._hurried = True
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """End all waits. To be called on the event loop."""
+        self._closed.set()
+        with self._changed:
+            waiting = list(self._waiting)
+            self._changed.notify_all()
+        for each in waiting:
+            each.is_over = True
+            each.call()
+
+    def step(self) -> bool:
+        """Look once for all requests that wait, and call those that have something to take, in their order."""
+        with self._changed:
+            seen = list(self._waiting)
+            self._hurried = False
+        if not seen:
+            return False
+        self._looked_at = self._clock()
+        found = self._look([each.condition for each in seen])
+        self._next_due_s = found.next_due_s
+        if self._loop is not None:
+            with suppress(RuntimeError):  # the loop is closed, so nothing waits
+                self._loop.call_soon_threadsafe(self._share, seen, found)
+        return False
+
+    def wait(self) -> None:
+        """Wait until the next look is due; without an end while no request waits."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed.is_set())
+            next_at = self._looked_at + self._pause_s()
+            self._changed.wait_for(lambda: self._hurried or self._closed.is_set(), next_at - self._clock())
+        self._closed.wait(min(next_at, self._looked_at + MIN_INTERVAL_S) - self._clock())
+
+    def _pause_s(self) -> float:
+        """Return how long after a look the next one is due: when a task is, if that is sooner."""
+        youngest = next(reversed(self._waiting), None)
+        age = self._clock() - youngest.joined if youngest else 0.0
+        pause = max(MIN_INTERVAL_S, min(MAX_INTERVAL_S, age * INTERVAL_BY_AGE))
+        return pause if self._next_due_s is None else min(pause, max(MIN_PAUSE_S, self._next_due_s))
+
+    def _share(self, seen: Sequence[Waiter], found: Found) -> None:
+        """Call the requests that find something, the first one first, and those whose wait is over.
+
+        One whose answer is being made takes its share, too, since it may not have committed.
+        """
+        now = self._clock()
+        for each in seen:
+            if each.condition.take(found):
+                each.call()
+            elif each.deadline <= now:
+                each.is_over = each.has_nothing = True
+                each.call()
+
+    def _run(self) -> None:
+        repeat(self.step, wait=self.wait, stop=self._closed, name="waiters")
+
+
+def look(engine: Engine, conditions: Sequence[Condition]) -> Found:
+    """Look in Postgres for everything that these conditions are about: at most two statements.
+
+    Raises:
+        LedgerUnavailable.
+    """
+    found, due = Found(), [each for each in conditions if isinstance(each, TasksDue)]
+    if due:
+        types = sorted({name for each in due for name in each.types})
+        rows = due_soon(engine, types, limit=min(MAX_CLAIMS, sum(each.limit for each in due)))
+        found.due = {each.type: each.number for each in rows}
+        found.next_due_s = min((each.next_s for each in rows if each.next_s is not None), default=None)
+    if ids := [str(each.task_id) for each in conditions if isinstance(each, TaskFinal)]:
+        found.final = set(final_among(engine, ids))
+    return found

@@ -39,6 +39,14 @@ class Finished:
     fenced: list[str]
 
 
+class DueSoon(msgspec.Struct, frozen=True):
+    """How many tasks of a type are due, and in how many seconds the next one is; None if there is none."""
+
+    type: str
+    number: int
+    next_s: float | None
+
+
 class _Stored(msgspec.Struct, frozen=True, gc=False):
     """An outcome that its row holds: `at` is when the task is tried again, None where it is final.
 
@@ -132,6 +140,11 @@ def hand_back(engine: Engine, claims: Sequence[tuple[str, str]]) -> list[Due]:
     """Hand back claims, as (id, token), whose code has not begun; those still held are scheduled again."""
     held = {"ids": array([task_id for task_id, _ in claims]), "tokens": array([token for _, token in claims])}
     return rows(engine, "hand_back", held, make=Due)
+
+
+def due_soon(engine: Engine, types: Sequence[str], *, limit: int) -> list[DueSoon]:
+    """Return for each of these types how many tasks are due, counted up to `limit`, and when the next one is."""
+    return rows(engine, "due_soon", {"types": list(types), "limit": limit}, make=DueSoon)
 
 
 def lease_due(engine: Engine, *, worker_id: str, types: Sequence[str], limit: int) -> list[Lease]:

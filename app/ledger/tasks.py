@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from app.errors import LedgerUnavailable, TaskDeleted, TaskNotCancellable, TaskNotDeletable, TaskNotFound
-from app.ledger.statements import array, rows
+from app.ledger.statements import array, rows, scalars
 from app.task import Task, TaskState
 
 if TYPE_CHECKING:
@@ -116,6 +116,11 @@ def show(engine: Engine, task_id: UUID) -> Task:
     if task.deleted_at is not None:
         raise TaskDeleted(deleted_at=task.deleted_at)
     return task
+
+
+def final_among(engine: Engine, ids: Sequence[str]) -> list[UUID]:
+    """Return those of these tasks that have reached a final state."""
+    return scalars(engine, "final_among", {"ids": array(ids)})
 
 
 def next_scheduled(engine: Engine, types: Sequence[str] | None) -> Task | None:

@@ -8,12 +8,13 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import structlog
-from flask import Response, current_app, jsonify, request
+from flask import Response, current_app, jsonify, request, url_for
 from redis.exceptions import ConnectionError as RedisConnectionError, TimeoutError as RedisTimeout
 from rq_dashboard import web as dashboard
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import IntegerConverter
 
+from app.api.services import services
 from app.broker.rq import JSONSerializer
 from app.broker.rq.keys import job_key
 from app.broker.rq.shown import ShownJob, ShownQueue, ShownWorker
@@ -34,7 +35,7 @@ BANNER = (
     b'<p role="note" style="margin:0;padding:.4em 1em;background:#fff3cd;color:#533f03">'
     b"This shows deliveries of RQ, not tasks. For the states of tasks use GET /tasks. %s</p>"
 )
-SIGN_OUT = b'<a href="/sign-in" style="color:inherit">Sign out</a>'
+SIGN_OUT = b'<a href="%s" style="color:inherit">Sign out</a>'
 NOT_READABLE = (
     "<!doctype html><html lang=en><title>Not readable</title><body><h1>Not readable</h1>"
     "<p>Redis contains something that RQ cannot read. The log names it.</p></body></html>"
@@ -62,7 +63,6 @@ def mount_rq_dashboard(app: Flask, settings: Settings) -> None:
     """Serve the dashboard with our Redis client, and without the URL of Redis, which it would show."""
     app.config["RQ_DASHBOARD_REDIS_URL"] = ("Redis",)
     app.config["RQ_DASHBOARD_DISABLE_DELETE"] = True
-    app.config["RQ_DASHBOARD_BANNER"] = BANNER % (SIGN_OUT if settings.demands_keys else b"")
     app.redis_conn = connect_redis(settings, timeout_s=TIMEOUT_S)  # type: ignore[attr-defined]
     app.url_map.converters["int"] = ShortInteger
     app.register_blueprint(dashboard.blueprint, url_prefix="/rq")
@@ -119,13 +119,10 @@ def _protect(response: Response) -> Response:
     """Add the banner, the nonce and the policy to a page."""
     if response.mimetype != "text/html":
         return response
-    nonce = secrets.token_urlsafe(16)
+    nonce, needs_keys = secrets.token_urlsafe(16), services().settings.demands_keys
+    banner = BANNER % (SIGN_OUT % url_for("sign_in.form").encode() if needs_keys else b"")
     script, marked = b'<script type="text/javascript">', f'<script nonce="{nonce}" type="text/javascript">'.encode()
-    page = (
-        response.get_data()
-        .replace(script, marked, 1)
-        .replace(b"<body>", b"<body>" + current_app.config["RQ_DASHBOARD_BANNER"], 1)
-    )
+    page = response.get_data().replace(script, marked, 1).replace(b"<body>", b"<body>" + banner, 1)
     response.set_data(page)
     response.headers["Content-Security-Policy"] = POLICY.format(nonce=nonce)
     return response

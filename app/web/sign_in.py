@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flask import Blueprint, Response, redirect, render_template, request
+from flask import Blueprint, Response, redirect, render_template, request, url_for
 
 from app.api.auth.gate import key_from
 from app.api.auth.limits import refuse_beyond
@@ -56,13 +56,13 @@ def enter() -> AnyResponse:
     """Begin a session for a key with the scope `read` or `admin`."""
     refuse_cross_site()
     if not services().settings.demands_keys:
-        return redirect("/sign-in", 303)
+        return redirect(url_for("sign_in.form"), 303)
     try:
         key = _key_to_read(form_field("key").strip())
     except (Unauthenticated, ScopeMissing) as refused:
         return _page(refused=_counted(type(refused)))
     begin_session(key)
-    return redirect(next_page(form_field("next")), 303)
+    return redirect(next_page(form_field("next"), request.script_root), 303)
 
 
 @sign_in.post("/sign-out")
@@ -71,7 +71,7 @@ def leave() -> AnyResponse:
     if session_key_id():
         refuse_forged()
         end_session()
-    return redirect("/sign-in", 303)
+    return redirect(url_for("sign_in.form"), 303)
 
 
 def _counted(refused: type[Refusal]) -> type[Refusal]:
@@ -98,7 +98,7 @@ def _page(*, signed_in: ApiKey | None = None, refused: type[Refusal] | None = No
         "sign_in.html",
         needed=services().settings.demands_keys,
         wrong=WRONG[refused] if refused else None,
-        next=next_page(form_field("next") or request.args.get("next", "")),
+        next=next_page(form_field("next") or request.args.get("next", ""), request.script_root),
         token=session_token(),
         signed_in=signed_in,
     )

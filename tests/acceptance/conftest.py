@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 HERE = Path(__file__).parent
+KEEP_ALIVE_S = 15.0
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -66,8 +67,9 @@ def bar_site() -> Iterator[BarSite]:
 
 @pytest.fixture(scope="package")
 def service(stores: Stores, bar_site: BarSite, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    """The shared service: two workers, one of each other process."""
-    with Service(stores, tmp_path_factory.mktemp("service"), {"BAR_URL": bar_site.url}) as made:
+    """The shared service: two workers, one of each other process. It ends idle connections soon."""
+    environment = {"BAR_URL": bar_site.url, "KEEP_ALIVE_S": f"{KEEP_ALIVE_S}"}
+    with Service(stores, tmp_path_factory.mktemp("service"), environment) as made:
         yield made.start(web=1, promoter=1, worker=2, sweeper=1, scheduler=1)
 
 

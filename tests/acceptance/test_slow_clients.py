@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from app.web_server import HEADER_TIMEOUT_MS
+from tests.acceptance.conftest import KEEP_ALIVE_S
 from tests.acceptance.processes import descendants
 from tests.acceptance.sockets import POST, connections, ends
 from tests.patience import patience
@@ -32,8 +32,8 @@ BIG = b"GET /static/vendor/swagger-ui/swagger-ui-bundle.js HTTP/1.1\r\nHost: x\r
 
 @pytest.fixture(scope="module")
 def header_limit_s() -> float:
-    """The time that the server waits for a header."""
-    return HEADER_TIMEOUT_MS / 1000
+    """The time that the shared service waits for a header."""
+    return KEEP_ALIVE_S
 
 
 def resident_bytes(service: Service) -> int:

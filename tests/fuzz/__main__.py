@@ -33,7 +33,6 @@ def main() -> int:
                 os.environ | urls | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error", "AUTH": "off"}
             )
             app = create_app(settings, load_task_types(settings))
-            services_of(app).stopping.set()  # long polls answer at once
             began = time.monotonic()
             summary = fuzz(app, requests=arguments.requests, seed=arguments.seed)
             services_of(app).engine.dispose()

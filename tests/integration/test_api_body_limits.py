@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from app.api.application import RESOURCES
+from app.api.bodies import MAX_BUFFERED_BYTES, Bodies
 from app.api.openapi.resource import BodyLimits
 from app.api.reading.aliases import PATHS
-from app.api.server import MAX_BUFFERED_BYTES, Bodies, Server
+from app.api.server import Server
 from tests.integration.api_calls import FUTURE, UNKNOWN_ID, run
 from tests.rsgi import Protocol, scope
 

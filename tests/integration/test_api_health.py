@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from app.api.resources.health import ask_redis
+from app.api.services import services_of
 from app.api.single_flight import NO_ANSWER, Check, ask_all
 from app.ledger.server import needed_version
 from tests.integration.api_calls import FUTURE, PAST, body, create, problem
@@ -44,6 +45,13 @@ def test_a_process_with_both_servers_is_ready(client: FlaskClient) -> None:
         "checks": {"postgres": "ok", "redis": "ok"},
         "warnings": [],
     }
+
+
+def test_a_process_that_is_stopping_is_alive_but_not_ready(client_with: Callable[..., FlaskClient]) -> None:
+    client = client_with()
+    services_of(client.application).stopping.set()
+    assert client.get("/health").status_code == 200
+    assert problem(client.get("/ready"), 503, "not-ready") == {"process": "is stopping"}
 
 
 def test_without_postgres_the_process_is_alive_but_not_ready(client_without: Callable[[str], FlaskClient]) -> None:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
-from app.api.resources import tasks as views
 from tests.integration.api_calls import FUTURE, PAST, UNKNOWN_ID, body, create, fields, lease, problem
 
 if TYPE_CHECKING:
@@ -38,19 +36,6 @@ def test_a_deleted_task_is_a_404_with_its_instant_of_deletion(client: FlaskClien
     deleted = body(client.delete(f"/tasks/{task['id']}"))
     details = problem(client.get(f"/tasks/{task['id']}"), 404, "task-deleted")
     assert details == {"deleted_at": deleted["deleted_at"]}
-
-
-def test_a_wait_ends_when_the_state_is_final(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    held = lease(client)
-
-    def poll_until(look: Callable[[], Any], enough: Callable[[Any], bool], *, wait_s: float, pause: object) -> Any:
-        assert (wait_s, enough(look()), callable(pause)) == (30, False, True)
-        client.post(f"/tasks/{held['id']}/complete", json={"claim_token": held["claim_token"], "result": 7})
-        assert enough(look())
-        return look()
-
-    monkeypatch.setattr(views, "poll_until", poll_until)
-    assert body(client.get(f"/tasks/{held['id']}?wait_s=30"))["result"] == 7
 
 
 def test_a_wait_that_times_out_returns_the_task_as_it_is(client: FlaskClient) -> None:

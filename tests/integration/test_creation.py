@@ -14,9 +14,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings as trying, strategies as st
 
 from app.api.application import RESOURCES
+from app.api.bodies import Bodies
 from app.api.fast_path import FastPath
 from app.api.openapi.resource import BodyLimits
-from app.api.server import Bodies, Server
+from app.api.server import Server
 from app.api.services import services_of
 from app.broker.keys import due_key
 from app.errors import InvalidInput, LedgerUnavailable

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.api.application import RESOURCES
+from app.api.bodies import Bodies, Server
 from app.api.fast_path import FastPath
 from app.api.openapi.resource import BodyLimits
 from app.api.reading.tasks import MAX_PAYLOAD_BYTES
-from app.api.server import Bodies, Server
 from tests.integration.api_calls import FUTURE, PAST, body, create, fields, lease
 from tests.rsgi import Protocol, scope
 

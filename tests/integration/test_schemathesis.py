@@ -69,12 +69,11 @@ CHECKS = {
 
 @pytest.fixture
 def application(servers: dict[str, str], engine: Engine, redis: Redis) -> Iterator[Flask]:
-    """The service with the built-in types and one for outside workers. Long polls answer at once, as at its end."""
+    """The service with the built-in types and one for outside workers. Without our server, no request waits."""
     settings = read_settings(
         servers | {"EXTERNAL_TASK_TYPES": "outside", "LOG_LEVEL": "error", "AUTH": "on", "SECRET_KEY": PASSWORD}
     )
     app = create_app(settings, TaskTypes(each for each in load_task_types(settings) if is_delivered(each)))
-    services_of(app).stopping.set()
     yield app
     services_of(app).engine.dispose()
     services_of(app).redis.close()

@@ -7,16 +7,20 @@ import json
 import signal
 import threading
 from collections.abc import Iterable
+from types import SimpleNamespace
 from typing import Any
 from wsgiref.types import WSGIEnvironment
 
 import pytest
+import structlog
 from flask import Flask, request
 
+from app.api.bodies import MAX_BUFFERED_BYTES, Bodies
 from app.api.errors import handle_errors
-from app.api.server import MAX_BUFFERED_BYTES, Bodies, Server, environ_of
+from app.api.server import QUIET_S, THREADS, Server
+from app.api.wsgi import environ_of
 from app.errors import BodyTooSlow
-from tests.rsgi import Answer, Protocol, scope
+from tests.rsgi import Answer, Headers, Protocol, scope
 
 LARGE_BYTES = 2 * MAX_BUFFERED_BYTES
 
@@ -66,9 +70,18 @@ def test_an_answer_is_sent_in_one_piece() -> None:
 
 @pytest.mark.parametrize("headers", [[("content-length", "3")], [("transfer-encoding", "chunked")]])
 def test_a_body_that_does_not_arrive_times_out(headers: list[tuple[str, str]]) -> None:
-    server = Server(echo, threading.Event(), Bodies(limit_of, within_s=0.01))
-    with pytest.raises(BodyTooSlow):
-        answer(server, Protocol(b"a", ends=False), *headers)
+    raised: list[type[Exception]] = []
+
+    def read(environ: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:
+        try:
+            return echo(environ, start_response)
+        except Exception as error:
+            raised.append(type(error))
+            raise
+
+    server = Server(read, threading.Event(), Bodies(limit_of, within_s=0.01))
+    assert answer(server, Protocol(b"a", ends=False), *headers)[0] == 500
+    assert raised == [BodyTooSlow]
 
 
 def test_a_late_or_short_body_is_answered_with_a_problem() -> None:
@@ -129,14 +142,128 @@ def test_only_bodies_within_their_limit_are_received(environ: dict[str, Any], si
     assert Bodies(limit_of).size(environ) == size
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_termination_signal_ends_the_wait_of_requests(number: signal.Signals) -> None:
-    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+def crash(*_: object) -> Iterable[bytes]:
+    raise ZeroDivisionError("postgresql://user:secret@host")
+
+
+def answer_nothing(*_: object) -> Iterable[bytes]:
+    return []
+
+
+def answer_nonsense(_: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:
+    start_response("not a status", [])
+    return []
+
+
+@pytest.mark.parametrize("application", [crash, answer_nothing, answer_nonsense, None])
+@pytest.mark.parametrize("given", ["mine", "no id\n", None])
+def test_a_crash_outside_of_flask_is_a_problem_and_one_line_in_the_log(
+    application: Any, given: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = Server(application, threading.Event(), Bodies(limit_of))
+    with structlog.testing.capture_logs() as lines:
+        status, headers, body = answer(server, Protocol(b""), *([("x-request-id", given)] if given else []))
+    problem, (line,) = json.loads(body), lines
+    assert (status, problem["type"], problem["status"]) == (500, "/problems/internal-error", 500)
+    assert dict(headers)["Content-Type"] == "application/problem+json"
+    assert dict(headers)["X-Request-ID"] == problem["request_id"] == line["request_id"]
+    assert (problem["request_id"] == "mine") == (given == "mine")
+    assert (line["event"], line["path"]) == ("request_crashed", "/tasks")
+    assert b"secret" not in body
+
+
+def test_a_request_that_cannot_be_read_is_a_problem() -> None:
+    class Unreadable(Headers):
+        def get(self, _name: str) -> str | None:
+            raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid")
+
+    given, protocol = scope([]), Protocol(b"")
+    given.headers = Unreadable([])
+    asyncio.run(Server(echo, threading.Event(), Bodies(limit_of)).__rsgi__(given, protocol))
+    assert (protocol.answer[0], json.loads(protocol.answer[2])["type"]) == (500, "/problems/internal-error")
+
+
+def test_a_request_whose_client_leaves_before_a_thread_is_free_is_not_answered() -> None:
+    """Its work would be for nothing."""
+    blocked, called = threading.Event(), []
+
+    def block(environ: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:
+        called.append(environ["PATH_INFO"])
+        blocked.wait(10)
+        return echo(environ, start_response)
+
+    async def ask_many() -> list[Protocol]:
+        server = Server(block, threading.Event(), Bodies(limit_of))
+        protocols = [Protocol(b"") for _ in range(THREADS + 2)]
+        asking = [
+            asyncio.ensure_future(server.__rsgi__(scope([], path=f"/{number}"), each))
+            for number, each in enumerate(protocols)
+        ]
+        await asyncio.sleep(0.01)
+        protocols[THREADS].gone.set()
+        await asyncio.sleep(0.01)
+        blocked.set()
+        await asyncio.gather(*asking)
+        return protocols
+
+    protocols = asyncio.run(ask_many())
+    assert f"/{THREADS}" not in called
+    assert [len(each._answers) for each in protocols] == [1] * THREADS + [0, 1]
+
+
+def test_when_most_connections_are_taken_each_answer_closes_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def ask(crowded_files: int) -> list[tuple[str, str]]:
+        monkeypatch.setattr("app.api.server.CROWDED_FILES", crowded_files)
+        server, protocol, loop = Server(echo, threading.Event(), Bodies(limit_of)), Protocol(b""), SimpleNamespace()
+        loop.call_later = lambda *_: None
+        server._count_files(loop)
+        await server.__rsgi__(scope([]), protocol)
+        return protocol.answer[1]
+
+    assert ("Connection", "close") not in asyncio.run(ask(1000))
+    assert ("Connection", "close") in asyncio.run(ask(2))
+
+
+def test_each_answer_of_a_stopping_process_closes_its_connection() -> None:
     stopping = threading.Event()
-    try:
-        Server(echo, stopping, Bodies(limit_of)).__rsgi_init__(None)
+    server = Server(echo, stopping, Bodies(limit_of))
+    assert ("Connection", "close") not in answer(server, Protocol(b""))[1]
+    stopping.set()
+    assert ("Connection", "close") in answer(server, Protocol(b""))[1]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("has_served", [False, True])
+def test_a_stop_signal_stops_the_server_once_no_more_requests_come(number: signal.Signals, has_served: bool) -> None:  # noqa: FBT001
+    stopping, stopped = threading.Event(), []
+
+    async def stop() -> float:
+        loop = asyncio.get_running_loop()
+        waits_over = asyncio.Event()
+
+        def end() -> None:
+            stopped.append(loop.time())
+            waits_over.set()
+
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, end)
+        server = Server(echo, stopping, Bodies(limit_of))
+        server.__rsgi_init__(loop)
+        if has_served:
+            await server.__rsgi__(scope([]), Protocol(b""))
+        began = loop.time()
         signal.raise_signal(number)
-        assert stopping.wait(5)
+        await asyncio.sleep(0)
+        signal.raise_signal(number)
+        await asyncio.wait_for(waits_over.wait(), 30)
+        return stopped[0] - began
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        drained_s = asyncio.run(stop())
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)
+    assert stopping.is_set()
+    assert len(stopped) == 1
+    assert (drained_s >= QUIET_S) == has_served

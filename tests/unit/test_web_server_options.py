@@ -43,11 +43,12 @@ def test_the_server_gets_its_options(environment: pytest.MonkeyPatch) -> None:
     environment.setenv("WEB_PROCESSES", "2")
     web_server.serve()
     options = Recorded.recorded
-    assert options.pop("http1_settings").header_read_timeout == 15_000
+    assert options.pop("http1_settings").header_read_timeout == 100_000
     assert {name: getattr(value, "value", value) for name, value in options.items()} == {
         "target": "app.api.server:make_server",
         "factory": True,
         "interface": "rsgi",
+        "loop": "asyncio",
         "address": "127.0.0.1",
         "port": 8123,
         "workers": 2,
@@ -59,6 +60,19 @@ def test_the_server_gets_its_options(environment: pytest.MonkeyPatch) -> None:
         "websockets": False,
         "log_level": "error",
     }
+
+
+def test_a_process_has_files_for_all_its_connections(environment: pytest.MonkeyPatch) -> None:
+    limits = [1024, 4096]
+    environment.setattr("resource.getrlimit", lambda _: tuple(limits))
+    environment.setattr("resource.setrlimit", lambda _, given: limits.__setitem__(slice(None), list(given)))
+    web_server.serve()
+    assert limits == [web_server.MAX_CONNECTIONS + web_server.OTHER_FILES, 4096]
+    assert Recorded.recorded["backpressure"] == web_server.MAX_CONNECTIONS
+    limits[:] = [500, 600]
+    web_server.serve()
+    assert limits == [600, 600]
+    assert Recorded.recorded["backpressure"] == 600 - web_server.OTHER_FILES
 
 
 def test_without_settings_one_process_listens_on_port_8000_of_every_address(environment: pytest.MonkeyPatch) -> None:
@@ -80,9 +94,27 @@ def test_invalid_settings_end_the_process_with_a_message(environment: pytest.Mon
         web_server.serve()
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [("PORT", "0"), ("PORT", "65536"), ("PORT", "http"), ("WEB_PROCESSES", "0")]
-)
-def test_a_port_and_a_number_of_processes_are_checked(name: str, value: str) -> None:
+def test_idle_connections_are_kept_as_long_as_the_setting_says(environment: pytest.MonkeyPatch) -> None:
+    environment.setenv("KEEP_ALIVE_S", "620")
+    web_server.serve()
+    assert Recorded.recorded["http1_settings"].header_read_timeout == 620_000
+
+
+WRONG = [
+    ("KEEP_ALIVE_S", "0"),
+    ("KEEP_ALIVE_S", "nan"),
+    ("PORT", "0"),
+    ("PORT", "65536"),
+    ("PORT", "http"),
+    ("WEB_PROCESSES", "0"),
+    *(
+        ("URL_PREFIX", value)
+        for value in ("x", "/", "/x/", "//x", "/x//y", "/..", "/x/../y", "/x?y", "https://x", "/é")
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), WRONG)
+def test_the_options_of_the_web_server_are_checked(name: str, value: str) -> None:
     with pytest.raises(InvalidSetting, match=name):
         read_settings(URLS | {name: value})

@@ -17,6 +17,7 @@ from limits.storage import MemoryStorage, RedisStorage
 from redis.exceptions import RedisError
 
 from app.api.auth.gate import caller_id
+from app.api.exchange import current_exchange
 from app.errors import TooManyPending, TooManyRequests
 
 if TYPE_CHECKING:
@@ -96,7 +97,11 @@ class RequestRate:
         """
         if request.endpoint and self._scopes.of(request.endpoint) is None:
             return
-        g.counted = self._minutes.count(f"key/{caller_id()}" if caller_id() else f"address/{request.remote_addr}")
+        exchange = current_exchange()  # an answer that was held is made again
+        if exchange.counted is None:
+            name = f"key/{caller_id()}" if caller_id() else f"address/{request.remote_addr}"
+            exchange.counted = self._minutes.count(name)
+        g.counted = exchange.counted
         refuse_beyond(self._max, g.counted)
 
     def add_headers(self, response: Response) -> Response:

@@ -47,6 +47,10 @@ class Sessions(SecureCookieSessionInterface):
         if session.accessed:
             super().save_session(app, session, response)
 
+    def get_cookie_path(self, app: Flask) -> str:
+        """Return the path prefix of the service, so that the cookie is not sent to what else the site has."""
+        return request.script_root or super().get_cookie_path(app)
+
     def get_cookie_secure(self, app: Flask) -> bool:
         """Return True in production, where a proxy may end https, and for requests over https."""
         return super().get_cookie_secure(app) or request.is_secure
@@ -132,9 +136,10 @@ def form_field(name: str) -> str:
 
 def sign_in_url() -> str:
     """Return the URL of the page to sign in, which leads back to this request."""
-    return f"/sign-in?next={quote(request.full_path.rstrip('?'), safe='/')}"
+    here = request.script_root + request.full_path.rstrip("?")
+    return f"{request.script_root}/sign-in?next={quote(here, safe='/')}"
 
 
-def next_page(wanted: str) -> str:
-    """Return where to go after signing in: `wanted` if it is a path of this site, otherwise HOME."""
-    return wanted if OWN_PATH.fullmatch(wanted) else HOME
+def next_page(wanted: str, prefix: str = "") -> str:
+    """Return where to go after signing in: `wanted` if it is a path of this site, otherwise HOME below the prefix."""
+    return wanted if OWN_PATH.fullmatch(wanted) else prefix + HOME

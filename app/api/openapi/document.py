@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import orjson
-from flask import Response
+from flask import Response, request
 from flask_smorest import Api
 
 from app.api import shapes
@@ -64,7 +64,7 @@ def publish(app: Flask, types: TaskTypes, resources: tuple[Resource, ...]) -> No
     """Register the resources, and serve their document at `/openapi.json`."""
     app.config |= {"API_TITLE": TITLE, "API_VERSION": VERSION, "OPENAPI_VERSION": "3.1.0"}
     app.url_map.converters["task"] = TaskIdConverter
-    api = DocumentedApi(app, spec_kwargs={"info": {"description": ABOUT}, "servers": [{"url": "/"}]})
+    api = DocumentedApi(app, spec_kwargs={"info": {"description": ABOUT}})
     for name, schema in _schemas(types).items():
         api.spec.components.schema(name, schema)
     for name, header in HEADERS.items():
@@ -72,8 +72,14 @@ def publish(app: Flask, types: TaskTypes, resources: tuple[Resource, ...]) -> No
     api.spec.components.security_scheme(SECURITY_SCHEME, BEARER)
     for resource in resources:
         api.register_blueprint(resource)
-    document = orjson.dumps(api.spec.to_dict(), option=orjson.OPT_NON_STR_KEYS)
-    app.add_url_rule("/openapi.json", "openapi", lambda: Response(document, mimetype=JSON))
+    document = api.spec.to_dict()
+
+    def show() -> Response:
+        """Return the document; the server is the path under which the client found it."""
+        described = document | {"servers": [{"url": request.script_root or "/"}]}
+        return Response(orjson.dumps(described, option=orjson.OPT_NON_STR_KEYS), mimetype=JSON)
+
+    app.add_url_rule("/openapi.json", "openapi", show)
 
 
 def _schemas(types: TaskTypes) -> dict[str, Any]:

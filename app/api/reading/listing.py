@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
@@ -102,16 +103,19 @@ def read_list_query() -> ListQuery:
     return asked
 
 
-def read_page(engine: Engine, asked: ListQuery, *, max_bytes: int = MAX_PAGE_BYTES) -> EncodedPage:
+def read_page(
+    engine: Engine, asked: ListQuery, *, max_bytes: int = MAX_PAGE_BYTES, is_over: Callable[[], bool] = lambda: False
+) -> EncodedPage:
     """Return the requested number of tasks, or fewer if they exceed `max_bytes`; at least one if there is one.
 
-    Rows are fetched in steps, each as large as is likely to fit by the size of the rows before.
+    Rows are fetched in steps, each as large as is likely to fit by the size of the rows before. `is_over` is asked
+    before each step whether nothing needs the page any more.
 
     Raises:
         InvalidInput, LedgerUnavailable: as `list_tasks`.
     """
     page, size, rows = EncodedPage(next_cursor=asked.cursor), 0, FIRST_ROWS
-    while len(page.tasks) < asked.limit:
+    while len(page.tasks) < asked.limit and not (page.tasks and is_over()):
         found = list_tasks(
             engine, asked.filter, limit=min(rows, asked.limit - len(page.tasks)), cursor=page.next_cursor
         )
@@ -132,7 +136,7 @@ def read_page(engine: Engine, asked: ListQuery, *, max_bytes: int = MAX_PAGE_BYT
 def link_to_next(cursor: str) -> str:
     """Return the `Link` header with the URL of the next page: this query, from `cursor` on."""
     kept = [(name, value) for name, value in request.args.items(multi=True) if name != "cursor"]
-    return f'</tasks?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
+    return f'<{request.script_root}/tasks?{urlencode([*kept, ("cursor", cursor)])}>; rel="next"'
 
 
 def _types(sent: Query) -> tuple[str, ...]:

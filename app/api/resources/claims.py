@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import orjson
@@ -9,6 +11,7 @@ from msgspec import UNSET
 
 from app.api import shapes
 from app.api.answers import json_answer, lease_fields, no_content
+from app.api.exchange import current_exchange
 from app.api.middleware import name_task
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import TASK, Resource
@@ -16,9 +19,9 @@ from app.api.reading.field_errors import FieldErrors
 from app.api.reading.requests import query, read_body, read_id, read_whole, type_reader
 from app.api.services import services
 from app.api.shapes import TYPE_NAME, parameter
-from app.api.waiting import poll_until
+from app.api.waiting import TasksDue
 from app.api_key import Scope
-from app.errors import ClaimLost, ResultTooLarge, TaskDeleted, TaskNotClaimable, TaskNotFound
+from app.errors import ClaimLost, ResultTooLarge, TaskDeleted, TaskNotClaimable, TaskNotFound, TooManyWaiting
 from app.ledger.tasks import next_scheduled
 from app.task import MAX_RESULT_BYTES, Task
 
@@ -61,10 +64,14 @@ def show_next_task() -> Response:
         scope=Scope.WORKER,
         body=shapes.ClaimNext,
         answers={200: (shapes.Lease, shapes.Leases), 204: ()},
+        refusals=(TooManyWaiting,),
     ),
 )
 def claim_next_task() -> Response:
-    """Claim the task that was due earliest; with `limit`, up to so many, as `{"tasks": [...]}`. 204 if none is due."""
+    """Claim the task that was due earliest; with `limit`, up to so many, as `{"tasks": [...]}`. 204 if none is due.
+
+    With `wait_s` it waits for one, 25 s at most. Requests that wait for a type are served in the order they came.
+    """
     errors = FieldErrors()
     asked = read_body(shapes.ClaimNext, errors)
     names = _types_to_claim(asked, errors)
@@ -92,7 +99,10 @@ def claim_next_task() -> Response:
 def claim_task(task_id: str) -> Response:
     """The task must be due, and its type must be external."""
     found, asked = read_id(task_id), read_whole(shapes.ClaimOne)
-    return json_answer(lease_fields(services().operations.claim_one(found, worker_id=asked.worker_id)))
+    (claimed,) = _handed_back_if_undelivered(
+        lambda: [services().operations.claim_one(found, worker_id=asked.worker_id)]
+    )
+    return json_answer(lease_fields(claimed))
 
 
 @claims.operation(
@@ -181,11 +191,28 @@ def _types_to_claim(asked: shapes.ClaimNext, errors: FieldErrors) -> list[str]:
 
 
 def _claim(asked: shapes.ClaimNext, types: list[str]) -> list[Lease]:
-    """Claim due tasks, the earliest first, or wait until one is due; return none after the wait."""
-    limit = 1 if asked.limit is UNSET else asked.limit
-    return poll_until(
-        lambda: services().operations.claim_due(worker_id=asked.worker_id, types=types, limit=limit),
-        bool,
-        wait_s=asked.wait_s,
-        pause=services().stopping.wait,
+    """Claim due tasks, the earliest first; return none if the answer is held, or if there is none."""
+    exchange, limit = current_exchange(), 1 if asked.limit is UNSET else int(asked.limit)
+    wanted = TasksDue(tuple(types), limit)
+    if exchange.is_behind(wanted):
+        exchange.hold(wanted, within_s=asked.wait_s)
+    if exchange.is_held or exchange.has_nothing:
+        return []
+    if exchange.client_is_gone or services().stopping.is_set():
+        return []
+    operations = services().operations
+    claimed = _handed_back_if_undelivered(
+        lambda: operations.claim_due(worker_id=asked.worker_id, types=types, limit=limit)
     )
+    if not claimed and asked.wait_s:
+        exchange.hold(wanted, within_s=asked.wait_s)
+    return claimed
+
+
+def _handed_back_if_undelivered(claim: Callable[[], list[Lease]]) -> list[Lease]:
+    """Claim; if the client leaves before it is answered, the claims are handed back."""
+    exchange = current_exchange()
+    exchange.watch_client()
+    claimed = claim()
+    exchange.undo = partial(services().operations.hand_back_undelivered, claimed) if claimed else None
+    return claimed

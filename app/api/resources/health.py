@@ -46,7 +46,12 @@ def show_health() -> Response:
     ),
 )
 def show_readiness() -> Response:
-    """Check that Postgres and Redis answer and that all migrations have run. Otherwise 503 names what fails."""
+    """Check that Postgres and Redis answer and that all migrations have run. Otherwise 503 names what fails.
+
+    A process that is stopping is not ready.
+    """
+    if services().stopping.is_set():
+        raise NotReady(process="is stopping")
     checks = ask_all(services().checks, limit_s=LIMIT_S)
     culprits = {name: said for name, said in checks.items() if not said.startswith(OK)}
     if culprits:

@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import threading
 
-from flask import Response
+from flask import Response, request
 
 from app.api import shapes
 from app.api.answers import created_answer, json_answer, no_content
 from app.api.auth.gate import caller_id, caller_key
+from app.api.exchange import current_exchange
 from app.api.middleware import name_task
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import TASK, Resource
 from app.api.reading.field_errors import FieldErrors
-from app.api.reading.listing import PARAMETERS, link_to_next, read_list_query, read_page
+from app.api.reading.listing import FIRST_ROWS, PARAMETERS, link_to_next, read_list_query, read_page
 from app.api.reading.requests import prefers_minimal, query, read_id, read_json_bytes, read_wait
 from app.api.reading.tasks import MAX_PAYLOAD_BYTES, read_new_task, read_new_tasks
 from app.api.services import services
 from app.api.shapes import parameter
-from app.api.waiting import poll_until
+from app.api.waiting import TaskFinal
 from app.api_key import Scope
-from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooBusy, TooManyPending
+from app.errors import TaskDeleted, TaskNotDeletable, TaskNotFound, TooBusy, TooManyPending, TooManyWaiting
 from app.ledger import tasks as ledger
 from app.task import Task
 
@@ -31,7 +32,8 @@ MAX_BATCH_BYTES = 8 * 1024 * 1024
 READERS = threading.BoundedSemaphore(2)  # a large batch takes ten times its size while it is read
 MAX_TURN_S = 1.0
 WAIT_S = parameter(
-    {"type": "number", "minimum": 0, "maximum": 30, "default": 0}, "How many seconds to wait for a final state."
+    {"type": "number", "minimum": 0, "maximum": 30, "default": 0},
+    "How many seconds to wait for a final state, 25 at most.",
 )
 PREFER = parameter(
     {"type": "string"}, "`return=minimal` returns 204 without a body; other preferences are ignored (RFC 7240)."
@@ -56,7 +58,7 @@ def create_task() -> Response:
     new = read_new_task(read_json_bytes(), services().types, created_by=caller_id())
     name_task(new.id)
     services().pending.allow(caller_key())
-    status, headers, body = created_answer(services().creator.create(new))
+    status, headers, body = created_answer(services().creator.create(new), request.script_root)
     return Response(body, status, headers)
 
 
@@ -98,7 +100,10 @@ def create_tasks() -> Response:
 )
 def list_tasks() -> Response:
     """Filters combine with AND; an empty value counts as absent. A page of large tasks may have fewer than `limit`."""
-    page = read_page(services().engine, read_list_query())
+    asked, exchange = read_list_query(), current_exchange()
+    if asked.limit > FIRST_ROWS:
+        exchange.watch_client()
+    page = read_page(services().engine, asked, is_over=lambda: exchange.client_is_gone)
     headers = {"Link": link_to_next(page.next_cursor)} if page.next_cursor else None
     return json_answer({"tasks": page.tasks, "count": len(page.tasks), "next_cursor": page.next_cursor}, 200, headers)
 
@@ -111,20 +116,17 @@ def list_tasks() -> Response:
         scope=Scope.READ,
         query={"wait_s": WAIT_S},
         answers={200: (Task,)},
-        refusals=(TaskNotFound, TaskDeleted),
+        refusals=(TaskNotFound, TaskDeleted, TooManyWaiting),
     ),
 )
 def show_task(task_id: str) -> Response:
-    """With `wait_s`, answer when the state is final or the time is over, whichever is first."""
+    """With `wait_s`, answer when the state is final or the time is over: after 25 s at the latest."""
     found, errors = read_id(task_id), FieldErrors()
     wait_s = query(("wait_s",), errors).one("wait_s", read_wait, 0.0)
     errors.refuse()
-    task = poll_until(
-        lambda: ledger.show(services().engine, found),
-        lambda task: task.is_final,
-        wait_s=wait_s,
-        pause=services().stopping.wait,
-    )
+    task = ledger.show(services().engine, found)
+    if wait_s and not task.is_final:
+        current_exchange().hold(TaskFinal(found), within_s=wait_s)
     return json_answer(task)
 
 

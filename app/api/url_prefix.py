@@ -1,0 +1,42 @@
+"""The path prefix under which clients see the service: a proxy mounts it, and removes it from requests or does not."""
+
+from __future__ import annotations
+
+import re
+from ipaddress import ip_address
+from typing import Any
+
+# Path segments without dots alone: nothing that a browser takes for another host or for a parent folder.
+PREFIX = re.compile(r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~-]{1,64}){1,8}")
+FORWARDED_PREFIX = "x-forwarded-prefix"
+
+
+def prefix_of(forwarded: str | None, peer: str, configured: str) -> str:
+    """Return the prefix of a request: X-Forwarded-Prefix of a proxy in our own network, otherwise URL_PREFIX.
+
+    `peer` is the address that opened the connection; the header of a public one is ignored. Proxies in a row append
+    their prefixes, separated by commas. A value that is no path is ignored.
+    """
+    if not forwarded or not _is_internal(peer):
+        return configured
+    prefix = "".join(each.strip().rstrip("/") for each in forwarded.split(","))
+    return prefix if not prefix or PREFIX.fullmatch(prefix) else configured
+
+
+def peer_of(scope: Any) -> str:
+    """Return the address that opened the connection of an RSGI request."""
+    return str(scope.client.rpartition(":")[0].strip("[]"))
+
+
+def below(prefix: str, path: str) -> str:
+    """Return the path below the prefix; a proxy may have removed it."""
+    if prefix and (path == prefix or path.startswith(prefix + "/")):
+        return path[len(prefix) :] or "/"
+    return path
+
+
+def _is_internal(address: str) -> bool:
+    try:
+        return not ip_address(address).is_global
+    except ValueError:  # a Unix socket
+        return True
