@@ -8,6 +8,8 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,12 +22,15 @@ if TYPE_CHECKING:
 
 TYPESCRIPT = Path(__file__).with_name("typescript")
 OLDEST_NODE = 20
+COMMAND_S = 240
 NO_NETWORK = ("ENOTFOUND", "EAI_AGAIN", "ECONNREFUSED", "ETIMEDOUT", "ENETUNREACH")
 PACKAGE = "generated_client"
 
+pytestmark = pytest.mark.timeout(600)  # compilers on a busy machine
+
 
 def run(*command: str | Path, cwd: Path) -> str:
-    ran = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=100, check=False)
+    ran = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=COMMAND_S, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
     return ran.stdout + ran.stderr
 
@@ -53,14 +58,21 @@ def generated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         del sys.modules[name]
 
 
-def test_a_python_client_creates_lists_shows_deletes_and_claims(service: Service, generated: Any) -> None:
-    models = generated("models")
+@pytest.fixture
+def call(service: Service, generated: Any) -> Iterator[Any]:
+    """Call operations of the generated client by name."""
     client = generated("client").Client(base_url=service.url, httpx_args={"trust_env": False})
 
-    def call(operation: str, **arguments: Any) -> Any:
+    def operate(operation: str, **arguments: Any) -> Any:
         tag = "claims" if operation in {"claim_next_task", "complete_task"} else "tasks"
         return generated(f"api.{tag}.{operation}").sync(client=client, **arguments)
 
+    with closing(client.get_httpx_client()):
+        yield operate
+
+
+def test_a_python_client_creates_lists_shows_deletes_and_claims(generated: Any, call: Any) -> None:
+    models = generated("models")
     payload = models.NewTaskPayload.from_dict({"any": [1, None]})
     new = models.NewTask(type_=models.TypeName.BAZ, delay_s=3600.0, payload=payload, max_attempts=2)
     created = call("create_task", body=new)
@@ -107,14 +119,14 @@ def node_modules() -> Path:
     if int(version.lstrip("v").partition(".")[0]) < OLDEST_NODE:
         pytest.skip(f"node is {version}, older than {OLDEST_NODE}")
     lock = (TYPESCRIPT / "package-lock.json").read_bytes()
-    place = ROOT / "var" / "tools" / f"typescript-{hashlib.sha256(lock).hexdigest()[:12]}"
+    place = ROOT / "var" / f"typescript-{hashlib.sha256(lock).hexdigest()[:12]}"
     installed = place / "node_modules"
     if not (place / "complete").exists():
         place.mkdir(parents=True, exist_ok=True)
         for name in ("package.json", "package-lock.json"):
             shutil.copy(TYPESCRIPT / name, place)
         command = ["npm", "ci", "--no-audit", "--no-fund", "--ignore-scripts"]
-        ran = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=100, check=False)
+        ran = subprocess.run(command, cwd=place, capture_output=True, text=True, timeout=COMMAND_S, check=False)
         if ran.returncode and any(each in ran.stderr for each in NO_NETWORK):
             pytest.skip("the npm registry does not answer")
         assert ran.returncode == 0, ran.stderr
