@@ -17,15 +17,17 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import orjson
 import psycopg
-import structlog
+from psycopg.adapt import Buffer, Loader
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import create_engine, event
 
 from app.addresses import is_unix_socket
+from app.logs import get_logger
 from app.redis_prefix import PrefixingSerializer
 
 if TYPE_CHECKING:
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
 
     from app.config import Settings
 
-log = structlog.get_logger()
+log = get_logger()
 
 POOLER_CHECK_TIMEOUT_S = 3.0
 
@@ -77,6 +79,7 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None, 
             "tcp_user_timeout": int(settings.database_timeout_s * 2000),
         },
     )
+    event.listen(engine, "connect", _keep_json_as_text)
     event.listen(engine, "connect", _prepare_nothing_if_shared)
     if settings.database_schema:
         event.listen(engine, "connect", partial(_require_schema, settings.database_schema))
@@ -175,6 +178,17 @@ def _require_schema(schema: str, driver: psycopg.Connection[Any], *_: object) ->
     if used != (schema,):
         log.error("schema_not_in_force", wanted=schema)
         raise psycopg.OperationalError("this connection does not use DATABASE_SCHEMA")
+
+
+class _JsonTextLoader(Loader):
+    """Reads `json`, the payload and the result of a task, as the text that is stored. `jsonb` is parsed."""
+
+    def load(self, data: Buffer) -> msgspec.Raw:
+        return msgspec.Raw(bytes(data))
+
+
+def _keep_json_as_text(driver: psycopg.Connection[Any], *_: object) -> None:
+    driver.adapters.register_loader("json", _JsonTextLoader)
 
 
 def _prepare_nothing_if_shared(driver: psycopg.Connection[Any], *_: object) -> None:

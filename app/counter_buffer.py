@@ -6,17 +6,16 @@ from collections import Counter as Sums
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import structlog
-
 from app.batching import Batcher
 from app.errors import StatementRejected
 from app.ledger import counters
 from app.ledger.counters import Counter
+from app.logs import get_logger
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-log = structlog.get_logger()
+log = get_logger()
 
 FLUSH_INTERVAL_S = 1.0
 

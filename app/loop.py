@@ -7,14 +7,14 @@ import signal
 import threading
 from collections.abc import Callable
 
-import structlog
 from redis.exceptions import RedisError
 
 from app.errors import LedgerUnavailable
+from app.logs import get_logger
 from app.reasons import reason_of
 from app.signals import STOP_SIGNALS, run_in_thread
 
-log = structlog.get_logger()
+log = get_logger()
 
 MIN_BACKOFF_S = 0.1
 MAX_BACKOFF_S = 2.0

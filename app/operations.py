@@ -12,7 +12,6 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import structlog
 from redis.exceptions import RedisError
 
 from app import outcome
@@ -21,6 +20,7 @@ from app.counter_buffer import CounterBuffer
 from app.errors import ClaimLost, InvalidInput, LedgerUnavailable, StatementRejected
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
+from app.logs import get_logger
 from app.task import Due, TaskState
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from app.task import Lease, NewTask, Task
     from app.task_types import TaskTypes
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 class Operations:

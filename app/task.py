@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
-from msgspec import Meta
+from msgspec import Meta, Raw
 
 MAX_RESULT_BYTES = 256 * 1024
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -21,7 +21,8 @@ Instant = Annotated[datetime, Meta(tz=True)]
 
 ERROR_TYPES = (
     "`handler_error`: the handler raised; `timeout`: it was killed; `worker_lost`: its worker died; `crashed`: its "
-    "process died; `result_too_large`; or the type that an outside worker reported."
+    "process died; `bad_result`: JSON cannot express what it returned; `result_too_large`; or the type that an outside "
+    "worker reported."
 )
 
 
@@ -48,14 +49,14 @@ class TaskError(msgspec.Struct, frozen=True, gc=False):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A task. Instants are UTC with `Z`."""
+    """A task. Instants are UTC with `Z`. Payload and result are JSON text, which is never parsed on its way."""
 
     # The only list of the columns of a task. `{task}` in a statement selects these fields, in this order.
     id: Annotated[UUID, Meta(description="UUIDv7, made by the server.")]
     type: str
     state: TaskState
     execute_at: Annotated[Instant, Meta(description="The earliest start; never changed by the system.")]
-    payload: dict[str, Any]
+    payload: Annotated[Raw, Meta(description="As it was sent.", extra_json_schema={"type": "object"})]
     timeout_s: float
     attempt: Annotated[int, Meta(description="Starts so far.")]
     max_attempts: int
@@ -91,7 +92,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     type: str
     execute_at: datetime | None
     delay_s: float | None
-    payload: msgspec.Raw
+    payload: Raw
     timeout_s: float
     max_attempts: int
     created_by: UUID | None = None
@@ -99,8 +100,7 @@ class NewTask(msgspec.Struct, frozen=True, kw_only=True):
     def scheduled(self, execute_at: datetime, created_at: datetime) -> Task:
         """Return the task as Postgres has stored it: the requested columns, and null in all others."""
         known = UNSET_COLUMNS | {name: getattr(self, name) for name in ASKED_COLUMNS}
-        known |= {"id": UUID(self.id), "payload": msgspec.json.decode(self.payload)}
-        return Task(**known | {"execute_at": execute_at, "created_at": created_at})
+        return Task(**known | {"id": UUID(self.id)} | {"execute_at": execute_at, "created_at": created_at})
 
 
 UNSET_COLUMNS: dict[str, Any] = dict.fromkeys(Task.__struct_fields__) | {"state": TaskState.SCHEDULED, "attempt": 0}

@@ -10,8 +10,10 @@ from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from app.errors import BadTaskType
-from punctual import payload as payloads, types
-from punctual.handler import ANY_OBJECT, Context, Handler
+from app.logs import settle_logs
+from punctual import types
+from punctual.handler import ANY_OBJECT, Context, Handler, refusal
+from punctual.payload import read_type
 
 if TYPE_CHECKING:
     from app.config import Settings
@@ -74,6 +76,7 @@ def load_task_types(settings: Settings) -> TaskTypes:
             raise
         except (Exception, SystemExit) as wrong:
             raise BadTaskType(f"TASK_MODULES names {module!r}: {_cause(wrong)}") from wrong
+    settle_logs()
     known = {name: _known(each, external=name in settings.external_types) for name, each in types.declared().items()}
     for name in settings.external_types - known.keys():
         if not types.is_name(name):
@@ -118,11 +121,14 @@ def task_type(
     )
 
     def declare(function: Callable[[Context, Any], Any]) -> Callable[[Context, Any], Any]:
-        decode = payloads.decoder(payload)
+        try:
+            takes = read_type(payload)
+        except ValueError as wrong:
+            raise refusal(function, f"{payload!r} cannot be a payload: {wrong}.") from None
         types.declare(
             types.TaskType(
                 name=name,
-                handler=Handler(function, payload, decode, lambda payload, context: function(context, payload)),
+                handler=Handler(function, takes, lambda payload, context: function(context, payload)),
                 timeout_s=timeout_s,
                 max_attempts=max_attempts,
                 isolation=isolation,

@@ -13,10 +13,11 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import msgspec
 
-from punctual import payload as payloads
 from punctual.errors import BadTaskType
+from punctual.payload import Payload, read_type
 
 ANY_OBJECT = dict[str, Any]
+NO_PAYLOAD = Payload(ANY_OBJECT, lambda _text: None, {"type": "object"}, runs_code=False)
 
 
 class Context(msgspec.Struct, frozen=True, gc=False):
@@ -41,14 +42,17 @@ Call = Callable[[Any, Context], Any]
 class Handler:
     """A handler function and how to run it.
 
-    `decode` reads the JSON text of a payload. `call` takes the decoded payload and the context, and passes the function
-    those that it takes. The payload of a function that takes none is `dict[str, Any]`, and is not decoded.
+    `call` takes the decoded payload and the context, and passes the function those that it takes. The payload of a
+    function that takes none is any JSON object, and is not decoded.
     """
 
     function: Callable[..., Any]
-    payload: Any
-    decode: Callable[[bytes | str], Any]
+    takes: Payload
     call: Call
+
+    def decode(self, text: bytes | str) -> Any:
+        """Read the JSON text of a payload."""
+        return self.takes.decode(text)
 
 
 def read_handler(function: Callable[..., Any]) -> Handler:
@@ -72,15 +76,17 @@ def read_handler(function: Callable[..., Any]) -> Handler:
             "and annotate the context with `punctual.Context`.",
         )
     if not rest:
-        return Handler(function, ANY_OBJECT, _ignore, _without_payload(function, takes_context=bool(contexts)))
+        return Handler(function, NO_PAYLOAD, _without_payload(function, takes_context=bool(contexts)))
     (name,) = rest
-    if wrong := payloads.fault(takes[name]):
+    try:
+        payload = read_type(takes[name])
+    except ValueError as wrong:
         raise refusal(
             function,
             f"{takes[name]!r}, the annotation of {name!r}, cannot be a payload: {wrong}. "
             "Write a msgspec Struct, a dataclass, a TypedDict, a dict or a pydantic model.",
-        )
-    return Handler(function, takes[name], payloads.decoder(takes[name]), _with_payload(function, list(takes), name))
+        ) from None
+    return Handler(function, payload, _with_payload(function, list(takes), name))
 
 
 def refusal(function: Any, sentence: str) -> BadTaskType:
@@ -166,6 +172,8 @@ def _annotation_fault(name: str, annotation: Any) -> str | None:
     """Return why an annotation does not tell what the parameter receives; None if it does."""
     if annotation is Context:
         return f"{name!r} is annotated with the context's class. Name it 'context'." if name == "payload" else None
+    if isinstance(annotation, type) and issubclass(annotation, Context):
+        return f"{name!r} is annotated with a subclass of the context's class. Write `{name}: Context`."
     if Context in get_args(annotation):
         return f"{name!r} is annotated with {annotation!r}. The context is always there: write `{name}: Context`."
     if name == "context":
@@ -189,10 +197,6 @@ def _with_payload(function: Callable[..., Any], takes: list[str], payload: str) 
     if takes[0] == payload:
         return function
     return lambda payload, context: function(context, payload)
-
-
-def _ignore(_text: bytes | str) -> None:
-    """Do not decode, because the handler takes no payload."""
 
 
 def _names(names: list[str]) -> str:

@@ -6,12 +6,21 @@ by their own methods; this package never imports pydantic.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+import inspect as inspect_function
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import msgspec
 from msgspec import inspect
 
+NO_OBJECT = "a payload is a JSON object, and this is never read from one"
+CUSTOM_TYPE = re.compile(r"custom types requires .* type `?(<.*?>|[^ `]*)`? is not supported")
+GENERATED = "<string>"  # the file of a method that `dataclasses` has made
 JSON_OBJECTS = (
     inspect.AnyType,
     inspect.DataclassType,
@@ -21,43 +30,116 @@ JSON_OBJECTS = (
 )
 
 
-def fault(payload: Any) -> str | None:
-    """Return why a type cannot be a payload; None if it can."""
-    if is_model(payload):
-        return None
-    try:
-        shape = inspect.type_info(payload)
-        msgspec.json.schema(payload)
-        msgspec.json.Decoder(payload)
-    except Exception as unreadable:  # noqa: BLE001  # msgspec evaluates the annotations of the user's class
-        reason = " ".join(line.strip() for line in str(unreadable).splitlines() if line.strip())
-        return f"msgspec cannot read it: {reason}"
-    return None if _may_be_object(shape) else "a payload is a JSON object, and this is never read from one"
+@dataclass(frozen=True, slots=True)
+class Payload:
+    """A type that is read from a JSON object, as `read_type` has examined it.
+
+    `decode` reads JSON text, and raises msgspec.ValidationError with the place and what is wrong there, or whatever the
+    user's code raises. `schema` is its JSON Schema (2020-12). `runs_code`: reading runs code of the user, such as a
+    `__post_init__`, so it may raise anything, and take long.
+    """
+
+    type: Any
+    decode: Callable[[bytes | str], Any]
+    schema: dict[str, Any]
+    runs_code: bool
 
 
-def schema(payload: Any) -> dict[str, Any]:
-    """Return the JSON Schema (2020-12) of a payload."""
-    generated: dict[str, Any] = payload.model_json_schema() if is_model(payload) else msgspec.json.schema(payload)
-    return generated
-
-
-def read(value: Any, payload: Any) -> Any:
-    """Convert a decoded JSON object into the payload's type.
+def read_type(payload: Any) -> Payload:
+    """Examine a type.
 
     Raises:
-        msgspec.ValidationError: naming the place and what is wrong there.
+        ValueError: it cannot be a payload; the message is a clause that says why.
     """
-    if is_model(payload):
-        return _by_model(payload.model_validate, value)
-    return msgspec.convert(value, payload)
+    try:
+        return _read_model(payload) if is_model(payload) else _read_shape(payload)
+    except _CannotBePayload:
+        raise
+    except Exception as unreadable:
+        raise ValueError(_why_unreadable(unreadable, payload)) from unreadable
 
 
-def decoder(payload: Any) -> Callable[[bytes | str], Any]:
-    """Return the function that reads JSON text as the payload's type. It raises the same errors as `read`."""
-    if is_model(payload):
-        return lambda text: _by_model(payload.model_validate_json, text)
+class _CannotBePayload(ValueError):
+    """A type cannot be a payload, and the message says why."""
+
+
+def _read_shape(payload: Any) -> Payload:
+    shape = inspect.type_info(payload)
+    schema = _plain(msgspec.json.schema(payload))
     decode: Callable[[bytes | str], Any] = msgspec.json.Decoder(payload).decode
-    return decode
+    if not _may_be_object(shape):
+        raise _CannotBePayload(NO_OBJECT)
+    classes = list(_classes(shape))
+    if any(isinstance(each, inspect.DataclassType) for each in classes):
+        decode = _completing(decode)
+    for each in classes:
+        if wrong := _class_fault(each):
+            raise _CannotBePayload(wrong)
+    return Payload(payload, decode, schema, any(map(_runs_code, classes)))
+
+
+def _completing(decode: Callable[[bytes | str], Any]) -> Callable[[bytes | str], Any]:
+    def decode_and_complete(text: bytes | str) -> Any:
+        read = decode(text)
+        _complete_all(read)
+        return read
+
+    return decode_and_complete
+
+
+def _complete_all(value: Any) -> None:
+    """Complete all dataclasses in a payload."""
+    if isinstance(value, dict):
+        members: Iterable[Any] = value.values()
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        members = value
+    elif isinstance(value, msgspec.Struct):
+        members = [getattr(value, name) for name in value.__struct_fields__]
+    elif dataclasses.is_dataclass(value) and not isinstance(value, type):
+        complete(value)
+        members = [getattr(value, each.name) for each in dataclasses.fields(value)]
+    else:
+        return
+    for each in members:
+        _complete_all(each)
+
+
+def complete(instance: Any) -> None:
+    """Store the defaults of a dataclass in its instance, as its `__init__` does and msgspec, which reads it, does not.
+
+    Otherwise `vars` and msgspec, when it writes the instance, would miss them.
+    """
+    held = getattr(instance, "__dict__", None)
+    if held is not None:
+        for each in dataclasses.fields(instance):
+            if each.name not in held and each.default is not dataclasses.MISSING:
+                with suppress(AttributeError):  # a property has the name
+                    object.__setattr__(instance, each.name, getattr(instance, each.name))
+
+
+def _read_model(model: Any) -> Payload:
+    """Examine a model of pydantic, whose annotations pydantic may have left for later."""
+    schema = _plain(model.model_json_schema())
+    model.model_rebuild()
+    if schema.get("type", "object") != "object":  # a RootModel
+        raise _CannotBePayload(NO_OBJECT)
+    return Payload(model, lambda text: _by_model(model.model_validate_json, text), schema, runs_code=True)
+
+
+def _plain(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return a schema as it is read from JSON, so that answers with it cannot fail."""
+    plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(schema))
+    return plain
+
+
+def _why_unreadable(error: Exception, payload: Any) -> str:
+    reason = " ".join(line.strip() for line in str(error).splitlines() if line.strip())
+    if is_model(payload):
+        return f"pydantic cannot read it: {reason}"
+    if found := CUSTOM_TYPE.search(reason):
+        hint = ", for which `Any` is the annotation" if found[1] == "<class 'object'>" else ""
+        return f"msgspec cannot read it: JSON has no {found[1]}{hint}"
+    return f"msgspec cannot read it: {reason or type(error).__name__}"
 
 
 def is_model(payload: Any) -> bool:
@@ -66,7 +148,7 @@ def is_model(payload: Any) -> bool:
 
 
 def _by_model(validate: Callable[[Any], Any], value: Any) -> Any:
-    """Validate with a pydantic model; raise its first error as a ValidationError of msgspec."""
+    """Validate with a model of pydantic; raise its first error as a ValidationError of msgspec."""
     try:
         return validate(value)
     except ValueError as error:
@@ -84,3 +166,54 @@ def _may_be_object(shape: inspect.Type) -> bool:
     if isinstance(shape, inspect.UnionType):
         return any(_may_be_object(each) for each in shape.types)
     return isinstance(shape, JSON_OBJECTS) and not getattr(shape, "array_like", False)
+
+
+def _classes(shape: Any, seen: set[int] | None = None) -> Iterator[Any]:
+    """Yield the descriptions of all classes and fields in a type, each once. Types may contain themselves."""
+    seen = set() if seen is None else seen
+    if id(shape) in seen:
+        return
+    seen.add(id(shape))
+    if isinstance(shape, list | tuple):
+        for each in shape:
+            yield from _classes(each, seen)
+    elif isinstance(shape, msgspec.Struct):
+        yield shape
+        for name in shape.__struct_fields__:
+            yield from _classes(getattr(shape, name), seen)
+
+
+def _class_fault(described: Any) -> str | None:
+    """Return why instances of a class would not be what its author expects; None if they would."""
+    cls: Any = getattr(described, "cls", None)
+    check = getattr(cls, "__post_init__", None)
+    if inspect_function.iscoroutinefunction(check):
+        return f"{cls.__name__} has an `async def __post_init__`, which is not awaited"
+    if check is not None and len(inspect_function.signature(check).parameters) != 1:
+        return f"the `__post_init__` of {cls.__name__} takes more than `self`"
+    return _dataclass_fault(cls) if isinstance(described, inspect.DataclassType) else None
+
+
+def _dataclass_fault(cls: Any) -> str | None:
+    if not hasattr(cls, "__dataclass_fields__"):  # one of attrs
+        return None
+    if hasattr(cls, "__pydantic_validator__"):
+        return f"the dataclass {cls.__name__} is one of pydantic, whose rules are applied in its models only"
+    if any(not each.init for each in dataclasses.fields(cls)):
+        return f"the dataclass {cls.__name__} has a field with `init=False`, which would be read from JSON, too"
+    code = getattr(cls.__init__, "__code__", None)
+    if code is None or code.co_filename != GENERATED:
+        return f"the dataclass {cls.__name__} has an `__init__` of its own, which is not called: use `__post_init__`"
+    return None
+
+
+def _runs_code(described: Any) -> bool:
+    """Return whether reading an instance runs code that the user has written."""
+    if isinstance(described, inspect.Field):
+        return described.default_factory not in {msgspec.NODEFAULT, list, dict, set, bytearray}
+    if isinstance(described, inspect.StrType):
+        return described.pattern is not None  # a regular expression can take for ever
+    cls = getattr(described, "cls", None)
+    if isinstance(described, inspect.EnumType):
+        return cls._missing_.__func__ is not Enum._missing_.__func__  # type: ignore[union-attr, attr-defined]
+    return any(hasattr(cls, name) for name in ("__post_init__", "__attrs_post_init__", "__attrs_attrs__"))

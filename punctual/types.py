@@ -8,8 +8,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, overload
 
-from punctual import payload as payloads
-from punctual.handler import ANY_OBJECT, Context, Handler, read_handler, refusal, where
+import msgspec
+
+from punctual.handler import NO_PAYLOAD, Context, Handler, read_handler, refusal, where
+from punctual.payload import Payload
 
 Isolation = Literal["process", "thread"]
 MAX_TIMEOUT_S = 86400.0
@@ -36,22 +38,22 @@ class TaskType:
     queue: str = "default"
 
     @property
-    def payload(self) -> Any:
+    def takes(self) -> Payload:
         """The type of the payload; any JSON object if the handler takes none or is not known here."""
-        return self.handler.payload if self.handler else ANY_OBJECT
+        return self.handler.takes if self.handler else NO_PAYLOAD
 
     @property
     def payload_schema(self) -> dict[str, Any]:
         """The JSON Schema (2020-12) of the payload."""
-        return payloads.schema(self.payload)
+        return self.takes.schema
 
     def read_payload(self, payload: Any) -> Any:
-        """Convert a decoded JSON object into the payload that the handler takes.
+        """Convert a decoded JSON object into the payload that the handler takes, as a worker reads it from its text.
 
         Raises:
             msgspec.ValidationError: naming the place and what is wrong there.
         """
-        return payloads.read(payload, self.payload)
+        return payload if self.takes is NO_PAYLOAD else self.takes.decode(msgspec.json.encode(payload))
 
 
 @overload

@@ -122,7 +122,7 @@ def large() -> str:
 
 @task
 def nul() -> str:
-    """Return a text that JSON allows and Postgres refuses."""
+    """Return a text that JSON allows, and a text of Postgres cannot contain."""
     return "a\0b"
 
 

@@ -8,17 +8,16 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-import structlog
-
 from app.config import read_settings
 from app.connections import connect_postgres
 from app.ledger import repairs, workers
+from app.logs import get_logger
 from app.loop import repeat
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
-log = structlog.get_logger()
+log = get_logger()
 
 TASKS_PER_BATCH = 1000
 PURGE_FOR_S = 12.0  # less than the time to the next chore

@@ -7,11 +7,10 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import structlog
-
 from app.broker.contents import current_generation
 from app.broker.due_set import feed_interval_s
 from app.ledger import repairs, server
+from app.logs import get_logger
 from app.task import EARLIEST
 
 if TYPE_CHECKING:
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
     from app.broker.due_set import DueSet
     from app.task import Due
 
-log = structlog.get_logger()
+log = get_logger()
 
 BATCH = 500
 SOON = timedelta(seconds=60)  # no pause while tasks due within this time are fed

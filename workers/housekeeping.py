@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
-import structlog
 from redis.exceptions import ResponseError
 from rq_scheduler import Scheduler
 
@@ -21,7 +20,7 @@ from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
 from app.ledger.counters import Counter
-from app.logs import configure_logs
+from app.logs import configure_logs, get_logger
 from app.loop import repeat, stop_on_signals
 from app.start import sentence_instead_of_traceback
 from workers.chores import CHORES
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from rq import Queue
     from rq.job import Job
 
-log = structlog.get_logger()
+log = get_logger()
 
 POLL_INTERVAL_S = 5.0
 CHORE_INTERVAL_S = 15

@@ -10,7 +10,6 @@ from itertools import chain, zip_longest
 from math import ceil
 from typing import TYPE_CHECKING
 
-import structlog
 from redis.exceptions import ResponseError
 
 from app.broker.contents import get_durations
@@ -22,7 +21,7 @@ from app.clock import PostgresClock
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
 from app.ledger import server
-from app.logs import configure_logs
+from app.logs import configure_logs, get_logger
 from app.loop import repeat, stop_on_signals
 from app.start import sentence_instead_of_traceback
 from app.task_types import TaskTypes, load_task_types
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-log = structlog.get_logger()
+log = get_logger()
 
 POLL_INTERVAL_S = 1.0
 DURATIONS_INTERVAL_S = 0.25

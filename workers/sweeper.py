@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-import structlog
 from redis.exceptions import RedisError, ResponseError
 
 from app.broker.corrupt_keys import drop_corrupt_keys
@@ -18,7 +17,7 @@ from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
 from app.ledger import repairs, server
 from app.ledger.counters import Counter
-from app.logs import configure_logs
+from app.logs import configure_logs, get_logger
 from app.loop import repeat, stop_on_signals
 from app.start import sentence_instead_of_traceback
 from app.task import Due
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-log = structlog.get_logger()
+log = get_logger()
 
 POLL_INTERVAL_S = 0.5
 SWEEP_INTERVAL_S = 2.0

@@ -17,9 +17,14 @@ JSON = "application/json"
 def encode(body: Any) -> bytes:
     """Encode an answer; a struct becomes an object of its fields."""
     try:
-        return orjson.dumps(body, default=msgspec.structs.asdict, option=orjson.OPT_UTC_Z)
-    except orjson.JSONEncodeError:  # more than 254 levels: the result of one handler must not break a whole list
+        return orjson.dumps(body, default=_parts, option=orjson.OPT_UTC_Z)
+    except orjson.JSONEncodeError:  # an integer beyond 64 bit in the schema of a type
         return msgspec.json.encode(body)
+
+
+def _parts(value: Any) -> Any:
+    """Return the fields of a struct, or JSON text to be written as it is."""
+    return orjson.Fragment(bytes(value)) if type(value) is msgspec.Raw else msgspec.structs.asdict(value)
 
 
 def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = None) -> Response:

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import structlog
 from flask import Flask
 
 from app import web
@@ -35,7 +34,7 @@ from app.connections import connect_postgres, connect_redis
 from app.creator import TaskCreator
 from app.errors import InvalidSetting, LedgerUnavailable, StatementRejected
 from app.ledger import keys
-from app.logs import configure_logs
+from app.logs import configure_logs, get_logger
 from app.operations import Operations
 from app.start import sentence_instead_of_traceback
 from app.task_types import TaskTypes, load_task_types
@@ -113,7 +112,7 @@ def create_app_or_exit(*, announce: bool = True) -> Flask:
 
     If settings are invalid, or production has no keys, the process exits with code 1 and a line that says why.
     """
-    log = structlog.get_logger()
+    log = get_logger()
     with sentence_instead_of_traceback("web"):
         app = create_app()
         settings = services_of(app).settings

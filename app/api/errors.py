@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from flask import Response, g, request
 from redis.exceptions import RedisError
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, PreconditionFailed
 
 from app import errors
 from app.api.instants import write_instant
+from app.logs import get_logger
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -128,7 +128,7 @@ def problem_answer(problem: Problem, detail: str | None = None, details: dict[st
 
 def handle_errors(app: Flask) -> None:
     """Register the error handlers. An unknown exception is a 500 that reveals nothing."""
-    log = structlog.get_logger()
+    log = get_logger()
 
     @app.errorhandler(Exception)
     def crash(_: Exception) -> Response:

@@ -67,7 +67,7 @@ class FastPath:
         began = time.perf_counter()
         try:
             key = self._key(headers.get("authorization", ""))
-            new = read_new_task(body, self._services.types, created_by=key.id if key else None)
+            new = read_new_task(body, self._services.types, created_by=key.id if key else None, on_loop=True)
         except Exception:  # noqa: BLE001 - a refusal, or a crash in what Flask calls, too
             return None
         try:

@@ -17,6 +17,7 @@ from uuid_utils import uuid4
 
 from app.api.auth.gate import caller_id
 from app.api.exchange import current_exchange
+from app.logs import get_logger
 
 if TYPE_CHECKING:
     from flask import Flask, Response
@@ -42,7 +43,7 @@ class RequestLog:
 
     def __init__(self, settings: Settings) -> None:
         self._min_status = MIN_LOGGED_STATUS[settings.log_requests]
-        self._log = structlog.get_logger().bind()  # bound once, because `get_logger` binds again at every call
+        self._log = get_logger().bind()  # bound once, because `get_logger` binds again at every call
 
     def write(
         self, *, method: str, route: str | None, status: int, began: float, key_id: UUID | None, task_id: str | None,

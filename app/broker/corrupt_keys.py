@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-import structlog
-
 from app.broker import keys
 from app.broker.rq import keys as rq_keys
+from app.logs import get_logger
 
 if TYPE_CHECKING:
     from redis import Redis
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def drop_corrupt_keys(redis: Redis, *, types: Iterable[str], queues: Iterable[str]) -> list[str]:

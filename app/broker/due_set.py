@@ -13,17 +13,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import orjson
-import structlog
 
 from app.broker.keys import IN_FLIGHT, WAKE_CHANNEL, delivered_key, due_key
 from app.broker.rq.keys import queue_key, workers_key
+from app.logs import get_logger
 
 if TYPE_CHECKING:
     from redis import Redis
 
     from app.task import Due
 
-log = structlog.get_logger()
+log = get_logger()
 
 ID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 TASK_ID, LINES_OF_IDS = re.compile(ID.encode()), re.compile(f"(?:{ID}\n)*+")

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import msgspec
-import structlog
 
 from app.batching import Batcher
+from app.logs import get_logger
 from app.task import Due
 
 if TYPE_CHECKING:
     from app.broker.due_set import DueSet
 
-log = structlog.get_logger()
+log = get_logger()
 
 MAX_PENDING = 100_000
 

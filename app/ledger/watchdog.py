@@ -22,17 +22,17 @@ from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import psycopg
-import structlog
 from sqlalchemy import event
 from sqlalchemy.exc import DBAPIError
 
 from app.connections import abort
 from app.errors import LedgerUnavailable
+from app.logs import get_logger
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
 
-log = structlog.get_logger()
+log = get_logger()
 
 SUSPICION_S = 2.0
 PROBE_TIMEOUT_S = 2.0

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from flask import Response, current_app, jsonify, request, url_for
 from redis.exceptions import ConnectionError as RedisConnectionError, TimeoutError as RedisTimeout
 from rq_dashboard import web as dashboard
@@ -20,13 +19,14 @@ from app.broker.rq.keys import job_key
 from app.broker.rq.shown import ShownJob, ShownQueue, ShownWorker
 from app.connections import connect_redis
 from app.errors import ReadOnly
+from app.logs import get_logger
 
 if TYPE_CHECKING:
     from flask import Flask
 
     from app.config import Settings
 
-log = structlog.get_logger()
+log = get_logger()
 
 TIMEOUT_S = 2.0
 REGISTRIES = {"queued", "failed", "deferred", "started", "finished", "scheduled", "canceled"}

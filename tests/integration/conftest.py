@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import structlog
 
+from app import logs
 from app.api.application import create_app
 from app.api.services import services_of
 from workers.sweeper import Sweeper
@@ -51,7 +52,9 @@ def close_connections(app: Flask) -> None:
 def _same_log_settings(web: Flask) -> Iterator[None]:
     """Restore the configuration of the logs: an application made by a test logs to the stderr of that test."""
     before = structlog.get_config()
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("app.logs._Configured.logger", logs._Configured.logger)
+        yield
     structlog.configure(**before)
 
 

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from app.api.application import RESOURCES
-from app.api.bodies import Bodies, Server
+from app.api.bodies import Bodies
 from app.api.fast_path import FastPath
 from app.api.openapi.resource import BodyLimits
-from app.api.reading.tasks import MAX_PAYLOAD_BYTES
+from app.api.reading.payloads import MAX_PAYLOAD_BYTES
+from app.api.server import Server
 from tests.integration.api_calls import FUTURE, PAST, body, create, fields, lease
 from tests.rsgi import Protocol, scope
 
@@ -157,6 +158,22 @@ def test_claims_are_read_as_serializers_write_them(client: FlaskClient) -> None:
     by_java = {"workerId": "w", "type": None, "waitS": None, "limit": 1.0}
     assert [task["id"] for task in body(client.post("/tasks/claim", json=by_java))["tasks"]] == [first]
     assert body(client.post(f"/tasks/{second}/claim", json={"WorkerId": "w"}))["state"] == "running"
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_a_batch_is_read_as_serializers_write_it(client: FlaskClient, mark: bytes) -> None:
+    """Payloads belong to their tasks, whatever the names of both are, and where some tasks have none."""
+    tasks = [
+        {"Type": "noop", "ExecuteAt": FUTURE, "Payload": {"n": 1}},
+        {"type": "noop", "execute_at": FUTURE},
+        {"type": "noop", "executeAt": FUTURE, "payload": {"n": 3}},
+        {"Type": "noop", "ExecuteAt": FUTURE, "Payload": None},
+        {"TYPE": "noop", "EXECUTE_AT": FUTURE, "PAYLOAD": {"n": 5}},
+    ]
+    raw = mark + json.dumps({"Tasks": tasks}).encode()
+    ids = body(client.post("/tasks/batch", data=raw, content_type="application/json"))["ids"]
+    payloads = [body(client.get(f"/tasks/{each}"))["payload"] for each in ids]
+    assert payloads == [{"n": 1}, {}, {"n": 3}, {}, {"n": 5}]
 
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 from uuid import UUID
 
+import msgspec
 import pytest
 from sqlalchemy.exc import DBAPIError
 
@@ -94,7 +95,7 @@ def test_an_outcome_without_the_claim_token_is_fenced(engine: Engine, operations
         ],
     )
     assert (finished.again, finished.fenced) == ([], [str(second.id)])
-    assert tasks.get(engine, first.id).result == {"a": 1}
+    assert msgspec.json.decode(tasks.get(engine, first.id).result) == {"a": 1}
     assert tasks.get(engine, second.id).state is TaskState.RUNNING
 
 

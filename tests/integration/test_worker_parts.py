@@ -215,7 +215,7 @@ def test_outcomes_are_written_and_an_invalid_one_does_not_delay_the_others(
     made = make(operations, 3)
     held = begin(engine, ids(made))
     for number, each in enumerate(held):
-        finisher.add([succeeded(each.id, each.token, '"\\u0000"' if number == 1 else "1")])
+        finisher.add([succeeded(each.id, each.token, '{"not": JSON}' if number == 1 else "1")])
     wait_until(lambda: counted(engine) == {("noop", "succeeded"): 2, ("noop", "failed"): 1}, PATIENCE_S, "all are over")
     refused = tasks.get(engine, made[[each.id for each in held].index(held[1].id)].id)
     assert refused.state in {TaskState.SUCCEEDED, TaskState.FAILED}

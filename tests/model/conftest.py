@@ -43,6 +43,9 @@ hypothesis_settings.register_profile(
 )
 
 
+Silent = structlog.make_filtering_bound_logger(logging.CRITICAL)
+
+
 @pytest.fixture(scope="session")
 def model_engine(owners: dict[str, str]) -> Iterator[Engine]:
     """Postgres at the head of the migrations, with the settable clock."""
@@ -83,11 +86,9 @@ def clock(model_engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def model_servers(  # noqa: PLR0917  # fixtures
     model_engine: Engine, redis: Redis, harm: Redis, settings: Settings, types: TaskTypes, clock: Clock,
-    boundary: Boundary, tried: Tried,
-) -> Iterator[Servers]:  # fmt: skip
+    boundary: Boundary, tried: Tried, monkeypatch: pytest.MonkeyPatch,
+) -> Servers:  # fmt: skip
     """Both servers; logs are off because there would be thousands of crashes in them."""
-    logs = structlog.get_config()
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
+    monkeypatch.setattr("app.logs._Configured.logger", structlog.wrap_logger(None, [], Silent).bind())
     near = msgspec.structs.replace(settings, schedule_window_s=WINDOW_S)
-    yield Servers(model_engine, redis, harm, near, types, clock, boundary, tried)
-    structlog.configure(**logs)
+    return Servers(model_engine, redis, harm, near, types, clock, boundary, tried)

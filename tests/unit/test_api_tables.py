@@ -29,7 +29,8 @@ def test_the_answer_has_the_fields_of_a_task() -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_fits_its_shape(name: str) -> None:
-    msgspec.convert(EXAMPLES[name], task.Task if name == "Task" else getattr(shapes, name))
+    shape = task.Task if name == "Task" else getattr(shapes, name)
+    msgspec.json.decode(msgspec.json.encode(EXAMPLES[name]), type=shape)
 
 
 def test_every_shape_has_an_example() -> None:

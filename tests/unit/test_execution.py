@@ -15,8 +15,9 @@ from msgspec.structs import replace as replace_fields
 from app.config import read_settings
 from app.task import Claim
 from app.task_types import TaskType, TaskTypes, load_task_types
-from workers.pool.child import MAX_MESSAGE, message, run
+from workers.pool.child import message, run
 from workers.pool.protocol import Failure
+from workers.pool.result import MAX_MESSAGE
 
 if TYPE_CHECKING:
     from punctual import Context
@@ -81,7 +82,7 @@ def test_the_context_names_the_task_and_the_attempt(known: TaskTypes) -> None:
         ("fail", "handler_error", "ValueError: as \N{REPLACEMENT CHARACTER} asked ?"),
         ("quit", "handler_error", "SystemExit: 3"),
         ("large", "result_too_large", "300002 bytes"),
-        ("unprintable", "handler_error", "TypeError"),
+        ("unprintable", "bad_result", "is a object, which JSON cannot express"),
         ("resize", "handler_error", "no handler"),
         ("unknown", "handler_error", "KeyError"),
     ],
@@ -117,7 +118,7 @@ def test_a_value_that_a_json_reader_could_change_or_refuse_is_no_result(returned
     """Such a result would break every list that contains its task."""
     outcome = run(CLAIM, TaskTypes([noop_that(lambda *_: returned)]), may_begin=always)
     assert isinstance(outcome, Failure)
-    assert outcome.type == "handler_error"
+    assert outcome.type == "bad_result"
 
 
 @pytest.mark.parametrize("returned", [2**63, -(2**63), 2**64 - 1, "9" * 30, 1e300, nested(100)])

@@ -34,6 +34,10 @@ class GreetingArray(msgspec.Struct, array_like=True):
     name: str
 
 
+class MyContext(Context, frozen=True):
+    """What no handler receives."""
+
+
 class Opaque:
     """A class that nothing can read."""
 
@@ -67,6 +71,7 @@ def named(**_payload: Greeting) -> None: ...
 def keyword_only(*, _payload: Greeting) -> None: ...
 def with_default(_payload: Greeting, _dry: bool = False) -> None: ...  # noqa: FBT001, FBT002
 def optional_context(_me: Context | None) -> None: ...
+def subclass_of_context(_me: MyContext) -> None: ...
 def context_by_name_only(context: dict[str, Any]) -> None: ...
 def payload_is_context(payload: Context) -> None: ...
 def unknown_name(_payload: Nowhere) -> None: ...  # type: ignore[name-defined]  # noqa: F821
@@ -110,6 +115,7 @@ class Holder:
         (keyword_only, r"'_payload' is keyword-only. Remove the `\*`"),
         (with_default, "'_dry' has a default, which no task would use. Remove it, or make it a field of the payload"),
         (optional_context, "The context is always there: write `_me: Context`"),
+        (subclass_of_context, "a subclass of the context's class. Write `_me: Context`"),
         (context_by_name_only, "Annotate it with `punctual.Context`, or rename it"),
         (payload_is_context, "annotated with the context's class. Name it 'context'"),
         (unknown_name, "name 'Nowhere' is not defined. Import or define it at the top level"),

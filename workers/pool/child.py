@@ -3,41 +3,38 @@
 from __future__ import annotations
 
 import ctypes
-import json
 import os
-import re
 import signal
 import sys
 import time
+import traceback
 from collections.abc import Callable
+from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
-import orjson
-import structlog
-
+from app import running_task
 from app.config import read_settings
-from app.logs import configure_logs
-from app.task import MAX_RESULT_BYTES
+from app.logs import configure_logs, get_logger
 from app.task_types import TaskTypes, load_task_types
-from punctual import Context
+from punctual import Context, handler as handlers
+from workers.pool import output
 from workers.pool.protocol import Done, Ended, Failure, decode_chunk, encode_events, take_token
+from workers.pool.result import encode as encode_result, storable
 
 if TYPE_CHECKING:
     from app.task import Claim
     from workers.pool.protocol import Progress, RunLease
 
-log = structlog.get_logger()
+log = get_logger()
 
 PR_SET_PDEATHSIG = 1
-MAX_MESSAGE = 2000
-LONG_NUMBER = re.compile(rb"\d{19}")
-BAD_IN_JSONB = str.maketrans({"\0": "\N{REPLACEMENT CHARACTER}"})
+MAX_STACK = 16_000
+OUR_FILES = {__file__, handlers.__file__}
 
 DONE = encode_events([Done()])
-NOTHING = "null"
 TOO_LATE = Failure("worker_lost", "The worker was silent for too long; the code has not begun.")
 
 
@@ -52,6 +49,7 @@ def child_process(
     lease.exit_when_expired()
     signal.signal(signal.SIGCONT, lambda *_: lease.exit_if_expired())
     settings = read_settings(connects=False)
+    output.write_whole_lines()
     configure_logs(settings, process="slot")
     serve(tasks, tokens, events, lease, progress, load_task_types(settings))
     os.killpg(os.getpid(), signal.SIGTERM)  # ends processes that handlers left; this one ignores the signal
@@ -98,23 +96,34 @@ def run(claim: Claim, types: TaskTypes, *, may_begin: Callable[[], bool]) -> str
     """Call the handler; return its result as JSON text or why it failed. All exceptions are caught, SystemExit too.
 
     `may_begin` is called immediately before the handler, because this process may have been frozen since the run lease
-    was checked last.
+    was checked last. Context variables that the handler sets end with the task.
     """
-    context = Context(claim.id, claim.type, claim.attempt, claim.max_attempts, claim.timeout_s, claim.execute_at)
     try:
-        handler = types[claim.type].handler
-        if handler is None:
-            return Failure("handler_error", f"Type {claim.type} has no handler here.")
-        payload = handler.decode(claim.payload)
-        return _encode(handler.call(payload, context)) if may_begin() else TOO_LATE
-    except BaseException as error:
-        log.warning("task_failed", task_id=claim.id, type=claim.type, attempt=claim.attempt, exc_info=True)
-        return Failure("handler_error", message(error))
+        return copy_context().run(_call, claim, types, may_begin)
+    except BaseException as error:  # noqa: BLE001
+        failure = Failure("handler_error", message(error))
+        with suppress(BaseException):
+            log.warning(
+                "task_failed", task_id=claim.id, type=claim.type, attempt=claim.attempt, exception=stack_of(error)
+            )
+        return failure
     finally:
-        try:  # noqa: SIM105  # `suppress` takes longer, at every task
-            sys.stdout.flush()
-        except (OSError, ValueError):  # a handler has closed it
-            pass
+        output.end_line()
+
+
+def _call(claim: Claim, types: TaskTypes, may_begin: Callable[[], bool]) -> str | Failure:
+    context = Context(claim.id, claim.type, claim.attempt, claim.max_attempts, claim.timeout_s, claim.execute_at)
+    running_task.enter(context)
+    handler = types[claim.type].handler
+    if handler is None:
+        return Failure("handler_error", f"Type {claim.type} has no handler here.")
+    payload = handler.decode(claim.payload)
+    if not may_begin():
+        return TOO_LATE
+    result = encode_result(handler.call(payload, context))
+    if isinstance(result, Failure):
+        log.warning("result_refused", task_id=claim.id, type=claim.type, attempt=claim.attempt, trouble=result.message)
+    return result
 
 
 def message(error: BaseException) -> str:
@@ -123,31 +132,19 @@ def message(error: BaseException) -> str:
         text = f"{type(error).__name__}: {error}"
     except BaseException:  # noqa: BLE001  # __str__ may raise anything
         text = type(error).__name__
-    return text[:MAX_MESSAGE].encode("utf-8", "replace").decode().translate(BAD_IN_JSONB)
+    return storable(text)
 
 
-def _encode(result: Any) -> str | Failure:
-    """Return a result as JSON text from which all JSON readers get what the handler returned.
-
-    Raises:
-        ValueError: the result is nested too deeply, or holds a number that readers would round or refuse.
-    """
-    if result is None:
-        return NOTHING
-    text = msgspec.json.encode(result)
-    if len(text) > MAX_RESULT_BYTES:
-        return Failure("result_too_large", f"The result is {len(text)} bytes; at most {MAX_RESULT_BYTES}.")
-    orjson.loads(text)
-    if LONG_NUMBER.search(text):
-        json.loads(text, parse_int=_whole_number)
-    return text.decode()
-
-
-def _whole_number(digits: str) -> int:
-    number = int(digits)
-    if not -(2**63) <= number < 2**64:
-        raise ValueError("the result holds an integer beyond 64 bit; return it as text")
-    return number
+def stack_of(error: BaseException) -> str:
+    """Return the traceback of a handler's exception, without our own frames, at most MAX_STACK characters."""
+    try:
+        frames = error.__traceback__
+        while frames and frames.tb_frame.f_code.co_filename in OUR_FILES:
+            frames = frames.tb_next
+        text = "".join(traceback.format_exception(type(error), error, frames)).strip()
+    except BaseException:  # noqa: BLE001  # __repr__ may raise anything
+        text = message(error)
+    return text if len(text) <= MAX_STACK else f"{text[: MAX_STACK // 4]}\n…\n{text[-MAX_STACK * 3 // 4 :]}"
 
 
 def _write(fd: int, data: bytes) -> None:

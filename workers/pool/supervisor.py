@@ -10,9 +10,8 @@ from math import ceil
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
-import structlog
-
 from app import outcome
+from app.logs import get_logger
 from workers.pool.protocol import Done, Failure
 from workers.pool.selector import PoolSelector
 from workers.pool.slot import ProcessSlot, Slot, ThreadSlot
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     from workers.pool.pool import FreeSlots
     from workers.pool.protocol import RunLease
 
-log = structlog.get_logger()
+log = get_logger()
 
 MAX_DELAY_S = 0.1  # how long a task may delay the rest of its chunk before that begins in other slots
 START_LIMIT_S = 30.0

@@ -15,8 +15,6 @@ from functools import partial
 from itertools import count
 from uuid import uuid4
 
-import structlog
-
 from app.broker.corrupt_keys import drop_corrupt_keys
 from app.broker.due_set import DueSet
 from app.clock import PostgresClock
@@ -25,12 +23,13 @@ from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
 from app.errors import LedgerUnavailable
 from app.ledger import server
-from app.logs import configure_logs
+from app.logs import configure_logs, get_logger
 from app.loop import repeat, stop_on_signals
 from app.reasons import reason_of
 from app.start import sentence_instead_of_traceback
 from app.task_types import load_task_types
 from workers.chores import CHORES
+from workers.pool import output
 from workers.pool.pool import DurationStats, Pool
 from workers.pool.protocol import Failure
 from workers.pool.slot import prepare_children
@@ -41,7 +40,7 @@ from workers.worker.inbox import Inbox
 from workers.worker.receiver import Receiver
 from workers.worker.unresolved_claims import UnresolvedClaims
 
-log = structlog.get_logger()
+log = get_logger()
 
 POSTGRES_CONNECTIONS = 3  # one each for claiming, finishing and the heartbeat; the counters borrow one for a moment
 REDIS_TIMEOUT_S = 5.0
@@ -101,6 +100,7 @@ def main() -> None:
     """Run until SIGTERM or SIGINT; then stop within SHUTDOWN_GRACE_S."""
     settings = read_settings()
     worker_id = worker_name(uuid4().hex[:8])
+    output.write_whole_lines(runs_one_task=False)
     configure_logs(settings, process="worker", worker_id=worker_id)
     threading.excepthook = _exit_without(ESSENTIAL_THREADS)
     stop = stop_on_signals()

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import structlog
 from redis.exceptions import RedisError
 
 from app.broker.due_set import DueSet
@@ -16,6 +15,7 @@ from app.clock import now
 from app.errors import LedgerUnavailable
 from app.ledger import claims
 from app.ledger.counters import Counter
+from app.logs import get_logger
 from app.task import Due
 from workers.worker.inbox import MAX_AHEAD_S, MIN_AHEAD_S
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from workers.worker.inbox import Inbox
     from workers.worker.unresolved_claims import UnresolvedClaims
 
-log = structlog.get_logger()
+log = get_logger()
 
 POLL_S = 0.25
 UNKNOWN_TYPE_RETRY_S = 1.0

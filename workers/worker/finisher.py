@@ -6,7 +6,6 @@ import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import structlog
 from redis.exceptions import RedisError
 
 from app.batching import Batcher
@@ -15,6 +14,7 @@ from app.broker.due_set import DueSet
 from app.errors import StatementRejected, TaskNotFound
 from app.ledger import claims
 from app.ledger.counters import Counter
+from app.logs import get_logger
 from app.outcome import Outcome
 from app.task import Claim, Due
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from app.counter_buffer import CounterBuffer
 
-log = structlog.get_logger()
+log = get_logger()
 
 MAX_STATEMENT_BYTES = 8 << 20  # of one statement, so that a slow server stays within the statement timeout
 PUBLISH_INTERVAL_S = 0.25
@@ -83,9 +83,9 @@ class Finisher(Batcher[Outcome | Claim]):
             task_id=outcomes[0].id,
             trouble=type(refused.__cause__ or refused).__name__,
         )
-        message = "Postgres cannot keep the result: is there a NUL in it?"
+        message = "Postgres cannot store the result."
         try:
-            ended = claims.failed_attempt(self._engine, outcomes[0].id, outcomes[0].token, "handler_error", message)
+            ended = claims.failed_attempt(self._engine, outcomes[0].id, outcomes[0].token, "bad_result", message)
         except TaskNotFound:  # the task was rescued, has failed and was purged
             return []
         return claims.finish(self._engine, [ended]).again

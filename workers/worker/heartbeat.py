@@ -6,11 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-import structlog
-
 from app.clock import now
 from app.errors import LedgerUnavailable
 from app.ledger import workers
+from app.logs import get_logger
 from app.loop import repeat
 from workers.pool.protocol import Failure
 
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from workers.pool.pool import Pool
     from workers.worker.unresolved_claims import UnresolvedClaims
 
-log = structlog.get_logger()
+log = get_logger()
 
 FENCE_MARGIN_S = 2.0
 RETRY_S = 0.5

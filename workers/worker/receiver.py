@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from redis.exceptions import (
     ConnectionError as RedisConnectionError,
     RedisError,
@@ -23,6 +22,7 @@ from rq.worker import SimpleWorker
 from app.broker.corrupt_keys import drop_corrupt_keys
 from app.broker.rq.jobs import DELIVER, RESULT_TTL_S, accepting, queue
 from app.ledger.counters import Counter
+from app.logs import get_logger
 from app.loop import Backoff
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from app.counter_buffer import CounterBuffer
     from workers.worker.inbox import Inbox
 
-log = structlog.get_logger()
+log = get_logger()
 
 TTL_S = 60
 MAINTENANCE_INTERVAL_S = 60

@@ -8,17 +8,16 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-import structlog
-
 from app.errors import LedgerUnavailable
 from app.ledger import claims
+from app.logs import get_logger
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
 
     from workers.pool.claims import Results
 
-log = structlog.get_logger()
+log = get_logger()
 
 RETRY_S = 0.5
 

@@ -11,7 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import structlog
 from flask import g, request
 from limits.storage import MemoryStorage, RedisStorage
 from redis.exceptions import RedisError
@@ -19,6 +18,7 @@ from redis.exceptions import RedisError
 from app.api.auth.gate import caller_id
 from app.api.exchange import current_exchange
 from app.errors import TooManyPending, TooManyRequests
+from app.logs import get_logger
 
 if TYPE_CHECKING:
     from flask import Response
@@ -52,7 +52,7 @@ class MinuteCounts:
         self._shared = RedisStorage("redis://", connection_pool=redis.connection_pool, key_prefix=KEY_PREFIX)
         self._clock = clock
         self._failed_at: float | None = None
-        self._log = structlog.get_logger()
+        self._log = get_logger()
 
     def count(self, name: str) -> Counted:
         """Count an event of this name."""

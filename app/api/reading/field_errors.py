@@ -127,7 +127,7 @@ def _fit_each(value: dict[str, Any], shape: type[msgspec.Struct], errors: FieldE
         good[field.name] = msgspec.UNSET
         if name in value:
             try:
-                good[field.name] = msgspec.convert(value[name], field.type)
+                good[field.name] = msgspec.convert(value[name], field.type, str_keys=True)
             except msgspec.ValidationError as wrong:
                 below, what = message_of(wrong)
                 if kinds_of(shape)[name].takes_instant:

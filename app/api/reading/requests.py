@@ -14,6 +14,7 @@ from werkzeug.http import parse_list_header
 
 from app.api.reading.aliases import FILTERS, rename_fields, rename_filters, sent_filters, split_words
 from app.api.reading.field_errors import FieldErrors, NotAllowed, Shape, fit
+from app.api.reading.sent_text import compact, text_of
 from app.api.reading.strict_json import is_json, read_object
 from app.api.shapes import MAX_WAIT_S
 from app.errors import TaskNotFound, UnsupportedMedia
@@ -77,6 +78,16 @@ def read_whole(shape: type[Shape]) -> Shape:
     body = read_body(shape, errors)
     errors.refuse()
     return body
+
+
+def read_whole_and_text(shape: type[Shape], member: str) -> tuple[Shape, bytes]:
+    """Read a body as `read_whole` does; return the text of one of its members, too, without spaces."""
+    errors = FieldErrors()
+    body = read_json_bytes()
+    sent = read_object(body)
+    read = fit(rename_fields(sent, errors), shape, errors)
+    errors.refuse()
+    return read, compact(text_of(member, body, sent))
 
 
 def prefers_minimal() -> bool:

@@ -12,7 +12,7 @@ The values inside a payload or a result belong to the user and are never changed
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -53,6 +53,13 @@ def respell(sent: dict[str, Any], shape: type[msgspec.Struct], errors: FieldErro
         if kind is None or value is not None or kind.required:
             respelled[name] = _value(value, kind) if kind else value
     return respelled
+
+
+def member(sent: Mapping[str, Any], name: str) -> tuple[bool, Any]:
+    """Return whether a body has this member under any spelling of its name, and its value."""
+    if name in sent:
+        return True, sent[name]
+    return next(((True, value) for given, value in sent.items() if _folded(given) == _folded(name)), (False, None))
 
 
 @cache

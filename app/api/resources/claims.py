@@ -16,7 +16,7 @@ from app.api.middleware import name_task
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import TASK, Resource
 from app.api.reading.field_errors import FieldErrors
-from app.api.reading.requests import query, read_body, read_id, read_whole, type_reader
+from app.api.reading.requests import query, read_body, read_id, read_whole, read_whole_and_text, type_reader
 from app.api.services import services
 from app.api.shapes import TYPE_NAME, parameter
 from app.api.waiting import TasksDue
@@ -137,9 +137,9 @@ def extend_lease(task_id: str) -> Response:
 )
 def complete_task(task_id: str) -> Response:
     """End the task as `succeeded`, with a result."""
-    found, done = read_id(task_id), read_whole(shapes.Completion)
-    result = orjson.dumps(done.result)
-    if len(result) > MAX_RESULT_BYTES:
+    found = read_id(task_id)
+    done, result = read_whole_and_text(shapes.Completion, "result")
+    if len(result) > MAX_RESULT_BYTES and len(orjson.dumps(done.result)) > MAX_RESULT_BYTES:
         raise ResultTooLarge(bytes=len(result), limit=MAX_RESULT_BYTES)
     return json_answer(services().operations.complete(found, done.claim_token, result.decode()))
 

@@ -16,7 +16,8 @@ from app.api.openapi.resource import TASK, Resource
 from app.api.reading.field_errors import FieldErrors
 from app.api.reading.listing import FIRST_ROWS, PARAMETERS, link_to_next, read_list_query, read_page
 from app.api.reading.requests import prefers_minimal, query, read_id, read_json_bytes, read_wait
-from app.api.reading.tasks import MAX_PAYLOAD_BYTES, read_new_task, read_new_tasks
+from app.api.reading.payloads import MAX_PAYLOAD_BYTES
+from app.api.reading.tasks import read_new_task, read_new_tasks
 from app.api.services import services
 from app.api.shapes import parameter
 from app.api.waiting import TaskFinal
@@ -50,7 +51,7 @@ PREFER = parameter(
         max_body_bytes=MAX_TASK_BYTES,
         answers={201: (shapes.CreatedTask,)},
         answer_headers={201: ("Location",)},
-        refusals=(TooManyPending,),
+        refusals=(TooManyPending, TooBusy),
     ),
 )
 def create_task() -> Response:

@@ -6,7 +6,7 @@
 WITH written AS (
     UPDATE tasks AS task
     SET {write_outcome},
-        result = outcome.result::jsonb
+        result = outcome.result::json
     FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(states)s::task_state[], %(results)s::text[], %(errors)s::text[],
                 %(retries_in_s)s::float8[]) AS outcome (id, token, state, result, error, retry_in_s)
     WHERE task.id = ANY(%(ids)s::uuid[]) AND task.id = outcome.id AND task.claim_token = outcome.token

@@ -6,7 +6,7 @@ WITH kept AS (
            coalesce(execute_at, date_trunc('microseconds', clock_timestamp()) + make_interval(secs => delay_s)),
            payload, timeout_s, max_attempts, created_by
     FROM json_to_recordset(%(tasks)s::json)
-         AS new (id uuid, type text, execute_at timestamptz, delay_s float8, payload jsonb, timeout_s float8,
+         AS new (id uuid, type text, execute_at timestamptz, delay_s float8, payload json, timeout_s float8,
                  max_attempts int, created_by uuid)
     ON CONFLICT (id) DO NOTHING
     RETURNING id, execute_at, created_at
