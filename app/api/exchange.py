@@ -11,14 +11,13 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import structlog
-
 from app.api.waiting import MAX_HELD_S
+from app.logs import get_logger
 
 if TYPE_CHECKING:
     from app.api.waiting import Condition, TasksDue, Waiter, Waiters
 
-log = structlog.get_logger()
+log = get_logger()
 
 _of_thread = threading.local()
 

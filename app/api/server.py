@@ -19,8 +19,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from wsgiref.types import WSGIApplication, WSGIEnvironment
 
-import structlog
-
 from app.api.application import RESOURCES, create_app_or_exit
 from app.api.bodies import Bodies
 from app.api.errors import HTTP, MEDIA_TYPE, problem_document
@@ -31,6 +29,7 @@ from app.api.openapi.resource import BodyLimits
 from app.api.services import services_of
 from app.api.waiting import Waiters, look
 from app.api.wsgi import FileOnDisk, call, environ_of
+from app.logs import get_logger
 from app.signals import STOP_SIGNALS
 from app.start import EXIT_REFUSED
 
@@ -47,7 +46,7 @@ DRAIN_INTERVAL_S = 0.1
 # keep out others.
 CROWDED_FILES, COUNT_INTERVAL_S = 800, 1.0
 
-log = structlog.get_logger()
+log = get_logger()
 
 
 def make_server() -> Server:

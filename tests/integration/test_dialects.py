@@ -176,22 +176,6 @@ def test_a_batch_is_read_as_serializers_write_it(client: FlaskClient, mark: byte
     assert payloads == [{"n": 1}, {}, {"n": 3}, {}, {"n": 5}]
 
 
-@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
-def test_a_batch_is_read_as_serializers_write_it(client: FlaskClient, mark: bytes) -> None:
-    """Payloads belong to their tasks, whatever the names of both are, and where some tasks have none."""
-    tasks = [
-        {"Type": "noop", "ExecuteAt": FUTURE, "Payload": {"n": 1}},
-        {"type": "noop", "execute_at": FUTURE},
-        {"type": "noop", "executeAt": FUTURE, "payload": {"n": 3}},
-        {"Type": "noop", "ExecuteAt": FUTURE, "Payload": None},
-        {"TYPE": "noop", "EXECUTE_AT": FUTURE, "PAYLOAD": {"n": 5}},
-    ]
-    raw = mark + json.dumps({"Tasks": tasks}).encode()
-    ids = body(client.post("/tasks/batch", data=raw, content_type="application/json"))["ids"]
-    payloads = [body(client.get(f"/tasks/{each}"))["payload"] for each in ids]
-    assert payloads == [{"n": 1}, {}, {"n": 3}, {}, {"n": 5}]
-
-
 REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
     "a number as text": ({"timeout_s": "5"}, "timeout_s", "Must be a number, not text."),
     "attempts as text": ({"max_attempts": "3"}, "max_attempts", "Must be a whole number, not text."),

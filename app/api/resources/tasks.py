@@ -15,8 +15,8 @@ from app.api.openapi.operation import Operation
 from app.api.openapi.resource import TASK, Resource
 from app.api.reading.field_errors import FieldErrors
 from app.api.reading.listing import FIRST_ROWS, PARAMETERS, link_to_next, read_list_query, read_page
-from app.api.reading.requests import prefers_minimal, query, read_id, read_json_bytes, read_wait
 from app.api.reading.payloads import MAX_PAYLOAD_BYTES
+from app.api.reading.requests import prefers_minimal, query, read_id, read_json_bytes, read_wait
 from app.api.reading.tasks import read_new_task, read_new_tasks
 from app.api.services import services
 from app.api.shapes import parameter
