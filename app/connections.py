@@ -1,48 +1,27 @@
-"""Connections to the two servers, each with time limits.
-
-A pooler such as PgBouncer in transaction mode runs each transaction on any of its connections to Postgres. Settings and
-prepared statements of a session are lost there. psycopg numbers the prepared statements of each connection from zero,
-so that the names of different clients collide, and the wrong statement runs without an error. Therefore each new
-connection is examined, and nothing is prepared on a shared one.
-"""
+"""Connections to the two servers, each with time limits."""
 
 from __future__ import annotations
 
-import os
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
-import psycopg
 from psycopg.adapt import Buffer, Loader
 from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
-from sqlalchemy import create_engine, event
+from sqlalchemy import create_engine, event, make_url
 
 from app.addresses import is_unix_socket
-from app.logs import get_logger
+from app.postgres_sessions import KEPT_PLANS, Sessions, session_settings
 from app.redis_prefix import PrefixingSerializer
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    import psycopg
+    from sqlalchemy import URL, Engine
 
     from app.config import Settings
-
-log = get_logger()
-
-POOLER_CHECK_TIMEOUT_S = 3.0
-
-# For prepared statements that keep their plan. Planning takes a tenth of the time of a statement on 300 tasks, and a
-# third of one on a single task. Only for statements that find their tasks by id: without the last two settings, a plan
-# that was made while the table was small reads the whole table, and is kept when the table has grown.
-KEPT_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", "enable_nestloop": "off"}
 
 
 def read_json(stored: bytes | str) -> Any:
@@ -60,18 +39,20 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None, 
     Never share an engine across a fork.
     """
     asked = session_settings(settings) | (KEPT_PLANS if keeps_plans else {})
+    url = make_url(settings.database_url)
     engine = create_engine(
-        settings.database_url,
+        url,
         isolation_level="AUTOCOMMIT",
         pool_size=pool or settings.database_pool,
         max_overflow=0,
         pool_timeout=settings.database_timeout_s,
         hide_parameters=True,
         json_deserializer=read_json,
-        connect_args={
+        connect_args=_writable(url)
+        | {
             "application_name": f"punctual {name}",
             "connect_timeout": 3,
-            "options": " ".join(f"-c {key}={value}" for key, value in asked.items()),
+            "client_encoding": "UTF8",
             "prepare_threshold": 2 if settings.database_prepare else None,
             "keepalives_idle": 15,
             "keepalives_interval": 5,
@@ -80,31 +61,15 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None, 
         },
     )
     event.listen(engine, "connect", _keep_json_as_text)
-    event.listen(engine, "connect", _prepare_nothing_if_shared)
-    if settings.database_schema:
-        event.listen(engine, "connect", partial(_require_schema, settings.database_schema))
+    Sessions(asked, more_options=str(url.query.get("options", ""))).watch(engine)
     return engine
 
 
-def session_settings(settings: Settings) -> dict[str, str]:
-    """Return the settings that each session asks Postgres for, in Postgres' units. Some sessions add KEPT_PLANS.
-
-    A pooler does not pass them on.
-    """
-    limit_ms = int(settings.database_timeout_s * 1000)
-    schema = {"search_path": settings.database_schema} if settings.database_schema else {}
-    return schema | {
-        "statement_timeout": str(limit_ms),
-        "lock_timeout": str(limit_ms // 2),
-        "idle_in_transaction_session_timeout": str(limit_ms * 2),
-        "TimeZone": "UTC",
-        # A plan that was made while the table was small reads all of it when it is large.
-        "plan_cache_mode": "force_custom_plan",
-        # The cost for an SSD. With the default of 4, Postgres reads a table of ten thousand rows as a whole to finish a
-        # hundred tasks. JIT compilation costs more here than it ever saves.
-        "random_page_cost": "1.1",
-        "jit": "off",
-    }
+def _writable(url: URL) -> dict[str, str]:
+    """Of several hosts, use one that can write, unless DATABASE_URL says otherwise."""
+    hosts = url.query.get("host", url.host or "")
+    several = not isinstance(hosts, str) or "," in hosts
+    return {"target_session_attrs": "read-write"} if several and "target_session_attrs" not in url.query else {}
 
 
 def connect_redis(settings: Settings, *, timeout_s: float | None = None, **options: Any) -> Redis:
@@ -138,48 +103,6 @@ def _tls_options(settings: Settings) -> dict[str, Any]:
     return {kind: settings.redis_tls_ca}
 
 
-def is_shared(driver: psycopg.Connection[Any]) -> bool:
-    """Whether a pooler shares this connection: a backend other than the one that the login named answers.
-
-    Raises:
-        psycopg.Error: there was no reply within POOLER_CHECK_TIMEOUT_S; the connection is aborted.
-    """
-    with abort_after(driver, POOLER_CHECK_TIMEOUT_S):
-        answered = driver.execute("SELECT pg_backend_pid()", prepare=False).fetchone()
-    return answered is None or answered[0] != driver.info.backend_pid
-
-
-def abort(driver: psycopg.Connection[Any]) -> None:
-    """Abort a blocked call by shutting down a duplicate of its socket. The blocked read returns the end of file."""
-    with suppress(OSError, psycopg.Error), socket.socket(fileno=os.dup(driver.fileno())) as channel:
-        channel.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def abort_after(driver: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
-    """Abort what the connection waits for in this block if it takes longer."""
-    timer = threading.Timer(seconds, abort, [driver])
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-
-
-def _require_schema(schema: str, driver: psycopg.Connection[Any], *_: object) -> None:
-    """Refuse a connection that uses another schema: a pooler does not pass DATABASE_SCHEMA on, and would mix up two.
-
-    Raises:
-        psycopg.OperationalError: the remedy is in docs/operating.md, "Behind PgBouncer".
-    """
-    with abort_after(driver, POOLER_CHECK_TIMEOUT_S):
-        used = driver.execute("SELECT current_setting('search_path')", prepare=False).fetchone()
-    if used != (schema,):
-        log.error("schema_not_in_force", wanted=schema)
-        raise psycopg.OperationalError("this connection does not use DATABASE_SCHEMA")
-
-
 class _JsonTextLoader(Loader):
     """Reads `json`, the payload and the result of a task, as the text that is stored. `jsonb` is parsed."""
 
@@ -189,9 +112,3 @@ class _JsonTextLoader(Loader):
 
 def _keep_json_as_text(driver: psycopg.Connection[Any], *_: object) -> None:
     driver.adapters.register_loader("json", _JsonTextLoader)
-
-
-def _prepare_nothing_if_shared(driver: psycopg.Connection[Any], *_: object) -> None:
-    """Run for each new connection, because an address may lead to a pooler later."""
-    if driver.prepare_threshold is not None and is_shared(driver):
-        driver.prepare_threshold = None

@@ -51,6 +51,18 @@ class LedgerUnavailable(Refusal):
     """Postgres did not answer. Reads and deletions may be repeated; any other request may have taken effect."""
 
 
+class LedgerUnchanged(LedgerUnavailable):
+    """Postgres cannot do this now. Nothing was done: repeat it in a moment."""
+
+
+class LedgerReadOnly(LedgerUnchanged):
+    """Postgres is read-only, as after a failover. Nothing was done: repeat it in a moment."""
+
+
+class TablesMissing(LedgerUnchanged):
+    """Postgres has no tables of Punctual: run the migrations, or set DATABASE_SCHEMA. Nothing was done."""
+
+
 class NotJson(Refusal):
     """The body is not JSON (RFC 8259) in UTF-8."""
 
@@ -112,7 +124,7 @@ class BrokerUnavailable(Refusal):
 
 
 class StatementRejected(Exception):
-    """Postgres refused a statement for its values, or has no such table. Nothing was done. Every caller handles it."""
+    """Postgres refused a statement for its values. Nothing was done. Every caller handles it."""
 
 
 class InvalidSetting(Exception):

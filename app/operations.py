@@ -17,7 +17,7 @@ from redis.exceptions import RedisError
 from app import outcome
 from app.broker.due_set import WINDOW_MARGIN_S
 from app.counter_buffer import CounterBuffer
-from app.errors import ClaimLost, InvalidInput, LedgerUnavailable, StatementRejected
+from app.errors import ClaimLost, InvalidInput, LedgerUnavailable, Refusal, StatementRejected
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
 from app.logs import get_logger
@@ -54,20 +54,28 @@ class Operations:
         self._clock = clock
         self._window = timedelta(seconds=window_s + WINDOW_MARGIN_S)
 
-    def create(self, new: Sequence[NewTask]) -> list[Task | InvalidInput]:
-        """Store tasks, then add those due soon to the due set; return each task, or why Postgres refused it.
+    def create(self, new: Sequence[NewTask]) -> list[Task | Refusal]:
+        """Store tasks, then add those due soon to the due set; return each task, or why it was not stored.
 
         Raises:
-            LedgerUnavailable: whether anything was stored is unknown.
+            LedgerUnavailable: whether anything was stored is unknown, unless it is LedgerUnchanged.
         """
         try:
             stored = tasks.insert(self.creating, new)
         except StatementRejected:
-            if len(new) > 1:
-                return [self.create([each])[0] for each in new]
-            return [InvalidInput("Postgres cannot keep these values.")]
+            return [self._create_one(each) for each in new]
         self.add_due([Due(each.id, each.type, stored[each.id].execute_at) for each in new])
         return [each.scheduled(stored[each.id].execute_at, stored[each.id].created_at) for each in new]
+
+    def _create_one(self, new: NewTask) -> Task | Refusal:
+        try:
+            stored = tasks.insert(self.creating, [new])[new.id]
+        except StatementRejected:
+            return InvalidInput("Postgres cannot keep these values.")
+        except LedgerUnavailable as unavailable:  # others of this batch may be stored
+            return unavailable
+        self.add_due([Due(new.id, new.type, stored.execute_at)])
+        return new.scheduled(stored.execute_at, stored.created_at)
 
     def create_together(self, new: Sequence[NewTask]) -> None:
         """Store all of these tasks, or none; then add those due soon to the due set.

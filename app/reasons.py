@@ -17,6 +17,7 @@ from redis.exceptions import AuthenticationError, RedisError, ResponseError
 from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
 from app.certificates import ask_for_fault, fault_of
+from app.postgres_sessions import StandbyServer, UnsuitableServer
 
 # What libpq says without a code of Postgres, in this order: the first that is found names the reason.
 LIBPQ = (
@@ -110,6 +111,8 @@ SPECIAL: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Call
     (ConnectionRefusedError, lambda _: "nothing listens at its address"),
     ((TimeoutError, PoolTimeout), lambda _: "no answer in time"),
     (OSError, lambda error: os.strerror(error.errno) if error.errno else None),
+    (UnsuitableServer, lambda error: str(error).rstrip(".")),
+    (StandbyServer, lambda _: "it is a standby"),
     (psycopg.Error, _of_postgres),
     (RedisError, _of_redis),
 )

@@ -30,9 +30,19 @@ GRANT SELECT, INSERT, UPDATE ON counters, api_keys TO punctual_service;
 ALTER ROLE punctual_service SET statement_timeout = '5s';
 ALTER ROLE punctual_service SET lock_timeout = '2500ms';
 ALTER ROLE punctual_service SET idle_in_transaction_session_timeout = '10s';
+ALTER ROLE punctual_service SET idle_session_timeout = 0;
+ALTER ROLE punctual_service SET default_transaction_isolation = 'read committed';
 ALTER ROLE punctual_service SET TimeZone = 'UTC';
+ALTER ROLE punctual_service SET DateStyle = 'ISO';
+ALTER ROLE punctual_service SET IntervalStyle = 'postgres';
+ALTER ROLE punctual_service SET extra_float_digits = 1;
+ALTER ROLE punctual_service SET bytea_output = 'hex';
+ALTER ROLE punctual_service SET standard_conforming_strings = on;
+ALTER ROLE punctual_service SET array_nulls = on;
 ALTER ROLE punctual_service SET plan_cache_mode = 'force_custom_plan';
 ALTER ROLE punctual_service SET random_page_cost = 1.1;
 ALTER ROLE punctual_service SET jit = off;
+-- In addition, from Postgres 17 on, if the database or the server sets it:
+-- ALTER ROLE punctual_service SET transaction_timeout = 0;
 -- In addition, with DATABASE_SCHEMA=punctual and a pooler:
 -- ALTER ROLE punctual_service SET search_path = punctual;

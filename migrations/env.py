@@ -8,15 +8,22 @@ from contextlib import contextmanager
 
 from alembic import context
 from alembic.script.revision import RevisionError
-from sqlalchemy import Connection, Engine, create_engine, pool, text
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy import Connection, Engine, create_engine, event, pool, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.config import read_settings
+from app.postgres_sessions import ENCODING, refuse_unsuitable, session_settings
 from app.reasons import reason_of
 from app.start import sentence_instead_of_traceback
 
 ONE_MIGRATION_AT_A_TIME = 7_094_231_001
 CONNECT_TIMEOUT_S = 10
+LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout", "transaction_timeout")
+SET_LOCAL = text(
+    "SELECT set_config(name, value, true) FROM unnest(CAST(:names AS text[]), CAST(:values AS text[]))"
+    " AS asked (name, value) WHERE current_setting(name, true) IS NOT NULL"
+)
+READ_ONLY = "25006"
 
 
 def migrate() -> None:
@@ -29,11 +36,13 @@ def migrate() -> None:
         settings.database_url,
         poolclass=pool.NullPool,
         hide_parameters=True,
-        connect_args={"prepare_threshold": None, "connect_timeout": CONNECT_TIMEOUT_S},
+        isolation_level="READ COMMITTED",  # a second release sees what the first has migrated
+        connect_args={"prepare_threshold": None, "client_encoding": ENCODING, "connect_timeout": CONNECT_TIMEOUT_S},
     )
+    event.listen(engine, "connect", lambda driver, _: refuse_unsuitable(driver))
     with _connected(engine) as connection, connection.begin():
-        connection.execute(text("SET LOCAL statement_timeout = 0"))
-        connection.execute(text("SET LOCAL lock_timeout = '10s'"))
+        asked = session_settings(settings) | dict.fromkeys(LIMITS, "0") | {"lock_timeout": "10s"}
+        connection.execute(SET_LOCAL, {"names": list(asked), "values": list(asked.values())})
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": ONE_MIGRATION_AT_A_TIME})
         if settings.database_schema:
             _use_schema(connection, settings.database_schema)
@@ -83,5 +92,15 @@ def _use_schema(connection: Connection, name: str) -> None:
     connection.execute(text(f'SET LOCAL search_path = "{name}"'))
 
 
-with sentence_instead_of_traceback("release"):
-    migrate()
+def migrate_or_exit() -> None:
+    """Migrate. If this server or database cannot be migrated as it is, exit with one sentence."""
+    try:
+        with sentence_instead_of_traceback("release"):
+            migrate()
+    except DBAPIError as refused:
+        if getattr(refused.orig, "sqlstate", None) == READ_ONLY:
+            sys.exit("The release does not run: Postgres is read-only.")
+        raise
+
+
+migrate_or_exit()

@@ -33,8 +33,11 @@ def executable() -> Path:
     pytest.skip("pgbouncer is not installed; `apt-get install pgbouncer` or `brew install pgbouncer` brings it")
 
 
-def start(directory: Path, postgres_url: str) -> Server:
-    """Start PgBouncer for all databases of a Postgres and for all roles that have a password by now."""
+def start(directory: Path, postgres_url: str, *, without: str = "") -> Server:
+    """Start PgBouncer for all databases of a Postgres and for all roles that have a password by now.
+
+    `without` is the name of a documented setting that is left out.
+    """
     pgbouncer = executable()
     directory.mkdir(parents=True, exist_ok=True)
     room = data_folder(directory)
@@ -45,7 +48,7 @@ def start(directory: Path, postgres_url: str) -> Server:
             directory=directory,
             room=room,
             pid_file=own / "pid",
-            command=lambda port: [str(pgbouncer), "--quiet", str(_configure(own, postgres_url, port))],
+            command=lambda port: [str(pgbouncer), "--quiet", str(_configure(own, postgres_url, port, without))],
             url=lambda port: _at(postgres_url, port),
             answers=_answers,
             stop_signal=signal.SIGINT,  # since 1.23 SIGTERM waits until the last client has left
@@ -79,7 +82,7 @@ def _prepare(own: Path, postgres_url: str) -> None:
     _write(own / "userlist.txt", "".join(f'"{name}" "{secret}"\n' for name, secret in roles))
 
 
-def _configure(own: Path, postgres_url: str, port: int) -> Path:
+def _configure(own: Path, postgres_url: str, port: int, without: str) -> Path:
     """Write the documented file with the values of this test."""
     postgres = urlsplit(postgres_url)
     values = {
@@ -89,6 +92,7 @@ def _configure(own: Path, postgres_url: str, port: int) -> Path:
         "default_pool_size": str(CONNECTIONS),
     }
     text = _replace_values(DOCUMENTED.read_text(encoding="utf-8"), values).replace("\npunctual = ", "\n* = ")
+    text = text.replace(f"\n{without} = ", "\n;") if without else text
     _write(own / "pgbouncer.ini", f"{text}admin_users = {postgres.username}\npidfile = {own / 'pid'}\n")
     return own / "pgbouncer.ini"
 

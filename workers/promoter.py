@@ -149,6 +149,7 @@ def main() -> None:
     configure_logs(settings, process="promoter")
     stop = stop_on_signals()
     engine = connect_postgres(settings, name="promoter", pool=1)
+    server.exit_if_unsuitable(engine, "promoter")
     promoter = Promoter(engine, connect_redis(settings, timeout_s=5), load_task_types(settings))
     log.info("promoter_started")
     repeat(promoter.step, wait=promoter.wait, stop=stop, name="promoter")

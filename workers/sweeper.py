@@ -134,6 +134,7 @@ def main() -> None:
     stop = stop_on_signals()
     os.nice(NICE)
     engine = connect_postgres(settings, name="sweeper", pool=1)
+    server.exit_if_unsuitable(engine, "sweeper")
     sweeper = Sweeper(engine, connect_redis(settings, timeout_s=5), load_task_types(settings), settings)
     log.info("sweeper_started")
     repeat(sweeper.step, wait=lambda: stop.wait(sweeper.pause_s), stop=stop, name="sweeper")

@@ -34,6 +34,7 @@ from app.connections import connect_postgres, connect_redis
 from app.creator import TaskCreator
 from app.errors import InvalidSetting, LedgerUnavailable, StatementRejected
 from app.ledger import keys
+from app.ledger.server import exit_if_unsuitable
 from app.logs import configure_logs, get_logger
 from app.operations import Operations
 from app.start import sentence_instead_of_traceback
@@ -101,7 +102,7 @@ def make_services(settings: Settings, types: TaskTypes) -> Services:
         keys=KeyRing(partial(keys.valid, engine)),
         pending=PendingLimit(partial(keys.pending, engine)),
         minutes=MinuteCounts(redis),
-        checks=health_checks(engine, redis),
+        checks=health_checks((engine, creating), redis),
         statistics=Statistics(settings, types, engine, redis),
         stopping=threading.Event(),
     )
@@ -116,6 +117,7 @@ def create_app_or_exit(*, announce: bool = True) -> Flask:
     with sentence_instead_of_traceback("web"):
         app = create_app()
         settings = services_of(app).settings
+        exit_if_unsuitable(services_of(app).engine, "web process")
         if settings.demands_keys and settings.initial_api_key:
             make_initial_key(services_of(app).engine, settings)
         if settings.demands_keys:

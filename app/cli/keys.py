@@ -18,6 +18,7 @@ from app.config import read_settings
 from app.connections import connect_postgres
 from app.errors import InvalidSetting, KeyNotFound, LedgerUnavailable, TooManyKeys
 from app.ledger import keys as ledger
+from app.ledger.calls import sentence
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -104,8 +105,8 @@ def _ledger() -> Iterator[Engine]:
         raise click.UsageError(str(wrong)) from None
     except (KeyNotFound, TooManyKeys) as refused:
         raise click.ClickException(type(refused).__doc__ or "") from None
-    except LedgerUnavailable:
-        raise ServiceUnavailable("Postgres does not answer, or `alembic upgrade head` was never run.") from None
+    except LedgerUnavailable as away:
+        raise ServiceUnavailable(sentence(away)) from None
 
 
 def _fields(key: ApiKey) -> dict[str, Any]:

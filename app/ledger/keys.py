@@ -10,7 +10,7 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.api_key import ApiKey, Scope
-from app.errors import KeyNotFound, LedgerUnavailable, StatementRejected, TooManyKeys
+from app.errors import KeyNotFound, TooManyKeys
 from app.ledger.statements import rows, scalars
 
 if TYPE_CHECKING:
@@ -65,10 +65,7 @@ def valid(engine: Engine) -> dict[bytes, ApiKey]:
     Raises:
         LedgerUnavailable: Postgres does not answer, or was never migrated.
     """
-    try:
-        return dict(rows(engine, "keys_valid", {"limit": MAX_VALID}, make=_by_hash))
-    except StatementRejected as trouble:
-        raise LedgerUnavailable from trouble
+    return dict(rows(engine, "keys_valid", {"limit": MAX_VALID}, make=_by_hash))
 
 
 def list_all(engine: Engine) -> list[ListedKey]:

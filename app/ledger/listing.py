@@ -15,9 +15,9 @@ from uuid import UUID
 from sqlalchemy import literal, or_, select, tuple_
 
 from app.errors import InvalidInput
+from app.ledger.calls import Effect, call
 from app.ledger.index_merge import TASK_COLUMNS, TASKS, batched, groups, in_order, merge_groups, of_state, of_types
-from app.ledger.statements import refusing, statement
-from app.ledger.watchdog import connected
+from app.ledger.statements import statement
 from app.task import EPOCH, Task, TaskState
 
 if TYPE_CHECKING:
@@ -65,9 +65,13 @@ def list_tasks(engine: Engine, wanted: Filter, *, limit: int, cursor: str | None
         LedgerUnavailable: Postgres did not answer in time.
     """
     after = _read_cursor(cursor, wanted) if cursor else None
-    with refusing(), connected(engine) as connection, connection.execution_options(**ONE_SNAPSHOT).begin():
-        statements = _statements(connection, wanted, limit=limit + 1, after=after)
-        pages = [connection.execute(each).mappings().all() for each in statements]
+
+    def read(connection: Connection) -> list[Sequence[Any]]:
+        with connection.execution_options(**ONE_SNAPSHOT).begin():
+            statements = _statements(connection, wanted, limit=limit + 1, after=after)
+            return [connection.execute(each).mappings().all() for each in statements]
+
+    pages = call(engine, read, Effect.READ)
     rows = pages[0] if len(pages) == 1 else _first_of(pages, wanted)
     tasks = [Task.from_row(**row) for row in rows[:limit]]
     return Page(tasks, cursor_after(tasks[-1], wanted) if len(rows) > limit else None)

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.connections import is_shared
-from app.errors import StatementRejected
-from app.ledger.statements import refusing, rows, scalars
-from app.ledger.watchdog import connected
+from app.errors import LedgerUnavailable, TablesMissing
+from app.ledger.calls import Effect, call, is_unsuitable, reason
+from app.ledger.statements import execute, rows, scalars
+from app.postgres_sessions import is_shared
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 MIGRATIONS = Path(__file__).parents[2] / "migrations" / "versions"
 
@@ -47,6 +48,25 @@ def clock(engine: Engine) -> datetime:
     return now
 
 
+def check_writes(engine: Engine) -> None:
+    """Check that a session can write, and replace the sessions of this engine if one cannot.
+
+    Raises:
+        LedgerReadOnly: no new session can write either.
+        LedgerUnavailable: Postgres did not answer in time.
+    """
+    execute(engine, "check_writes")
+
+
+def exit_if_unsuitable(engine: Engine, process: str) -> None:
+    """Exit with one sentence if this server cannot be used whatever a session asks for. It may be unavailable now."""
+    try:
+        clock(engine)
+    except LedgerUnavailable as unavailable:
+        if is_unsuitable(unavailable):
+            sys.exit(f"The {process} does not start: {reason(unavailable)}")
+
+
 def missing_rights(engine: Engine) -> list[str]:
     """List the rights that the processes need and the role of this connection lacks, such as `UPDATE on tasks`."""
     return scalars(engine, "rights")
@@ -65,7 +85,7 @@ def present_version(engine: Engine) -> str | None:
     """
     try:
         versions = scalars(engine, "schema_version")
-    except StatementRejected:
+    except TablesMissing:
         return None
     return str(versions[0]) if versions else None
 
@@ -81,9 +101,12 @@ def in_force(engine: Engine, names: Iterable[str]) -> dict[str, str]:
 
 def shared(engine: Engine) -> bool:
     """Whether a pooler shares the connections. Raises as `in_force`."""
-    with refusing(), connected(engine) as connection:
+
+    def ask(connection: Connection) -> bool:
         driver: Any = connection.connection.dbapi_connection
         return is_shared(driver)
+
+    return call(engine, ask, Effect.READ)
 
 
 def _setting(*, name: str, setting: str) -> tuple[str, str]:

@@ -3,33 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
-import psycopg
 from psycopg.rows import scalar_row, tuple_row
-from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 
-from app.errors import LedgerUnavailable, StatementRejected
-from app.ledger.watchdog import connected
+from app.ledger.calls import Effect, call
 from app.task import Task
 
 if TYPE_CHECKING:
+    import psycopg
     from psycopg.rows import RowFactory
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
 
 Answer = TypeVar("Answer")
 Row = TypeVar("Row")
 SQL = Path(__file__).parent / "sql"
 PART = re.compile(r"\{([a-z_]+)\}")
 TASK_COLUMNS = ", ".join(Task.__struct_fields__)
-NO_SUCH_TABLE = "42P01"  # a database that was never migrated
-ABOUT_VALUES = {"22", "23", "54"}  # classes of SQLSTATE: data, constraints, too large or too deep
-TRIES_AFTER_DEADLOCK = 3
+COMMENT = re.compile("--.*")
+WRITES = re.compile(r"\b(INSERT INTO|DELETE FROM|UPDATE \w+)\b")
+# Statements that write, and that change nothing and answer the same when they are repeated. Callers of `insert`,
+# `delete`, `cancel` and `finish` read the row of a task that the repetition did not change.
+IDEMPOTENT = {"insert", "delete", "cancel", "finish", "heartbeat", "extend_lease", "key_revoke", "retire_worker",
+              "check_writes"}  # fmt: skip
 NO_CONSTANTS: Mapping[str, Any] = {}
 ARRAY_SEPARATOR = "\0"  # no text in Postgres contains one
 
@@ -38,6 +38,14 @@ ARRAY_SEPARATOR = "\0"  # no text in Postgres contains one
 def statement(name: str) -> str:
     """Return `sql/<name>.sql`. `{task}` becomes the columns of a task, and `{x}` the text of `sql/parts/x.sql`."""
     return PART.sub(lambda found: _part(found[1]), _read(SQL / f"{name}.sql"))
+
+
+@cache
+def effect(name: str) -> Effect:
+    """Return what repeating a statement does."""
+    if name in IDEMPOTENT:
+        return Effect.IDEMPOTENT
+    return Effect.ONCE if WRITES.search(COMMENT.sub("", statement(name))) else Effect.READ
 
 
 def _part(name: str) -> str:
@@ -50,26 +58,6 @@ def _read(path: Path) -> str:
     return path.read_text(encoding="utf-8")
 
 
-@contextmanager
-def refusing() -> Iterator[None]:
-    """Translate errors of Postgres and of the connection into our own.
-
-    Raises:
-        LedgerUnavailable: Postgres did not answer, or not in time; whether it acted is unknown.
-        StatementRejected: Postgres refused the values, or has no such table; it did nothing.
-    """
-    try:
-        yield
-    except PoolTimeout as trouble:
-        raise LedgerUnavailable from trouble
-    except (DBAPIError, psycopg.Error) as trouble:
-        said = trouble.orig if isinstance(trouble, DBAPIError) else trouble
-        state = getattr(said, "sqlstate", None) or ""
-        if state[:2] in ABOUT_VALUES or state == NO_SUCH_TABLE:
-            raise StatementRejected(str(said)) from trouble
-        raise LedgerUnavailable from trouble  # read-only after a failover, shutting down, out of memory, ...
-
-
 def rows(
     engine: Engine,
     name: str,
@@ -78,7 +66,7 @@ def rows(
     make: Callable[..., Row],
     constants: Mapping[str, Any] = NO_CONSTANTS,
 ) -> list[Row]:
-    """Run one statement; each row becomes `make(**columns, **constants)`. Raises as `refusing`."""
+    """Run one statement; each row becomes `make(**columns, **constants)`. Raises as `call`."""
     return _run(engine, name, parameters, partial(_by_name, make, constants), lambda cursor: cursor.fetchall())
 
 
@@ -98,12 +86,12 @@ def _by_name(
 
 
 def scalars(engine: Engine, name: str, parameters: Mapping[str, Any] | None = None) -> list[Any]:
-    """Run one statement; return the first column of each row. Raises as `refusing`."""
+    """Run one statement; return the first column of each row. Raises as `call`."""
     return _run(engine, name, parameters, scalar_row, lambda cursor: cursor.fetchall())
 
 
 def execute(engine: Engine, name: str, parameters: Mapping[str, Any] | None = None) -> int:
-    """Run one statement that returns no rows; return the number of rows that it changed. Raises as `refusing`."""
+    """Run one statement that returns no rows; return the number of rows that it changed. Raises as `call`."""
     return _run(engine, name, parameters, tuple_row, lambda cursor: cursor.rowcount)
 
 
@@ -138,17 +126,10 @@ def _run(
     row_factory: RowFactory[Row],
     answer: Callable[[psycopg.Cursor[Row]], Answer],
 ) -> Answer:
-    """Run a statement with psycopg on a connection of SQLAlchemy's pool. SQLAlchemy takes nearly twice as long.
+    """Run a statement with psycopg on a connection of SQLAlchemy's pool. SQLAlchemy takes nearly twice as long."""
 
-    Run one statement, again after a deadlock, in which it was rolled back.
-    """
-    for tries_left in range(TRIES_AFTER_DEADLOCK, -1, -1):
-        with refusing():
-            try:
-                with connected(engine) as connection:
-                    driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
-                    return answer(driver.cursor(row_factory=row_factory).execute(statement(name), parameters or {}))
-            except psycopg.errors.DeadlockDetected:
-                if not tries_left:
-                    raise
-    raise LedgerUnavailable
+    def act(connection: Connection) -> Answer:
+        driver = cast("psycopg.Connection[Any]", connection.connection.dbapi_connection)
+        return answer(driver.cursor(row_factory=row_factory).execute(statement(name), parameters or {}))
+
+    return call(engine, act, effect(name))

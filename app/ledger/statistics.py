@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import func, select, tuple_
 from sqlalchemy.dialects.postgresql import array
 
+from app.ledger.calls import Effect, call
 from app.ledger.index_merge import TASKS, groups, merge_groups
-from app.ledger.statements import refusing, rows, scalars
-from app.ledger.watchdog import connected
+from app.ledger.statements import rows, scalars
 from app.task import TaskState
 
 if TYPE_CHECKING:
-    from sqlalchemy import Engine, Select
+    from sqlalchemy import Connection, Engine, Select
 
     from app.ledger.index_merge import Group
 
@@ -88,8 +88,11 @@ def count(engine: Engine, types: Sequence[str]) -> Counts:
 
 def punctuality(engine: Engine) -> Punctuality:
     """Return how late tasks started in the last LATELY_S seconds."""
-    with refusing(), connected(engine) as connection:
-        answer = connection.execute(_lately(list(groups(connection, BEGUN, ())))).fetchall()
+
+    def read(connection: Connection) -> Sequence[Any]:
+        return connection.execute(_lately(list(groups(connection, BEGUN, ())))).fetchall()
+
+    answer = call(engine, read, Effect.READ)
     found = {row.type: Lateness(row.tasks, row.since, *(row.shares or (None, None, None))) for row in answer}
     return Punctuality(found.pop(None), found, early_total(engine))
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from app.errors import LedgerUnavailable, TaskDeleted, TaskNotCancellable, TaskNotDeletable, TaskNotFound
+from app.errors import TaskDeleted, TaskNotCancellable, TaskNotDeletable, TaskNotFound
 from app.ledger.statements import array, rows, scalars
 from app.task import Task, TaskState
 
@@ -32,7 +32,7 @@ class Stored(msgspec.Struct, frozen=True, gc=False):
 def insert(engine: Engine, new: Sequence[NewTask], *, answered: Sequence[str] | None = None) -> dict[str, Stored]:
     """Store new tasks, all or none; return what was stored by id, only of `answered` if given.
 
-    If the connection broke, insert once more. The ids are ours, so nothing is stored twice.
+    The ids are ours, so nothing is stored twice when the statement is repeated.
 
     Raises:
         StatementRejected: Postgres refused a value, and nothing was stored.
@@ -42,10 +42,7 @@ def insert(engine: Engine, new: Sequence[NewTask], *, answered: Sequence[str] | 
         "tasks": msgspec.json.encode(new).decode(),
         "answered": None if answered is None else array(answered),
     }
-    try:
-        found = rows(engine, "insert", parameters, make=Stored)
-    except LedgerUnavailable:
-        found = rows(engine, "insert", parameters, make=Stored)
+    found = rows(engine, "insert", parameters, make=Stored)
     by_id = {each.id: each for each in found}
     wanted = [each.id for each in new] if answered is None else answered
     if unknown := [each for each in wanted if each not in by_id]:  # the first insert stored them

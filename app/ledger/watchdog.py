@@ -5,6 +5,9 @@ nor a limit of TCP ends a call then. Therefore a call that has been waiting for 
 answered, makes the watchdog probe the server on a new connection. If there is no reply either, the breaker opens: the
 watchdog aborts the calls that wait, and new calls are refused until a probe is answered.
 
+DATABASE_URL may name several hosts. Each is probed: the calls to a host without a reply are aborted, so that they are
+repeated on another one, and the breaker opens when no host replies.
+
 A call has no deadline of its own, because a long call to a server that answers must not be aborted: a list runs several
 statements, and a commit that waits for a synchronous standby happens after all, when its outcome is already lost.
 """
@@ -15,19 +18,19 @@ import asyncio
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 import psycopg
+from psycopg.conninfo import make_conninfo
 from sqlalchemy import event
-from sqlalchemy.exc import DBAPIError
 
-from app.connections import abort
-from app.errors import LedgerUnavailable
+from app.errors import LedgerUnchanged
 from app.logs import get_logger
+from app.postgres_sessions import abort
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection, Engine
@@ -37,6 +40,24 @@ log = get_logger()
 SUSPICION_S = 2.0
 PROBE_TIMEOUT_S = 2.0
 POLL_INTERVAL_S = 0.5
+DEFAULT_PORT = "5432"
+
+
+class CircuitOpen(LedgerUnchanged):
+    """Postgres does not answer. Nothing was done: repeat it in a moment."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A host that the URL names, and how to connect to it alone."""
+
+    host: str
+    port: str
+    conninfo: str
+
+    def serves(self, driver: Any) -> bool:
+        """Return whether this connection leads to this host."""
+        return (driver.info.host, str(driver.info.port)) == (self.host, self.port)
 
 
 @dataclass(slots=True, eq=False)
@@ -50,8 +71,13 @@ class Call:
 class CircuitBreaker:
     """The calls to one server that are in progress, and whether new ones are refused."""
 
-    def __init__(self, url: str, *, probe: Callable[[str], bool], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, url: str, *, probe: Callable[[str], bool], clock: Callable[[], float] = time.monotonic,
+        targets: Sequence[Target] = (),
+    ) -> None:  # fmt: skip
+        """`targets` are the hosts of the URL, if there are several."""
         self.url = url
+        self._targets = targets
         self._probe = probe
         self._clock = clock
         self._lock = threading.Lock()
@@ -64,10 +90,10 @@ class CircuitBreaker:
         """Open a connection, which the watchdog may abort while it is used.
 
         Raises:
-            LedgerUnavailable: the breaker is open.
+            CircuitOpen: the breaker is open.
         """
         if self._is_open:
-            raise LedgerUnavailable
+            raise CircuitOpen
         call = Call(self._clock())
         with self._lock:
             self._calls.add(call)
@@ -79,8 +105,7 @@ class CircuitBreaker:
                     self._replied_at = self._clock()
                 except psycopg.Error:
                     if driver is not None and driver.closed:
-                        with suppress(DBAPIError):
-                            connection.exec_driver_sql("")  # so that SQLAlchemy notices, and replaces all connections
+                        connection.invalidate()
                     raise
                 finally:
                     with self._lock:  # while the connection is still ours: an abort must not hit the next user
@@ -93,10 +118,10 @@ class CircuitBreaker:
         """Refuse a new connection for a call that was waiting for a place in the pool.
 
         Raises:
-            LedgerUnavailable: the breaker is open.
+            CircuitOpen: the breaker is open.
         """
         if self._is_open:
-            raise LedgerUnavailable
+            raise CircuitOpen
 
     def check(self) -> None:
         """Probe the server if it is suspected or the breaker is open; then open or close the breaker."""
@@ -105,7 +130,7 @@ class CircuitBreaker:
             return
         self._probed_at = now
         was_open = self._is_open
-        self._is_open = not self._probe(self.url) and self._replied_at <= now
+        self._is_open = not self._responds() and self._replied_at <= now
         if self._is_open:
             self._abort_calls(begun_before=self._clock() - SUSPICION_S)
         if self._is_open and not was_open:
@@ -113,15 +138,24 @@ class CircuitBreaker:
         if was_open and not self._is_open:
             log.info("postgres_responsive")
 
+    def _responds(self) -> bool:
+        """Probe each host, and abort old calls to those that do not reply. Return whether any did."""
+        if not self._targets:
+            return self._probe(self.url)
+        silent = [each for each in self._targets if not self._probe(each.conninfo)]
+        for each in silent:
+            self._abort_calls(begun_before=self._clock() - SUSPICION_S, at=each)
+        return len(silent) < len(self._targets)
+
     def _is_suspect(self, now: float) -> bool:
         with self._lock:
             oldest = min((each.began for each in self._calls), default=now)
         return now - max(oldest, self._replied_at, self._probed_at) >= SUSPICION_S
 
-    def _abort_calls(self, *, begun_before: float) -> None:
+    def _abort_calls(self, *, begun_before: float, at: Target | None = None) -> None:
         with self._lock:
             for each in self._calls:
-                if each.driver is not None and each.began <= begun_before:
+                if each.driver is not None and each.began <= begun_before and (at is None or at.serves(each.driver)):
                     abort(each.driver)
 
 
@@ -159,7 +193,7 @@ class Watchdog:
 
     def breaker(self, engine: Engine) -> CircuitBreaker:
         """Return the breaker of the server that `engine` connects to. Engines with the same URL share it."""
-        url = engine.url.set(drivername="postgresql").render_as_string(hide_password=False)
+        url, targets = addresses(engine)
         with self._lock:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
@@ -167,7 +201,7 @@ class Watchdog:
                 self._thread = thread
             shared = next((each for each in self.breakers.values() if each.url == url), None)
             if engine not in self.breakers:
-                self.breakers[engine] = shared or CircuitBreaker(url, probe=responds)
+                self.breakers[engine] = shared or CircuitBreaker(url, probe=responds, targets=targets)
                 event.listen(engine, "do_connect", self.breakers[engine].refuse_if_open)
             return self.breakers[engine]
 
@@ -186,6 +220,20 @@ class Watchdog:
         while True:
             time.sleep(POLL_INTERVAL_S)
             self.step()
+
+
+def addresses(engine: Engine) -> tuple[str, list[Target]]:
+    """Return how to connect to the server of this engine, and its hosts if there are several."""
+    _, named = engine.dialect.create_connect_args(engine.url)
+    parameters = {name: str(value) for name, value in named.items() if isinstance(value, str | int)}
+    hosts, ports = parameters.get("host", "").split(","), parameters.get("port", DEFAULT_PORT).split(",")
+    if len(hosts) < 2:  # noqa: PLR2004
+        return make_conninfo(**parameters), []
+    pairs = zip(hosts, ports * len(hosts) if len(ports) == 1 else ports, strict=False)
+    return make_conninfo(**parameters), [
+        Target(host, port or DEFAULT_PORT, make_conninfo(**parameters | {"host": host, "port": port}))
+        for host, port in pairs
+    ]
 
 
 _watchdog = Watchdog()

@@ -15,10 +15,11 @@ import psycopg
 import pytest
 
 from app.config import read_settings
-from app.connections import POOLER_CHECK_TIMEOUT_S, connect_postgres
+from app.connections import connect_postgres
 from app.errors import LedgerUnavailable
 from app.ledger.server import clock
 from app.ledger.watchdog import PROBE_TIMEOUT_S, SUSPICION_S, connected
+from app.postgres_sessions import POOLER_CHECK_TIMEOUT_S
 from local import postgres
 from tests import pgbouncer
 from tests.acceptance.conditions import wait_until

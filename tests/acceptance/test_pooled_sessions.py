@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psycopg
@@ -13,9 +14,11 @@ import pytest
 from app.cli.doctor.finding import Level
 from app.cli.doctor.servers import check_session
 from app.config import read_settings
-from app.connections import connect_postgres, session_settings
+from app.connections import connect_postgres
 from app.ledger.server import in_force, needed_version, present_version, shared
 from app.ledger.tasks import stored
+from app.postgres_sessions import session_settings
+from tests import pgbouncer
 from tests.acceptance.stores import release
 from tests.pgbouncer import leads_to
 from tests.restricted import as_role
@@ -83,6 +86,23 @@ def test_no_statement_is_prepared_through_pgbouncer(
     with engine.connect() as connection:
         row = connection.exec_driver_sql(PREPARED).one()
     assert (shared(engine), row[0]) == (pooled, 0 if pooled else 1)
+
+
+def test_a_pooler_that_refuses_options_is_used_with_the_settings_of_the_role(
+    stores: Stores, connect: Connect, tmp_path: Path
+) -> None:
+    url = stores.new_database()
+    refusing = pgbouncer.start(tmp_path / "refusing", stores.postgres.url, without="ignore_startup_parameters")
+    try:
+        with pytest.raises(psycopg.OperationalError, match="unsupported startup parameter"):
+            psycopg.connect(leads_to(refusing, url), options="-c statement_timeout=5000")
+        engine = connect(as_role(leads_to(refusing, url)))
+        assert shared(engine)
+        assert in_force(engine, EXPECTED) == EXPECTED
+        assert check_session(EXPECTED, in_force(connect(leads_to(refusing, url)), EXPECTED)).level is Level.FAIL
+        release(leads_to(refusing, url))
+    finally:
+        refusing.discard()
 
 
 def test_two_concurrent_releases_migrate_an_empty_database(stores: Stores, bouncer: Server, connect: Connect) -> None:

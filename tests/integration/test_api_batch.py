@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 import msgspec
+import psycopg
 import pytest
-from sqlalchemy.exc import OperationalError
 
 from app.api.resources.tasks import READERS
 from app.api.shapes import MAX_BATCH
 from app.broker.keys import due_key
-from app.errors import LedgerUnavailable
-from app.ledger import tasks as ledger
-from app.ledger.statements import rows
+from app.ledger import statements, tasks as ledger
+from app.ledger.calls import call
 from tests.integration.api_calls import FUTURE, PAST, body, fields, problem, run
 from tests.integration.conftest import drain_due_set_writer
 
@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from flask import Flask
     from flask.testing import FlaskClient
     from redis import Redis
-    from sqlalchemy import Engine
+    from sqlalchemy import Connection, Engine
     from werkzeug.test import TestResponse
 
+    from app.ledger.calls import Effect
     from app.task import NewTask
 
 FOO = {"type": "foo", "execute_at": FUTURE}
@@ -131,13 +132,16 @@ def test_a_lost_answer_of_postgres_creates_nothing_twice(
 ) -> None:
     answers = iter([False])
 
-    def lost_once(*arguments: Any, **options: Any) -> Any:
-        kept = rows(*arguments, **options)
-        if next(answers, True):
-            return kept
-        raise LedgerUnavailable from OperationalError("", {}, Exception())
+    def lost_once(engine: Engine, act: Callable[[Connection], Any], effect: Effect) -> Any:
+        def act_and_lose(connection: Connection) -> Any:
+            kept = act(connection)
+            if next(answers, True):
+                return kept
+            raise psycopg.OperationalError("the connection was lost after the commit")
 
-    monkeypatch.setattr(ledger, "rows", lost_once)
+        return call(engine, act_and_lose, effect)
+
+    monkeypatch.setattr(statements, "call", lost_once)
     reply = body(post(client, {"type": "foo", "delay_s": 20}, {"type": "foo", "delay_s": 10}))
     assert count(engine) == 2
     drain_due_set_writer(web)

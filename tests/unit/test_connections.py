@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import pytest
 
-from app.connections import abort_after
+from app.postgres_sessions import abort_after
 
 if TYPE_CHECKING:
     import psycopg

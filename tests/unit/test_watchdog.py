@@ -9,7 +9,8 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
 from sqlalchemy import create_engine
@@ -17,7 +18,7 @@ from sqlalchemy.pool import StaticPool
 
 from app.errors import LedgerUnavailable
 from app.ledger import watchdog as module
-from app.ledger.watchdog import PROBE_TIMEOUT_S, SUSPICION_S, CircuitBreaker, Watchdog, responds
+from app.ledger.watchdog import PROBE_TIMEOUT_S, SUSPICION_S, CircuitBreaker, CircuitOpen, Target, Watchdog, responds
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -50,7 +51,7 @@ class Server:
         return self
 
     @property
-    def dbapi_connection(self) -> socket.socket:
+    def dbapi_connection(self) -> Any:
         return self.ours
 
     @contextmanager
@@ -67,6 +68,18 @@ class Server:
     def close(self) -> None:
         self.ours.close()
         self.theirs.close()
+
+
+class HostedServer(Server):
+    """A server whose connections know its host."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__()
+        self.host = host
+
+    @property
+    def dbapi_connection(self) -> Any:
+        return SimpleNamespace(fileno=self.ours.fileno, info=SimpleNamespace(host=self.host, port=5432))
 
 
 @pytest.fixture
@@ -171,6 +184,34 @@ def test_a_server_that_answers_another_call_during_the_probe_is_responsive(
         breaker.check()
     assert server.probes == 1
     assert not server.is_aborted()
+
+
+def test_of_several_hosts_calls_to_the_silent_one_are_aborted_while_another_one_replies() -> None:
+    """They are repeated on a new connection, which leads to the other host, so the breaker stays closed."""
+    silent, replying = HostedServer("silent"), HostedServer("replying")
+    targets = [Target(each.host, "5432", each.host) for each in (silent, replying)]
+    breaker = CircuitBreaker("", probe=lambda host: host == "replying", clock=lambda: silent.now, targets=targets)
+    with breaker.connected(silent.engine), breaker.connected(replying.engine):
+        silent.now += SUSPICION_S
+        breaker.check()
+        assert (silent.is_aborted(), replying.is_aborted()) == (True, False)
+    with breaker.connected(replying.engine):
+        pass
+    silent.close()
+    replying.close()
+
+
+def test_without_a_reply_of_any_host_the_breaker_opens() -> None:
+    server = HostedServer("silent")
+    targets = [Target(each, "5432", each) for each in ("silent", "silent too")]
+    breaker = CircuitBreaker("", probe=lambda _: False, clock=lambda: server.now, targets=targets)
+    with breaker.connected(server.engine):
+        server.now += SUSPICION_S
+        breaker.check()
+        assert server.is_aborted()
+    with pytest.raises(CircuitOpen), breaker.connected(server.engine):
+        pass
+    server.close()
 
 
 def test_a_refused_connection_is_a_reply_and_a_silent_one_is_none() -> None:

@@ -74,6 +74,7 @@ def assemble(settings: Settings, *, worker_id: str) -> Parts:
     types = load_task_types(settings)
     prepare_children(settings.modules)
     engine = connect_postgres(settings, name="worker", pool=POSTGRES_CONNECTIONS, keeps_plans=True)
+    server.exit_if_unsuitable(engine, "worker")
     counters, durations = CounterBuffer(engine), DurationStats()
     finisher = Finisher(engine, DueSet(connect_redis(settings)), counters, durations.means_ms)
     pool = Pool(types, slots=settings.slots, durations=durations, results=finisher)

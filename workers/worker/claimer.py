@@ -12,7 +12,7 @@ from redis.exceptions import RedisError
 
 from app.broker.due_set import DueSet
 from app.clock import now
-from app.errors import LedgerUnavailable
+from app.errors import LedgerUnavailable, LedgerUnchanged
 from app.ledger import claims
 from app.ledger.counters import Counter
 from app.logs import get_logger
@@ -62,7 +62,7 @@ class Claimer:
         """Wait for a batch, claim it and run it. Return whether there was one.
 
         Raises:
-            LedgerUnavailable: a claim was not answered. It is neither run nor repeated; what it claimed is handed back
+            LedgerUnavailable: a claim was not answered, or not executed. It is not run; what it claimed is handed back
                 once that is known.
         """
         self._clock.refresh()
@@ -93,16 +93,22 @@ class Claimer:
         return self._update_due_set(task_type, ids, claims.waiting(self._engine, ids))
 
     def _claim_and_run(self, task_type: str, ids: Sequence[str]) -> None:
-        """Claim the ids. Run claimed tasks, keep those that are due soon, return later ones to the due set."""
+        """Claim the ids. Run claimed tasks, keep those that are due soon, return later ones to the due set.
+
+        Without an answer, the ids are claimed again with another token. That wins what the first claim has not won.
+        What the first one has won is handed back once that is known.
+        """
         token, asked_at = claims.new_token(), self._own_clock()
         try:
             claimed = claims.claim(
                 self._engine, ids, worker_id=self._worker_id, types=self._types, token=token, asked_at=asked_at
             )
-        except LedgerUnavailable:
-            log.warning("claim_unanswered", count=len(ids))
-            self._counters.count(Counter.CLAIMS_UNANSWERED)
-            self._unresolved.add(ids, token)
+        except LedgerUnavailable as unavailable:
+            if not isinstance(unavailable, LedgerUnchanged):
+                log.warning("claim_unanswered", count=len(ids))
+                self._counters.count(Counter.CLAIMS_UNANSWERED)
+                self._unresolved.add(ids, token)
+            self._inbox.put(task_type, ids)
             raise
         self._pool.run(claimed.mine)
         if lost := len(ids) - len(claimed.mine) - len(claimed.waiting):

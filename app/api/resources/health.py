@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from app.api import shapes
@@ -11,7 +12,8 @@ from app.api.openapi.resource import Resource
 from app.api.services import services
 from app.api.single_flight import Check, ask_all
 from app.errors import LedgerUnavailable, NotReady
-from app.ledger.server import needed_version, present_version
+from app.ledger.calls import reason
+from app.ledger.server import check_writes, needed_version, present_version
 
 if TYPE_CHECKING:
     from flask import Response
@@ -46,7 +48,7 @@ def show_health() -> Response:
     ),
 )
 def show_readiness() -> Response:
-    """Check that Postgres and Redis answer and that all migrations have run. Otherwise 503 names what fails.
+    """Check that both servers answer, Postgres can write and all migrations have run. Otherwise 503 names what fails.
 
     A process that is stopping is not ready.
     """
@@ -60,19 +62,21 @@ def show_readiness() -> Response:
     return json_answer({"status": "ready", "checks": dict.fromkeys(checks, OK), "warnings": warnings})
 
 
-def health_checks(engine: Engine, redis: Redis) -> tuple[Check[str], ...]:
+def health_checks(engines: Sequence[Engine], redis: Redis) -> tuple[Check[str], ...]:
     """Return the questions of `/ready`. No server is contacted yet."""
-    return Check("postgres", lambda: ask_postgres(engine)), Check("redis", lambda: ask_redis(redis))
+    return Check("postgres", lambda: ask_postgres(engines)), Check("redis", lambda: ask_redis(redis))
 
 
-def ask_postgres(engine: Engine) -> str:
-    """Return `ok`, perhaps with a warning, or what is wrong with Postgres or its schema."""
+def ask_postgres(engines: Sequence[Engine]) -> str:
+    """Return `ok`, perhaps with a warning, or what is wrong with Postgres, its schema, or the sessions of an engine."""
     try:
-        present = present_version(engine)
-    except LedgerUnavailable:
-        return "does not answer"
-    if present is None or present < needed_version():
-        return "the schema is behind the code: run the migrations"
+        present = present_version(engines[0])
+        if present is None or present < needed_version():
+            return "the schema is behind the code: run the migrations"
+        for each in engines:
+            check_writes(each)
+    except LedgerUnavailable as unavailable:
+        return reason(unavailable)
     return OK if present == needed_version() else f"{OK}, but the schema is newer than this code"
 
 

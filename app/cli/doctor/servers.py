@@ -12,18 +12,29 @@ from redis.exceptions import RedisError
 from app.cli.doctor.finding import Finding, fail, ok, warn
 from app.clock import measure_offset_s
 from app.config import Settings
-from app.connections import session_settings
-from app.errors import LedgerUnavailable
-from app.ledger.server import Server, clock, in_force, missing_rights, needed_version, present_version, server, shared
+from app.errors import LedgerReadOnly, LedgerUnavailable, TablesMissing
+from app.ledger.calls import is_unsuitable, reason
+from app.ledger.server import (
+    Server,
+    check_writes,
+    clock,
+    in_force,
+    missing_rights,
+    needed_version,
+    present_version,
+    server,
+    shared,
+)
+from app.postgres_sessions import OLDEST_POSTGRES, session_settings
 from app.reasons import reason_of
 
 if TYPE_CHECKING:
     from redis import Redis
     from sqlalchemy import Engine
 
-OLDEST_POSTGRES = 16
 OLDEST_REDIS = (6, 2)
 TOLERABLE_OFFSET_S = 0.5
+DURABLE = ("synchronous_commit", "fsync", "full_page_writes")
 # Connections of one process of each kind.
 PROMOTER = SWEEPER = HOUSEKEEPING = 1
 WORKER = 3
@@ -34,15 +45,20 @@ def check_postgres(engine: Engine, settings: Settings) -> Iterator[Finding]:
     try:
         found = server(engine)
     except LedgerUnavailable as away:
-        yield unreachable("postgres", away, "DATABASE_URL", authority="sslrootcert=/path/to/ca.pem in DATABASE_URL")
+        if is_unsuitable(away):
+            yield fail("postgres", reason(away).rstrip("."), "No process starts with it.")
+        else:
+            yield unreachable("postgres", away, "DATABASE_URL", authority="sslrootcert=/path/to/ca.pem in DATABASE_URL")
         return
     yield check_postgres_version(found)
+    yield check_writable(engine)
     yield check_schema(present_version(engine), needed_version())
     yield check_rights(missing_rights(engine))
     yield check_clock(measure_offset_s(partial(clock, engine), time.time))
     asked, is_shared = session_settings(settings), shared(engine)
     yield check_pooler(shared=is_shared)
     yield check_session(asked, in_force(engine, asked))
+    yield check_durability(in_force(engine, DURABLE))
     yield check_connections(found, settings, shared=is_shared)
 
 
@@ -53,10 +69,37 @@ def check_postgres_version(found: Server) -> Finding:
     return ok("postgres", f"version {found.version}")
 
 
+def check_writable(engine: Engine) -> Finding:
+    """Check that new sessions can write. A failover or an operator may have made the server or the database read-only.
+
+    Raises:
+        LedgerUnavailable: Postgres did not answer in time.
+    """
+    remedy = "Is it a standby, or default_transaction_read_only set? Processes go on by themselves when it can write."
+    try:
+        check_writes(engine)
+    except LedgerReadOnly:
+        return fail("writes", "Postgres is read-only", remedy)
+    except TablesMissing:
+        return ok("writes", "not tried without a schema")
+    return ok("writes", "sessions can write")
+
+
+def check_durability(found: Mapping[str, str]) -> Finding:
+    """Check that a commit is on disk before it is answered."""
+    off = [name for name in DURABLE if found.get(name) == "off"]
+    if off:
+        remedy = "A crash of Postgres may lose tasks that were answered with 201. Turn it on, or accept that."
+        return warn("durability", f"{', '.join(off)} off", remedy)
+    return ok("durability", "commits are on disk before they are answered")
+
+
 def check_schema(present: str | None, needed: str) -> Finding:
     """Check that all migrations have been run, and none that this release does not know."""
     if present is None or present < needed:
-        return fail("schema", f"at {present or 'nothing'}, the code needs {needed}", "Run `alembic upgrade head`.")
+        elsewhere = "" if present else " If it was run: DATABASE_SCHEMA must name the schema of the tables."
+        said = f"at {present or 'nothing'}, the code needs {needed}"
+        return fail("schema", said, f"Run `alembic upgrade head`.{elsewhere}")
     if present > needed:
         return warn("schema", f"at {present}, newer than this code ({needed})", "Deploy the newer release everywhere.")
     return ok("schema", f"at {present}, the newest")

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, LiteralString
 
-from tests.faults.scene import Hit, Scene, family
+import psycopg
+
+from tests.faults.scene import Hit, NoTarget, Scene, family
+from tests.restricted import ROLE
 
 if TYPE_CHECKING:
     from tests.faults.revival import Platform
+
+
+END_SESSIONS = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"
 
 
 def flush_redis(scene: Scene, _platform: Platform) -> Hit:
@@ -36,6 +42,27 @@ def restart_postgres(scene: Scene, _platform: Platform) -> Hit:
     scene.postgres.process.send_signal(signal.SIGQUIT)
     scene.postgres.process.wait()
     return Hit(heal=scene.postgres.restart)
+
+
+def end_idle_sessions(scene: Scene, _platform: Platform) -> Hit:
+    """End every idle session of the service, as a timeout, a balancer or a pooler does."""
+    _execute(scene, END_SESSIONS + " AND state = 'idle'")
+    return Hit()
+
+
+def make_read_only(scene: Scene, _platform: Platform) -> Hit:
+    """End all sessions of the service. New ones are read-only, and remain so when later ones can write again."""
+    _execute(scene, f"ALTER ROLE {ROLE} SET default_transaction_read_only = on")
+    _execute(scene, END_SESSIONS)
+    return Hit(heal=lambda: _execute(scene, f"ALTER ROLE {ROLE} RESET default_transaction_read_only"))
+
+
+def _execute(scene: Scene, statement: LiteralString) -> None:
+    try:
+        with psycopg.connect(scene.service.database_url, autocommit=True) as connection:
+            connection.execute(statement)
+    except psycopg.OperationalError as unavailable:
+        raise NoTarget("Postgres") from unavailable
 
 
 def freeze_postgres(scene: Scene, _platform: Platform) -> Hit:

@@ -6,7 +6,15 @@ from tests.faults.kinds.fault import INSTANT, MOMENT, SHORT, UNTIL_DEAD, Fault
 from tests.faults.kinds.on_deliveries import duplicate
 from tests.faults.kinds.on_links import route_fault, slow_routes
 from tests.faults.kinds.on_processes import deploy, freeze, kill, kill_a_child, skewed_promoter, suspend_worker
-from tests.faults.kinds.on_servers import flush_redis, freeze_postgres, freeze_redis, kill_redis, restart_postgres
+from tests.faults.kinds.on_servers import (
+    end_idle_sessions,
+    flush_redis,
+    freeze_postgres,
+    freeze_redis,
+    kill_redis,
+    make_read_only,
+    restart_postgres,
+)
 
 ROUTES = ("web-redis", "worker-redis", "promoter-redis", "sweeper-redis",
           "web-postgres", "worker-postgres", "promoter-postgres", "sweeper-postgres")  # fmt: skip
@@ -51,6 +59,15 @@ SERVERS = (
     Fault("restart Postgres", "postgres", restart_postgres, INSTANT, "outage", "immediate shutdown, then recovery"),
     Fault("freeze Postgres", "postgres", freeze_postgres, MOMENT, "outage", "SIGSTOP, SIGCONT, to all sessions"),
     Fault("freeze Postgres for long", "postgres", freeze_postgres, UNTIL_DEAD, "outage", "the same, for longer"),
+    Fault("ended idle sessions", "postgres", end_idle_sessions, INSTANT, "nothing", "the server ends idle sessions"),
+    Fault(
+        "read-only sessions",
+        "postgres",
+        make_read_only,
+        MOMENT,
+        "outage",
+        "all sessions end, new ones cannot write; those stay open afterwards",
+    ),
     Fault("duplicates", "queue", duplicate, INSTANT, "nothing", "ids of any state pushed onto RQ, three times"),
 )
 LINKS = (

@@ -22,7 +22,7 @@ PLAN = Plan(
     faults=8,
     seconds=4,
     calm_s=2,
-    kinds=("duplicates", "flush Redis", "fast clock", "answers to workers lost"),
+    kinds=("duplicates", "flush Redis", "fast clock", "answers to workers lost", "read-only sessions"),
     mix=MIX,
     processes={"web": 1, "promoter": 2, "worker": 2, "sweeper": 1, "scheduler": 0},
     environment=QUICK,
@@ -65,5 +65,13 @@ MUTANTS = (
     Mutant("finish_unfenced", ("web", "worker"), "late hand-ins", "late hand-ins refused", mix={"outside": 1.0}),
     Mutant("push_then_remove", ("promoter",), "two promoters", "delivered once while calm", mix={"brief": 1.0}),
     Mutant("claim_again", ("worker",), "answers to workers lost", "kept", ("answers to workers lost",)),
+    Mutant(
+        "sessions_kept",
+        ("sweeper",),
+        "read-only sessions",
+        "kept",
+        ("read-only sessions", "kill worker"),
+        {"brief": 50.0, "long": 50.0},
+    ),
     Mutant("no_claim", ("worker",), "duplicates", "begun once", ("duplicates",)),
 )

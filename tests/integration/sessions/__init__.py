@@ -1,0 +1,1 @@
+"""Sessions of Postgres that end, that cannot write, and whose defaults are strict."""
