@@ -19,8 +19,8 @@ def prefix_of(forwarded: str | None, peer: str, configured: str) -> str:
     """
     if not forwarded or not _is_internal(peer):
         return configured
-    prefix = "".join(each.strip().rstrip("/") for each in forwarded.split(","))
-    return prefix if not prefix or PREFIX.fullmatch(prefix) else configured
+    parts = [each.strip().rstrip("/") for each in forwarded.split(",")]
+    return "".join(parts) if all(not each or PREFIX.fullmatch(each) for each in parts) else configured
 
 
 def peer_of(scope: Any) -> str:
