@@ -211,6 +211,21 @@ def test_a_package_of_own_task_types_is_installed_if_it_has_hashes(tmp_path: Pat
     assert hashed or "hashes" in done.stderr.lower()
 
 
+def test_the_manifests_of_the_documentation_run_lines_of_the_procfile_as_no_root() -> None:
+    text = (ROOT / "docs" / "deployment.md").read_text()
+    (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
+    documented = [each["spec"]["template"]["spec"] for each in yaml.safe_load_all(block)]
+    containers = {each["containers"][0]["name"]: each["containers"][0] for each in documented}
+    assert set(containers) == {"release", "web", "worker"}
+    assert all(each["securityContext"]["runAsNonRoot"] for each in documented)
+    for name, each in containers.items():
+        assert each["command"] == shell(COMMANDS[name])
+    probes = [containers["web"][f"{kind}Probe"]["httpGet"]["path"] for kind in ("liveness", "readiness", "startup")]
+    assert probes == ["/health", "/ready", "/health"]
+    assert all(COMMANDS[name].removeprefix("exec ") in text for name in RUNNING)
+    assert "ExecStart=/srv/punctual/.venv/bin/python -m %i" in text
+
+
 def test_pgbouncer_lends_for_a_transaction_and_gives_up_before_the_service_does() -> None:
     """The tests behind PgBouncer show the rest: they run with this very file."""
     documented = configparser.ConfigParser()
