@@ -9,6 +9,8 @@ from datetime import datetime
 from app.errors import LedgerUnavailable
 
 MEASURE_INTERVAL_S = 10.0
+CHECK_INTERVAL_S = 1.0
+UNEXPLAINED_S = 0.005
 RETRY_S = 1.0
 MEASUREMENTS = 3
 SLOW_S = 0.5
@@ -25,8 +27,9 @@ _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 class PostgresClock:
     """The time by Postgres' clock, computed from the clock of this machine and the measured offset.
 
-    The offset is measured every 10 s and kept while Postgres is unavailable. Before the first measurement the wall
-    clock of this machine is used. `ask` returns Postgres' time. It is an argument, so that this module, which the
+    The offset is measured every 10 s and kept while Postgres is unavailable. One answer each second shows whether
+    Postgres' clock was set, and then the offset is measured at once. Before the first measurement the wall clock of
+    this machine is used. `ask` returns Postgres' time. It is an argument, so that this module, which the
     children of the pool import for `now`, does not import a database driver.
     """
 
@@ -35,21 +38,31 @@ class PostgresClock:
         self._ask = ask
         self._own = own or now
         self._offset_s = 0.0 if own else time.time() - now()
-        self._measure_at = float("-inf")
+        self._measure_at = self._check_at = float("-inf")
 
     def now(self) -> float:
         """Return seconds since 1970, by Postgres' clock."""
         return self._own() + self._offset_s
 
     def refresh(self) -> None:
-        """Measure the offset if the last measurement is too old."""
-        if 0 <= self._measure_at - self._own() <= MEASURE_INTERVAL_S:
+        """Measure the offset if the last measurement is too old, or if Postgres' clock was set."""
+        own = self._own()
+        is_old = not 0 <= self._measure_at - own <= MEASURE_INTERVAL_S
+        if not is_old and 0 <= self._check_at - own <= CHECK_INTERVAL_S:
             return
         try:
-            self._offset_s = measure_offset_s(self._ask, self._own)
-            self._measure_at = self._own() + MEASURE_INTERVAL_S
+            if is_old or self._was_set():
+                self._offset_s = measure_offset_s(self._ask, self._own)
+                self._measure_at = self._own() + MEASURE_INTERVAL_S
+            self._check_at = self._own() + CHECK_INTERVAL_S
         except LedgerUnavailable:
-            self._measure_at = self._own() + RETRY_S
+            self._measure_at = self._check_at = self._own() + RETRY_S
+
+    def _was_set(self) -> bool:
+        """Whether an answer of Postgres differs by more than the time that it took."""
+        asked_at = self.now()
+        theirs = self._ask().timestamp()
+        return not asked_at - UNEXPLAINED_S <= theirs <= self.now() + UNEXPLAINED_S
 
 
 def measure_offset_s(ask: Callable[[], datetime], own: Callable[[], float]) -> float:

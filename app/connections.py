@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import orjson
 from psycopg.adapt import Buffer, Loader
-from redis import Redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from sqlalchemy import create_engine, event, make_url
 
 from app.addresses import is_unix_socket
 from app.postgres_sessions import KEPT_PLANS, Sessions, session_settings
+from app.redis_pool import client
 from app.redis_prefix import PrefixingSerializer
 
 if TYPE_CHECKING:
     import psycopg
+    from redis import Redis
     from sqlalchemy import URL, Engine
 
     from app.config import Settings
@@ -82,7 +83,7 @@ def connect_redis(settings: Settings, *, timeout_s: float | None = None, **optio
         options |= _tls_options(settings)
     if not is_unix_socket(settings.redis_url):
         options["socket_keepalive"] = True
-    return Redis.from_url(
+    return client(
         settings.redis_url,
         socket_timeout=limit,
         socket_connect_timeout=limit,

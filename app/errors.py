@@ -44,7 +44,7 @@ class TaskNotClaimable(Refusal):
 
 
 class ClaimLost(Refusal):
-    """The claim token is wrong, or its lease has expired."""
+    """The claim token is wrong, or the claim was taken away after its lease had expired."""
 
 
 class LedgerUnavailable(Refusal):

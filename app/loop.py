@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 from app.errors import LedgerUnavailable
 from app.logs import get_logger
 from app.reasons import reason_of
+from app.redis_pool import is_refusal, name_of
 from app.signals import STOP_SIGNALS, run_in_thread
 
 log = get_logger()
@@ -29,28 +30,56 @@ def stop_on_signals() -> threading.Event:
     return stop
 
 
+class Outage:
+    """The kinds of errors that were met since a server was last available, so that each is logged once."""
+
+    def __init__(self) -> None:
+        self._met: set[str] = set()
+
+    def is_new(self, trouble: Exception) -> bool:
+        """Record an error; return whether none of its kind was met in this outage."""
+        cause = trouble.__cause__ or trouble
+        kind = name_of(cause) if isinstance(cause, RedisError) else type(cause).__name__
+        is_new = kind not in self._met
+        self._met.add(kind)
+        return is_new
+
+    def end(self) -> bool:
+        """Record that the server is available; return whether there was an outage."""
+        was_unavailable = bool(self._met)
+        self._met.clear()
+        return was_unavailable
+
+
+def describe(trouble: Exception) -> str:
+    """Return what to log of an error of a server: the word of a Redis that refuses, otherwise a reason in our words."""
+    cause = trouble.__cause__ or trouble
+    return name_of(cause) if isinstance(cause, RedisError) and is_refusal(cause) else reason_of(trouble)
+
+
 class Backoff:
-    """Growing pauses while a server is unavailable, with one log line at the beginning and one at the end."""
+    """Growing pauses while a server is unavailable. Each kind of error is logged once, and the end."""
 
     def __init__(self, name: str, *, max_s: float = MAX_BACKOFF_S) -> None:
         self._name = name
         self._max_s = max_s
         self._pause_s = 0.0
+        self._outage = Outage()
         # Its own generator: other code may seed the global one, or check that it is not used, from other threads.
         self._jitter = random.Random()  # noqa: S311  # no secret
 
     def failed(self, trouble: Exception) -> float:
         """Count a failure; return how long to pause, in seconds."""
-        if not self._pause_s:
-            log.warning("server_unavailable", loop=self._name, trouble=reason_of(trouble))
+        if self._outage.is_new(trouble):
+            log.warning("server_unavailable", loop=self._name, trouble=describe(trouble))
         self._pause_s = min(self._max_s, max(MIN_BACKOFF_S, self._pause_s * 2))
         return self._pause_s * self._jitter.uniform(0.5, 1.0)
 
     def succeeded(self) -> None:
         """Reset the pause."""
-        if self._pause_s:
+        self._pause_s = 0.0
+        if self._outage.end():
             log.info("server_available", loop=self._name)
-            self._pause_s = 0.0
 
 
 def repeat(

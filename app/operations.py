@@ -21,6 +21,7 @@ from app.errors import ClaimLost, InvalidInput, LedgerUnavailable, Refusal, Stat
 from app.ledger import claims, tasks
 from app.ledger.counters import Counter
 from app.logs import get_logger
+from app.loop import describe
 from app.task import Due, TaskState
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Operations:
         self._delivered = frozenset(each.name for each in types.delivered)
         self._clock = clock
         self._window = timedelta(seconds=window_s + WINDOW_MARGIN_S)
+        self._ahead_s = 0.0  # how far Postgres' clock, by which tasks are due, was ahead of `clock`
 
     def create(self, new: Sequence[NewTask]) -> list[Task | Refusal]:
         """Store tasks, then add those due soon to the due set; return each task, or why it was not stored.
@@ -64,6 +66,7 @@ class Operations:
             stored = tasks.insert(self.creating, new)
         except StatementRejected:
             return [self._create_one(each) for each in new]
+        self._ahead_s = stored[new[0].id].created_at.timestamp() - self._clock()
         self.add_due([Due(each.id, each.type, stored[each.id].execute_at) for each in new])
         return [each.scheduled(stored[each.id].execute_at, stored[each.id].created_at) for each in new]
 
@@ -186,14 +189,14 @@ class Operations:
         try:
             self.due_set.remove(task.type, [str(task.id)])
         except RedisError as trouble:
-            log.warning("redis_unavailable", doing="remove", trouble=type(trouble).__name__)
+            log.warning("redis_unavailable", doing="remove", trouble=describe(trouble))
 
     def add_due(self, entries: Sequence[Due]) -> None:
         """Add what is due soon to the due set. If Redis fails, the sweeper restores it."""
-        horizon = datetime.fromtimestamp(self._clock(), UTC) + self._window
+        horizon = datetime.fromtimestamp(self._clock() + self._ahead_s, UTC) + self._window
         soon = [each for each in entries if each.at < horizon and each.type in self._delivered]
         try:
             if soon:
                 self.due_set.add(soon)
         except RedisError as trouble:
-            log.warning("redis_unavailable", doing="add", tasks=len(soon), trouble=type(trouble).__name__)
+            log.warning("redis_unavailable", doing="add", tasks=len(soon), trouble=describe(trouble))

@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
+from app.clock import now
 from app.config import read_settings
 from app.connections import connect_postgres
-from app.ledger import repairs, workers
+from app.ledger import repairs, server, workers
 from app.logs import get_logger
 from app.loop import repeat
+from workers.silence import Silence
 
 if TYPE_CHECKING:
     from sqlalchemy import Engine
@@ -33,14 +35,18 @@ def purge_final_tasks() -> int:
     if any(each.is_alive() for each in purges):
         return 0
     engine, older_than_s = _engine(), read_settings().retention_s
-    purge = partial(repairs.purge_final, engine, older_than_s=older_than_s, limit=TASKS_PER_BATCH)
+    purge = partial(_purge_batch, engine, older_than_s)
     purges[:] = [Purging(purge, full=TASKS_PER_BATCH).begin()]
     return 1
 
 
 def purge_lost_workers() -> int:
-    """Remove the rows of workers without a heartbeat for a day."""
-    return workers.purge(_engine(), older_than_s=FORGET_WORKERS_AFTER_S)
+    """Remove the rows of workers without a heartbeat for a day, and while the chores of this process watched them.
+
+    A heartbeat that is a day old may be that of a living worker, because Postgres' clock may be set forward.
+    """
+    dead = _silence().look_at_workers()
+    return workers.purge(_engine(), dead, older_than_s=FORGET_WORKERS_AFTER_S)
 
 
 CHORES: Mapping[str, Callable[[], int]] = {
@@ -92,9 +98,20 @@ class Purging:
         return False
 
 
+def _purge_batch(engine: Engine, retention_s: float) -> int:
+    """Remove a batch. The age counts by the earlier of two clocks, because Postgres' may be set forward by days."""
+    ahead_s = server.clock(engine).timestamp() - time.time()
+    return repairs.purge_final(engine, older_than_s=retention_s + max(0.0, ahead_s), limit=TASKS_PER_BATCH)
+
+
 @cache
 def _engine() -> Engine:
     return connect_postgres(read_settings(), name="housekeeping", pool=1)
+
+
+@cache
+def _silence() -> Silence:
+    return Silence(_engine(), dead_after_s=read_settings().worker_dead_after_s, clock=now)
 
 
 purges: list[threading.Thread] = []

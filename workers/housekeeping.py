@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from redis.exceptions import ResponseError
 from rq_scheduler import Scheduler
 
-from app.broker.corrupt_keys import drop_corrupt_keys
+from app.broker.corrupt_keys import drop_corrupt_keys, may_be_corrupt
 from app.broker.rq.jobs import NO_TIME_LIMIT, DeliveryJob, queue
 from app.config import read_settings
 from app.connections import connect_postgres, connect_redis
@@ -107,8 +107,9 @@ class Housekeeping:
         """Enqueue the chores that are due. Return False, because nothing more is due until the next poll."""
         try:
             self._enqueue()
-        except ResponseError:
-            drop_corrupt_keys(self._redis, types=(), queues=[self._queue_name])
+        except ResponseError as trouble:
+            if may_be_corrupt(trouble):
+                drop_corrupt_keys(self._redis, types=(), queues=[self._queue_name])
             raise
         return False
 

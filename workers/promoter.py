@@ -10,10 +10,10 @@ from itertools import chain, zip_longest
 from math import ceil
 from typing import TYPE_CHECKING
 
-from redis.exceptions import ResponseError
+from redis.exceptions import RedisError, ResponseError
 
-from app.broker.contents import get_durations
-from app.broker.corrupt_keys import drop_corrupt_keys
+from app.broker.contents import get_durations, probe_write
+from app.broker.corrupt_keys import drop_corrupt_keys, may_be_corrupt
 from app.broker.due_set import BEGIN_AHEAD_S, DueSet, Promoted, Route
 from app.broker.keys import WAKE_CHANNEL
 from app.broker.rq.jobs import MAX_IDS, Delivery, push, queue
@@ -72,8 +72,9 @@ class Promoter:
             self._next_at, self._lost_at = promotion.next_at, promotion.lost_at
             if pushed := self._push(promotion.taken):
                 self._due_set.confirm(promotion)
-        except ResponseError:
-            drop_corrupt_keys(self._redis, types=self._types.names, queues=self._queues)
+        except ResponseError as trouble:
+            if may_be_corrupt(trouble):
+                drop_corrupt_keys(self._redis, types=self._types.names, queues=self._queues)
             raise
         waiting = any(each.left for each in promotion.taken)
         longer_s = min(MAX_PAUSE_S, max(MIN_PAUSE_S, self._pause_s * 2))
@@ -81,15 +82,26 @@ class Promoter:
         return pushed and waiting
 
     def wait(self) -> None:
-        """Sleep until the next id is nearly due, or until an earlier one is added; at most a second."""
-        if not self._wake.subscribed:
-            self._wake.subscribe(WAKE_CHANNEL)
-            return  # the next step finds ids that were added before the subscription
-        until_s = min(POLL_INTERVAL_S, min(self._next_at - BEGIN_AHEAD_S, self._lost_at) - self._clock.now())
-        # `_pause_s` is set while due ids wait for room on the queues.
-        self._wake.get_message(timeout=self._pause_s or max(MIN_PAUSE_S, until_s))
+        """Sleep until the next id is nearly due, or until an earlier one is added; at most a second.
+
+        Raises:
+            RedisError: Redis is unavailable, or refuses the subscription. The next call subscribes again.
+        """
+        try:
+            if not self._wake.subscribed:
+                self._wake.subscribe(WAKE_CHANNEL)
+                self._wake.get_message(timeout=POLL_INTERVAL_S)  # the confirmation
+                return  # the next step finds ids that were added before the subscription
+            until_s = min(POLL_INTERVAL_S, min(self._next_at - BEGIN_AHEAD_S, self._lost_at) - self._clock.now())
+            # `_pause_s` is set while due ids wait for room on the queues.
+            self._wake.get_message(timeout=self._pause_s or max(MIN_PAUSE_S, until_s))
+        except RedisError:
+            self._wake.reset()
+            raise
 
     def _take_back_lost(self, now: float) -> None:
+        """Take lost deliveries back. Write at least once a second, because a replica answers what only reads."""
+        probe_write(self._redis)
         self._took_back_at = now
         if lost := self._due_set.take_back((each.name for each in self._types.delivered), now=now):
             log.info("deliveries_taken_back", count=lost)

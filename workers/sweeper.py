@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import RedisError
 
-from app.broker.corrupt_keys import drop_corrupt_keys
+from app.broker.contents import probe_write
+from app.broker.corrupt_keys import drop_corrupt_keys, may_be_corrupt
 from app.broker.due_set import DueSet
+from app.clock import now
 from app.config import Settings, read_settings
 from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
@@ -23,6 +24,7 @@ from app.start import sentence_instead_of_traceback
 from app.task import Due
 from app.task_types import TaskTypes, load_task_types
 from workers.feeding import Feeding
+from workers.silence import Silence
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -36,6 +38,7 @@ OVERDUE_AFTER_S = 1.0
 PAGE = 5000
 FULL_PAGE_LOST = 5000  # there are probably more lost ids, so the next sweep begins at once
 RESCUE_BATCH = 500
+CLOCK_SET_S = 1.0  # a clock that is corrected gradually, or a slow answer, differs by less
 NICE = 5  # a lower CPU priority than the workers'
 
 
@@ -44,7 +47,7 @@ class Sweeper:
 
     def __init__(
         self, engine: Engine, redis: Redis, types: TaskTypes, settings: Settings, *,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = now,
     ) -> None:  # fmt: skip
         self._engine = engine
         self._counters = CounterBuffer(engine)
@@ -52,10 +55,11 @@ class Sweeper:
         self._due_set = DueSet(redis)
         self._types = types
         self._clock = clock
-        self._dead_after_s = settings.worker_dead_after_s
+        self._silence = Silence(engine, dead_after_s=settings.worker_dead_after_s, clock=clock)
         self.feeding = Feeding(engine, self._due_set, types.delivers, window_s=settings.schedule_window_s, clock=clock)
         self._looked_up_to: dict[str, Due] = {}
         self._sweep_at = float("-inf")
+        self._ahead_s: float | None = None
         self.pause_s = POLL_INTERVAL_S
         """How long to wait before the next step."""
 
@@ -68,8 +72,9 @@ class Sweeper:
         try:
             return self._sweep(now_s)
         except RedisError as trouble:
+            self._sweep_at = now_s  # the next step writes again, so that it fails again or all is well
             self.feeding.resync()
-            if isinstance(trouble, ResponseError):
+            if may_be_corrupt(trouble):
                 queues = {each.queue for each in self._types.delivered}
                 drop_corrupt_keys(self._redis, types=self._types.names, queues=queues)
             raise
@@ -78,7 +83,11 @@ class Sweeper:
         is_time = now_s >= self._sweep_at
         if is_time:
             self._sweep_at = now_s + SWEEP_INTERVAL_S
+        else:
+            self._silence.look_at_workers()
         more_to_rescue = is_time and self.rescue()
+        if is_time:
+            probe_write(self._redis)  # a replica would answer what only reads, with ids that its primary has lost
         more_to_feed = self.feeding.step()
         more_to_restore = is_time and self.restore() >= FULL_PAGE_LOST
         if more_to_rescue or more_to_restore:
@@ -89,9 +98,10 @@ class Sweeper:
     def rescue(self) -> bool:
         """Rescue a batch of tasks that dead workers held; return whether there are more.
 
-        Tasks with attempts left become due again; the others fail.
+        Tasks with attempts left become due again; the others fail. A new sweeper rescues nothing before it has watched
+        for long enough, except what workers without a row held.
         """
-        rescued = repairs.rescue(self._engine, dead_after_s=self._dead_after_s, limit=RESCUE_BATCH)
+        rescued = repairs.rescue(self._engine, self._silence.find(), limit=RESCUE_BATCH)
         for each in rescued:
             log.warning("task_rescued", task_id=each.id, worker_id=each.worker_id, again_at=str(each.again_at))
         self._counters.count(Counter.RESCUED, len(rescued))
@@ -101,13 +111,24 @@ class Sweeper:
 
     def restore(self) -> int:
         """Add overdue tasks that Redis does not hold to the due set; return how many."""
-        until = server.clock(self._engine) - timedelta(seconds=OVERDUE_AFTER_S)
+        until = self._time_of_postgres() - timedelta(seconds=OVERDUE_AFTER_S)
         types = filter(self._types.delivers, repairs.types_due(self._engine, until=until))
         restored = sum(self._restore_type(each, until) for each in types)
         if restored:
             log.warning("tasks_restored", count=restored)
             self._counters.count(Counter.RESTORED, restored)
         return restored
+
+    def _time_of_postgres(self) -> datetime:
+        """Read Postgres' clock. If it was set, ids may be missing from the window that it now shows."""
+        time = server.clock(self._engine)
+        ahead_s = time.timestamp() - self._clock()
+        by_s = 0.0 if self._ahead_s is None else ahead_s - self._ahead_s
+        if abs(by_s) > CLOCK_SET_S:
+            log.warning("postgres_clock_set", by_s=round(by_s, 1))
+            self.feeding.resync()
+        self._ahead_s = ahead_s
+        return time
 
     def _restore_type(self, task_type: str, until: datetime) -> int:
         """Restore the first page, and the page after that of the last sweep, so that sweeps cover a long backlog."""

@@ -14,6 +14,7 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, PreconditionFai
 from app import errors
 from app.api.instants import write_instant
 from app.logs import get_logger
+from app.redis_pool import name_of
 
 if TYPE_CHECKING:
     from flask import Flask
@@ -145,12 +146,16 @@ def handle_errors(app: Flask) -> None:
 
     app.register_error_handler(errors.Refusal, _refusal)
     app.register_error_handler(HTTPException, _http_error)
-    app.register_error_handler(RedisError, lambda _: problem_answer(REFUSALS[errors.BrokerUnavailable]))
+    app.register_error_handler(RedisError, _broker_unavailable)
 
 
 def _refusal(refused: errors.Refusal) -> Response:
     kind = next(each for each in type(refused).__mro__ if each in REFUSALS)
     return problem_answer(REFUSALS[kind], refused.detail, refused.details)
+
+
+def _broker_unavailable(trouble: RedisError) -> Response:
+    return problem_answer(REFUSALS[errors.BrokerUnavailable], details={"redis": name_of(trouble)})
 
 
 def _http_error(error: HTTPException) -> Response:

@@ -13,11 +13,13 @@ from uuid import UUID
 from uuid_utils.compat import uuid7
 
 from app.broker.due_set import DueSet, is_task_id
-from app.broker.keys import DURATIONS, GENERATION, delivered_key, due_key
+from app.broker.keys import DURATIONS, GENERATION, PROBE, delivered_key, due_key
 from app.broker.rq.keys import queue_key
 
 if TYPE_CHECKING:
     from redis import Redis
+
+PROBE_TTL_MS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,15 @@ def began_at(redis: Redis) -> datetime | None:
         return datetime.fromtimestamp(milliseconds / 1000, UTC)
     except (ValueError, OverflowError, AttributeError):
         return None
+
+
+def probe_write(redis: Redis) -> None:
+    """Write a key that expires soon.
+
+    Raises:
+        RedisError: Redis is unavailable, or refuses writes as a replica, a full server or one that cannot save does.
+    """
+    redis.set(PROBE, "", px=PROBE_TTL_MS)
 
 
 def put_durations(redis: Redis, durations_ms: Mapping[str, float]) -> None:

@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from redis.exceptions import RedisError, ResponseError
+
 from app.broker import keys
 from app.broker.rq import keys as rq_keys
 from app.logs import get_logger
+from app.redis_pool import is_refusal
 
 if TYPE_CHECKING:
     from redis import Redis
 
 log = get_logger()
+
+
+def may_be_corrupt(trouble: RedisError) -> bool:
+    """Whether an error may come from the contents of a key, and not from a server that refuses to work."""
+    return isinstance(trouble, ResponseError) and not is_refusal(trouble)
 
 
 def drop_corrupt_keys(redis: Redis, *, types: Iterable[str], queues: Iterable[str]) -> list[str]:

@@ -16,6 +16,9 @@ GENERATION = "generation"
 DURATIONS = "durations"
 """Hash of mean durations: task type -> milliseconds."""
 
+PROBE = "probe"
+"""A key that is written to find out whether Redis takes writes; it expires."""
+
 
 def due_key(task_type: str) -> str:
     """Return the key of the due set of one type (sorted set: id -> instant)."""
@@ -30,4 +33,4 @@ def delivered_key(task_type: str) -> str:
 def key_types(task_types: Iterable[str]) -> dict[str, str]:
     """Return the types of all keys that these task types use."""
     sets = {key(name): "zset" for name in task_types for key in (due_key, delivered_key)}
-    return {DURATIONS: "hash", GENERATION: "string", IN_FLIGHT: "zset"} | sets
+    return {DURATIONS: "hash", GENERATION: "string", IN_FLIGHT: "zset", PROBE: "string"} | sets

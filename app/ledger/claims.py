@@ -172,7 +172,7 @@ def extend_lease(engine: Engine, task_id: UUID, token: UUID) -> tuple[Lease, boo
 
     Raises:
         TaskNotFound: no such id.
-        ClaimLost: wrong or expired token.
+        ClaimLost: wrong token, or one of a claim that has ended.
     """
     for renewed in rows(engine, "extend_lease", {"id": task_id, "token": token}, make=_renewed):
         return renewed
@@ -181,7 +181,7 @@ def extend_lease(engine: Engine, task_id: UUID, token: UUID) -> tuple[Lease, boo
 
 
 def finish_lease(engine: Engine, outcome: Outcome) -> tuple[Task, list[Due]]:
-    """Write the outcome while the lease holds; return the task, and when it is tried again.
+    """Write the outcome while the claim holds; return the task, and when it is tried again.
 
     A call that is repeated with the same token, because its answer was lost, returns the task as it is.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,28 @@ class Rescued:
     worker_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunningAttempt:
+    """An attempt that runs, and for how many seconds it may do so without another lease.
+
+    `is_expired`: its lease has ended by Postgres' clock, which may have been set.
+    """
+
+    id: str
+    token: str
+    lease_expires_at: datetime | None
+    lasts_s: float
+    is_expired: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Silent:
+    """What was watched for long enough without a sign of life: heartbeats of workers by id, and attempts."""
+
+    heartbeats: Mapping[str, datetime] = field(default_factory=dict)
+    attempts: Sequence[RunningAttempt] = ()
+
+
 def page_start(task_type: str, at: datetime = EARLIEST) -> Due:
     """Return the place before all tasks of a type that are due at that instant or later."""
     return Due("00000000-0000-0000-0000-000000000000", task_type, at)
@@ -45,17 +68,28 @@ def types_due(engine: Engine, *, until: datetime) -> dict[str, datetime]:
     return dict(rows(engine, "types_due", {"until": until}, make=_first))
 
 
-def rescue(engine: Engine, *, dead_after_s: float, limit: int) -> list[Rescued]:
-    """End the attempts of up to `limit` running tasks whose worker is dead, or that are long past their timeout.
+def running(engine: Engine) -> list[RunningAttempt]:
+    """Return the attempts that are to be watched."""
+    return rows(engine, "running", {"forgotten_after_s": FORGOTTEN_AFTER_S}, make=RunningAttempt)
 
-    Each is a failed attempt. Tasks that another sweeper rescues meanwhile are left out.
+
+def rescue(engine: Engine, silent: Silent, *, limit: int) -> list[Rescued]:
+    """End up to `limit` attempts that are silent, or whose worker is or has no row any more.
+
+    Each is a failed attempt. Those that another sweeper rescues meanwhile, or that give a sign of life, are left out.
     """
-    silence = {"dead_after_s": dead_after_s, "forgotten_after_s": FORGOTTEN_AFTER_S}
-    lost = rows(engine, "lost", {**silence, "limit": limit}, make=LostAttempt)
+    watched = {
+        "silent_ids": list(silent.heartbeats),
+        "silent_since": list(silent.heartbeats.values()),
+        "over_ids": [each.id for each in silent.attempts],
+        "over_tokens": [each.token for each in silent.attempts],
+        "over_leases": [each.lease_expires_at for each in silent.attempts],
+    }
+    lost = rows(engine, "lost", watched | {"limit": limit}, make=LostAttempt)
     if not lost:
         return []
     outcomes = [outcome.failed(each, *WORKER_LOST) for each in lost]
-    return rows(engine, "rescue", silence | outcome_arrays(outcomes), make=Rescued)
+    return rows(engine, "rescue", watched | outcome_arrays(outcomes), make=Rescued)
 
 
 def purge_final(engine: Engine, *, older_than_s: float, limit: int) -> int:

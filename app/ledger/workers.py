@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from app.ledger.statements import execute, rows, scalars
@@ -36,6 +38,16 @@ def known(engine: Engine) -> list[WorkerRow]:
     return rows(engine, "workers", make=WorkerRow)
 
 
-def purge(engine: Engine, *, older_than_s: float) -> int:
-    """Delete the rows of workers without a heartbeat for that long; return how many."""
-    return execute(engine, "purge_workers", {"older_than_s": older_than_s})
+def heartbeats(engine: Engine) -> dict[str, datetime]:
+    """Return the last heartbeat of each worker."""
+    return dict(rows(engine, "heartbeats", make=_heartbeat))
+
+
+def purge(engine: Engine, silent: Mapping[str, datetime], *, older_than_s: float) -> int:
+    """Delete the rows of those workers whose heartbeat is still the same, and that old; return how many."""
+    watched = {"ids": list(silent), "heartbeats": list(silent.values())}
+    return execute(engine, "purge_workers", watched | {"older_than_s": older_than_s})
+
+
+def _heartbeat(*, id: str, heartbeat_at: datetime) -> tuple[str, datetime]:  # noqa: A002  # the name of the column
+    return id, heartbeat_at

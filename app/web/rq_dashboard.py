@@ -8,12 +8,13 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from flask import Response, current_app, jsonify, request, url_for
-from redis.exceptions import ConnectionError as RedisConnectionError, TimeoutError as RedisTimeout
+from redis.exceptions import RedisError
 from rq_dashboard import web as dashboard
 from werkzeug.exceptions import HTTPException, NotFound
 from werkzeug.routing import IntegerConverter
 
 from app.api.services import services
+from app.broker.corrupt_keys import may_be_corrupt
 from app.broker.rq import JSONSerializer
 from app.broker.rq.keys import job_key
 from app.broker.rq.shown import ShownJob, ShownQueue, ShownWorker
@@ -78,9 +79,11 @@ def _tolerant(view: Callable[..., Any]) -> Callable[..., Any]:
     def shown(**arguments: Any) -> Any:
         try:
             return view(**arguments)
-        except (HTTPException, RedisConnectionError, RedisTimeout):
+        except HTTPException:
             raise
-        except Exception as trouble:  # noqa: BLE001  # of RQ, its dashboard, or what is in Redis
+        except Exception as trouble:  # of RQ, its dashboard, or what is in Redis
+            if isinstance(trouble, RedisError) and not may_be_corrupt(trouble):
+                raise
             log.warning("deliveries_not_readable", path=request.path[:200], trouble=repr(trouble)[:300])
             if request.path.endswith(".json"):
                 return jsonify(NOTHING)

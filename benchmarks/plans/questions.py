@@ -85,7 +85,9 @@ def _beside() -> Iterator[tuple[str, Mapping[str, Any]]]:
         "due_between",
         {"type": TYPE, "after": now - timedelta(days=1), "after_id": EARLIEST, "until": now, "limit": 5000},
     )
-    yield "lost", {"dead_after_s": 5, "forgotten_after_s": 60, "limit": TOGETHER}
+    yield "running", {"forgotten_after_s": 60}
+    watched: dict[str, list[Any]] = {"silent_ids": ["w"], "silent_since": [now], "over_ids": [], "over_tokens": []}
+    yield "lost", {**watched, "over_leases": [], "limit": TOGETHER}
     yield "overdue_count", {"most": statistics.COUNTED_UP_TO}
     yield "task_counts", {"types": [TYPE, "foo", "bar", "baz"], "most": statistics.COUNTED_UP_TO}
     yield "early_total", {"most": statistics.COUNTED_UP_TO}

@@ -24,6 +24,7 @@ from tests.faults.load.request_log import RequestLog
 from tests.faults.load.work import Work
 from tests.faults.nemesis import Nemesis, timetable
 from tests.faults.network import Network
+from tests.faults.postgres_clock import PostgresClock
 from tests.faults.report import Report
 from tests.faults.revival import Platform
 from tests.faults.scene import Scene
@@ -70,7 +71,8 @@ class Run:
         self._service = _service(plan, stores, logs)
         network = stack.enter_context(_network(self._service))
         stack.callback(self._stop_service)
-        self._scene = Scene(self._service, network, stores.postgres, plan.seed)
+        clock = PostgresClock(self._service.database_url)
+        self._scene = Scene(self._service, network, stores.postgres, plan.seed, clock)
         self._platform = Platform(self._scene)
         self._nemesis = Nemesis(self._scene, self._platform, log)
         self._trail = Trail(self._service.database_url)

@@ -76,7 +76,7 @@ def _once(facts: Facts) -> Iterator[str]:
 def _not_early(facts: Facts) -> Iterator[str]:
     for (task_id, attempt), begun in facts.begun.items():
         task, claims = facts.history.tasks.get(task_id), facts.claims.get((task_id, attempt))
-        due = max(task.execute_at if task else 0.0, claims[-1].due if claims else 0.0)
+        due = claims[-1].due if claims else task.execute_at if task else 0.0
         for each in begun:
             if each.at < due:
                 yield f"attempt {attempt} of {task_id} started {(due - each.at) * 1000:.1f} ms early"
@@ -125,8 +125,9 @@ def _not_after_its_end(facts: Facts) -> Iterator[str]:
 def _late_hand_ins(facts: Facts) -> Iterator[str]:
     for act in ("complete", "fail", "release"):
         for each in facts.answers(act, 200):
-            if each.sent_at > each.until:
-                yield f"{act} of {each.task_id} was accepted {each.sent_at - each.until:.3f} s after its lease"
+            lost_at = facts.lost_at.get((each.task_id or "", each.attempt), math.inf)
+            if each.sent_at > lost_at:
+                yield f"{act} of {each.task_id} was accepted {each.sent_at - lost_at:.3f} s after its claim was lost"
 
 
 def _caused(facts: Facts) -> Iterator[str]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from tests.faults.steps import ends_attempt
+
 if TYPE_CHECKING:
     from tests.acceptance.witness import Sight
     from tests.faults.history import Answer, Change, History
@@ -51,6 +53,15 @@ class Facts:
             if each.new == "running" and each.old != "running":
                 claims[each.task_id, each.attempt].append(each)
         return claims
+
+    @cached_property
+    def lost_at(self) -> dict[Attempt, float]:
+        """When attempts were taken away, because nothing was heard of their workers."""
+        return {
+            (each.task_id, each.attempt): each.at
+            for each in self.history.changes
+            if each.error == "worker_lost" and ends_attempt(each, each.attempt)
+        }
 
     @cached_property
     def created(self) -> set[str]:

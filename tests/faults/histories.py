@@ -185,7 +185,8 @@ def a_frozen_worker_continues(history: History) -> None:
 
 
 def a_late_hand_in_is_accepted(history: History) -> None:
-    history.answers.append(Answer("complete", DUE + 2.001, DUE + 2.1, 200, "ran", until=DUE + 2))
+    add_lost(history)  # at DUE + 10
+    history.answers.append(Answer("complete", DUE + 10.001, DUE + 10.1, 200, "lost", 1, DUE + 9))
 
 
 def lost_without_a_cause(history: History) -> None:

@@ -29,7 +29,7 @@ class Row:
 class Change:
     """One change of a task's row; `old` is None for its insertion, `new` for its removal.
 
-    `due` is when its next attempt could begin, by the row before the change.
+    `due` is when its next attempt could begin, by the row before the change and the clock that Postgres had then.
     """
 
     at: float

@@ -22,7 +22,7 @@ def lateness(history: History) -> list[tuple[float, float]]:
         task = history.tasks.get(task_id)
         if task is not None:
             due = max(task.execute_at, created_at.get(task_id, 0.0))
-            late.append((due, (began_at - due) * 1000))
+            late.append((due, max(0.0, began_at - due) * 1000))  # 0 when Postgres' clock was set forward
     return sorted(late)
 
 

@@ -48,7 +48,15 @@ class Network:
 
     def become(self, route: str, mode: str, seconds: float = 0.0) -> None:
         """Set the mode of a route (see `proxy.Route`)."""
-        self._orders.write(f"{route} {mode} {seconds}\n")
+        self._order(f"{route} {mode} {seconds}")
+
+    def lead(self, route: str, url: str) -> None:
+        """Lead new connections of a route to the server of this URL."""
+        parts = urlsplit(url)
+        self._order(f"{route} lead {parts.hostname}:{parts.port}")
+
+    def _order(self, line: str) -> None:
+        self._orders.write(f"{line}\n")
         self._orders.flush()
         assert self._answers.readline() == "ok\n", "the proxy has ended"
 

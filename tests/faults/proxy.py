@@ -1,7 +1,8 @@
 """A TCP proxy that can be told to fail: `python -m tests.faults.proxy <its address> name=host:port ...`.
 
 It is a separate process, so that a busy harness does not slow the service down. It prints the port of each route as
-JSON, then executes lines from stdin, `<route> <mode> [seconds]`, and answers each with `ok`. It ends when stdin ends.
+JSON, then executes lines from stdin, `<route> <mode> [seconds]` or `<route> lead <host:port>`. It answers each with
+`ok`, and ends when stdin ends.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ class Route:
             self._passable.clear()
         else:
             self._passable.set()
+
+    def lead(self, host: str, port: int) -> None:
+        """Lead new connections to another server, as a name does after a failover. Old ones stay where they are."""
+        self._upstream = host, port
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await self._passable.wait()
@@ -96,8 +101,12 @@ async def _execute_orders(routes: dict[str, Route]) -> None:
     orders = asyncio.StreamReader()
     await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(orders), sys.stdin)
     while line := await orders.readline():
-        name, mode, *seconds = line.decode().split()
-        routes[name].become(mode, float(seconds[0]) if seconds else 0.0)
+        name, mode, *rest = line.decode().split()
+        if mode == "lead":
+            host, _, port = rest[0].rpartition(":")
+            routes[name].lead(host, int(port))
+        else:
+            routes[name].become(mode, float(rest[0]) if rest else 0.0)
         print("ok", flush=True)
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tests.acceptance.processes import ServiceProcess
     from tests.acceptance.service import Service
     from tests.faults.network import Network
+    from tests.faults.postgres_clock import PostgresClock
 
 RECENT = 2000
 
@@ -36,10 +37,13 @@ class Hit:
 class Scene:
     """A running service."""
 
-    def __init__(self, service: Service, network: Network, postgres: Server, seed: int) -> None:
+    def __init__(
+        self, service: Service, network: Network, postgres: Server, seed: int, clock: PostgresClock
+    ) -> None:  # fmt: skip
         self.service = service
         self.network = network
         self.postgres = postgres
+        self.clock = clock
         self.random = Random(f"{seed}.victims")
         self.recent: deque[tuple[str, str]] = deque(maxlen=RECENT)  # (type, id) of the tasks created last
         self.signalled: set[str] = set()  # names of processes that a fault has killed or stopped

@@ -1,4 +1,4 @@
-"""The harness itself: it detects each of nine seeded bugs, and reports nothing for a service without a bug."""
+"""The harness itself: it detects each of the seeded bugs, and reports nothing for a service without a bug."""
 
 from __future__ import annotations
 

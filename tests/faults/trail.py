@@ -1,4 +1,7 @@
-"""All changes of task rows, recorded by a trigger in Postgres and therefore complete."""
+"""All changes of task rows, recorded by a trigger in Postgres and therefore complete.
+
+Instants are those of the machine's clock; `ahead_s` is how far ahead of it the clock of the statements was.
+"""
 
 from __future__ import annotations
 
@@ -17,24 +20,24 @@ INSTALL = """
 DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET synchronous_commit = on', current_database()); END $$;
 CREATE TABLE trail (
     seq bigserial PRIMARY KEY,
-    at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
     task_id uuid NOT NULL,
     old_state text, new_state text, old_attempt int, attempt int,
-    due timestamptz, worker_id text, error text
+    due timestamptz, worker_id text, error text, ahead_s numeric NOT NULL
 );
 CREATE FUNCTION write_trail() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    INSERT INTO trail (task_id, old_state, new_state, old_attempt, attempt, due, worker_id, error)
+    INSERT INTO trail (task_id, old_state, new_state, old_attempt, attempt, due, worker_id, error, ahead_s)
     VALUES (coalesce(NEW.id, OLD.id), OLD.state, NEW.state, OLD.attempt, NEW.attempt,
             coalesce(OLD.next_attempt_at, OLD.execute_at), coalesce(NEW.worker_id, OLD.worker_id),
-            NEW.error ->> 'type');
+            NEW.error ->> 'type', round(extract(epoch FROM clock_timestamp() - pg_catalog.clock_timestamp()), 1));
     RETURN NULL;
 END $$;
 CREATE TRIGGER trail AFTER INSERT OR UPDATE OR DELETE ON tasks FOR EACH ROW EXECUTE FUNCTION write_trail();
 """
 CHANGES = """
 SELECT extract(epoch FROM at)::float8, task_id::text, old_state, new_state, coalesce(old_attempt, 0),
-       coalesce(attempt, 0), coalesce(extract(epoch FROM due), 0)::float8, worker_id, error
+       coalesce(attempt, 0), coalesce(extract(epoch FROM due) - ahead_s, 0)::float8, worker_id, error
 FROM trail ORDER BY seq
 """
 TASKS = """

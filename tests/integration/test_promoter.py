@@ -13,7 +13,7 @@ from app.broker.due_set import Route
 from app.broker.keys import delivered_key
 from app.broker.rq import jobs
 from app.broker.rq.jobs import MAX_IDS
-from app.ledger import repairs
+from app.ledger import server
 from tests.making import ahead, ids, make
 from workers.promoter import Promoter, delivery_size
 
@@ -85,7 +85,7 @@ def test_tasks_due_in_milliseconds_are_delivered_ahead_with_their_instants(  # n
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     now = ahead(60)
-    monkeypatch.setattr(repairs, "clock", lambda _: now)
+    monkeypatch.setattr(server, "clock", lambda _: now)
     (soon,) = make(operations, at=now + timedelta(milliseconds=40))
     Promoter(engine, redis, types, clock=now.timestamp).step()
     assert [job.args for job in queue.jobs] == [["noop", [], [[str(soon.id), soon.execute_at.timestamp()]]]]

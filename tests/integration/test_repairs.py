@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,16 +14,18 @@ import pytest
 from redis.exceptions import RedisError
 
 from app.broker.rq.jobs import DeliveryJob, accepting
+from app.clock import now
 from app.config import read_settings
 from app.connections import connect_redis
 from app.errors import TaskNotFound
-from app.ledger import claims, repairs, statistics, tasks, workers
+from app.ledger import claims, repairs, server, statistics, tasks, workers
 from app.outcome import succeeded
 from app.task import TaskState
-from tests.making import NOWHERE, ahead, change, ids, make
+from tests.making import NOWHERE, ahead, ids, make
 from tests.patience import patience
 from workers import chores
 from workers.housekeeping import CHORE_BY_ID, Housekeeping
+from workers.silence import Silence
 from workers.sweeper import Sweeper
 
 if TYPE_CHECKING:
@@ -86,20 +89,6 @@ def test_tasks_of_a_dead_worker_are_rescued_while_redis_is_unavailable(
     assert tasks.get(engine, task.id).state is TaskState.FAILED
 
 
-def test_a_task_that_a_live_worker_forgot_is_rescued_long_after_its_timeout(
-    sweeper: Sweeper, engine: Engine, operations: Operations
-) -> None:
-    """A failover to a lagging standby undoes the outcome that the worker had written."""
-    workers.heartbeat(engine, "w", queue="default", slots=1)
-    begin(engine, made := make(operations, 2))
-    forgotten, running = (each.id for each in made)
-    change(engine, forgotten, "started_at = clock_timestamp() - make_interval(secs => timeout_s + 61)")
-    change(engine, running, "started_at = clock_timestamp() - make_interval(secs => timeout_s + 30)")
-    sweeper.rescue()
-    assert tasks.get(engine, forgotten).state is TaskState.FAILED
-    assert tasks.get(engine, running).state is TaskState.RUNNING
-
-
 def test_a_task_of_a_live_worker_is_left_alone(sweeper: Sweeper, engine: Engine, operations: Operations) -> None:
     (task,) = made = make(operations)
     workers.heartbeat(engine, "w", queue="default", slots=1)
@@ -121,19 +110,6 @@ def test_a_rescued_task_with_attempts_left_is_scheduled_again_and_its_old_run_is
     assert ahead(0.5) < now.next_attempt_at < ahead(1.2), "a lost worker is a failed attempt, spaced like any other"
     assert due_set.sizes(["whoami"]) == (1, 0)
     assert claims.finish(engine, [succeeded(held.id, held.token, "1")]).fenced == ids(made)
-
-
-def test_a_task_of_an_outside_worker_is_rescued_when_its_lease_expires(
-    sweeper: Sweeper, engine: Engine, operations: Operations
-) -> None:
-    (task,) = make(operations, task_type="outside")
-    begin(engine, [task])
-    change(engine, task.id, "lease_expires_at = clock_timestamp() + interval '1 h'")
-    sweeper.rescue()
-    assert tasks.get(engine, task.id).state is TaskState.RUNNING
-    change(engine, task.id, "lease_expires_at = clock_timestamp() - interval '1 ms'")
-    sweeper.rescue()
-    assert tasks.get(engine, task.id).state is TaskState.FAILED
 
 
 def test_many_lost_tasks_are_rescued_in_bounded_steps(
@@ -180,16 +156,34 @@ def test_chores_purge_tasks_and_lost_workers(
     monkeypatch.setattr(chores, "read_settings", lambda: msgspec.structs.replace(settings, retention_s=1e-6))
     monkeypatch.setattr(chores, "_engine", lambda: engine)
     monkeypatch.setattr(chores, "FORGET_WORKERS_AFTER_S", -1.0)
+    silence = Silence(engine, dead_after_s=0, clock=now)
+    monkeypatch.setattr(chores, "_silence", lambda: silence)
     (task,) = make(operations)
     tasks.delete(engine, task.id)
     workers.heartbeat(engine, "w", queue="default", slots=1)
     assert chores.purge_final_tasks() == 1
-    assert chores.purge_lost_workers() == 1
+    assert [chores.purge_lost_workers() for _ in range(2)] == [0, 1], "the first chore of a process begins to watch"
     for each in chores.purges:
         each.join()
     with pytest.raises(TaskNotFound):
         tasks.get(engine, task.id)
     assert workers.known(engine) == []
+
+
+def test_a_clock_that_is_set_forward_ends_no_retention(
+    engine: Engine, operations: Operations, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(chores, "read_settings", lambda: msgspec.structs.replace(settings, retention_s=1e-6))
+    monkeypatch.setattr(chores, "_engine", lambda: engine)
+    (task,) = make(operations)
+    tasks.delete(engine, task.id)
+    for ahead_s, is_kept in ((3600.0, True), (0.0, False)):
+        monkeypatch.setattr(server, "clock", lambda _, ahead_s=ahead_s: ahead(ahead_s))
+        assert chores.purge_final_tasks() == 1
+        for each in chores.purges:
+            each.join()
+        with nullcontext() if is_kept else pytest.raises(TaskNotFound):
+            tasks.get(engine, task.id)
 
 
 def test_a_worker_runs_one_purge_at_a_time(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:

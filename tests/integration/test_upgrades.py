@@ -124,9 +124,9 @@ def test_a_new_sweeper_leaves_a_living_old_worker_alone_and_rescues_a_dead_one(o
     task_id, token = old.create(), claims.new_token()
     old.run("heartbeat", id="old", queue="default", slots=4)
     old.claim(task_id, token=token)
-    assert repairs.rescue(engine, dead_after_s=600, limit=10) == []
+    assert repairs.rescue(engine, repairs.Silent(), limit=10) == []
     old.run("retire_worker", id="old")
-    assert [each.id for each in repairs.rescue(engine, dead_after_s=600, limit=10)] == [task_id]
+    assert [each.id for each in repairs.rescue(engine, repairs.Silent(), limit=10)] == [task_id]
     assert old.finish(task_id, token=token) == 0, "a late outcome is fenced"
 
 

@@ -41,28 +41,38 @@ def make_database(url: str) -> str:
 
 
 class Clock:
-    """The time of all processes and of Postgres; it passes only by `advance`."""
+    """The time of all processes and of Postgres; it passes only by `advance`. Postgres' clock may also be set."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         self.at = START
+        self._ahead_s = 0.0
         self._reads = 0
 
     def reset(self) -> None:
         """Return to the start."""
         self.at = START
+        self.set_postgres(0.0)
+
+    def set_postgres(self, ahead_s: float) -> None:
+        """Set Postgres' clock, relative to that of the processes, as a person or a failover does."""
+        self._ahead_s = ahead_s
         self.advance(0)
 
     def advance(self, seconds: float) -> None:
         self._reads = 0
         self.at += timedelta(seconds=seconds)
         with self._engine.connect() as connection:
-            connection.execute(text("UPDATE ours.clock SET at = :at"), {"at": self.at})
+            connection.execute(text("UPDATE ours.clock SET at = :at"), {"at": self.ahead(self._ahead_s)})
 
     def seconds(self) -> float:
         """Return seconds since 1970. Successive readings differ, but by less than a millisecond in total."""
         self._reads = min(self._reads + 1, MAX_READS)
         return self.at.timestamp() + self._reads / 1e6
+
+    def postgres_seconds(self) -> float:
+        """Return seconds since 1970 by Postgres' clock."""
+        return self.seconds() + self._ahead_s
 
     def ahead(self, seconds: float) -> datetime:
         """Return the instant this number of seconds from now."""

@@ -61,10 +61,11 @@ class History:
     def begins(self, task_id: str, attempt: int, token: str) -> None:
         """Record the start of an attempt, and assert that it is allowed."""
         assert (task_id, attempt) not in self.begun, f"{task_id} starts attempt {attempt} twice"
-        assert self._clock.at >= self.instants[task_id], f"{task_id} starts early"
         assert task_id not in self.deleted, f"{task_id} starts although it was deleted"
         self.begun.add((task_id, attempt))
         row = self._read()[task_id]
+        claimed_at = row.started_at or self._clock.at
+        assert claimed_at >= self.instants[task_id], f"{task_id} starts early"
         assert (row.state, row.claim_token) == ("running", token), f"{task_id} starts without its claim: {row}"
         assert attempt <= row.max_attempts, f"{task_id} starts more often than allowed"
 

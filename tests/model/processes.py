@@ -20,7 +20,7 @@ MOSTLY = st.sampled_from([True, True, True, False])
 PASSING = st.sampled_from([0.001, 0.5, 1.0, 2.5, 6.0, 11.0, 16.0, 40.0])
 PROMOTING = faults("clock", "take_back", "promote", "push", "sent")
 WORKING = faults("pop", "fetch or durations", "claim", "waiting", "remove", "add", "finish", "finish")
-SWEEPING = faults("lost", "rescue", "generation", "clock", "due_between", "unknown", "add")
+SWEEPING = faults("heartbeats", "running", "lost", "rescue", "generation", "clock", "due_between", "unknown", "add")
 STOPPING = faults("hand_back", "add", "heartbeat", "claimed_by")
 
 

@@ -30,6 +30,7 @@ class Settling(Outside):
         if sys.exc_info()[0] is not None:
             return  # a check has failed already
         world = self.world
+        world.clock.set_postgres(0.0)
         for worker in world.workers:
             worker.frozen = worker.cut_off = False
             worker.beat()

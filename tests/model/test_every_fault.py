@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 STEPS = (
     "insert", "add", "delete", "get", "remove", "lease_due", "extend_lease", "finish", "clock", "take_back",
-    "promote", "push", "sent", "pop", "fetch or durations", "claim", "waiting", "heartbeat", "hand_back", "lost",
-    "rescue", "generation", "due_between", "unknown",
+    "promote", "push", "sent", "pop", "fetch or durations", "claim", "waiting", "heartbeat", "hand_back", "heartbeats",
+    "running", "lost", "rescue", "generation", "due_between", "unknown",
 )  # fmt: skip
 
 
@@ -39,6 +39,7 @@ def live(model: Everything, fault: Fault) -> None:
         model.promises_are_kept()
         model.beat_or_hand_back(which=0, act="hand back", fault=fault)
         model.beat_or_hand_back(which=1, act="beat", fault=fault)
+    model.pass_time_and_sweep(seconds=0.5, sweeps=1, fault=None)  # begins to watch the workers that were killed
     model.pass_time_and_sweep(seconds=16.0, sweeps=1, fault=fault)
     model.pass_time_and_sweep(seconds=2.5, sweeps=2, fault=None)
     model.promises_are_kept()

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
 EVERYTHING = "everything"
 LOST_KEYS = st.sampled_from([EVERYTHING, "due:noop", "delivered:noop", "rq:queue:default"])
 TROUBLES = st.sampled_from(["kill", "freeze", "thaw", "thaw, late outcomes first", "cut off", "reconnect"])
+AHEAD_S = st.sampled_from([0.0, 0.0, 20.0, 20.0, -20.0, -3600.0])
 DURATIONS_MS = st.sampled_from([0.1, 10.0, 3000.0])
 
 
 class Troubles(Acting):
-    """Redis loses keys, RQ repeats deliveries, and workers are killed, frozen, or disconnected from Postgres."""
+    """Redis loses keys, RQ repeats deliveries, workers are killed, frozen or disconnected, Postgres' clock is set."""
 
     @rule(which=WHICH, trouble=TROUBLES)
     def trouble_a_worker(self, which: int, trouble: str) -> None:
@@ -41,6 +42,12 @@ class Troubles(Acting):
             self.worker_acts("wake", which, None, lambda worker: _wake(worker, flush_first="first" in trouble))
         else:
             worker.cut_off = trouble == "cut off"
+
+    @rule(ahead_s=AHEAD_S)
+    def set_the_clock_of_postgres(self, ahead_s: float) -> None:
+        """Set it by up to an hour. Forward by less, because a task that is tried again then waits for that clock."""
+        self.world.tried.acts["set the clock of Postgres"] += 1
+        self.world.clock.set_postgres(ahead_s)
 
     @precondition(lambda self: self.ids)
     @rule(picks=st.lists(st.integers(0, 30), max_size=4), lost=LOST_KEYS, duration_ms=DURATIONS_MS)

@@ -99,13 +99,13 @@ class ModelPool:
 
 
 class ModelClock:
-    """Postgres' clock, which equals the clock of the worker."""
+    """Postgres' clock, measured without an error."""
 
     def __init__(self, now: Callable[[], float]) -> None:
         self.now = now
 
     def refresh(self) -> None:
-        """Do nothing: the clocks do not differ."""
+        """Do nothing: every reading is a measurement."""
 
 
 class ModelWorker:
@@ -125,7 +125,7 @@ class ModelWorker:
         self._heart = Heartbeat(
             engine, world.settings, worker_id=name, pool=self.pool, unresolved=unresolved, clock=clock,  # type: ignore[arg-type]
         )  # fmt: skip
-        postgres = ModelClock(clock)
+        postgres = ModelClock(world.clock.postgres_seconds)
         self._inbox = Inbox(self.pool, clock=postgres)  # type: ignore[arg-type]
         self._claimer = Claimer(
             engine, due_set, self._inbox, self.pool, world.types, worker_id=name,  # type: ignore[arg-type]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from app.clock import MEASURE_INTERVAL_S, RETRY_S, PostgresClock, measure_offset_s, now
+from app.clock import CHECK_INTERVAL_S, MEASURE_INTERVAL_S, RETRY_S, PostgresClock, measure_offset_s, now
 from app.errors import LedgerUnavailable
 
 AHEAD_S = 100.0
@@ -51,7 +51,7 @@ def test_the_offset_is_measured_every_ten_seconds_and_after_the_local_clock_was_
     clock = PostgresClock(postgres.ask, own=postgres.own)
     clock.refresh()
     assert clock.now() == pytest.approx(postgres.at + AHEAD_S)
-    postgres.at += MEASURE_INTERVAL_S / 2
+    postgres.at += CHECK_INTERVAL_S / 2
     clock.refresh()
     assert postgres.answers == 3
     postgres.at += MEASURE_INTERVAL_S
@@ -60,6 +60,29 @@ def test_the_offset_is_measured_every_ten_seconds_and_after_the_local_clock_was_
     postgres.at -= 3600
     clock.refresh()
     assert postgres.answers == 9
+
+
+@pytest.mark.parametrize("by_s", [-3600.0, -20.0, -0.02, 0.02, 20.0, 3600.0])
+def test_a_clock_of_postgres_that_was_set_is_noticed_within_a_second_or_so(by_s: float) -> None:
+    postgres = Postgres(*[0.01] * 7)
+    clock = PostgresClock(postgres.ask, own=postgres.own)
+    clock.refresh()
+    postgres.ahead_s += by_s
+    postgres.at += CHECK_INTERVAL_S + 0.1
+    clock.refresh()
+    assert clock.now() == pytest.approx(postgres.at + AHEAD_S + by_s)
+    assert postgres.answers == 7
+
+
+def test_one_answer_each_second_is_enough_while_the_clock_is_not_set() -> None:
+    postgres = Postgres(*[0.01] * 3, 0.4, 0.01)
+    clock = PostgresClock(postgres.ask, own=postgres.own)
+    clock.refresh()
+    for answers in (4, 5):  # the first one is slow, which explains its difference
+        postgres.at += CHECK_INTERVAL_S + 0.1
+        clock.refresh()
+        assert postgres.answers == answers
+    assert clock.now() == pytest.approx(postgres.at + AHEAD_S)
 
 
 def test_the_last_offset_is_kept_while_postgres_is_unavailable_and_a_retry_follows_soon() -> None:

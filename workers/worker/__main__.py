@@ -15,6 +15,8 @@ from functools import partial
 from itertools import count
 from uuid import uuid4
 
+from redis.exceptions import RedisError
+
 from app.broker.corrupt_keys import drop_corrupt_keys
 from app.broker.due_set import DueSet
 from app.clock import PostgresClock
@@ -137,7 +139,11 @@ def _start(
 
 
 def _receive(settings: Settings, parts: Parts, stop: threading.Event, *, names: Iterator[str]) -> bool:
-    """Receive deliveries until `stop` is set or RQ's loop ends with an error; each call uses the next name."""
+    """Receive deliveries until `stop` is set or RQ's loop ends with an error; each call uses the next name.
+
+    Raises:
+        RedisError: Redis is unavailable; the loop waits before the next call.
+    """
     redis = connect_redis(settings, timeout_s=REDIS_TIMEOUT_S)
     try:
         drop_corrupt_keys(redis, types=(), queues=[settings.queue])
@@ -152,6 +158,8 @@ def _receive(settings: Settings, parts: Parts, stop: threading.Event, *, names: 
             counters=parts.counters,
         )
         receiver.work(logging_level="WARNING")
+    except RedisError:
+        raise
     except Exception as error:  # noqa: BLE001  # after any error, deliveries must go on
         log.warning("receiver_ended", trouble=reason_of(error))
     finally:

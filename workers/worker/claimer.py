@@ -16,6 +16,7 @@ from app.errors import LedgerUnavailable, LedgerUnchanged
 from app.ledger import claims
 from app.ledger.counters import Counter
 from app.logs import get_logger
+from app.loop import Outage, describe
 from app.task import Due
 from workers.worker.inbox import MAX_AHEAD_S, MIN_AHEAD_S
 
@@ -55,6 +56,7 @@ class Claimer:
         self._counters = counters
         self._clock = clock
         self._own_clock = own_clock
+        self._outage = Outage()
         self._types = [each.name for each in types.delivered]
         self._external = {each.name for each in types if each.external}
 
@@ -140,6 +142,9 @@ class Claimer:
             if back:
                 self._due_set.add([each for each in back if each.type not in self._external])
         except RedisError as error:
-            log.warning("redis_unavailable", doing="remove", tasks=len(ids), trouble=type(error).__name__)
+            if self._outage.is_new(error):
+                log.warning("redis_unavailable", doing="remove", tasks=len(ids), trouble=describe(error))
             return False
+        if self._outage.end():
+            log.info("redis_available", doing="remove")
         return True

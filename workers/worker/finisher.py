@@ -15,6 +15,7 @@ from app.errors import StatementRejected, TaskNotFound
 from app.ledger import claims
 from app.ledger.counters import Counter
 from app.logs import get_logger
+from app.loop import Outage, describe
 from app.outcome import Outcome
 from app.task import Claim, Due
 
@@ -50,6 +51,7 @@ class Finisher(Batcher[Outcome | Claim]):
         self._counters = counters
         self._durations_ms = durations_ms
         self._published_at = float("-inf")
+        self._outage = Outage()
 
     def gather_s(self) -> float:
         """Wait briefly after a recent flush, so that one statement writes more outcomes."""
@@ -104,8 +106,11 @@ class Finisher(Batcher[Outcome | Claim]):
             if time.monotonic() - self._published_at > PUBLISH_INTERVAL_S and self._durations_ms:
                 self._published_at = time.monotonic()
                 put_durations(self._due_set.redis, dict(self._durations_ms))
+                if self._outage.end():
+                    log.info("redis_available", doing="announce")
         except RedisError as trouble:
-            log.warning("redis_unavailable", doing="announce", tasks=len(again), trouble=type(trouble).__name__)
+            if self._outage.is_new(trouble):
+                log.warning("redis_unavailable", doing="announce", tasks=len(again), trouble=describe(trouble))
 
 
 def _first_outcomes(items: Sequence[Outcome | Claim]) -> list[Outcome]:

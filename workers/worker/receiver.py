@@ -4,26 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import (
-    ConnectionError as RedisConnectionError,
-    RedisError,
-    ResponseError,
-    TimeoutError as RedisTimeout,
-)
+from redis.exceptions import RedisError, ResponseError
 from rq.exceptions import DequeueTimeout
 from rq.job import JobStatus
 from rq.serializers import JSONSerializer
 from rq.utils import now, utcformat
 from rq.worker import SimpleWorker
 
-from app.broker.corrupt_keys import drop_corrupt_keys
+from app.broker.corrupt_keys import drop_corrupt_keys, may_be_corrupt
 from app.broker.rq.jobs import DELIVER, RESULT_TTL_S, accepting, queue
 from app.ledger.counters import Counter
 from app.logs import get_logger
-from app.loop import Backoff
+from app.loop import Backoff, describe
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -108,17 +103,18 @@ class Receiver(SimpleWorker):
             for each in self.queues:
                 self.connection.delete(each.intermediate_queue_key)
             self.clean_registries()  # type: ignore[no-untyped-call]
-        except (RedisConnectionError, RedisTimeout):
-            raise
-        except Exception as error:  # noqa: BLE001  # after any error, deliveries must go on
-            log.warning("maintenance_failed", trouble=repr(error)[:300])
+        except Exception as error:
+            if isinstance(error, RedisError) and not may_be_corrupt(error):
+                raise
+            log.warning("maintenance_failed", trouble=describe(error))
             self._drop_corrupt_keys()
 
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Put one delivery into the inbox and record the finished job for RQ's dashboard, or run a chore as RQ does.
 
         The record takes one round trip; RQ itself makes eighteen. Keys of RQ that have a wrong type are removed. Ids
-        that were not received are delivered again.
+        that were not received are delivered again. An unavailable server is met again, and waited for, by the next
+        take.
         """
         try:
             if job.func_name != DELIVER:
@@ -134,11 +130,10 @@ class Receiver(SimpleWorker):
                 queue.finished_job_registry.add(job, RESULT_TTL_S, pipeline=pipe)
                 self.increment_successful_job_count(pipeline=pipe)
                 pipe.execute()
-        except (RedisConnectionError, RedisTimeout):
-            raise
         except RedisError as error:
-            log.warning("delivery_not_received", job_id=job.id, trouble=repr(error)[:300])
-            self._drop_corrupt_keys()
+            if may_be_corrupt(error):
+                log.warning("delivery_not_received", job_id=job.id, trouble=describe(error))
+                self._drop_corrupt_keys()
 
     def dequeue_job_and_maintain_ttl(
         self,
@@ -161,11 +156,10 @@ class Receiver(SimpleWorker):
                         return delivery
             except DequeueTimeout:
                 self._backoff.succeeded()
-            except (RedisConnectionError, RedisTimeout) as error:
-                self._stop.wait(self._backoff.failed(error))
             except RedisError as error:
                 self._stop.wait(self._backoff.failed(error))
-                self._drop_corrupt_keys()
+                if may_be_corrupt(error):
+                    self._drop_corrupt_keys()
         return None
 
     def heartbeat(self, timeout: int | None = None, pipeline: Pipeline | None = None) -> None:
@@ -212,7 +206,5 @@ class Receiver(SimpleWorker):
             self.connection.delete(job.key)
 
     def _drop_corrupt_keys(self) -> None:
-        try:
+        with suppress(RedisError):  # met again by the next take
             drop_corrupt_keys(self.connection, types=(), queues=self.queue_names())
-        except RedisError as error:
-            log.warning("redis_unavailable", doing="drop_corrupt_keys", tasks=0, trouble=type(error).__name__)

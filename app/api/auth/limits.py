@@ -19,6 +19,7 @@ from app.api.auth.gate import caller_id
 from app.api.exchange import current_exchange
 from app.errors import TooManyPending, TooManyRequests
 from app.logs import get_logger
+from app.loop import describe
 
 if TYPE_CHECKING:
     from flask import Response
@@ -66,7 +67,7 @@ class MinuteCounts:
                 number = self._shared.incr(counter, MINUTE_S)
             except RedisError as trouble:
                 if self._failed_at is None:
-                    self._log.warning("limits_in_memory", trouble=type(trouble).__name__)
+                    self._log.warning("limits_in_memory", trouble=describe(trouble))
                 self._failed_at = now
             else:
                 if self._failed_at is not None:

@@ -5,15 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import RedisError
+
 from app.api import shapes
 from app.api.answers import json_answer
 from app.api.openapi.operation import Operation
 from app.api.openapi.resource import Resource
 from app.api.services import services
 from app.api.single_flight import Check, ask_all
+from app.broker.contents import probe_write
 from app.errors import LedgerUnavailable, NotReady
 from app.ledger.calls import reason
 from app.ledger.server import check_writes, needed_version, present_version
+from app.redis_pool import is_refusal, name_of
 
 if TYPE_CHECKING:
     from flask import Response
@@ -48,7 +52,7 @@ def show_health() -> Response:
     ),
 )
 def show_readiness() -> Response:
-    """Check that both servers answer, Postgres can write and all migrations have run. Otherwise 503 names what fails.
+    """Check that both servers answer and can write and all migrations have run. Otherwise 503 names what fails.
 
     A process that is stopping is not ready.
     """
@@ -81,7 +85,13 @@ def ask_postgres(engines: Sequence[Engine]) -> str:
 
 
 def ask_redis(redis: Redis) -> str:
-    """Return `ok`, perhaps with a warning; an error of Redis is raised."""
-    memory: Any = redis.info("memory")
+    """Return `ok`, perhaps with a warning, or how Redis refuses to work; any other error is raised."""
+    try:
+        probe_write(redis)
+        memory: Any = redis.info("memory")
+    except RedisError as trouble:
+        if is_refusal(trouble):
+            return f"refuses: {name_of(trouble)}"
+        raise
     policy = memory.get("maxmemory_policy", "unknown")
     return OK if policy == "noeviction" else f"{OK}, but maxmemory-policy is {policy}, not noeviction"

@@ -13,7 +13,7 @@ from app.broker.contents import Contents
 from app.broker.due_set import DueSet
 from app.cli.doctor.drift import check_drift
 from app.cli.doctor.finding import Finding, Level, fail, ok
-from app.cli.doctor.servers import check_postgres, check_redis
+from app.cli.doctor.servers import check_postgres, check_redis, refused_by_redis
 from app.cli.doctor.tasks import check_late, check_tasks
 from app.cli.options import json_option, run_addresses
 from app.cli.output import as_json as to_json
@@ -92,8 +92,8 @@ def _is_usable(of_postgres: list[Finding]) -> bool:
 def _drift(engine: Engine, redis: Redis, types: TaskTypes, settings: Settings) -> Iterator[Finding]:
     try:
         yield from check_drift(engine, DueSet(redis), types, window_s=settings.schedule_window_s)
-    except RedisError:
-        yield fail("redis", "connection lost during the check", "Try again.")
+    except RedisError as trouble:
+        yield refused_by_redis(trouble)
 
 
 def _print(finding: Finding) -> None:

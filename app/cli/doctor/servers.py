@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
+from app.broker.contents import probe_write
 from app.cli.doctor.finding import Finding, fail, ok, warn
 from app.clock import measure_offset_s
 from app.config import Settings
@@ -27,6 +28,7 @@ from app.ledger.server import (
 )
 from app.postgres_sessions import OLDEST_POSTGRES, session_settings
 from app.reasons import reason_of
+from app.redis_pool import is_refusal, name_of
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -35,6 +37,21 @@ if TYPE_CHECKING:
 OLDEST_REDIS = (6, 2)
 TOLERABLE_OFFSET_S = 0.5
 DURABLE = ("synchronous_commit", "fsync", "full_page_writes")
+IS_REPLICA = "It is a replica: REDIS_URL must lead to the primary."
+REMEDIES = {
+    "READONLY": IS_REPLICA,
+    "UNBLOCKED": IS_REPLICA,
+    "MASTERDOWN": IS_REPLICA,
+    "LOADING": "Wait until it has loaded its data.",
+    "MISCONF": "It cannot save its data: check its disk.",
+    "OOM": "It is full: add memory, or lower SCHEDULE_WINDOW_S.",
+    "NOPERM": "Apply the rules of docs/redis-acl.txt to its user again.",
+    "NOAUTH": "Correct the user and the password in REDIS_URL.",
+    "WRONGPASS": "Correct the user and the password in REDIS_URL.",
+    "DENIED": "Correct the user and the password in REDIS_URL.",
+    "NOREPLICAS": "It has fewer replicas than its min-replicas-to-write.",
+    "BUSY": "A script blocks it: find the application that runs it.",
+}
 # Connections of one process of each kind.
 PROMOTER = SWEEPER = HOUSEKEEPING = 1
 WORKER = 3
@@ -159,11 +176,23 @@ def check_redis(redis: Redis) -> Iterator[Finding]:
     """Run all checks of Redis. If it is unavailable, there is only one finding."""
     try:
         found: Any = redis.info()
-    except RedisError as away:
-        yield unreachable("redis", away, "REDIS_URL", authority="REDIS_TLS_CA=/path/to/ca.pem")
+    except RedisError as trouble:
+        yield refused_by_redis(trouble)
         return
     yield check_redis_version(found)
     yield check_eviction(found)
+    try:
+        probe_write(redis)
+    except RedisError as trouble:
+        yield refused_by_redis(trouble)
+
+
+def refused_by_redis(trouble: RedisError) -> Finding:
+    """Report an error of Redis: the server's own word, if it answers."""
+    name = name_of(trouble)
+    if is_refusal(trouble):
+        return fail("redis", f"refuses to work ({name})", REMEDIES.get(name, "Use a Redis that is not a cluster."))
+    return fail("redis", f"does not answer ({name})", "Start it, or correct REDIS_URL.")
 
 
 def check_redis_version(found: Mapping[str, Any]) -> Finding:

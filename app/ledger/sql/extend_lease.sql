@@ -1,6 +1,7 @@
--- Heartbeat of an outside worker: a new lease, if the old one still holds.
+-- Heartbeat of an outside worker: a new lease, while the claim holds. That the last lease ended by this clock is no
+-- reason to refuse, because a clock may be set: the sweeper ends a claim, and until then it holds.
 UPDATE tasks
 SET lease_expires_at = clock_timestamp() + make_interval(secs => 2 * timeout_s)
 WHERE id = %(id)s AND state IS NOT DISTINCT FROM 'running' AND claim_token = %(token)s
-  AND lease_expires_at > clock_timestamp()
+  AND lease_expires_at IS NOT NULL
 RETURNING {task}, claim_token, lease_expires_at, cancel_requested_at IS NOT NULL AS cancel_requested

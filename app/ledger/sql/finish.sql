@@ -10,7 +10,7 @@ WITH written AS (
     FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[], %(states)s::task_state[], %(results)s::text[], %(errors)s::text[],
                 %(retries_in_s)s::float8[]) AS outcome (id, token, state, result, error, retry_in_s)
     WHERE task.id = ANY(%(ids)s::uuid[]) AND task.id = outcome.id AND task.claim_token = outcome.token
-      AND {is_held}
+      AND (task.state = 'running')
           = (outcome.token IS NOT NULL)
     RETURNING task.id, task.type, task.state, task.due_at
 )

@@ -10,6 +10,6 @@ SET state = CASE WHEN cancel_requested_at IS NULL THEN 'scheduled'::task_state E
     lease_expires_at = NULL
 FROM unnest(%(ids)s::uuid[], %(tokens)s::uuid[]) AS held (id, token)
 WHERE task.id = ANY(%(ids)s::uuid[]) AND task.id = held.id AND task.claim_token = held.token
-  AND {is_held}
+  AND (task.state = 'running')
       = (held.token IS NOT NULL)  -- as in finish.sql
 RETURNING {due_columns}

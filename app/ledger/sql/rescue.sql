@@ -1,5 +1,5 @@
--- Settle lost attempts, each only while it is still lost. The claim token fences it, because the next claim replaces
--- it.
+-- Settle lost attempts, each only while it is still lost: a heartbeat or a new lease that has arrived meanwhile keeps it.
+-- The claim token fences it, because the next claim replaces it.
 UPDATE tasks AS task
 SET {write_outcome},
     claim_token = NULL

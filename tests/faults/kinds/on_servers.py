@@ -1,4 +1,4 @@
-"""Faults of Redis and Postgres: wiped, killed, frozen, restarted."""
+"""Faults of Redis and Postgres: wiped, killed, frozen, restarted, with a clock that is set."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, LiteralString
 
 import psycopg
 
+from tests.acceptance.conditions import wait_until
 from tests.faults.scene import Hit, NoTarget, Scene, family
 from tests.restricted import ROLE
 
 if TYPE_CHECKING:
+    from tests.faults.kinds.fault import Inject
     from tests.faults.revival import Platform
+
+ANSWERS_WITHIN_S = 60.0
 
 
 END_SESSIONS = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"
@@ -76,3 +80,22 @@ def freeze_postgres(scene: Scene, _platform: Platform) -> Hit:
         thaw_first()
 
     return Hit(heal=thaw)
+
+
+def set_clock(ahead_s: float) -> Inject:
+    """Set Postgres' clock by this much, and back at the end."""
+
+    def inject(scene: Scene, _platform: Platform) -> Hit:
+        if not _is_set(scene, ahead_s):
+            raise NoTarget("Postgres")
+        return Hit(heal=lambda: wait_until(lambda: _is_set(scene, 0.0), ANSWERS_WITHIN_S, "its clock is right again"))
+
+    return inject
+
+
+def _is_set(scene: Scene, ahead_s: float) -> bool:
+    try:
+        scene.clock.set(ahead_s)
+    except psycopg.Error:
+        return False
+    return True

@@ -14,6 +14,7 @@ from tests.faults.kinds.on_servers import (
     kill_redis,
     make_read_only,
     restart_postgres,
+    set_clock,
 )
 
 ROUTES = ("web-redis", "worker-redis", "promoter-redis", "sweeper-redis",
@@ -68,6 +69,8 @@ SERVERS = (
         "outage",
         "all sessions end, new ones cannot write; those stay open afterwards",
     ),
+    Fault("clock set forward", "postgres", set_clock(12), MOMENT, "nothing", "that of Postgres, by 12 s; then back"),
+    Fault("clock set back", "postgres", set_clock(-3600), MOMENT, "nothing", "by an hour; then forward"),
     Fault("duplicates", "queue", duplicate, INSTANT, "nothing", "ids of any state pushed onto RQ, three times"),
 )
 LINKS = (

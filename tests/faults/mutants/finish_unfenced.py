@@ -5,10 +5,7 @@ from __future__ import annotations
 from tests.faults.mutants.seeding import put_in, text_without
 
 HELD = (
-    " AND task.claim_token = outcome.token\n"
-    "      AND (task.state = 'running' AND"
-    " (task.lease_expires_at IS NULL OR task.lease_expires_at > clock_timestamp()))\n"
-    "          = (outcome.token IS NOT NULL)"
+    " AND task.claim_token = outcome.token\n      AND (task.state = 'running')\n          = (outcome.token IS NOT NULL)"
 )
 
 

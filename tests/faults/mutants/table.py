@@ -13,6 +13,7 @@ from tests.faults.plan import Plan
 WEB, MUTANT_WEB = "python -m app.web_server", "python -m tests.faults.mutants.web"
 MODULES = {"worker": "workers.worker.__main__", "promoter": "workers.promoter", "sweeper": "workers.sweeper"}
 MIX = {"brief": 60.0, "aimed": 15.0, "long": 5.0, "threaded": 5.0, "stumble": 5.0, "outside": 10.0}
+LONG = {"long": 1.0}
 # Claims without an answer are resolved after twice this time, long before the sweeper hands back what a running
 # worker has forgotten.
 QUICK = {"DATABASE_TIMEOUT_S": "1"}
@@ -22,12 +23,19 @@ PLAN = Plan(
     faults=8,
     seconds=4,
     calm_s=2,
-    kinds=("duplicates", "flush Redis", "fast clock", "answers to workers lost", "read-only sessions"),
+    kinds=(
+        "duplicates",
+        "flush Redis",
+        "fast clock",
+        "answers to workers lost",
+        "read-only sessions",
+        "clock set forward",
+    ),
     mix=MIX,
     processes={"web": 1, "promoter": 2, "worker": 2, "sweeper": 1, "scheduler": 0},
     environment=QUICK,
-    drained_within_s=15,
-    timeout_s=20,
+    drained_within_s=30,
+    timeout_s=40,
     calm_p99_ms=10_000,
 )
 
@@ -42,13 +50,14 @@ class Mutant:
     check: str
     kinds: tuple[str, ...] = ()
     mix: Mapping[str, float] = field(default_factory=lambda: MIX)
+    seconds: float = PLAN.seconds
 
     @property
     def plan(self) -> Plan:
         """A run of a service with the bug, with only the faults that expose it."""
         faults = PLAN.faults if self.kinds else 0
         return replace(PLAN, kinds=self.kinds or None, faults=faults, mix=self.mix, commands=self._commands(),
-                       environment={**QUICK, MUTANT: self.name})  # fmt: skip
+                       seconds=self.seconds, environment={**QUICK, MUTANT: self.name})  # fmt: skip
 
     def _commands(self) -> dict[str, str]:
         assert read_procfile(ROOT / "Procfile")["web"] == WEB
@@ -60,7 +69,7 @@ class Mutant:
 MUTANTS = (
     Mutant("no_sweeper", ("sweeper",), "flush Redis", "kept", ("flush Redis",)),
     Mutant("claim_not_due", ("worker",), "fast clock", "not early", ("fast clock",)),
-    Mutant("claim_in_two_steps", ("worker",), "duplicates", "begun once", ("duplicates",), {"long": 1.0}),
+    Mutant("claim_in_two_steps", ("worker",), "duplicates", "begun once", ("duplicates",), LONG),
     Mutant("delete_in_two_steps", ("web", "worker"), "aimed deletions", "deleted never ran", mix={"aimed": 1.0}),
     Mutant("finish_unfenced", ("web", "worker"), "late hand-ins", "late hand-ins refused", mix={"outside": 1.0}),
     Mutant("push_then_remove", ("promoter",), "two promoters", "delivered once while calm", mix={"brief": 1.0}),
@@ -72,6 +81,15 @@ MUTANTS = (
         "kept",
         ("read-only sessions", "kill worker"),
         {"brief": 50.0, "long": 50.0},
+    ),
+    Mutant(
+        "rescue_by_clock",
+        ("sweeper",),
+        "clock set forward",
+        "no failure without a cause",
+        ("clock set forward",),
+        LONG,
+        seconds=16,  # each step of the clock begins after a heartbeat by the right one
     ),
     Mutant("no_claim", ("worker",), "duplicates", "begun once", ("duplicates",)),
 )

@@ -84,7 +84,7 @@ def test_every_statement_of_the_processes_is_answered_after_the_sessions_have_en
         lambda: claims.finish(engine, [succeeded(ids(made)[1], token, "1")]),
         lambda: workers.heartbeat(engine, "w", queue="default", slots=1),
         lambda: workers.known(engine),
-        lambda: repairs.rescue(engine, dead_after_s=15, limit=10),
+        lambda: repairs.rescue(engine, repairs.Silent(), limit=10),
         lambda: repairs.types_due(engine, until=made[0].execute_at),
         lambda: counters.add(engine, {Counter.FENCED: 1}),
         lambda: counters.totals(engine),

@@ -1,7 +1,12 @@
 task.state = 'running'
-  AND CASE WHEN lease_expires_at IS NOT NULL THEN lease_expires_at < clock_timestamp()
-           ELSE started_at < clock_timestamp() - make_interval(secs => timeout_s + %(forgotten_after_s)s)
-             OR NOT EXISTS (
-               SELECT FROM workers
-               WHERE workers.id = task.worker_id
-                 AND heartbeat_at > clock_timestamp() - make_interval(secs => %(dead_after_s)s)) END
+  AND (task.lease_expires_at IS NULL AND NOT EXISTS (
+         SELECT FROM workers
+         WHERE workers.id = task.worker_id
+           AND NOT EXISTS (
+             SELECT FROM unnest(%(silent_ids)s::text[], %(silent_since)s::timestamptz[]) AS silent (id, heartbeat_at)
+             WHERE silent.id = workers.id AND silent.heartbeat_at = workers.heartbeat_at))
+       OR EXISTS (
+         SELECT FROM unnest(%(over_ids)s::uuid[], %(over_tokens)s::uuid[], %(over_leases)s::timestamptz[])
+                     AS over_time (id, token, lease_expires_at)
+         WHERE over_time.id = task.id AND over_time.token = task.claim_token
+           AND over_time.lease_expires_at IS NOT DISTINCT FROM task.lease_expires_at))

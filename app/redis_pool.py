@@ -1,0 +1,143 @@
+"""Connections to Redis that are replaced when their server refuses to work, or ends one of them.
+
+After a failover, the old primary keeps its connections and answers each write with an error. A server that loads its
+data, is full, or has lost its disk refuses, too. The name in REDIS_URL may lead to another server by now. So such an
+answer ends all connections of the pool, and the next command resolves the name again. So does a connection that was
+lost, because the others, such as a subscription on which nothing fails, may still lead to the old server. An error
+about the command alone, such as a key of a wrong type, ends none.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from redis import Connection, ConnectionPool, Redis, SSLConnection, UnixDomainSocketConnection
+from redis.connection import AbstractConnection
+from redis.exceptions import RedisError
+
+REFUSALS = frozenset({
+    "ASK", "BUSY", "CLUSTERDOWN", "DENIED", "LOADING", "MASTERDOWN", "MISCONF", "MOVED", "NOAUTH", "NOPERM",
+    "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN", "UNBLOCKED", "WRONGPASS",
+})  # fmt: skip
+"""The words with which a server says that it does not work now, or not for this user, whatever the command's values."""
+
+GENERAL = "ERR"
+FIRST_WORD = re.compile(r"([A-Z]{3,})\b")
+# Before Redis 7 the error of a command in a script is quoted: "Error running script ...: -READONLY You can't write".
+QUOTED_WORD = re.compile(r"-([A-Z]{3,})\b")
+
+
+class ReplacingPool(ConnectionPool):
+    """A pool that replaces all of its connections when one was lost, or its server refuses to work.
+
+    `generation` counts how often; each connection knows in which one it was opened.
+    """
+
+    generation = 0
+
+    def make_connection(self) -> Any:
+        """Make a connection that reports to this pool."""
+        connection: Any = super().make_connection()
+        connection.pool = self
+        return connection
+
+    def release(self, connection: Any) -> None:
+        """Take a connection back; end it if its server refused. Not before, because a pipeline reads all answers."""
+        if connection.is_refused:
+            connection.is_refused = False
+            connection.disconnect()
+        super().release(connection)
+
+    def replace_all(self, except_for: Any = None) -> None:
+        """End idle connections now, and those in use when their command is over; subscriptions are made again."""
+        with self._lock:
+            self.generation += 1
+            self.disconnect(inuse_connections=False)
+            for each in self._in_use_connections:
+                if each is not except_for and not each.is_refused:
+                    each.mark_for_reconnect()
+
+
+class _Reporting(AbstractConnection):
+    """A connection that names each error by the server's word, and reports to its pool."""
+
+    pool: ReplacingPool | None = None
+    generation: int | None = None
+    is_refused = False
+    _is_greeting = False
+
+    def _connect(self) -> Any:
+        """Open the socket. If this connection was open before, and the pool has not ended it, it was lost."""
+        opened = super()._connect()  # type: ignore[no-untyped-call, safe-super]
+        if self.pool is not None:
+            if self.generation == self.pool.generation:
+                self.pool.replace_all(except_for=self)
+            self.generation = self.pool.generation
+        return opened
+
+    def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  # redis-py's signature
+        """Log in. A refusal fails this connection alone; optional commands may be refused to a restricted user."""
+        self._is_greeting = True
+        try:
+            super().on_connect_check_health(check_health)
+        finally:
+            self._is_greeting = False
+
+    def read_response(self, *how: Any, **options: Any) -> Any:
+        """Read one answer.
+
+        Raises:
+            RedisError: `status_code` is the word of the server, such as READONLY.
+        """
+        try:
+            return super().read_response(*how, **options)
+        except RedisError as error:
+            error.status_code = _word(error)
+            if is_refusal(error) and self.pool is not None and not self._is_greeting:
+                self.is_refused = True
+                self.pool.replace_all()
+            raise
+
+
+class PlainConnection(_Reporting, Connection):
+    """A connection over TCP."""
+
+
+class TlsConnection(_Reporting, SSLConnection):
+    """A connection over TLS."""
+
+
+class SocketConnection(_Reporting, UnixDomainSocketConnection):
+    """A connection over a Unix socket."""
+
+
+CONNECTIONS = {"redis": PlainConnection, "rediss": TlsConnection, "unix": SocketConnection}
+
+
+def client(url: str, **options: Any) -> Redis:
+    """Make a client with a pool that replaces its connections."""
+    kind = CONNECTIONS[urlsplit(url).scheme]
+    return Redis.from_pool(ReplacingPool.from_url(url, connection_class=kind, **options))
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Whether a server refused to work. The contents of its keys are not the cause."""
+    return isinstance(error, RedisError) and error.status_code in REFUSALS
+
+
+def name_of(error: RedisError) -> str:
+    """Return the word of the server for an error, such as READONLY, or the name of its class."""
+    word = error.status_code
+    return type(error).__name__ if word in {None, GENERAL} else str(word)
+
+
+def _word(error: RedisError) -> str | None:
+    """Return the word of the server. redis-py knows some of them and cuts them off the text."""
+    word, text = error.status_code, str(error)
+    if word is None and (found := FIRST_WORD.match(text)):
+        word = found[1]
+    if word in {None, GENERAL} and (quoted := QUOTED_WORD.search(text)) and quoted[1] in REFUSALS:
+        word = quoted[1]
+    return word
