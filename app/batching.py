@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 from app.loop import MAX_BACKOFF_S, repeat
 
 T = TypeVar("T")
+IDLE_S = 1.0  # a loop says that it is alive with each step, so there is one even if there is nothing to write
 
 
 class Batcher(ABC, Generic[T]):
@@ -25,6 +26,7 @@ class Batcher(ABC, Generic[T]):
     max_items: int | None = None  # of one batch
     max_backoff_s = MAX_BACKOFF_S
     survives_errors = True  # see `loop.repeat`
+    is_watched = True
     exit_timeout_s: float | None = None  # close when the interpreter ends, within this time
 
     def __init__(self) -> None:
@@ -86,17 +88,18 @@ class Batcher(ABC, Generic[T]):
             with self._changed:
                 self._waiting[:0] = items
                 self._in_flight -= taken
-                self._last_size, self._flushed_at = taken, time.monotonic()
+                if taken:
+                    self._last_size, self._flushed_at = taken, time.monotonic()
                 if self._closing.is_set() and not self._waiting:
                     self._stop.set()
                 self._changed.notify_all()
         return self.max_items is not None and len(self._waiting) >= self.max_items
 
     def wait(self) -> None:
-        """Wait for an item, then for more items during `gather_s`. Closing ends the wait."""
+        """Wait for an item, then for more items during `gather_s`. Closing ends the wait, and so does IDLE_S."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closing.is_set())
-            pause_s = self.gather_s()
+            has_items = self._changed.wait_for(lambda: self._waiting or self._closing.is_set(), IDLE_S)
+            pause_s = self.gather_s() if has_items else 0.0
         if pause_s:
             self._closing.wait(pause_s)
 
@@ -118,5 +121,5 @@ class Batcher(ABC, Generic[T]):
         self.wait()
         repeat(
             self.step, wait=self.wait, stop=self._stop, name=self.name, max_backoff_s=self.max_backoff_s,
-            survives_errors=self.survives_errors,
+            survives_errors=self.survives_errors, is_watched=self.is_watched,
         )  # fmt: skip

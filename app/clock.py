@@ -18,9 +18,10 @@ SLOW_S = 0.5
 
 def now() -> float:
     """Return monotonic seconds, including the time that the machine was suspended, if the system can count it."""
-    return time.clock_gettime(_CLOCK)
+    return _clock_gettime(_CLOCK)
 
 
+_clock_gettime = time.clock_gettime  # a handler may replace that of the module
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 

@@ -88,6 +88,9 @@ class Settings(HandlerSettings, frozen=True, kw_only=True, rename=str.upper):
     schedule_window_s: Window = 3600.0
     queue: QueueName = "default"
     slots: Count = 16
+    max_tasks_per_child: Annotated[int, msgspec.Meta(ge=0)] = 100_000
+    max_memory_mb: Annotated[int, msgspec.Meta(ge=0)] = 512
+    preload_modules: str = ""
     shutdown_grace_s: Positive = 25.0
     heartbeat_s: Positive = 3.0
     worker_dead_after_s: Positive = 15.0
@@ -129,6 +132,12 @@ class Settings(HandlerSettings, frozen=True, kw_only=True, rename=str.upper):
     def modules(self) -> tuple[str, ...]:
         """The Python modules that declare task types."""
         return _words(self.task_modules)
+
+    @property
+    def preloaded(self) -> tuple[str, ...]:
+        """The modules that all children of a worker share: our own, and those that PRELOAD_MODULES names."""
+        ours = tuple(each for each in self.modules if each.partition(".")[0] == "workers")
+        return (*ours, *_words(self.preload_modules))
 
     @property
     def external_types(self) -> frozenset[str]:

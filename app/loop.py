@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from redis.exceptions import RedisError
 
+from app import liveness
 from app.errors import LedgerUnavailable
 from app.logs import get_logger
 from app.reasons import reason_of
@@ -84,24 +85,32 @@ class Backoff:
 
 def repeat(
     step: Callable[[], bool], *, wait: Callable[[], object], stop: threading.Event, name: str,
-    max_backoff_s: float = MAX_BACKOFF_S, survives_errors: bool = True,
+    max_backoff_s: float = MAX_BACKOFF_S, survives_errors: bool = True, is_watched: bool = True,
 ) -> None:  # fmt: skip
     """Call `step` until `stop` is set. After a step that returns False (nothing more to do at once), call `wait`.
 
     Back off while a server is unavailable. Log any other exception and back off as well, because a process that runs
-    unattended must survive its errors; without `survives_errors` such an exception ends the loop.
+    unattended must survive its errors; without `survives_errors` such an exception ends the loop. `wait` returns after
+    some seconds at the latest, because a loop that `is_watched` and makes no steps counts as dead.
     """
-    backoff = Backoff(name, max_s=max_backoff_s)
+    backoff, state = Backoff(name, max_s=max_backoff_s), liveness.LoopState(name)
+    if is_watched:
+        liveness.watch(state)
     while not stop.is_set():
         try:
             if not step():
                 wait()
         except (LedgerUnavailable, RedisError) as unavailable:
+            state.step_done(unavailable=unavailable)
             stop.wait(backoff.failed(unavailable))
         except Exception as trouble:
+            state.step_failed(trouble)
             if not survives_errors:
+                liveness.forget(state)
                 raise
             log.exception("step_failed", loop=name)
             stop.wait(backoff.failed(trouble))
         else:
+            state.step_done()
             backoff.succeeded()
+    liveness.forget(state)

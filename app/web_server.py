@@ -27,6 +27,7 @@ from app.config import listen_address, read_settings
 from app.errors import InvalidSetting
 from app.signals import run_in_thread
 from app.start import EXIT_REFUSED, sentence_instead_of_traceback
+from app.streams import open_missing_streams
 
 FACTORY = "app.api.server:make_server"
 BACKLOG, MAX_CONNECTIONS = 2048, 1024  # of each worker process; more wait in the backlog
@@ -75,6 +76,7 @@ def serve(factory: str = FACTORY) -> None:
 
     `factory` is "module:function"; benchmarks and fault tests name another one.
     """
+    open_missing_streams()
     with sentence_instead_of_traceback("web"):
         settings = read_settings()
         settings.require_secret()

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Self
 
-TERMINAL = 1
+TERMINAL, STDERR = 1, 2
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -16,6 +16,9 @@ class Output:
     """An unbuffered text stream: signal handlers print, too, and a buffered writer of Python is not reentrant."""
 
     def __init__(self, log: Path) -> None:
+        while (spare := os.open(os.devnull, os.O_RDWR)) <= STDERR:  # no file of ours gets the number of a closed stream
+            pass
+        os.close(spare)
         log.parent.mkdir(parents=True, exist_ok=True)
         if log.exists():
             log.rename(log.with_name(f"{log.name}.1"))
@@ -36,7 +39,7 @@ class Output:
 
     def isatty(self) -> bool:
         """Return whether colours are wanted."""
-        return sys.stdout.isatty()
+        return sys.stdout is not None and sys.stdout.isatty()
 
     def close(self) -> None:
         """Close the log."""

@@ -169,17 +169,18 @@ def close_files() -> None:
 
 @task
 def halt(payload: dict[str, Any]) -> None:
-    """With a payload, stop this process when it reads the next task."""
+    """With a payload, stop this process when it takes the next task."""
     if not payload:
         return
-    read = os.read
+    child: Any = sys.modules["workers.pool.child"]
+    take_token = child.take_token
 
-    def halting(*arguments: Any) -> bytes:
-        os.read = read
+    def halting(*arguments: Any) -> Any:
+        child.take_token = take_token
         os.kill(os.getpid(), signal.SIGSTOP)
-        return read(*arguments)
+        return take_token(*arguments)
 
-    os.read = halting
+    child.take_token = halting
 
 
 @task("thread-noop", isolation="thread")

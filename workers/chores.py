@@ -82,7 +82,13 @@ class Purging:
 
     def run(self) -> int:
         """Remove batches until nothing is left or the time is over; return how many rows."""
-        repeat(self.step, wait=lambda: self._stop.wait(self.rest_s), stop=self._stop, name="purging")
+        repeat(
+            self.step,
+            wait=lambda: self._stop.wait(self.rest_s),
+            stop=self._stop,
+            name="purging",
+            is_watched=False,
+        )
         if self._removed:
             log.info("final_tasks_purged", count=self._removed)
         return self._removed

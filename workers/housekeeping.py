@@ -10,19 +10,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from redis.exceptions import ResponseError
 from rq_scheduler import Scheduler
 
 from app.broker.corrupt_keys import drop_corrupt_keys, may_be_corrupt
+from app.broker.processes import SignOfLife
 from app.broker.rq.jobs import NO_TIME_LIMIT, DeliveryJob, queue
-from app.config import read_settings
+from app.config import read_settings, worker_name
 from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
 from app.ledger.counters import Counter
+from app.liveness import watch_process
 from app.logs import configure_logs, get_logger
 from app.loop import repeat, stop_on_signals
 from app.start import sentence_instead_of_traceback
+from app.streams import open_missing_streams
 from workers.chores import CHORES
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 log = get_logger()
 
 POLL_INTERVAL_S = 5.0
+LOOP_LIMIT_S = 60.0
 CHORE_INTERVAL_S = 15
 ASSERT_INTERVAL_S = 300.0
 CHORE_TTL_S = 300
@@ -122,17 +127,21 @@ class Housekeeping:
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
+    open_missing_streams()
     settings = read_settings()
     configure_logs(settings, process="scheduler")
     stop = stop_on_signals()
     counters = CounterBuffer(connect_postgres(settings, name="scheduler", pool=1))  # connects with the first count
+    redis = connect_redis(settings, timeout_s=5)
     housekeeping = Housekeeping(
-        connect_redis(settings, timeout_s=5),
+        redis,
         queue_name=settings.queue,
         refused=lambda: counters.count(Counter.REFUSED_JOBS),
     )
+    watch_process(stop, limit_s=LOOP_LIMIT_S)
+    sign = SignOfLife(redis, "scheduler", worker_name(uuid4().hex[:8]))
     log.info("scheduler_started")
-    repeat(housekeeping.step, wait=lambda: stop.wait(POLL_INTERVAL_S), stop=stop, name="scheduler")
+    repeat(sign.after(housekeeping.step), wait=lambda: stop.wait(POLL_INTERVAL_S), stop=stop, name="scheduler")
     log.info("scheduler_stopped")
 
 

@@ -9,6 +9,7 @@ from functools import partial
 from itertools import chain, zip_longest
 from math import ceil
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from redis.exceptions import RedisError, ResponseError
 
@@ -16,14 +17,17 @@ from app.broker.contents import get_durations, probe_write
 from app.broker.corrupt_keys import drop_corrupt_keys, may_be_corrupt
 from app.broker.due_set import BEGIN_AHEAD_S, DueSet, Promoted, Route
 from app.broker.keys import WAKE_CHANNEL
+from app.broker.processes import SignOfLife
 from app.broker.rq.jobs import MAX_IDS, Delivery, push, queue
 from app.clock import PostgresClock
-from app.config import read_settings
+from app.config import read_settings, worker_name
 from app.connections import connect_postgres, connect_redis
 from app.ledger import server
+from app.liveness import watch_process
 from app.logs import configure_logs, get_logger
 from app.loop import repeat, stop_on_signals
 from app.start import sentence_instead_of_traceback
+from app.streams import open_missing_streams
 from app.task_types import TaskTypes, load_task_types
 
 if TYPE_CHECKING:
@@ -33,6 +37,7 @@ if TYPE_CHECKING:
 log = get_logger()
 
 POLL_INTERVAL_S = 1.0
+LOOP_LIMIT_S = 60.0
 DURATIONS_INTERVAL_S = 0.25
 DELIVERY_MS = 50.0
 PARALLEL_MS, MAX_PARALLEL = 1600.0, 64
@@ -157,14 +162,18 @@ def _deliveries(promoted: Promoted, max_ids: int) -> Iterator[Delivery]:
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
+    open_missing_streams()
     settings = read_settings()
     configure_logs(settings, process="promoter")
     stop = stop_on_signals()
     engine = connect_postgres(settings, name="promoter", pool=1)
     server.exit_if_unsuitable(engine, "promoter")
-    promoter = Promoter(engine, connect_redis(settings, timeout_s=5), load_task_types(settings))
+    redis = connect_redis(settings, timeout_s=5)
+    promoter = Promoter(engine, redis, load_task_types(settings))
+    watch_process(stop, limit_s=LOOP_LIMIT_S)
+    sign = SignOfLife(redis, "promoter", worker_name(uuid4().hex[:8]))
     log.info("promoter_started")
-    repeat(promoter.step, wait=promoter.wait, stop=stop, name="promoter")
+    repeat(sign.after(promoter.step), wait=promoter.wait, stop=stop, name="promoter")
     log.info("promoter_stopped")
 
 

@@ -6,21 +6,26 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 from redis.exceptions import RedisError
 
 from app.broker.contents import probe_write
 from app.broker.corrupt_keys import drop_corrupt_keys, may_be_corrupt
 from app.broker.due_set import DueSet
+from app.broker.known_types import put_types
+from app.broker.processes import SignOfLife
 from app.clock import now
-from app.config import Settings, read_settings
+from app.config import Settings, read_settings, worker_name
 from app.connections import connect_postgres, connect_redis
 from app.counter_buffer import CounterBuffer
 from app.ledger import repairs, server
 from app.ledger.counters import Counter
+from app.liveness import watch_process
 from app.logs import configure_logs, get_logger
 from app.loop import repeat, stop_on_signals
 from app.start import sentence_instead_of_traceback
+from app.streams import open_missing_streams
 from app.task import Due
 from app.task_types import TaskTypes, load_task_types
 from workers.feeding import Feeding
@@ -33,6 +38,7 @@ if TYPE_CHECKING:
 log = get_logger()
 
 POLL_INTERVAL_S = 0.5
+LOOP_LIMIT_S = 120.0  # a step reads many pages
 SWEEP_INTERVAL_S = 2.0
 OVERDUE_AFTER_S = 1.0
 PAGE = 5000
@@ -90,6 +96,8 @@ class Sweeper:
             probe_write(self._redis)  # a replica would answer what only reads, with ids that its primary has lost
         more_to_feed = self.feeding.step()
         more_to_restore = is_time and self.restore() >= FULL_PAGE_LOST
+        if is_time:
+            put_types(self._redis, self._types)
         if more_to_rescue or more_to_restore:
             self._sweep_at = now_s
         self.pause_s = self.feeding.rest_s if more_to_feed else POLL_INTERVAL_S
@@ -150,15 +158,19 @@ class Sweeper:
 
 def main() -> None:
     """Run until SIGTERM or SIGINT."""
+    open_missing_streams()
     settings = read_settings()
     configure_logs(settings, process="sweeper")
     stop = stop_on_signals()
     os.nice(NICE)
     engine = connect_postgres(settings, name="sweeper", pool=1)
     server.exit_if_unsuitable(engine, "sweeper")
-    sweeper = Sweeper(engine, connect_redis(settings, timeout_s=5), load_task_types(settings), settings)
+    redis = connect_redis(settings, timeout_s=5)
+    sweeper = Sweeper(engine, redis, load_task_types(settings), settings)
+    watch_process(stop, limit_s=LOOP_LIMIT_S)
+    sign = SignOfLife(redis, "sweeper", worker_name(uuid4().hex[:8]))
     log.info("sweeper_started")
-    repeat(sweeper.step, wait=lambda: stop.wait(sweeper.pause_s), stop=stop, name="sweeper")
+    repeat(sign.after(sweeper.step), wait=lambda: stop.wait(sweeper.pause_s), stop=stop, name="sweeper")
     log.info("sweeper_stopped")
 
 

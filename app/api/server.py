@@ -29,6 +29,7 @@ from app.api.openapi.resource import BodyLimits
 from app.api.services import services_of
 from app.api.waiting import Waiters, look
 from app.api.wsgi import FileOnDisk, call, environ_of
+from app.liveness import watch_process
 from app.logs import get_logger
 from app.signals import STOP_SIGNALS
 from app.start import EXIT_REFUSED
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from app.api.wsgi import Answer
 
 THREADS = 16
+LOOP_LIMIT_S = 60.0
 CLIENT_LEFT = 499  # nginx's code for such a request in its log; it is never sent
 # After a stop signal each answer closes its connection, until no request has come for QUIET_S, so that a proxy does not
 # send one over a connection that is being closed.
@@ -89,11 +91,15 @@ class Server:
         self._is_crowded = False
 
     def __rsgi_init__(self, loop: Any) -> None:
-        """Drain before granian stops. Count the open files from time to time."""
+        """Drain before granian stops. Count the open files from time to time.
+
+        granian starts another process when this one ends because its threads make no progress.
+        """
         self._count_files(loop)
         for number in STOP_SIGNALS:
             stop = loop._signal_handlers[number]  # noqa: SLF001 - granian's; asyncio has no public way to read it
             loop.add_signal_handler(number, self._drain, loop, stop)
+        watch_process(self._stopping, limit_s=LOOP_LIMIT_S)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
         """Answer one request. An unexpected exception is a 500 that reveals nothing, as in `app.api.errors`."""

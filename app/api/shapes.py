@@ -207,6 +207,7 @@ class Worker(Struct):
     queue: str
     slots: int
     silent_s: float
+    trouble: Annotated[str | None, Meta(description="Why it runs no or fewer tasks; null if it is well.")]
     alive: bool
 
 

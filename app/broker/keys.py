@@ -18,6 +18,10 @@ DURATIONS = "durations"
 
 PROBE = "probe"
 """A key that is written to find out whether Redis takes writes; it expires."""
+PROCESSES = "processes"
+"""Hash of the processes that are not in the ledger: kind and name -> when the loop that does the work made a step."""
+TYPES = "types"
+"""The task types of the running release, as JSON."""
 
 
 def due_key(task_type: str) -> str:
@@ -33,4 +37,5 @@ def delivered_key(task_type: str) -> str:
 def key_types(task_types: Iterable[str]) -> dict[str, str]:
     """Return the types of all keys that these task types use."""
     sets = {key(name): "zset" for name in task_types for key in (due_key, delivered_key)}
-    return {DURATIONS: "hash", GENERATION: "string", IN_FLIGHT: "zset", PROBE: "string"} | sets
+    ours = {DURATIONS: "hash", GENERATION: "string", IN_FLIGHT: "zset", PROBE: "string", PROCESSES: "hash"}
+    return ours | {TYPES: "string"} | sets

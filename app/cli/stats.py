@@ -74,9 +74,10 @@ def lines(answer: Mapping[str, Any]) -> Iterator[tuple[str, object, bool]]:
 def workers(answer: Mapping[str, Any]) -> Table:
     """Build a table with a row per worker process."""
     table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in ("worker", "queue", "slots", "silent"):
-        table.add_column(name, justify="left" if name in {"worker", "queue"} else "right", no_wrap=True)
+    for name in ("worker", "queue", "slots", "silent", "trouble"):
+        table.add_column(name, justify="right" if name in {"slots", "silent"} else "left", no_wrap=name != "trouble")
     for each in answer["workers"]:
-        cells = (each["id"], each["queue"], str(each["slots"]), lag(each["silent_s"] * 1000))
-        table.add_row(*cells, style=None if each["alive"] else "bold red")
+        trouble = each.get("trouble") or ""  # an earlier release answers without it
+        cells = (each["id"], each["queue"], str(each["slots"]), lag(each["silent_s"] * 1000), trouble)
+        table.add_row(*cells, style="bold red" if trouble or not each["alive"] else None)
     return table

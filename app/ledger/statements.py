@@ -34,10 +34,9 @@ NO_CONSTANTS: Mapping[str, Any] = {}
 ARRAY_SEPARATOR = "\0"  # no text in Postgres contains one
 
 
-@cache
 def statement(name: str) -> str:
     """Return `sql/<name>.sql`. `{task}` becomes the columns of a task, and `{x}` the text of `sql/parts/x.sql`."""
-    return PART.sub(lambda found: _part(found[1]), _read(SQL / f"{name}.sql"))
+    return STATEMENTS[name]
 
 
 @cache
@@ -48,14 +47,21 @@ def effect(name: str) -> Effect:
     return Effect.ONCE if WRITES.search(COMMENT.sub("", statement(name))) else Effect.READ
 
 
-def _part(name: str) -> str:
-    if name == "task":
-        return TASK_COLUMNS
-    return PART.sub(lambda found: _part(found[1]), _read(SQL / "parts" / f"{name}.sql")).strip()
+def _expanded(text: str, parts: Mapping[str, str]) -> str:
+    return PART.sub(lambda found: TASK_COLUMNS if found[1] == "task" else _expanded(parts[found[1]], parts), text)
 
 
-def _read(path: Path) -> str:
-    return path.read_text(encoding="utf-8")
+def _read(folder: Path) -> dict[str, str]:
+    return {path.stem: path.read_text(encoding="utf-8") for path in folder.glob("*.sql")}
+
+
+def _read_statements() -> dict[str, str]:
+    parts = {name: text.strip() for name, text in _read(SQL / "parts").items()}
+    return {name: _expanded(text, parts) for name, text in _read(SQL).items()}
+
+
+STATEMENTS = _read_statements()
+"""All statements, read when the process starts: at its first use a file may be one too many to open."""
 
 
 def rows(

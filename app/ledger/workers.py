@@ -15,17 +15,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkerRow:
-    """A worker process; `silent_s` is the time since its last heartbeat."""
+    """A worker process; `silent_s` is the time since its last heartbeat.
+
+    `trouble` is why it runs no or fewer tasks, as it says itself; None if it is well.
+    """
 
     id: str
     queue: str
     slots: int
     silent_s: float
+    trouble: str | None = None
 
 
-def heartbeat(engine: Engine, worker_id: str, *, queue: str, slots: int) -> list[str]:
-    """Report that this worker lives; return the ids of its running tasks that are to be cancelled."""
-    return scalars(engine, "heartbeat", {"id": worker_id, "queue": queue, "slots": slots})
+def heartbeat(engine: Engine, worker_id: str, *, queue: str, slots: int, trouble: str | None = None) -> list[str]:
+    """Report that this worker lives, and its trouble; return the ids of its running tasks that are to be cancelled."""
+    return scalars(engine, "heartbeat", {"id": worker_id, "queue": queue, "slots": slots, "trouble": trouble})
 
 
 def retire(engine: Engine, worker_id: str) -> None:

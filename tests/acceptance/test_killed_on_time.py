@@ -115,9 +115,7 @@ def test_what_handlers_leave_behind_affects_no_task_and_does_not_outlive_the_wor
         if each["type"] in {"return-twice", "leave-behind"}:
             assert (each["state"], each["result"]) == ("succeeded", each["id"])
         elif each["type"] == "close-files":
-            assert each["error"]["type"] in {"crashed", "timeout"}, (
-                "a thread of another task may keep the process from ending"
-            )
+            assert (each["state"], each["error"]) == ("succeeded", None)
     witness.assert_ran_once([each["id"] for each in done.values() if each["type"] == "witness"])
     began = time.monotonic()
     service.terminate(service.living("worker"))

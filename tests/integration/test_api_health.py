@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING
 import pytest
 from sqlalchemy import text
 
+from app import liveness
 from app.api.resources.health import ask_redis
 from app.api.services import services_of
 from app.api.single_flight import NO_ANSWER, Check, ask_all
+from app.ledger import workers
 from app.ledger.server import needed_version
+from app.liveness import LoopState
 from tests.integration.api_calls import FUTURE, PAST, body, create, problem
 
 if TYPE_CHECKING:
@@ -145,3 +148,22 @@ def test_without_redis_tasks_are_created_listed_shown_and_deleted(client_without
     assert client.get(f"/tasks/{task['id']}").status_code == 200
     assert body(client.delete(f"/tasks/{task['id']}"))["state"] == "deleted"
     problem(client.get("/rq/0/data/queues.json"), 503, "redis-away")
+
+
+def test_a_warning_says_that_no_worker_can_run_tasks(client: FlaskClient, engine: Engine) -> None:
+    for number, trouble in enumerate(
+        ["no child can be started: cannot fork", None, "claimer has made no step for 12 s"]
+    ):
+        workers.heartbeat(engine, f"w.{number}", queue="default", slots=4, trouble=trouble)
+    assert body(client.get("/ready"))["warnings"] == []
+    workers.retire(engine, "w.1")
+    assert body(client.get("/ready"))["warnings"] == [
+        "workers: none can run all tasks: no child can be started: cannot fork"
+    ]
+
+
+def test_a_process_whose_threads_stand_still_is_not_ready(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    stuck = LoopState("creator")
+    stuck._passed_at = stuck._well_at = stuck._well_at - 20
+    monkeypatch.setattr(liveness, "_loops", [stuck])
+    assert problem(client.get("/ready"), 503, "not-ready") == {"process": "creator has made no step for 20 s"}

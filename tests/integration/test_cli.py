@@ -17,6 +17,8 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 import submit_task
 from app.broker.contents import current_generation
+from app.broker.keys import TYPES
+from app.broker.known_types import put_types
 from app.cli import main
 from app.ledger import claims, workers
 from app.outcome import succeeded
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
     from app.broker.due_set import DueSet
     from app.config import Settings
+    from app.task_types import TaskTypes
 
 
 class Quiet(WSGIRequestHandler):
@@ -61,8 +64,9 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, engine: Engine, redis
 
 
 @pytest.fixture
-def run(address: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Run a command against the API."""
+def run(address: str, place: Path, redis: Redis, types: TaskTypes, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Run a command against the API, in an installation whose sweeper has published the types."""
+    put_types(redis, types)
     monkeypatch.setenv("PUNCTUAL_URL", address)
     return lambda *arguments: CliRunner().invoke(main, [str(each) for each in arguments], catch_exceptions=False)
 
@@ -297,6 +301,24 @@ def test_the_doctor_reads_the_settings_of_a_running_make_run(
     assert findings(run)["postgres"]["level"] == "ok"
 
 
-def test_the_doctor_fails_task_modules_that_cannot_be_imported(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TASK_MODULES", "no.such.module")
+@pytest.mark.parametrize("module", ["no.such.module", "workers.no_such_module", "tests.handlers.part"])
+def test_the_doctor_fails_task_modules_that_cannot_be_imported(
+    run: Any, monkeypatch: pytest.MonkeyPatch, module: str
+) -> None:
+    monkeypatch.setenv("TASK_MODULES", module)
     assert findings(run)["types"]["level"] == "fail"
+
+
+def test_the_doctor_imports_no_handlers_and_reads_the_types_that_the_sweeper_publishes(
+    run: Any, redis: Redis, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (place / "connecting").mkdir()
+    (place / "connecting" / "__init__.py").write_text("raise RuntimeError('imported')")
+    (place / "connecting" / "handlers.py").write_text("raise RuntimeError('imported')")
+    monkeypatch.syspath_prepend(place)
+    monkeypatch.setenv("TASK_MODULES", "connecting.handlers")
+    assert "fizzbuzz" in findings(run)["types"]["said"]
+    redis.delete(TYPES)
+    assert findings(run)["types"]["level"] == "warn"
+    redis.set(TYPES, "[1")
+    assert findings(run)["types"]["level"] == "warn"

@@ -167,3 +167,48 @@ def test_a_heartbeat_passes_cancel_requests_to_the_pool(
     monkeypatch.setattr(workers, "heartbeat", lambda *_, **__: ["a", "b"])
     heart.step()
     assert pool.cancelled == ["a", "b"]
+
+
+class Ability:
+    """What a worker says of itself."""
+
+    said: str | None = None
+    able = True
+
+    def trouble(self) -> str | None:
+        return self.said
+
+    def may_claim(self) -> bool:
+        return self.able
+
+
+def test_a_heartbeat_says_what_keeps_its_worker_from_running_tasks(engine: Engine, settings: Settings) -> None:
+    ability = Ability()
+    heart = Heartbeat(
+        engine, settings, worker_id="w", pool=RecordingPool(), unresolved=Unresolved(), ability=ability  # type: ignore[arg-type]
+    )  # fmt: skip
+    for said in (None, "no child can be started: cannot fork", None):
+        ability.said = said
+        heart.step()
+        assert [each.trouble for each in workers.known(engine)] == [said]
+
+
+def test_a_worker_that_cannot_finish_tasks_claims_none_and_is_fenced_all_the_same(
+    engine: Engine, settings: Settings
+) -> None:
+    at, pool, ability = [100.0], RecordingPool(), Ability()
+    heart = Heartbeat(
+        engine, settings, worker_id="w", pool=pool, unresolved=Unresolved(), ability=ability,  # type: ignore[arg-type]
+        clock=lambda: at[0],
+    )  # fmt: skip
+    heart.step()
+    assert heart.may_claim.is_set()
+    ability.able = False
+    heart.step()
+    assert not heart.may_claim.is_set()
+    at[0] += settings.worker_dead_after_s
+    heart.fence.step()
+    assert pool.calls == ["renewed", "renewed", "fenced"]
+    ability.able = True
+    heart.step()
+    assert heart.may_claim.is_set()

@@ -83,8 +83,13 @@ def test_a_statement_of_an_earlier_release_is_valid_on_this_schema(
     connection: psycopg.Connection[tuple[object, ...]], release: str, statement: Statement
 ) -> None:
     connection.row_factory = psycopg.rows.tuple_row
-    assert result_types(connection, statement.text) == statement.types, "the release reads other types"
+    assert as_read(result_types(connection, statement.text)) == as_read(statement.types), "the release reads other types"
     connection.execute(f"EXPLAIN (GENERIC_PLAN) {numbered(statement.text)}".encode())  # checks rights, too
+
+
+def as_read(types: str) -> str:
+    """Return the types as drivers tell them apart: `jsonb` is read like `json`."""
+    return types.replace("jsonb", "json")
 
 
 def test_a_task_of_an_old_web_process_runs_in_a_new_worker(old: OldRelease, engine: Engine) -> None:

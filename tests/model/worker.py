@@ -13,6 +13,7 @@ from app.errors import LedgerUnavailable
 from app.outcome import failed, succeeded
 from workers.pool.pool import FreeSlots
 from workers.pool.protocol import RunLease
+from workers.pool.shared_memory import SharedMemory
 from workers.worker.claimer import Claimer
 from workers.worker.finisher import Finisher
 from workers.worker.heartbeat import Heartbeat
@@ -34,7 +35,7 @@ class ModelPool:
     def __init__(self, listener: Finisher, clock: Callable[[], float]) -> None:
         self.free_slots = FreeSlots(SLOTS)
         self.durations = self
-        self.run_lease = RunLease()
+        self.run_lease = RunLease.begin(SharedMemory(1))
         self.waiting: list[Claim] = []
         self.begun: list[tuple[float, Claim]] = []
         self._listener = listener

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from app.cli.doctor.finding import Level
+from app.cli.doctor.processes import check_processes
 from app.cli.doctor.servers import (
     check_clock,
     check_connections,
@@ -147,3 +148,23 @@ def test_every_queue_that_a_type_names_needs_a_living_worker() -> None:
     assert (default.level, default.said) == (Level.OK, "queue default: 2 alive, 24 slots")
     assert (slow.level, slow.said) == (Level.FAIL, "queue slow: none alive; nothing runs print")
     assert (silent.level, silent.said) == (Level.WARN, "1 silent for over 15 s")
+
+
+def test_a_worker_that_says_what_keeps_it_from_running_tasks_is_named() -> None:
+    rows = [WorkerRow("w.1", "default", 16, 1.0, "no child can be started: cannot fork"),
+            WorkerRow("w.2", "slow", 16, 1.0), WorkerRow("w.3", "slow", 16, 99.0, "gone")]  # fmt: skip
+    found = list(check_workers(rows, TYPES, dead_after_s=15))
+    troubles = [each for each in found if "w." in each.said]
+    assert [(each.level, each.said) for each in troubles] == [(Level.WARN, "w.1: no child can be started: cannot fork")]
+
+
+@pytest.mark.parametrize(
+    ("silent", "levels"),
+    [
+        ({}, [Level.WARN] * 3),
+        ({"promoter": [0.5, 900.0], "sweeper": [1.0], "scheduler": [4.0]}, [Level.OK] * 3),
+        ({"promoter": [16.0], "sweeper": [-0.2], "scheduler": [3000.0]}, [Level.FAIL, Level.OK, Level.WARN]),
+    ],
+)
+def test_a_process_that_makes_no_steps_is_named(silent: dict[str, list[float]], levels: list[Level]) -> None:
+    assert [each.level for each in check_processes(silent)] == levels

@@ -83,7 +83,7 @@ def test_an_error_about_the_command_is_no_refusal(name: str, text: str) -> None:
     assert name_of(error) in {name, text.partition(" ")[0]}
 
 
-def test_the_text_of_a_connection_error_is_logged_and_that_of_a_command_is_not() -> None:
+def test_no_text_of_an_error_is_logged() -> None:
     assert describe(RedisConnectionError("Error 111 connecting to redis:6379.")) == "ConnectionError"
     assert describe(RedisTimeout("Timeout reading from socket")) == "TimeoutError"
     assert describe(read("ERR unknown command 'FOO', with args beginning with: 'secret' ")) == "ResponseError"

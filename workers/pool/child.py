@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections.abc import Callable
@@ -19,9 +21,12 @@ from app import running_task
 from app.config import read_settings
 from app.logs import configure_logs, get_logger
 from app.task_types import TaskTypes, load_task_types
-from punctual import Context, handler as handlers
+from punctual import Context, handler as handlers, lifespans
 from workers.pool import output
-from workers.pool.protocol import Done, Ended, Failure, decode_chunk, encode_events, take_token
+from workers.pool.clean import Clean
+from workers.pool.descriptors import EventPipe, private
+from workers.pool.protocol import Done, Ended, Failure, Ready, decode_chunk, encode_events, take_token
+from workers.pool.recycling import Recycling
 from workers.pool.result import encode as encode_result, storable
 
 if TYPE_CHECKING:
@@ -34,6 +39,11 @@ PR_SET_PDEATHSIG = 1
 MAX_STACK = 16_000
 OUR_FILES = {__file__, handlers.__file__}
 
+# The references of before any handler, which may replace those of the modules.
+_perf_counter, _getpid, _exit = time.perf_counter, os.getpid, os._exit
+
+CLOSE_LIMIT_S = 5.0  # for the ends of lifespans
+READY = encode_events([Ready()])
 DONE = encode_events([Done()])
 TOO_LATE = Failure("worker_lost", "The worker was silent for too long; the code has not begun.")
 
@@ -41,55 +51,115 @@ TOO_LATE = Failure("worker_lost", "The worker was silent for too long; the code 
 def child_process(
     tasks: Connection, tokens: Connection, events: Connection, lease: RunLease, progress: Progress
 ) -> None:
-    """Run chunks in a child process until the pool closes the pipe, the worker dies or the lease expires."""
+    """Run chunks in a child process until it must be replaced, the pool closes the pipe or the worker dies."""
     os.setsid()  # a process group, so that a kill includes processes that the handler started
     _die_with_parent()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # the worker decides when the children stop
     lease.exit_when_expired()
     signal.signal(signal.SIGCONT, lambda *_: lease.exit_if_expired())
+    _reset_signals_in_forks()
+    multiprocessing.set_start_method(None, force=True)  # a handler may choose it, as in any main program
     settings = read_settings(connects=False)
     output.write_whole_lines()
     configure_logs(settings, process="slot")
-    serve(tasks, tokens, events, lease, progress, load_task_types(settings))
-    os.killpg(os.getpid(), signal.SIGTERM)  # ends processes that handlers left; this one ignores the signal
+    types = load_task_types(settings)
+    with lifespans.entered():
+        recycling = Recycling(settings.max_tasks_per_child, settings.max_memory_mb)
+        clean = Clean(recycling, keep_open=[each.fileno() for each in (tasks, tokens, events)])
+        os.write(events.fileno(), READY)
+        left_s = serve(tasks, tokens, events, lease, progress, types, clean)
+        if left_s is not None:
+            _kill_in(left_s + CLOSE_LIMIT_S)
+        os.killpg(os.getpid(), signal.SIGTERM)  # ends processes that handlers left; this one ignores the signal
+        if left_s is not None:
+            clean.wait_for_threads(left_s)
+    if left_s is not None:
+        os.killpg(os.getpid(), signal.SIGKILL)  # what ignores SIGTERM, and threads that take too long
 
 
 def serve(  # noqa: PLR0917  # called with positional arguments, as the target of a thread
-    tasks: Connection, tokens: Connection, events: Connection, lease: RunLease, progress: Progress, types: TaskTypes
-) -> None:
-    """Run chunk after chunk until the pool closes the pipe."""
+    tasks: Connection,
+    tokens: Connection,
+    events: Connection,
+    lease: RunLease,
+    progress: Progress,
+    types: TaskTypes,
+    clean: Clean | None = None,
+) -> float | None:
+    """Run chunk after chunk until the pool closes the pipe.
+
+    If the process must be replaced, return how many seconds the last task had left: what it has left running may go on
+    for so long.
+    """
+    pipes = (tokens.fileno(), events.fileno())
+    if clean is not None:  # in a process, whose handlers may close them
+        pipes = (private(pipes[0]), private(pipes[1]))
+    chunks = Chunks(pipes[0], EventPipe(pipes[1]), lease, progress, types, clean)
     while True:
         try:
             chunk = decode_chunk(tasks.recv_bytes())
         except (EOFError, OSError):
-            return
-        _run_chunk(chunk, tokens.fileno(), events.fileno(), lease=lease, progress=progress, types=types)
+            return None
+        if (left_s := chunks.run(chunk)) is not None:
+            return left_s
 
 
-def _run_chunk(
-    chunk: list[Claim], tokens: int, events: int, *, lease: RunLease, progress: Progress, types: TaskTypes
-) -> None:
-    """Run the tasks whose tokens are in the pipe, while the lease covers them.
+class Chunks:
+    """Runs the tasks of one chunk after another, as long as `clean` finds this process fit for the next one."""
 
-    The pool withdraws a task by reading its token. The kernel gives each token to one reader, so a task either begins
-    here or is withdrawn, never both. All claims of a chunk come from one statement, so the lease covers all or none.
-    """
-    pid, last = os.getpid(), len(chunk) - 1
-    while lease.covers(chunk[0]) and (position := take_token(tokens)) is not None:
-        claim = chunk[position]
-        progress.begin(position)
-        began = time.perf_counter()
-        result = run(claim, types, may_begin=partial(lease.covers, claim))
-        took_ms = (time.perf_counter() - began) * 1000
-        if os.getpid() != pid:  # the handler forked, and this is its child, which must not write events
-            os._exit(0)
-        ended = encode_events([Ended(position, took_ms, result)])
-        if position == last:
-            _write(events, ended + DONE)
-            return
-        _write(events, ended)
-    _write(events, DONE)
+    def __init__(  # noqa: PLR0917
+        self,
+        tokens: int,
+        events: EventPipe,
+        lease: RunLease,
+        progress: Progress,
+        types: TaskTypes,
+        clean: Clean | None,
+    ) -> None:
+        self._tokens = tokens
+        self._events = events
+        self._lease = lease
+        self._progress = progress
+        self._types = types
+        self._clean = clean
+        self._pid = _getpid()
+
+    def run(self, chunk: list[Claim]) -> float | None:
+        """Run the tasks whose tokens are in the pipe, while the lease covers them.
+
+        The pool withdraws a task by reading its token. The kernel gives each token to one reader, so a task either
+        begins here or is withdrawn, never both. All claims of a chunk come from one statement, so the lease covers all
+        or none. If this process must be replaced, return how many seconds the last task had left.
+        """
+        last = len(chunk) - 1
+        while self._lease.covers(chunk[0]) and (position := take_token(self._tokens)) is not None:
+            claim = chunk[position]
+            self._progress.begin(position)
+            ended, reason = self._run(claim, position, is_last=position == last)
+            if reason is not None:
+                self._events.write(encode_events([ended, Done(reason)]))
+                return max(0.0, claim.timeout_s - ended.took_ms / 1000)
+            if position == last:
+                self._events.write(encode_events([ended]) + DONE)
+                return None
+            self._events.write(encode_events([ended]))
+        self._events.write(DONE)
+        return None
+
+    def _run(self, claim: Claim, position: int, *, is_last: bool) -> tuple[Ended, str | None]:
+        """Run a task; return how it ended, and why this process must be replaced."""
+        began = _perf_counter()
+        may_begin = partial(self._lease.covers, claim)
+        if self._clean is None:
+            result = run(claim, self._types, may_begin=may_begin)
+        else:
+            result = self._clean.call(run, claim, self._types, may_begin=may_begin)
+        took_ms = (_perf_counter() - began) * 1000
+        if _getpid() != self._pid:  # the handler forked, and this is its child, which must not write events
+            _exit(0)
+        reason = self._clean.after_task(claim.type, took_ms, is_last) if self._clean else None
+        return Ended(position, took_ms, result), reason
 
 
 def run(claim: Claim, types: TaskTypes, *, may_begin: Callable[[], bool]) -> str | Failure:
@@ -147,9 +217,33 @@ def stack_of(error: BaseException) -> str:
     return text if len(text) <= MAX_STACK else f"{text[: MAX_STACK // 4]}\n…\n{text[-MAX_STACK * 3 // 4 :]}"
 
 
-def _write(fd: int, data: bytes) -> None:
-    while data:
-        data = data[os.write(fd, data) :]
+def _reset_signals_in_forks() -> None:
+    """Have signals end the processes that handlers fork, as `multiprocessing` expects."""
+    masks = threading.local()
+
+    def before() -> None:  # a signal that arrives at once must not meet the handlers of this process
+        masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
+
+    def in_parent() -> None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, masks.before)
+
+    def in_child() -> None:
+        for number in (signal.SIGTERM, signal.SIGCONT):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        in_parent()
+
+    os.register_at_fork(before=before, after_in_parent=in_parent, after_in_child=in_child)
+
+
+def _kill_in(seconds: float) -> None:
+    """Have this process and those that it started killed after this time."""
+
+    def kill() -> None:
+        time.sleep(seconds)
+        os.killpg(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=kill, name="end", daemon=True).start()
 
 
 def _die_with_parent() -> None:

@@ -168,7 +168,7 @@ def end_line() -> None:
 
     First, flush the stream that a handler may have put in front of ours.
     """
-    if type(sys.stdout) is not LineStream:
+    if type(getattr(sys, "stdout", None)) is not LineStream:
         try:  # noqa: SIM105
             sys.stdout.flush()
         except Exception:  # noqa: BLE001, S110  # it may be anything

@@ -13,32 +13,49 @@ from typing import TYPE_CHECKING
 from app.loop import repeat
 from workers.pool.claims import HeldClaims
 from workers.pool.protocol import RunLease
+from workers.pool.selector import PoolSelector
+from workers.pool.shared_memory import SharedMemory
+from workers.pool.slot import ProcessSlot, Slot
+from workers.pool.slot_source import SlotSource
 from workers.pool.supervisor import TICK_S, Supervisor
 
 if TYPE_CHECKING:
     from app.task import Claim
     from app.task_types import TaskTypes
+    from workers.pool.children import Children
     from workers.pool.claims import Results
     from workers.pool.protocol import Failure
-    from workers.pool.slot import Slot
+    from workers.pool.slot_source import StartTrouble
 
 KILL_LIMIT_S = 10.0
 CLOSE_LIMIT_S = 2.0
 CHUNK_MS = 50.0
 MAX_CHUNK = 500
 SMOOTHING = 0.2
+SPARE_CELLS = 16
 
 
 class Pool:
     """Runs claims in slots, which one thread supervises. All methods may be called from any thread."""
 
-    def __init__(self, types: TaskTypes, *, slots: int, durations: DurationStats, results: Results) -> None:
+    def __init__(
+        self, types: TaskTypes, *, slots: int, durations: DurationStats, results: Results, modules: Sequence[str] = ()
+    ) -> None:
+        """`modules` are imported once for all children, before the first one is forked."""
         self.free_slots = FreeSlots(slots)
         self.durations = durations
-        self.run_lease = RunLease()
+        memory = SharedMemory(2 * slots + SPARE_CELLS)
+        self.run_lease = RunLease.begin(memory)
         self._closing = False
         self._claims = HeldClaims(self.durations, results)
-        self._supervisor = Supervisor(types, free_slots=self.free_slots, lease=self.run_lease, claims=self._claims)
+        selector = PoolSelector()
+        self._source = SlotSource(
+            types, free_slots=self.free_slots, lease=self.run_lease, memory=memory, modules=modules, selector=selector
+        )
+        self._supervisor = Supervisor(
+            types, free_slots=self.free_slots, lease=self.run_lease, claims=self._claims, source=self._source,
+            selector=selector,
+        )  # fmt: skip
         threading.Thread(target=self._supervise, name="pool", daemon=True).start()
 
     def _supervise(self) -> None:
@@ -47,8 +64,18 @@ class Pool:
         repeat(step, wait=wait, stop=threading.Event(), name="pool", max_backoff_s=TICK_S)
 
     def prepare(self) -> None:
-        """Start one child before the first task needs it."""
+        """Start one child before the first task needs it. No slot is free until that child is ready."""
+        self.free_slots.withhold_beyond(0)
         self._supervisor.ask(self._supervisor.prepare)
+
+    def start_trouble(self) -> StartTrouble | None:
+        """Return why no child can be started; None if that is not known to fail."""
+        return self._source.trouble
+
+    def has_children(self) -> bool:
+        """Return whether a child is ready, so that some tasks can run."""
+        slots = [*list(self._supervisor.busy), *list(self._source.idle[ProcessSlot])]
+        return any(isinstance(slot, ProcessSlot) and slot.is_ready for slot in slots)
 
     def run(self, claims: Sequence[Claim]) -> None:
         """Begin claims, each type spread over free slots by its duration; without a free slot, hand them back."""
@@ -102,29 +129,36 @@ class Pool:
     def close(self) -> None:
         """Let all idle children end, and kill one that does not because a handler left a thread running."""
         closed: list[Slot] = []
+        servers: list[Children] = []
         done = threading.Event()
-        self._supervisor.ask(partial(self._supervisor.close_idle, closed), done.set)
+        self._supervisor.ask(
+            lambda: closed.extend(self._source.close_idle()), lambda: servers.extend(self._source.retire()), done.set
+        )
         done.wait(5)
         until = time.monotonic() + CLOSE_LIMIT_S
         for slot in closed:
             slot.end(until - time.monotonic())
+        for server in servers:
+            server.end(CLOSE_LIMIT_S)
 
 
 class FreeSlots:
     """Thread-safe count of free slots.
 
-    `changed` guards the count and is notified when slots are given back. The inbox waits on the same condition.
+    `withheld` slots run nothing and are not free either, because no child can be started for them. `changed` guards
+    the counts and is notified when slots are given back. The inbox waits on the same condition.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
         self.count = total
+        self.withheld = 0
         self.changed = threading.Condition()
 
     def wait_until_all_free(self, timeout_s: float) -> bool:
-        """Wait until all slots are free; return False after the timeout."""
+        """Wait until all slots are free or withheld; return False after the timeout."""
         with self.changed:
-            return self.changed.wait_for(lambda: self.count == self.total, timeout_s)
+            return self.changed.wait_for(lambda: self.count + self.withheld == self.total, timeout_s)
 
     def take(self, wanted: int) -> int:
         """Take up to `wanted` slots; return how many were taken."""
@@ -139,18 +173,36 @@ class FreeSlots:
             self.count += taken
             self.changed.notify_all()
 
-    def give_back_later(self, taken: int, delay_s: float) -> None:
-        """Make this many slots free again after a delay."""
-        timer = threading.Timer(delay_s, self.give_back, [taken])
-        timer.daemon = True
-        timer.start()
+    def withhold(self, taken: int) -> None:
+        """Withhold slots that were taken, until `restore`."""
+        with self.changed:
+            self.withheld += taken
+            self.changed.notify_all()
+
+    def withhold_beyond(self, kept: int) -> None:
+        """Withhold the free slots but for `kept` of them, until `restore`."""
+        with self.changed:
+            beyond = max(0, self.count - kept)
+            self.count -= beyond
+            self.withheld += beyond
+            self.changed.notify_all()
+
+    def restore(self, wanted: int) -> None:
+        """Make up to this number of withheld slots free again."""
+        with self.changed:
+            restored = min(wanted, self.withheld)
+            self.count += restored
+            self.withheld -= restored
+            self.changed.notify_all()
 
 
 class DurationStats:
     """Running mean of the duration by task type, in milliseconds. A type that never ran counts as one of CHUNK_MS."""
 
-    def __init__(self) -> None:
+    def __init__(self, max_chunk: int = 0) -> None:
+        """`max_chunk` is how many tasks a slot may get at once, if that is limited."""
         self.means_ms: dict[str, float] = {}
+        self._max_chunk = min(max_chunk or MAX_CHUNK, MAX_CHUNK)
 
     def observe(self, task_type: str, took_ms: float, tasks: int = 1) -> None:
         """Add `tasks` tasks of this type that took `took_ms` each."""
@@ -163,7 +215,8 @@ class DurationStats:
         Of a type that takes about 50 ms a slot holds two tasks, so that it need not wait for a claim between them.
         """
         mean_ms = max(self.means_ms.get(task_type, CHUNK_MS), CHUNK_MS / MAX_CHUNK)
-        return slots * max(1, int(CHUNK_MS / mean_ms), min(2, round(2 * CHUNK_MS / mean_ms)))
+        wanted = max(1, int(CHUNK_MS / mean_ms), min(2, round(2 * CHUNK_MS / mean_ms)))
+        return slots * min(wanted, self._max_chunk)
 
     def is_slow(self, task_type: str) -> bool:
         """Return whether tasks of this type take at least 50 ms; True for a type that never ran."""
@@ -172,4 +225,4 @@ class DurationStats:
     def slots_for(self, task_type: str, tasks: int) -> int:
         """Return over how many slots to spread `tasks` tasks of this type: one for each 50 ms of work."""
         work_ms = tasks * self.means_ms.get(task_type, CHUNK_MS)
-        return min(tasks, max(1, ceil(work_ms / CHUNK_MS)))
+        return min(tasks, max(1, ceil(work_ms / CHUNK_MS), ceil(tasks / self._max_chunk)))

@@ -15,13 +15,14 @@ import threading
 import time
 from array import array
 from collections.abc import Iterable
-from ctypes import c_double, c_longlong
-from multiprocessing import get_context
 
 import msgspec
 
 from app.clock import now
 from app.task import Claim
+from workers.pool.shared_memory import SharedMemory
+
+_read, _monotonic = os.read, time.monotonic  # a handler may replace those of the modules
 
 LENGTH = struct.Struct(">I")
 TOKEN_BYTES = 2
@@ -43,11 +44,26 @@ class Ended(msgspec.Struct, tag="e", array_like=True, frozen=True, gc=False):
     result: str | Failure
 
 
+class Ready(msgspec.Struct, tag="r", array_like=True, frozen=True, gc=False):
+    """The child has imported the handlers and waits for its first chunk."""
+
+
+class NotReady(msgspec.Struct, tag="n", array_like=True, frozen=True, gc=False):
+    """The child cannot run tasks, and ends."""
+
+    message: str
+
+
 class Done(msgspec.Struct, tag="d", array_like=True, frozen=True, gc=False):
-    """The chunk is over. Tasks that have not begun were withdrawn, or are not covered by the run lease."""
+    """The chunk is over. Tasks that have not begun were withdrawn, or are not covered by the run lease.
+
+    `replace` is why the child must be replaced, as a sentence about its last task. It takes no further chunk, and ends.
+    """
+
+    replace: str | None = None
 
 
-Event = Ended | Done
+Event = Ended | Done | Ready | NotReady
 
 encode_events = msgspec.json.Encoder().encode_lines  # JSON escapes line ends in texts
 _decode_lines = msgspec.json.Decoder(Event).decode_lines
@@ -68,7 +84,7 @@ def decode_tokens(tokens: bytes) -> array[int]:
 def take_token(tokens: int) -> int | None:
     """Read a token; return its position, or None if there is no token or the pool has closed the pipe."""
     try:
-        token = os.read(tokens, TOKEN_BYTES)
+        token = _read(tokens, TOKEN_BYTES)
     except BlockingIOError:
         return None
     return int.from_bytes(token, sys.byteorder) if token else None
@@ -97,10 +113,20 @@ class RunLease:
     before which claims are void. Both are seconds by `app.clock.now`, a clock that all processes of a machine share.
     """
 
-    def __init__(self) -> None:
-        context = get_context("forkserver")
-        self._expires_at: c_double = context.RawValue("d", math.inf)
-        self._void_before: c_double = context.RawValue("d", -math.inf)
+    CELL = 0  # of the shared memory
+
+    def __init__(self, memory: SharedMemory) -> None:
+        """Use the lease in this memory. The worker that created the memory has to call `begin` first."""
+        self._expires_at, self._void_before = memory.float(self.CELL, 0), memory.float(self.CELL, 1)
+
+    @classmethod
+    def begin(cls, memory: SharedMemory) -> RunLease:
+        """Create the lease in new memory. It does not expire until it has been renewed once."""
+        if memory.allocate() != cls.CELL:
+            raise ValueError("the lease must be the first in the memory")
+        lease = cls(memory)
+        lease._expires_at.value, lease._void_before.value = math.inf, -math.inf
+        return lease
 
     def renew(self, expires_at: float) -> None:
         """Let the children run tasks until `expires_at`."""
@@ -143,10 +169,8 @@ class RunLease:
 class Progress:
     """The task that a slot runs. The slot writes it just before a task begins, so that a kill loses nothing."""
 
-    def __init__(self) -> None:
-        context = get_context("forkserver")
-        self._begun: c_longlong = context.RawValue("q", 0)
-        self._since: c_double = context.RawValue("d", 0.0)
+    def __init__(self, memory: SharedMemory, cell: int) -> None:
+        self._begun, self._since = memory.integer(cell, 0), memory.float(cell, 1)
 
     @property
     def begun(self) -> int:
@@ -166,5 +190,5 @@ class Progress:
 
     def begin(self, position: int) -> None:
         """Record that the code of this task begins now. The time is written before the position that refers to it."""
-        self._since.value = time.monotonic()
+        self._since.value = _monotonic()
         self._begun.value = position + 1

@@ -8,21 +8,28 @@ import signal
 import threading
 from abc import ABC, abstractmethod
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
-from multiprocessing import Pipe, get_context
+from collections.abc import Sequence
+from multiprocessing import Pipe
 from typing import TYPE_CHECKING
 
-from workers.pool.child import child_process, serve
+from workers.pool.child import serve
+from workers.pool.children import wait_for_exit
 from workers.pool.protocol import LENGTH, Ended, LineReader, Progress, decode_tokens, encode_chunk, encode_tokens
 
 if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
     from app.task import Claim
     from app.task_types import TaskTypes
+    from workers.pool.children import Children
     from workers.pool.protocol import Event, RunLease
+    from workers.pool.shared_memory import SharedMemory
 
 READ_BYTES = 1 << 18
 MAX_READS = 16
 FEW_TASKS = 4  # a chunk of more tasks is one of short tasks
+KILL_LIMIT_S = 5.0
+MAX_FILES = 6  # that a slot keeps open in the worker
 
 
 class Slot(ABC):
@@ -33,7 +40,12 @@ class Slot(ABC):
     the pipe for a moment. `ended` is the position of the last task that is over, plus one.
     """
 
-    def __init__(self, lease: RunLease) -> None:
+    def __init__(self, lease: RunLease, memory: SharedMemory) -> None:
+        """Open the pipes, then start what serves them.
+
+        Raises:
+            OSError, RuntimeError: there is no descriptor, memory or thread left.
+        """
         self._lease = lease
         theirs, self._tasks = Pipe(duplex=False)
         self._tokens_out, self._tokens_in = Pipe(duplex=False)
@@ -42,7 +54,8 @@ class Slot(ABC):
         os.set_blocking(self._events.fileno(), False)
         os.set_blocking(self._tasks.fileno(), False)
         self._lines = LineReader()
-        self._progress = Progress()
+        self._memory, self._cell = memory, memory.allocate()
+        self._progress = Progress(memory, self._cell)
         self._outgoing = memoryview(b"")
         self._began_before = False
         self._offered: Sequence[int] = ()
@@ -52,21 +65,20 @@ class Slot(ABC):
         self.abandoned: Claim | None = None  # for a thread: the task that still runs although its outcome was written
         self.last_event_at = 0.0
         self.closed = self.hung_up = False
-        self._start(theirs, self._tokens_out, their_events)
+        try:
+            self._start(theirs, self._tokens_out, their_events)
+        except BaseException:
+            memory.release(self._cell)
+            raise
 
     @abstractmethod
-    def _start(self, tasks: object, tokens: object, events: object) -> None:
+    def _start(self, tasks: Connection, tokens: Connection, events: Connection) -> None:
         """Start the process or thread that serves these pipes."""
 
     @property
-    def sentinel(self) -> int | None:
-        """A file descriptor that becomes readable when the process ends; None for a thread."""
-        return None
-
-    @property
-    def watched(self) -> list[int]:
-        """File descriptors that become readable when there is an event or the process ends."""
-        return [self._events.fileno()] + ([self.sentinel] if self.sentinel is not None else [])
+    def events_fd(self) -> int:
+        """The file descriptor that becomes readable when there is an event."""
+        return self._events.fileno()
 
     @property
     def ever_began(self) -> bool:
@@ -82,6 +94,11 @@ class Slot(ABC):
         """Return the running claim and when it began, by the events read so far; None if none runs."""
         begun, since = self._progress.read()
         return (self.chunk[begun - 1], since) if begun > self.ended else None
+
+    @property
+    def last_ended(self) -> Claim:
+        """The claim of the last task of the chunk that is over."""
+        return self.chunk[self.ended - 1]
 
     @property
     def waiting(self) -> int:
@@ -174,6 +191,10 @@ class Slot(ABC):
                 break
         return events
 
+    def start_failure(self) -> str:
+        """Return why nothing has ever begun in this slot."""
+        return "its thread ended"
+
     @abstractmethod
     def kill(self) -> None:
         """Kill the slot with the task that it runs."""
@@ -181,6 +202,7 @@ class Slot(ABC):
     def close(self) -> None:
         """Close the pipes, so that the slot ends once it is idle."""
         self.closed = True
+        self._memory.release(self._cell)
         for end in (self._tasks, self._tokens_in, self._tokens_out, self._events):
             end.close()
 
@@ -190,41 +212,50 @@ class Slot(ABC):
 
 
 class ProcessSlot(Slot):
-    """A child process, kept between tasks. SIGKILL to its process group ends any handler."""
+    """A child process, kept between tasks. SIGKILL to its process group ends any handler.
 
-    def _start(self, tasks: object, tokens: object, events: object) -> None:
-        self.process = get_context("forkserver").Process(
-            target=child_process, args=(tasks, tokens, events, self._lease, self._progress)
-        )
-        self.process.start()
+    `pid`, `exit_code` and `failure`, why the child did not become ready or was lost, are set when they are known.
+    """
+
+    def __init__(self, lease: RunLease, memory: SharedMemory, children: Children) -> None:
+        self.pid: int | None = None
+        self.exit_code: int | None = None
+        self.is_ready = False
+        self.failure = ""
+        self._children = children
+        super().__init__(lease, memory)
+
+    def _start(self, tasks: Connection, tokens: Connection, events: Connection) -> None:
+        self._children.start(self, (tasks.fileno(), tokens.fileno(), events.fileno()), self._cell)
         for end in (tasks, events):
-            end.close()  # type: ignore[attr-defined]  # the child has its own copies now
-
-    @property
-    def sentinel(self) -> int:
-        """A file descriptor that becomes readable when the process ends."""
-        return self.process.sentinel
+            end.close()  # the child has its own copies
 
     def kill(self) -> None:
         """Send SIGKILL to the whole process group, and return once the process is gone."""
-        pid = self.process.pid
-        if pid:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(pid, signal.SIGKILL)
+        if self.pid is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.pid, signal.SIGKILL)
+        if self.exit_code is None:
             with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)  # the child may not have its own group yet
-        self.process.join(5)
+                os.kill(self.pid, signal.SIGKILL)  # the child may not have its own group yet
+            wait_for_exit(self.pid, KILL_LIMIT_S)
 
     def end(self, timeout_s: float) -> None:
         """Wait for the process, then kill it: a thread that a handler left running keeps it alive."""
-        self.process.join(max(0.0, timeout_s))
-        if self.process.is_alive():
+        if self.pid is not None and self.exit_code is None and not wait_for_exit(self.pid, max(0.0, timeout_s)):
             self.kill()
+
+    def start_failure(self) -> str:
+        """Return why the child was not ready."""
+        return self.failure or f"its child ended with status {self.exit_code} before it was ready"
 
     def exit_reason(self) -> str:
         """Return a sentence with the signal or the exit status."""
-        code = self.process.exitcode
-        if code is not None and code < 0:
+        code = self.exit_code
+        if code is None:
+            return f"The process of the handler was lost: {self.failure}."
+        if code < 0:
             with contextlib.suppress(ValueError):  # not every number has a name
                 return f"The process of the handler was killed by {signal.Signals(-code).name}."
             return f"The process of the handler was killed by signal {-code}."
@@ -234,11 +265,11 @@ class ProcessSlot(Slot):
 class ThreadSlot(Slot):
     """A thread of this process. It cannot be killed, so a timeout is reported while the task still runs."""
 
-    def __init__(self, lease: RunLease, types: TaskTypes) -> None:
+    def __init__(self, lease: RunLease, memory: SharedMemory, types: TaskTypes) -> None:
         self._types = types
-        super().__init__(lease)
+        super().__init__(lease, memory)
 
-    def _start(self, tasks: object, tokens: object, events: object) -> None:
+    def _start(self, tasks: Connection, tokens: Connection, events: Connection) -> None:
         arguments = (tasks, tokens, events, self._lease, self._progress, self._types)
         threading.Thread(target=serve, args=arguments, name="slot", daemon=True).start()
 
@@ -247,10 +278,3 @@ class ThreadSlot(Slot):
 
     def end(self, timeout_s: float) -> None:
         """Do nothing. The thread ends by itself, or with the process."""
-
-
-def prepare_children(modules: Iterable[str]) -> None:
-    """Have the fork server import the handlers once, for all children."""
-    get_context("forkserver").set_forkserver_preload(
-        ["workers.pool.forkserver_preload", "workers.pool.child", *modules]
-    )

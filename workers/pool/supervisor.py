@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from math import ceil
@@ -12,9 +11,10 @@ from typing import TYPE_CHECKING
 
 from app import outcome
 from app.logs import get_logger
-from workers.pool.protocol import Done, Failure
-from workers.pool.selector import PoolSelector
+from workers.pool.children import Children
+from workers.pool.protocol import Done, Failure, NotReady
 from workers.pool.slot import ProcessSlot, Slot, ThreadSlot
+from workers.pool.slot_source import CannotStart
 
 if TYPE_CHECKING:
     from app.outcome import Outcome
@@ -22,16 +22,18 @@ if TYPE_CHECKING:
     from app.task_types import TaskTypes
     from workers.pool.claims import HeldClaims
     from workers.pool.pool import FreeSlots
-    from workers.pool.protocol import RunLease
+    from workers.pool.protocol import Event, RunLease
+    from workers.pool.selector import PoolSelector
+    from workers.pool.slot_source import SlotSource
 
 log = get_logger()
 
 MAX_DELAY_S = 0.1  # how long a task may delay the rest of its chunk before that begins in other slots
 START_LIMIT_S = 30.0
-FAILED_START_PAUSE_S = 1.0
 TICK_S = 0.05
+IDLE_S = 1.0
 KILLED_FOR_ANOTHER = Failure("crashed", "Its process was killed for a task before it, which had run for too long.")
-NOT_STARTED = Failure("crashed", "The process of the handler did not start, or stood still between two tasks.")
+STOOD_STILL = Failure("crashed", "The process of the handler stood still between two tasks.")
 
 
 def failed(failure: Failure) -> Callable[[Claim], Outcome]:
@@ -42,16 +44,19 @@ def failed(failure: Failure) -> Callable[[Claim], Outcome]:
 class Supervisor:
     """Owns the slots. All methods run in one thread, by `step`, except `ask`, which any thread may call."""
 
-    def __init__(self, types: TaskTypes, *, free_slots: FreeSlots, lease: RunLease, claims: HeldClaims) -> None:
+    def __init__(
+        self, types: TaskTypes, *, free_slots: FreeSlots, lease: RunLease, claims: HeldClaims, source: SlotSource,
+        selector: PoolSelector,
+    ) -> None:  # fmt: skip
         self.busy: set[Slot] = set()
         self._types = types
         self._free_slots = free_slots
         self._lease = lease
         self._claims = claims
+        self._source = source
         self._requests: SimpleQueue[Callable[[], object]] = SimpleQueue()
-        self._idle: dict[type[Slot], deque[Slot]] = {ProcessSlot: deque(), ThreadSlot: deque()}
-        self._selector = PoolSelector()
-        self._ready: list[tuple[Slot, int]] = []
+        self._selector = selector
+        self._ready: list[Slot | Children] = []
         self._to_cancel: set[str] = set()
 
     def ask(self, *requests: Callable[[], object]) -> None:
@@ -61,22 +66,30 @@ class Supervisor:
         self._selector.wake()
 
     def wait(self) -> None:
-        """Wait for an event, the death of a slot or a request; while tasks run, at most TICK_S."""
+        """Wait for an event, the end of a child or a request; while tasks run or slots are withheld, at most TICK_S."""
         is_streaming = any(slot.is_streaming for slot in self.busy)
-        self._ready = self._selector.wait(TICK_S if self.busy else None, in_a_stream=is_streaming)
+        timeout_s = TICK_S if self.busy or self._free_slots.withheld else IDLE_S
+        self._ready = self._selector.wait(timeout_s, in_a_stream=is_streaming)
 
     def step(self) -> bool:
-        """Handle requests and the slots that `wait` found, enforce timeouts. Return False: `wait` finds the rest."""
+        """Handle requests and what `wait` found, enforce timeouts. Return False: `wait` finds the rest."""
         ready, self._ready = self._ready, []
         with suppress(Empty):
             while True:
                 self._requests.get_nowait()()
-        for slot, fd in ready:
-            if not slot.closed:
-                self._read(slot, is_gone=fd == slot.sentinel)
+        for each in ready:
+            if isinstance(each, Children):
+                for over in self._source.receive(each):
+                    self._gone(over)
+            elif not each.closed:
+                self._read(each)
         now = time.monotonic()
         for slot in list(self.busy):
             self._enforce(slot, now)
+        for late in self._source.overdue(now):
+            self._gone(late)
+        if self._source.is_time_to_try(now):
+            self.prepare()
         for task_id in list(self._to_cancel):
             self.cancel(task_id)
         return False
@@ -84,8 +97,11 @@ class Supervisor:
     # Requests of other threads.
 
     def prepare(self) -> None:
-        """Start one child."""
-        self._idle[ProcessSlot].append(self._start(ProcessSlot))
+        """Start one child, which becomes idle when it is ready."""
+        try:
+            self._source.start(ProcessSlot)
+        except CannotStart as error:
+            self._source.failed(str(error))
 
     def place(self, claims: Sequence[Claim], slots: int) -> None:
         """Divide the claims into chunks, one for each slot taken, and begin them; without a slot, hand them back."""
@@ -125,13 +141,6 @@ class Supervisor:
         for slot in list(self.busy):
             self._kill(slot, failed(failure))
 
-    def close_idle(self, closed: list[Slot]) -> None:
-        """Close the idle slots, and add them to `closed`."""
-        for idle in self._idle.values():
-            while idle:
-                closed.append(idle[-1])
-                self._forget(idle[-1])
-
     # Placing.
 
     def _begin(self, chunk: Sequence[Claim]) -> None:
@@ -139,21 +148,22 @@ class Supervisor:
         kind = ThreadSlot if self._types[chunk[0].type].isolation == "thread" else ProcessSlot
         is_new = False
         while not is_new:
-            is_new = not self._idle[kind]
+            idle = self._source.idle[kind]
+            is_new = not idle
             try:
-                slot = self._start(kind) if is_new else self._idle[kind].pop()
-            except Exception:  # no memory or file descriptors; other workers may have some
-                log.exception("slot_not_started")
-                break
+                slot = self._source.start(kind) if is_new else idle.pop()
+            except CannotStart as error:
+                self._not_started(chunk, str(error))
+                return
             try:
                 slot.give(chunk, now=time.monotonic())
             except OSError:  # it died while it was idle
-                self._forget(slot)
+                self._source.forget(slot)
             else:
                 self.busy.add(slot)
                 self._claims.hold(chunk, slot)
                 return
-        self._not_started(chunk)
+        self._not_started(chunk, "its pipe is closed", slot)
 
     def _begin_elsewhere(self, claims: Sequence[Claim]) -> None:
         if claims:
@@ -166,37 +176,54 @@ class Supervisor:
         else:
             self._free_slots.give_back(1)
 
-    def _start(self, kind: type[Slot]) -> Slot:
-        slot = ThreadSlot(self._lease, self._types) if kind is ThreadSlot else ProcessSlot(self._lease)
-        self._selector.add(slot)
-        return slot
-
-    def _not_started(self, chunk: Sequence[Claim]) -> None:
-        """Hand the chunk back at once, and free the slot after a pause, so that failures make no busy loop."""
+    def _not_started(self, chunk: Sequence[Claim], reason: str, slot: Slot | None = None) -> None:
+        """Withhold the slot, so that this worker claims nothing for it until a start works; hand the chunk back."""
+        self._free_slots.withhold(1)
+        self._source.failed(reason, slot)
         self._claims.hand_back(chunk)
-        self._free_slots.give_back_later(1, FAILED_START_PAUSE_S)
 
     # Reading.
 
-    def _read(self, slot: Slot, *, is_gone: bool) -> None:
+    def _read(self, slot: Slot) -> None:
         events = slot.read(now=time.monotonic())
+        if events and isinstance(slot, ProcessSlot) and not slot.is_ready:
+            self._starting(slot, events[0])
         self._claims.ended(slot, events)
-        if events and isinstance(events[-1], Done):
-            self._chunk_done(slot)
+        if events and isinstance(done := events[-1], Done):
+            self._chunk_done(slot, done)
+        if slot.closed:  # it is replaced
+            return
         if slot.hung_up:
             self._hung_up(slot)
-        if is_gone and isinstance(slot, ProcessSlot):
-            slot.kill()  # processes that the handler started may still run
+
+    def _starting(self, slot: ProcessSlot, first: Event) -> None:
+        """Take note that a child is ready, or says why it is not."""
+        if isinstance(first, NotReady):
+            slot.failure = f"its child ended: {first.message}"
+            return
+        self._source.started(slot)
+        if slot not in self.busy:
+            self._source.idle[ProcessSlot].append(slot)
+
+    def _gone(self, slot: ProcessSlot) -> None:
+        """Report a slot whose child has ended, or was not started in time. Its tokens are held, so nothing begins."""
+        if slot.closed:
+            return
+        slot.hold()
+        slot.kill()  # processes that the handler started may still run
+        self._read(slot)
+        if not slot.closed:  # it was not to be replaced
             self._report_dead(slot, failed(Failure("crashed", slot.exit_reason())))
 
-    def _chunk_done(self, slot: Slot) -> None:
-        """Make the slot idle. Tasks left in its chunk were not covered by the lease, or their tokens were held."""
+    def _chunk_done(self, slot: Slot, done: Done) -> None:
+        """Make the slot idle, or replace it. The rest of its chunk was not covered by the lease, or its tokens held."""
         self.busy.discard(slot)
-        self._idle[type(slot)].append(slot)
-        if not slot.waiting:
-            self._free_slots.give_back(1)
-            return
-        rest = slot.withdraw()
+        rest = slot.withdraw() if slot.waiting else ()
+        if done.replace is None:
+            self._source.idle[type(slot)].append(slot)
+        else:
+            log.info("child_replaced", reason=done.replace, type=slot.chunk[0].type, task_id=slot.last_ended.id)
+            self._source.forget(slot)  # its process ends by itself
         if rest and not self._lease.covers(rest[0]):
             self._claims.hand_back(rest)
             rest = ()
@@ -204,7 +231,7 @@ class Supervisor:
 
     def _hung_up(self, slot: Slot) -> None:
         """Stop reading a closed event pipe: its thread has died, or its child will, whose handler closed the pipe."""
-        self._selector.remove_events(slot)
+        self._selector.remove(slot)
         if isinstance(slot, ThreadSlot):
             self._report_dead(slot, failed(Failure("crashed", "The thread of the handler ended.")))
 
@@ -228,8 +255,8 @@ class Supervisor:
         """Act on a slot that runs nothing, by the events read: it is starting, or frozen between two tasks."""
         if slot.has_begun and slot.waiting and quiet_s > MAX_DELAY_S:
             self._begin_elsewhere(slot.withdraw())
-        if quiet_s > START_LIMIT_S and isinstance(slot, ProcessSlot):
-            self._kill(slot, failed(NOT_STARTED))
+        if quiet_s > START_LIMIT_S and isinstance(slot, ProcessSlot) and slot.is_ready:
+            self._kill(slot, failed(STOOD_STILL))
 
     # Killing.
 
@@ -240,12 +267,14 @@ class Supervisor:
         that runs after that is the last one that can begin in this slot.
         """
         slot.hold()
-        self._read(slot, is_gone=False)
+        self._read(slot)
         if slot not in self.busy:
             return
         running = slot.running()
         if only is not None and (running is None or running[0] is not only):
             slot.resume()
+        elif isinstance(slot, ProcessSlot) and not slot.is_ready:
+            slot.resume()  # it runs nothing yet; what is left of its chunk has been withdrawn, or may begin
         elif isinstance(slot, ProcessSlot):
             slot.kill()
             self._report_dead(slot, end, only)
@@ -271,11 +300,7 @@ class Supervisor:
             if slot.ever_began:
                 self._begin_again(rest)
             else:
-                self._not_started(rest)
-        self._forget(slot)
-
-    def _forget(self, slot: Slot) -> None:
-        self._selector.remove(slot)
-        with suppress(ValueError):
-            self._idle[type(slot)].remove(slot)
-        slot.close()
+                self._not_started(rest, slot.start_failure(), slot)
+        elif isinstance(slot, ProcessSlot) and not slot.is_ready:
+            self._source.failed(slot.start_failure(), slot)
+        self._source.forget(slot)

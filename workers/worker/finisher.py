@@ -34,13 +34,12 @@ GATHER_S = 0.003
 class Finisher(Batcher[Outcome | Claim]):
     """Writes outcomes, hands back claims whose code has not begun, and retries until Postgres has accepted them.
 
-    Every statement is conditional, so repeating it is harmless. An unknown error ends the process; the sweeper then
-    rescues the tasks of this worker.
+    Every statement is conditional, so repeating it is harmless. After an unknown error it tries again; if every try
+    fails, the watchdog ends the process, and the sweeper rescues the tasks of this worker.
     """
 
     name = "finisher"
     max_items = 1000
-    survives_errors = False
 
     def __init__(
         self, engine: Engine, due_set: DueSet, counters: CounterBuffer, durations_ms: Mapping[str, float]

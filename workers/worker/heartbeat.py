@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from app.config import Settings
     from workers.pool.pool import Pool
+    from workers.worker.ability import Ability
     from workers.worker.unresolved_claims import UnresolvedClaims
 
 log = get_logger()
@@ -32,7 +33,7 @@ OUT_OF_TOUCH = Failure("worker_lost", "The worker lost touch with Postgres and s
 class Fence:
     """Kills all running tasks when no heartbeat has succeeded for `after_s` seconds.
 
-    `may_claim` is set while the last success is recent enough.
+    `may_claim` is set while the last success is recent enough and this worker can run tasks.
     """
 
     def __init__(self, pool: Pool, *, after_s: float, clock: Callable[[], float]) -> None:
@@ -41,13 +42,20 @@ class Fence:
         self._pool = pool
         self._clock = clock
         self._renewed_at = float("-inf")
+        self._is_renewed = False
         self._checking = threading.Lock()
 
-    def renew(self, asked_at: float) -> None:
-        """Renew the run lease: a heartbeat sent at `asked_at` succeeded, so tasks may run for `after_s` from then."""
-        self._renewed_at = asked_at
+    def renew(self, asked_at: float, *, may_claim: bool = True) -> None:
+        """Renew the run lease: a heartbeat sent at `asked_at` succeeded, so tasks may run for `after_s` from then.
+
+        Without `may_claim`, what runs may go on, and nothing more is claimed.
+        """
+        self._renewed_at, self._is_renewed = asked_at, True
         self._pool.run_lease.renew(asked_at + self.after_s)
-        self.may_claim.set()
+        if may_claim:
+            self.may_claim.set()
+        else:
+            self.may_claim.clear()
 
     def step(self) -> bool:
         """Check once. Return False, because there is nothing more to do now."""
@@ -58,7 +66,8 @@ class Fence:
         """Fence if the last success is too old. After a freeze of the worker, the first thread to continue does it."""
         with self._checking:
             silent_s = at - self._renewed_at
-            if self.may_claim.is_set() and silent_s > self.after_s:
+            if self._is_renewed and silent_s > self.after_s:
+                self._is_renewed = False
                 self.may_claim.clear()
                 log.error("worker_fenced", silent_s=round(silent_s, 1))
                 self._pool.fence(OUT_OF_TOUCH)
@@ -69,7 +78,7 @@ class Heartbeat:
 
     def __init__(
         self, engine: Engine, settings: Settings, *, worker_id: str, pool: Pool, unresolved: UnresolvedClaims,
-        clock: Callable[[], float] = now,
+        clock: Callable[[], float] = now, ability: Ability | None = None,
     ) -> None:  # fmt: skip
         self.fence = Fence(pool, after_s=settings.worker_dead_after_s - FENCE_MARGIN_S, clock=clock)
         self.may_claim = self.fence.may_claim
@@ -78,6 +87,7 @@ class Heartbeat:
         self._worker_id = worker_id
         self._pool = pool
         self._unresolved = unresolved
+        self._ability = ability
         self._clock = clock
         self._pause_s = 0.0
         self._stopped = threading.Event()
@@ -105,6 +115,7 @@ class Heartbeat:
     def step(self) -> bool:
         """Renew the row once. Return False: the next beat follows a pause, which is short after a failure.
 
+        The row says what keeps this worker from running tasks. It is not renewed while timeouts are not enforced.
         The run lease counts from before the statement, so a slow answer does not lengthen it.
         """
         self._pause_s = RETRY_S
@@ -114,13 +125,14 @@ class Heartbeat:
         self.fence.check(asked_at)  # before the row is renewed
         try:
             requested = workers.heartbeat(
-                self._engine, self._worker_id, queue=self._settings.queue, slots=self._settings.slots
-            )
+                self._engine, self._worker_id, queue=self._settings.queue, slots=self._settings.slots,
+                trouble=self._ability.trouble() if self._ability else None,
+            )  # fmt: skip
             answered_at = self._clock()
             if answered_at - asked_at > self.fence.after_s:
                 return False
             self.fence.check(answered_at)  # the lease may have expired during a slow statement
-            self.fence.renew(asked_at)
+            self.fence.renew(asked_at, may_claim=self._ability is None or self._ability.may_claim())
             for task_id in requested:
                 self._pool.cancel(task_id)
             self._unresolved.resolve()
@@ -136,5 +148,5 @@ class Heartbeat:
         self._stopped.wait(POLL_S)
 
     def _repeat(self, name: str, step: Callable[[], bool], wait: Callable[[], None]) -> None:
-        # An unknown error ends the process, and the sweeper rescues its tasks.
-        repeat(step, wait=wait, stop=self._stopped, name=name, survives_errors=False)
+        # Without a fence, tasks could run on although others have them. A failed heartbeat is followed by the fence.
+        repeat(step, wait=wait, stop=self._stopped, name=name, survives_errors=name != "fence")

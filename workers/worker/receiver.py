@@ -17,6 +17,7 @@ from rq.worker import SimpleWorker
 from app.broker.corrupt_keys import drop_corrupt_keys, may_be_corrupt
 from app.broker.rq.jobs import DELIVER, RESULT_TTL_S, accepting, queue
 from app.ledger.counters import Counter
+from app.liveness import LoopState
 from app.logs import get_logger
 from app.loop import Backoff, describe
 
@@ -55,12 +56,13 @@ class Receiver(SimpleWorker):
 
     def __init__(
         self, queue_name: str, redis: Redis, *, name: str, inbox: Inbox, chores: Mapping[str, Callable[[], object]],
-        stop: threading.Event, may_claim: threading.Event, counters: CounterBuffer,
+        stop: threading.Event, may_claim: threading.Event, counters: CounterBuffer, state: LoopState | None = None,
     ) -> None:  # fmt: skip
         self._inbox = inbox
         self._stop = stop
         self._may_claim = may_claim
         self._counters = counters
+        self._loop_state = state or LoopState("deliveries")
         self._backoff = Backoff("worker")
         job_class = accepting({DELIVER: inbox.put, **chores})
         super().__init__(
@@ -153,10 +155,14 @@ class Receiver(SimpleWorker):
                     delivery = self._take()
                     self._backoff.succeeded()
                     if delivery:
+                        self._loop_state.step_done()
                         return delivery
+                self._loop_state.step_done()
             except DequeueTimeout:
                 self._backoff.succeeded()
+                self._loop_state.step_done()
             except RedisError as error:
+                self._loop_state.step_done(unavailable=error)
                 self._stop.wait(self._backoff.failed(error))
                 if may_be_corrupt(error):
                     self._drop_corrupt_keys()

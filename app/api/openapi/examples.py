@@ -92,7 +92,14 @@ EXAMPLES: dict[str, Any] = {
         "backlog": {"due": 0, "on_schedule": 3, "delivered": 0, "rq_queues": {"default": 0}},
         "redis": "ok",
         "workers": [
-            {"id": "host.7.0c8f4c8e", "queue": "default", "slots": 16, "silent_s": 1.2, "alive": True},
+            {
+                "id": "host.7.0c8f4c8e",
+                "queue": "default",
+                "slots": 16,
+                "silent_s": 1.2,
+                "trouble": None,
+                "alive": True,
+            },
         ],
         "counters": {
             "fenced": 0,

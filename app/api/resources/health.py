@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
+from app import liveness
 from app.api import shapes
 from app.api.answers import json_answer
 from app.api.openapi.operation import Operation
@@ -15,6 +16,7 @@ from app.api.services import services
 from app.api.single_flight import Check, ask_all
 from app.broker.contents import probe_write
 from app.errors import LedgerUnavailable, NotReady
+from app.ledger import workers
 from app.ledger.calls import reason
 from app.ledger.server import check_writes, needed_version, present_version
 from app.redis_pool import is_refusal, name_of
@@ -28,6 +30,9 @@ health = Resource("Health", __name__, "For load balancers and platforms.")
 
 OK = "ok"
 LIMIT_S = 2.0
+LIVES_S = 60.0
+WORKERS = "workers"
+UNABLE = "none can run all tasks"
 
 
 @health.operation(
@@ -52,23 +57,32 @@ def show_health() -> Response:
     ),
 )
 def show_readiness() -> Response:
-    """Check that both servers answer and can write and all migrations have run. Otherwise 503 names what fails.
+    """Check that both servers answer and can write, that all migrations have run and that this process makes progress.
 
-    A process that is stopping is not ready.
+    Otherwise 503 names what fails. A process that is stopping is not ready.
     """
     if services().stopping.is_set():
         raise NotReady(process="is stopping")
     checks = ask_all(services().checks, limit_s=LIMIT_S)
+    of_workers = checks.pop(WORKERS, OK)  # not needed to serve, so no more than a warning
     culprits = {name: said for name, said in checks.items() if not said.startswith(OK)}
+    if stuck := liveness.standstill():
+        culprits["process"] = stuck
     if culprits:
         raise NotReady(**culprits)
     warnings = [f"{name}: {said.removeprefix(OK + ', but ')}" for name, said in checks.items() if said != OK]
+    if of_workers.startswith(UNABLE):
+        warnings.append(f"{WORKERS}: {of_workers}")
     return json_answer({"status": "ready", "checks": dict.fromkeys(checks, OK), "warnings": warnings})
 
 
 def health_checks(engines: Sequence[Engine], redis: Redis) -> tuple[Check[str], ...]:
     """Return the questions of `/ready`. No server is contacted yet."""
-    return Check("postgres", lambda: ask_postgres(engines)), Check("redis", lambda: ask_redis(redis))
+    return (
+        Check("postgres", lambda: ask_postgres(engines)),
+        Check("redis", lambda: ask_redis(redis)),
+        Check(WORKERS, lambda: ask_workers(engines[0])),
+    )
 
 
 def ask_postgres(engines: Sequence[Engine]) -> str:
@@ -82,6 +96,12 @@ def ask_postgres(engines: Sequence[Engine]) -> str:
     except LedgerUnavailable as unavailable:
         return reason(unavailable)
     return OK if present == needed_version() else f"{OK}, but the schema is newer than this code"
+
+
+def ask_workers(engine: Engine) -> str:
+    """Return `ok`, or why no worker can run tasks, by what all that live say themselves."""
+    troubles = [each.trouble for each in workers.known(engine) if each.silent_s <= LIVES_S]
+    return f"{UNABLE}: {troubles[0]}" if troubles and all(troubles) else OK
 
 
 def ask_redis(redis: Redis) -> str:

@@ -84,6 +84,9 @@ def check_workers(rows: Sequence[WorkerRow], types: TaskTypes, *, dead_after_s: 
         yield warn(
             "workers", f"{silent} silent for over {dead_after_s:g} s", "Their tasks are rescued; see their logs."
         )
+    for row in rows:
+        if row.trouble and row.silent_s <= dead_after_s:
+            yield warn("workers", f"{row.id}: {row.trouble}", "It runs no or fewer tasks; see its log.")
 
 
 def check_late(engine: Engine, contents: Contents, types: TaskTypes, settings: Settings) -> Iterator[Finding]:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
+import sys
 import time
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tests.faults.scene import Hit, NoTarget, Scene, family, send
@@ -16,6 +20,7 @@ if TYPE_CHECKING:
 
 START_S = 5.0
 POLL_INTERVAL_S = 0.05
+FORK_SERVER = b"workers.pool.fork_server"
 
 
 def kill(kind: str) -> Inject:
@@ -57,6 +62,30 @@ def kill_a_child(scene: Scene, _platform: Platform) -> Hit:
         raise NoTarget("child")
     send(scene.random.choice(sorted(children)), signal.SIGKILL)
     return Hit((victim.pid,))
+
+
+def fail_forks(scene: Scene, _platform: Platform) -> Hit:
+    """Let the fork server of a worker open no more files, so that it can start no child."""
+    victim = scene.pick("worker")
+    servers = [pid for pid in family(victim.pid) if FORK_SERVER in _command(pid)]
+    if not servers or sys.platform != "linux":
+        raise NoTarget("fork server")
+    server = servers[0]
+    _, hard = limits = resource.prlimit(server, resource.RLIMIT_NOFILE)
+    resource.prlimit(server, resource.RLIMIT_NOFILE, (len(list(Path(f"/proc/{server}/fd").iterdir())), hard))
+
+    def heal() -> None:
+        with suppress(ProcessLookupError):
+            resource.prlimit(server, resource.RLIMIT_NOFILE, limits)
+
+    return Hit((victim.pid,), heal)
+
+
+def _command(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return b""
 
 
 def deploy(scene: Scene, platform: Platform) -> Hit:

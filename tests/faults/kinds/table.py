@@ -5,7 +5,15 @@ from __future__ import annotations
 from tests.faults.kinds.fault import INSTANT, MOMENT, SHORT, UNTIL_DEAD, Fault
 from tests.faults.kinds.on_deliveries import duplicate
 from tests.faults.kinds.on_links import route_fault, slow_routes
-from tests.faults.kinds.on_processes import deploy, freeze, kill, kill_a_child, skewed_promoter, suspend_worker
+from tests.faults.kinds.on_processes import (
+    deploy,
+    fail_forks,
+    freeze,
+    kill,
+    kill_a_child,
+    skewed_promoter,
+    suspend_worker,
+)
 from tests.faults.kinds.on_servers import (
     end_idle_sessions,
     flush_redis,
@@ -24,6 +32,7 @@ REDIS_ROUTES = tuple(each for each in ROUTES if each.endswith("redis"))
 PROCESSES = (
     Fault("kill worker", "worker", kill("worker"), INSTANT, "kill", "SIGKILL; its children die with it"),
     Fault("kill child", "worker", kill_a_child, INSTANT, "kill", "SIGKILL to a process in which a worker runs tasks"),
+    Fault("failing forks", "worker", fail_forks, MOMENT, "nothing", "the fork server of a worker can start no child"),
     Fault("kill promoter", "promoter", kill("promoter"), INSTANT, "nothing", "SIGKILL"),
     Fault("kill sweeper", "sweeper", kill("sweeper"), INSTANT, "nothing", "SIGKILL"),
     Fault("kill web", "web", kill("web"), INSTANT, "nothing", "SIGKILL to the server and its children"),

@@ -11,7 +11,6 @@ import pytest
 from tests.integration.pool.results import Results
 from workers.pool.pool import DurationStats, Pool
 from workers.pool.protocol import Failure
-from workers.pool.slot import prepare_children
 
 if TYPE_CHECKING:
     from app.config import Settings
@@ -25,9 +24,8 @@ def results() -> Results:
 
 @pytest.fixture
 def pool(types: TaskTypes, settings: Settings, results: Results) -> Iterator[Pool]:
-    prepare_children(settings.modules)
     os.environ["TASK_MODULES"] = settings.task_modules
-    pool = Pool(types, slots=4, durations=DurationStats(), results=results)
+    pool = Pool(types, slots=4, durations=DurationStats(), results=results, modules=settings.modules)
     yield pool
     pool.kill_all(Failure("worker_lost", "the test is over"))
     pool.close()

@@ -39,10 +39,10 @@ def test_a_task_that_runs_in_a_child_is_killed_and_ends_once(pool: Pool, results
     task = running(pool, tmp_path / "witness", seconds=60)
     slot = pool.slot_of(task.id)
     assert isinstance(slot, ProcessSlot)
-    assert slot.process.pid
+    assert slot.pid
     pool.cancel(task.id)
     assert is_cancelled(results.wait_for(1)[task.id])
-    assert not is_alive(slot.process.pid)
+    assert not is_alive(slot.pid)
     assert pool.free_slots.wait_until_all_free(PATIENCE_S)
     pool.cancel(task.id)
     assert pool.is_supervised(PATIENCE_S)

@@ -37,7 +37,7 @@ def test_a_child_that_was_frozen_until_the_run_lease_expired_exits_before_it_goe
     task = running(pool, file, seconds=1)
     slot = pool.slot_of(task.id)
     assert isinstance(slot, ProcessSlot)
-    child = slot.process.pid
+    child = slot.pid
     assert child
     os.kill(child, signal.SIGSTOP)
     pool.run_lease.renew(now())  # it expires now

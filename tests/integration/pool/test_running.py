@@ -12,7 +12,6 @@ from msgspec.structs import replace
 
 from tests.integration.pool.results import PATIENCE_S, Results, claim
 from tests.patience import patience
-from workers.pool.slot import ProcessSlot
 
 if TYPE_CHECKING:
     import pytest
@@ -132,21 +131,6 @@ def test_a_stopped_child_delays_only_its_own_chunk(
     results.wait_for(1)
     assert time.monotonic() - began < patience(5)
     results.wait_for(10)
-
-
-def test_a_slot_that_cannot_start_hands_its_chunk_back_and_becomes_free_again(
-    pool: Pool, results: Results, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("workers.pool.supervisor.FAILED_START_PAUSE_S", 0.3)
-
-    def no_memory(*_: object) -> None:
-        raise OSError("cannot allocate memory")
-
-    monkeypatch.setattr(ProcessSlot, "_start", no_memory)
-    chunk = [claim("noop") for _ in range(4)]
-    pool.run(chunk)
-    assert {each.id for each in results.wait_for_unused(4)} == {each.id for each in chunk}
-    assert pool.free_slots.wait_until_all_free(PATIENCE_S)
 
 
 def test_claims_without_a_free_slot_are_handed_back(pool: Pool, results: Results) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from alembic import op
 
-revision = "0010"
-down_revision = "0009"
+revision = "0011"
+down_revision = "0010"
+FULL_STOP = "it rewrites the table of tasks, and prepared statements of earlier releases fail until they connect again."
 
 # The table is rewritten under a lock, as in 0007. Processes of the release before can go on writing: Postgres converts
-# `jsonb` to `json` in assignments. Their prepared statements that return these columns fail until they connect anew.
+# `jsonb` to `json` in assignments. Their prepared statements that return these columns fail until they connect again.
 COLUMNS = """
 ALTER TABLE tasks
     ALTER COLUMN payload TYPE json USING payload::json,

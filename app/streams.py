@@ -1,0 +1,22 @@
+"""Standard streams of a process that was started without some of them (`>&-`, a supervisor that closes them)."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+FIRST_OTHER = 3
+
+
+def open_missing_streams() -> None:
+    """Open the null device for each standard stream that is closed. Called before any other file is opened.
+
+    Otherwise the next file or connection gets the number of the missing stream, and what a handler prints is sent
+    there. Python also sets a missing `sys.stdout` to None, which has no methods.
+    """
+    while (spare := os.open(os.devnull, os.O_RDWR)) < FIRST_OTHER:  # the lowest free number
+        os.set_inheritable(spare, True)
+    os.close(spare)
+    for fd, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(fd, mode, encoding="utf-8", closefd=False))  # noqa: SIM115

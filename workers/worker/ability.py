@@ -1,0 +1,45 @@
+"""Whether this worker can run tasks: as its loops and its pool tell, which do the work."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from app import liveness
+
+if TYPE_CHECKING:
+    from workers.pool.pool import Pool
+
+UNABLE_LIMIT_S = 10.0
+
+
+class Ability:
+    """Says what keeps the worker from running tasks, and ends it if that lasts.
+
+    While only some slots cannot be started, the others go on. Without any, the worker claims nothing (its slots are not
+    free), and ends after UNABLE_LIMIT_S: a new process may get what this one does not.
+    """
+
+    def __init__(
+        self, pool: Pool, end: Callable[[str], object], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._pool = pool
+        self._end = end
+        self._clock = clock
+
+    def trouble(self) -> str | None:
+        """Return why this worker runs no or fewer tasks; None if it is well."""
+        starts = self._pool.start_trouble()
+        return liveness.trouble() or (f"no child can be started: {starts.reason}" if starts else None)
+
+    def may_claim(self) -> bool:
+        """Return whether what is claimed now can run, and its outcome can be written."""
+        return liveness.standstill() is None
+
+    def step(self) -> bool:
+        """End the worker if no child could be started for too long and none is left. Return False: nothing is more."""
+        starts = self._pool.start_trouble()
+        if starts and self._clock() - starts.since > UNABLE_LIMIT_S and not self._pool.has_children():
+            self._end(f"no child can be started: {starts.reason}")
+        return False
