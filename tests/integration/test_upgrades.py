@@ -83,7 +83,8 @@ def test_a_statement_of_an_earlier_release_is_valid_on_this_schema(
     connection: psycopg.Connection[tuple[object, ...]], release: str, statement: Statement
 ) -> None:
     connection.row_factory = psycopg.rows.tuple_row
-    assert as_read(result_types(connection, statement.text)) == as_read(statement.types), "the release reads other types"
+    found = as_read(result_types(connection, statement.text))
+    assert found == as_read(statement.types), "the release reads other types"
     connection.execute(f"EXPLAIN (GENERIC_PLAN) {numbered(statement.text)}".encode())  # checks rights, too
 
 
