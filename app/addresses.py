@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlencode, urlsplit
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict
@@ -47,7 +47,7 @@ def postgres_url(address: str, name: str = "DATABASE_URL") -> str:
         raise InvalidSetting(f"{name} must begin with postgres:// or postgresql://.")
     _require_printable(rest, name)
     try:
-        parts = conninfo_to_dict(f"postgresql://{_encoded(rest)}")
+        parts = conninfo_to_dict(f"postgresql://{_with_joined_hosts(_encoded(rest))}")
     except psycopg.Error:
         raise InvalidSetting(f"{name} cannot be read: {ENCODED}.") from None
     places = list(_places(parts, name))
@@ -114,6 +114,17 @@ def _encoded(rest: str) -> str:
     if not separator or "/" in user:
         return rest
     return f"{re.sub('%(?![0-9A-Fa-f]{2})', '%25', user).replace(' ', '%20')}@{place}"
+
+
+def _with_joined_hosts(rest: str) -> str:
+    """Write several hosts as libpq does, `?host=a,b&port=1,2`, if they are written as SQLAlchemy does."""
+    place, _, query = rest.partition("?")
+    pairs = parse_qsl(query, keep_blank_values=True)
+    hosts = [value.rpartition(":") if ":" in value else (value, "", "") for name, value in pairs if name == "host"]
+    if len(hosts) < 2:  # noqa: PLR2004
+        return rest
+    joined = [("host", ",".join(host for host, _, _ in hosts)), ("port", ",".join(port for _, _, port in hosts))]
+    return f"{place}?{urlencode([*joined, *(each for each in pairs if each[0] not in {'host', 'port'})])}"
 
 
 def _require_printable(address: str, name: str) -> None:

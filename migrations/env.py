@@ -12,7 +12,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, pool, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.config import read_settings
-from app.postgres_sessions import ENCODING, refuse_unsuitable, session_settings
+from app.postgres_sessions import ENCODING, UnsuitableServer, refuse_unsuitable, session_settings
 from app.reasons import reason_of
 from app.start import sentence_instead_of_traceback
 
@@ -79,6 +79,10 @@ def _connected(engine: Engine) -> Iterator[Connection]:
     """Connect, or end with a sentence: what the driver says quotes the address."""
     try:
         connection = engine.connect()
+    except DBAPIError as trouble:
+        if isinstance(trouble.orig, UnsuitableServer):
+            sys.exit(f"The release does not run: {trouble.orig}")
+        sys.exit(f"The release does not run: Postgres at DATABASE_URL cannot be used ({reason_of(trouble)}).")
     except SQLAlchemyError as trouble:
         sys.exit(f"The release does not run: Postgres at DATABASE_URL cannot be used ({reason_of(trouble)}).")
     with connection:

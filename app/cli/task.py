@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from itertools import islice
 from typing import Any
@@ -11,8 +12,10 @@ import click
 from app.cli.options import DURATION, JSON_OBJECT, over_http
 from app.cli.output import as_json as to_json, console, task_card, task_list
 from app.cli.service import PAGE, Service
+from app.task import FINAL_STATES
 
 MAX_WAIT_S = 30.0
+POLL_S = 0.1
 
 
 @click.group()
@@ -74,8 +77,18 @@ def show(*, service: Service, as_json: bool, task_id: str, wait_s: float) -> Non
     """Show the task ID."""
     if wait_s > MAX_WAIT_S:
         raise click.BadParameter("at most 30s", param_hint="--wait")
-    params = {"wait_s": f"{wait_s:g}"} if wait_s else None
-    _print(service.ask("GET", _path(task_id), params=params, wait_s=wait_s), as_json=as_json)
+    _print(_wait(service, task_id, until=time.monotonic() + wait_s), as_json=as_json)
+
+
+def _wait(service: Service, task_id: str, *, until: float) -> dict[str, Any]:
+    """Return the task once it has ended, or as it is at `until` (monotonic). One answer may come before that."""
+    while True:
+        left_s = until - time.monotonic()
+        params = {"wait_s": f"{left_s:.3f}"} if left_s > 0 else None
+        shown: dict[str, Any] = service.ask("GET", _path(task_id), params=params, wait_s=max(0.0, left_s))
+        if shown["state"] in FINAL_STATES or time.monotonic() >= until:
+            return shown
+        time.sleep(min(POLL_S, max(0.0, until - time.monotonic())))
 
 
 @task.command()

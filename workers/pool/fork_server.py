@@ -178,7 +178,10 @@ def _run(start: Start, shared: SharedMemory) -> None:
 
 
 def _safe_message(error: BaseException) -> str:
-    """Return what may be shown to clients: texts of other errors may hold addresses or passwords."""
+    """Return what may be shown to clients: texts of errors that a module raises may hold addresses or passwords."""
+    cause = error.__cause__
+    if isinstance(error, BadTaskType) and cause is not None and not isinstance(cause, ImportError):
+        return type(cause).__name__
     text = f": {error}" if isinstance(error, BadTaskType | InvalidSetting) else ""
     return f"{type(error).__name__}{text}"[:MAX_MESSAGE]
 

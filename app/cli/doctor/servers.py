@@ -188,11 +188,11 @@ def check_redis(redis: Redis) -> Iterator[Finding]:
 
 
 def refused_by_redis(trouble: RedisError) -> Finding:
-    """Report an error of Redis: the server's own word, if it answers."""
-    name = name_of(trouble)
+    """Report an error of Redis: the server's own word if it refuses to work, otherwise why it cannot be used."""
     if is_refusal(trouble):
+        name = name_of(trouble)
         return fail("redis", f"refuses to work ({name})", REMEDIES.get(name, "Use a Redis that is not a cluster."))
-    return fail("redis", f"does not answer ({name})", "Start it, or correct REDIS_URL.")
+    return unreachable("redis", trouble, "REDIS_URL", authority="REDIS_TLS_CA=/path/to/ca.pem")
 
 
 def check_redis_version(found: Mapping[str, Any]) -> Finding:

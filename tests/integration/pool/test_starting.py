@@ -209,7 +209,10 @@ def test_children_need_no_folder_for_temporary_files(
     ("code", "reason"),
     [
         ("raise RuntimeError('secret')", "its child ended: RuntimeError"),
-        ("raise ImportError('lost')", "its child ended: BadTaskType: TASK_MODULES names 'broken_in_children': lost"),
+        (
+            "raise ImportError('lost')",
+            "its child ended: BadTaskType: TASK_MODULES names 'broken_in_children': lost",
+        ),
         ("raise SystemExit(3)", "its child ended: SystemExit"),
         ("import os; os._exit(3)", "its child ended with status 3 before it was ready"),
         (
@@ -227,7 +230,7 @@ def test_a_module_that_fails_in_children_only_is_named(
     assert [each.id for each in results.wait_for_unused(1)] == [lost.id]
     trouble = pool.start_trouble()
     assert trouble
-    assert trouble.reason == reason
+    assert trouble.reason.partition(" (")[0] == reason  # without the place in the file
     assert pool.free_slots.count == 0
 
 

@@ -90,7 +90,7 @@ def test_a_worker_claims_and_finishes_under_strict_defaults(
         assert workers.heartbeat(engine, "w", queue="default", slots=1) == []
         assert abs((server.clock(engine) - ahead(0)).total_seconds()) < 60
         first, second, third = [tasks.get(engine, each.id) for each in won]
-        assert (first.state, first.result) == (TaskState.SUCCEEDED, TEXT)
+        assert (first.state, json.loads(bytes(first.result))) == (TaskState.SUCCEEDED, TEXT)
         assert (second.state, second.error and second.error.message) == (TaskState.SCHEDULED, TEXT)
         assert (third.state, third.attempt) == (TaskState.SCHEDULED, 0)
         assert second.created_at.utcoffset() == UTC.utcoffset(None)

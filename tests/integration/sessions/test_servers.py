@@ -65,7 +65,7 @@ def test_the_release_refuses_a_database_with_another_encoding(
 ) -> None:
     encoding, settings = encoded
     monkeypatch.setenv("DATABASE_URL", settings.database_url)
-    with pytest.raises(SystemExit, match=f"^The migrations do not run: DATABASE_URL leads .* {encoding}"):
+    with pytest.raises(SystemExit, match=f"^The release does not run: DATABASE_URL leads .* {encoding}"):
         command.upgrade(Config(str(ROOT / "alembic.ini")), "head")
 
 
