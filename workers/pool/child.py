@@ -30,6 +30,8 @@ from workers.pool.recycling import Recycling
 from workers.pool.result import encode as encode_result, storable
 
 if TYPE_CHECKING:
+    from contextvars import Context as ContextVariables
+
     from app.task import Claim
     from workers.pool.protocol import Progress, RunLease
 
@@ -150,11 +152,8 @@ class Chunks:
     def _run(self, claim: Claim, position: int, *, is_last: bool) -> tuple[Ended, str | None]:
         """Run a task; return how it ended, and why this process must be replaced."""
         began = _perf_counter()
-        may_begin = partial(self._lease.covers, claim)
-        if self._clean is None:
-            result = run(claim, self._types, may_begin=may_begin)
-        else:
-            result = self._clean.call(run, claim, self._types, may_begin=may_begin)
+        variables = self._clean.new_context() if self._clean else None
+        result = run(claim, self._types, may_begin=partial(self._lease.covers, claim), variables=variables)
         took_ms = (_perf_counter() - began) * 1000
         if _getpid() != self._pid:  # the handler forked, and this is its child, which must not write events
             _exit(0)
@@ -162,14 +161,17 @@ class Chunks:
         return Ended(position, took_ms, result), reason
 
 
-def run(claim: Claim, types: TaskTypes, *, may_begin: Callable[[], bool]) -> str | Failure:
+def run(
+    claim: Claim, types: TaskTypes, *, may_begin: Callable[[], bool], variables: ContextVariables | None = None
+) -> str | Failure:
     """Call the handler; return its result as JSON text or why it failed. All exceptions are caught, SystemExit too.
 
     `may_begin` is called immediately before the handler, because this process may have been frozen since the run lease
-    was checked last. Context variables that the handler sets end with the task.
+    was checked last. Context variables that the handler sets end with the task; `variables`
+    are those that it begins with.
     """
     try:
-        return copy_context().run(_call, claim, types, may_begin)
+        return (variables or copy_context()).run(_call, claim, types, may_begin)
     except BaseException as error:  # noqa: BLE001
         failure = Failure("handler_error", message(error))
         with suppress(BaseException):

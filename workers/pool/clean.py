@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from contextvars import copy_context
+from contextvars import Context, copy_context
 from os import dup2, fchdir, get_inheritable, umask
 from signal import getitimer, setitimer
 from typing import Any
@@ -33,6 +33,24 @@ SHORT_MS = 1.0
 LONG_MS = 10.0
 FIRST_TASKS = 20
 STREAMS = (0, 1, 2)
+AUDITED = frozenset({"os.chdir", "os.putenv", "os.unsetenv"})
+"""Audit events of Python that change what would take a microsecond to read after each task."""
+
+
+class Audit:
+    """Records whether a task has changed the working directory or the environment, by Python's audit events.
+
+    What a C library changes without them is found by the thorough comparison.
+    """
+
+    def __init__(self) -> None:
+        self.is_changed = False
+
+        def record(event: str, _arguments: object) -> None:
+            if event in AUDITED:
+                self.is_changed = True
+
+        sys.addaudithook(record)
 
 
 class Clean:
@@ -49,6 +67,7 @@ class Clean:
         self._context = copy_context()
         self._decimals = Decimals(self._context)
         self._environment = Environment()
+        self._audit = Audit()
         self._loggers = Loggers()
         self._random = RandomState()
         self._left = LeftBehind()
@@ -66,12 +85,12 @@ class Clean:
         self._uncounted = 0
         self._is_untouched = self._quick_check()
 
-    def call(self, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
-        """Call a function with context variables of its own."""
+    def new_context(self) -> Context:
+        """Return the context variables for a task."""
         context = self._context.copy()
         if self._decimals.is_used:
             context.run(self._decimals.renew)
-        return context.run(function, *arguments, **options)
+        return context
 
     def after_task(self, task_type: str, took_ms: float, is_last: bool) -> str | None:  # noqa: FBT001
         """Restore the state; return why this process must be replaced, None if it need not."""
@@ -97,31 +116,35 @@ class Clean:
         self._left.wait_for_threads(seconds)
 
     def _quick_check(self) -> Callable[[], bool]:
-        """Return the function that sets back the folder and tells whether the rest of what is cheap is as it was."""
-        folder, mask, quick, left, random = self._folder, self._umask, self._quick, self._left, self._random
-        environment = self._environment
+        """Return the function that tells whether what is cheap to read is as it was. It sets back the umask."""
+        mask, quick, left, random = self._umask, self._quick, self._left, self._random
+        audit, environment = self._audit, self._environment
 
         def is_untouched() -> bool:
-            fchdir(folder)
             return (
-                umask(mask) == mask
+                not (
+                    audit.is_changed
+                    or umask(mask) != mask
+                    or environment.is_replaced()
+                    or random.is_seeded()
+                    or left.has_other_threads()
+                )
                 and quick.is_untouched()
-                and not environment.is_changed()
-                and not random.is_seeded()
-                and not left.has_other_threads()
             )
 
         return is_untouched
 
     def _restore_all(self, *, is_rare: bool) -> bool:
         """Set back everything, with `is_rare` also what takes long; return whether it was as it should be."""
+        fchdir(self._folder)
+        umask(self._umask)
         timers = [setitimer(each, 0)[0] for each in self._timers]
         faulthandler.cancel_dump_traceback_later()
         for stream, kept in self._streams:
             dup2(kept, stream)
         self._lazy_group.add(self._lazy.loaded())
         self._random.restore()
-        return not (
+        is_touched = (
             self._environment.restore()
             | self._quick.restore()
             | self._thorough.restore()
@@ -130,6 +153,8 @@ class Clean:
             | self._loggers.restore()
             | any(timers)
         )
+        self._audit.is_changed = False  # restoring the environment is audited, too
+        return not is_touched
 
     def _broken(self) -> str | None:
         """Return what a task has closed or left running; None if there is nothing."""

@@ -18,6 +18,10 @@ class Environment:
         self._saved = self._data.copy()
         self._native = _Native() if sys.platform == "linux" else None
 
+    def is_replaced(self) -> bool:
+        """Whether `os.environ` is another object."""
+        return os.environ is not self._object
+
     def is_changed(self) -> bool:
         """Whether `os.environ` is another object, or has other contents."""
         return os.environ is not self._object or self._data != self._saved
