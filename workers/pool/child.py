@@ -41,13 +41,13 @@ PR_SET_PDEATHSIG = 1
 MAX_STACK = 16_000
 OUR_FILES = {__file__, handlers.__file__}
 
-# The references of before any handler, which may replace those of the modules.
+# Taken before any handler runs, because a handler may replace those of the modules.
 _perf_counter, _getpid, _exit = time.perf_counter, os.getpid, os._exit
 
-CLOSE_LIMIT_S = 5.0  # for the ends of lifespans
+CLOSE_LIMIT_S = 5.0  # for closing the lifespans
 READY = encode_events([Ready()])
 DONE = encode_events([Done()])
-TOO_LATE = Failure("worker_lost", "The worker was silent for too long; the code has not begun.")
+TOO_LATE = Failure("worker_lost", "The worker sent no heartbeat for too long; the code has not begun.")
 
 
 def child_process(
@@ -91,11 +91,11 @@ def serve(  # noqa: PLR0917  # called with positional arguments, as the target o
 ) -> float | None:
     """Run chunk after chunk until the pool closes the pipe.
 
-    If the process must be replaced, return how many seconds the last task had left: what it has left running may go on
-    for so long.
+    If the process must be replaced, return how many seconds the last task had left. Threads that it left running have
+    this time to end.
     """
     pipes = (tokens.fileno(), events.fileno())
-    if clean is not None:  # in a process, whose handlers may close them
+    if clean is not None:  # in a child process, whose handlers may close the pipes
         pipes = (private(pipes[0]), private(pipes[1]))
     chunks = Chunks(pipes[0], EventPipe(pipes[1]), lease, progress, types, clean)
     while True:
@@ -108,7 +108,7 @@ def serve(  # noqa: PLR0917  # called with positional arguments, as the target o
 
 
 class Chunks:
-    """Runs the tasks of one chunk after another, as long as `clean` finds this process fit for the next one."""
+    """Runs one chunk after another, until `clean` finds that this process must be replaced."""
 
     def __init__(  # noqa: PLR0917
         self,
@@ -167,8 +167,7 @@ def run(
     """Call the handler; return its result as JSON text or why it failed. All exceptions are caught, SystemExit too.
 
     `may_begin` is called immediately before the handler, because this process may have been frozen since the run lease
-    was checked last. Context variables that the handler sets end with the task; `variables`
-    are those that it begins with.
+    was checked last. `variables` are the context variables with which the task begins. Those that it sets end with it.
     """
     try:
         return (variables or copy_context()).run(_call, claim, types, may_begin)
@@ -220,10 +219,10 @@ def stack_of(error: BaseException) -> str:
 
 
 def _reset_signals_in_forks() -> None:
-    """Have signals end the processes that handlers fork, as `multiprocessing` expects."""
+    """Restore the default signal handlers in processes that handlers fork, as `multiprocessing` expects."""
     masks = threading.local()
 
-    def before() -> None:  # a signal that arrives at once must not meet the handlers of this process
+    def before() -> None:  # the signal handlers of this process must not run in the fork
         masks.before = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM, signal.SIGINT])
 
     def in_parent() -> None:
@@ -239,7 +238,7 @@ def _reset_signals_in_forks() -> None:
 
 
 def _kill_in(seconds: float) -> None:
-    """Have this process and those that it started killed after this time."""
+    """Start a thread that kills the process group of this process after this time."""
 
     def kill() -> None:
         time.sleep(seconds)

@@ -1,4 +1,4 @@
-"""The worker's side of a fork server: asks it to start children, and receives how each start and each child ended."""
+"""The worker's side of a fork server: requests children, and receives the result of each start and each exit."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ POLL_S = 0.002
 class Children:
     """A fork server and the slots of its children. All methods but `end` run in the supervisor's thread.
 
-    It must be created in a thread that lives as long as the worker, because Linux takes the end of that thread for the
-    end of the parent.
+    It must be created in a thread that lives as long as the worker: Linux sends the parent-death signal when the thread
+    that started the process ends.
     """
 
     def __init__(self, memory: SharedMemory, modules: Sequence[str], *, files: int) -> None:
@@ -52,10 +52,10 @@ class Children:
         return self._control.fileno()
 
     def start(self, slot: ProcessSlot, pipes: Sequence[int], cell: int) -> None:
-        """Ask for a child; its process id, or why there is none, is received later.
+        """Request a child. `receive` reads its process id, or why it was not started, later.
 
         Raises:
-            OSError: the fork server has ended, or reads nothing.
+            OSError: the fork server has ended, or does not read.
         """
         self._last_number += 1
         socket.send_fds(self._control, [REQUEST.pack(self._last_number, cell)], pipes)
@@ -72,7 +72,7 @@ class Children:
                 continue
             self._asked_at.pop(number, None)
             slot = self._slots.get(number)
-            if slot is None:  # given up before
+            if slot is None:  # `retire` has given it up
                 continue
             if reply == Reply.STARTED:
                 slot.pid = value
@@ -91,11 +91,11 @@ class Children:
         return over
 
     def is_stuck(self, now: float) -> bool:
-        """Return whether a fork server that has imported its modules leaves a request unanswered."""
+        """Return whether the fork server has imported its modules and does not answer a request in time."""
         return not self.is_importing and any(now - at > FORK_LIMIT_S for at in self._asked_at.values())
 
     def retire(self) -> list[ProcessSlot]:
-        """Start no more children. The fork server ends when those that run have ended; return those not started."""
+        """Start no more children; return the slots without one. The fork server ends when its last child has ended."""
         if not self.is_retired and not self.has_ended:
             self.is_retired = True
             self._control.shutdown(socket.SHUT_WR)
@@ -166,7 +166,7 @@ def wait_for_exit(pid: int, limit_s: float) -> bool:
 def _launch(control: int, memory: SharedMemory, files: int, modules: Sequence[str]) -> subprocess.Popen[bytes]:
     """Start the fork server in a session of its own, which no signal to the worker's group reaches.
 
-    By `-c`, so that it has no main module that handlers which use `multiprocessing` would import again.
+    It is started by `-c`, because `multiprocessing` in a handler would import any other main module again.
     """
     arguments = (control, memory.fd, memory.cells, files, list(modules))
     code = f"import sys; sys.path[:] = {sys.path!r}; from workers.pool.fork_server import main; main(*{arguments!r})"

@@ -1,4 +1,4 @@
-"""Keeps a child process clean: each task begins with the state that the worker's own start and the imports have set."""
+"""Restores the state of a child process after each task, so that all tasks begin with the state of its start."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ LONG_MS = 10.0
 FIRST_TASKS = 20
 STREAMS = (0, 1, 2)
 AUDITED = frozenset({"os.chdir", "os.putenv", "os.unsetenv"})
-"""Audit events of Python that change what would take a microsecond to read after each task."""
+"""Audit events of Python about state that would take a microsecond to read after each task."""
 
 
 class Audit:
     """Records whether a task has changed the working directory or the environment, by Python's audit events.
 
-    What a C library changes without them is found by the thorough comparison.
+    Changes by a C library raise no such event; the thorough comparison finds them.
     """
 
     def __init__(self) -> None:
@@ -54,14 +54,14 @@ class Audit:
 
 
 class Clean:
-    """The state of this process as it is now, before its first task. `after_task` restores it.
+    """The state of this process before its first task. `after_task` restores it.
 
-    What is cheap to read is compared after every task. The rest is compared after long tasks, after the last one of a
-    chunk, after the first ones of each type, and where a task of its type has changed something lately.
+    State that is cheap to read is compared after every task. The rest is compared after long tasks, after the last task
+    of a chunk, after the first tasks of each type, and while tasks of the type have recently changed something.
     """
 
     def __init__(self, recycling: Recycling, *, keep_open: Sequence[int]) -> None:
-        """`keep_open` are descriptors that belong to the child; when one is closed, the child has to end."""
+        """`keep_open` are descriptors of the child itself. When one of them is closed, the child must be replaced."""
         self._recycling = recycling
         self._keep_open = keep_open
         self._context = copy_context()
@@ -86,7 +86,7 @@ class Clean:
         self._is_untouched = self._quick_check()
 
     def new_context(self) -> Context:
-        """Return the context variables for a task."""
+        """Return the context variables with which a task begins."""
         context = self._context.copy()
         if self._decimals.is_used:
             context.run(self._decimals.renew)
@@ -116,7 +116,7 @@ class Clean:
         self._left.wait_for_threads(seconds)
 
     def _quick_check(self) -> Callable[[], bool]:
-        """Return the function that tells whether what is cheap to read is as it was. It sets back the umask."""
+        """Return a function that returns whether the state that is cheap to read is unchanged. It sets the umask."""
         mask, quick, left, random = self._umask, self._quick, self._left, self._random
         audit, environment = self._audit, self._environment
 
@@ -135,7 +135,7 @@ class Clean:
         return is_untouched
 
     def _restore_all(self, *, is_rare: bool) -> bool:
-        """Set back everything, with `is_rare` also what takes long; return whether it was as it should be."""
+        """Restore all pieces, with `is_rare` also the slow ones; return whether none of them had changed."""
         fchdir(self._folder)
         umask(self._umask)
         timers = [setitimer(each, 0)[0] for each in self._timers]
@@ -157,7 +157,7 @@ class Clean:
         return not is_touched
 
     def _broken(self) -> str | None:
-        """Return what a task has closed or left running; None if there is nothing."""
+        """Return what a task has closed or left running, if anything."""
         if reason := self._closed():
             return reason
         for stream in (sys.stdout, sys.stderr):
@@ -166,13 +166,13 @@ class Clean:
         return self._left.thread() or self._left.process()
 
     def _closed(self) -> str | None:
-        """Return that descriptors of the child were closed; None if they are open."""
+        """Return why the child must be replaced if one of its own descriptors was closed; None if all are open."""
         is_open = all(map(_is_open, self._keep_open))
         return None if is_open else "it closed descriptors that it did not open"
 
 
 class _Group:
-    """Pieces that are read together, and what was read at first."""
+    """Pieces that are read together, and their saved values."""
 
     def __init__(self, pieces: Any) -> None:
         self._pieces: list[Piece] = []
@@ -181,7 +181,7 @@ class _Group:
         self.add((piece, frozen(piece.read())) for piece in pieces)
 
     def add(self, pieces: Any) -> None:
-        """Add pieces, each with what it should be."""
+        """Add pieces, each with its saved value."""
         names = {each.name for each in self._pieces}
         for piece, saved in pieces:
             if piece.name not in names:
@@ -190,14 +190,14 @@ class _Group:
                 self._saved.append(saved)
 
     def is_untouched(self) -> bool:
-        """Return whether all pieces are as they were."""
+        """Return whether all pieces have their saved values."""
         try:
             return [read() for read in self._reads] == self._saved
         except Exception:  # noqa: BLE001  # an attribute was deleted, or a comparison is impossible
             return False
 
     def restore(self) -> bool:
-        """Set back all pieces that are not as they were; return whether there were any."""
+        """Restore all pieces that have changed; return whether any had."""
         if self.is_untouched():
             return False
         for piece, saved in zip(self._pieces, self._saved, strict=True):
@@ -205,7 +205,7 @@ class _Group:
                 try:
                     piece.set_back(saved)
                 except (OSError, ValueError, PermissionError) as refused:
-                    raise CannotRestore(f"{piece.name} cannot be set back ({type(refused).__name__})") from refused
+                    raise CannotRestore(f"{piece.name} cannot be restored ({type(refused).__name__})") from refused
         return True
 
 
@@ -217,7 +217,7 @@ def _is_as_saved(piece: Piece, saved: Any) -> bool:
 
 
 def _open_folder() -> int:
-    """Return a descriptor of the working directory, which stays valid if that is renamed."""
+    """Return a descriptor of the working directory, which stays valid when the directory is renamed."""
     folder = os.open(".", getattr(os, "O_PATH", os.O_RDONLY) | os.O_CLOEXEC)
     try:
         return private(folder)

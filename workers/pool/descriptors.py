@@ -1,4 +1,4 @@
-"""Descriptors of a child process that its handlers should not close, and what to do when they do."""
+"""Descriptors of a child process that survive handlers which close descriptors."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ USUAL_LIMIT = 1024
 
 
 def private(file: int) -> int:
-    """Return a duplicate with a high number, which `os.closerange(3, 256)` of a handler does not close."""
+    """Return a duplicate with a high number, which `os.closerange(3, 256)` in a handler does not close."""
     limit = os.sysconf("SC_OPEN_MAX")
     lowest = max(3, min(limit if limit > 0 else USUAL_LIMIT, USUAL_LIMIT) - FROM_END)
     try:
@@ -27,8 +27,8 @@ def private(file: int) -> int:
 class EventPipe:
     """The writing end of the pipe for events.
 
-    A handler that makes a daemon of itself closes all descriptors. Then the pipe is opened again through the list of
-    open files of the worker, where the system has one.
+    A handler that daemonizes closes all descriptors. On Linux the pipe is then opened again through `/proc`, among the
+    open files of the fork server and of the worker.
     """
 
     def __init__(self, file: int) -> None:

@@ -1,4 +1,4 @@
-"""The environment of a child process, which a task may change through `os.environ` or behind its back."""
+"""The environment of a child process, which a task may change through `os.environ` or by `os.putenv`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Environment:
-    """The variables as they are now; `restore` sets them back, also those that were changed by `os.putenv`."""
+    """The variables when this object is created. `restore` restores them, also those that `os.putenv` has changed."""
 
     def __init__(self) -> None:
         self._object = os.environ
@@ -19,18 +19,18 @@ class Environment:
         self._native = _Native() if sys.platform == "linux" else None
 
     def is_replaced(self) -> bool:
-        """Whether `os.environ` is another object."""
+        """Return whether `os.environ` is another object."""
         return os.environ is not self._object
 
     def is_changed(self) -> bool:
-        """Whether `os.environ` is another object, or has other contents."""
+        """Return whether `os.environ` is another object, or has other contents."""
         return os.environ is not self._object or self._data != self._saved
 
     def restore(self) -> bool:
-        """Set all variables back if one was changed, also behind the back of `os.environ`; return whether one was."""
+        """Restore all variables if one was changed, also if by `os.putenv`; return whether one was."""
         if not self.is_changed() and not (self._native and self._native.is_changed):
             return False
-        os.environ = self._object  # noqa: B003  # a handler has replaced it
+        os.environ = self._object  # noqa: B003  # a handler may have replaced it
         given = self._native.names() if self._native else set()
         for name in (self._data.keys() | given) - self._saved.keys():
             os.unsetenv(name)
@@ -45,14 +45,14 @@ class Environment:
 
 
 class _Native:
-    """The array of pointers that the C library keeps. A change of a variable changes a pointer."""
+    """The C library's array of pointers to the variables. A change of a variable changes a pointer."""
 
     def __init__(self) -> None:
         self._array = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "environ")
         self.remember()
 
     def remember(self) -> None:
-        """Take what is there now for unchanged."""
+        """Save the present content, with which `is_changed` compares."""
         self._size = len(self._pointers()) * ctypes.sizeof(ctypes.c_void_p)
         self._saved = self._content()
 

@@ -1,8 +1,9 @@
 """The process that forks the children of one worker.
 
-A failed start is answered with its error and changes nothing for the children that run. That of the standard library
-ends at the first failed start, its children with it, and listens at a path under TMPDIR that others may delete. This
-one has an inherited socket. It outlives the connection until its last child has ended, and dies with its worker.
+A failed start is answered with its error and does not affect running children. The fork server of the standard library
+ends at the first failed start, together with its children, and listens at a path under TMPDIR that may be deleted. This
+one uses an inherited socket. After the connection is closed it waits for its last child. It is killed when its worker
+dies.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Start(NamedTuple):
 
 
 def main(control: int, memory: int, cells: int, files: int, modules: Sequence[str]) -> None:
-    """Fork children until the worker closes the control socket; in a child, run it.
+    """Fork children until the worker closes the control socket; in each child, run tasks.
 
     `files` is the soft limit of open files for the children.
     """
@@ -69,7 +70,7 @@ def main(control: int, memory: int, cells: int, files: int, modules: Sequence[st
         with suppress(BaseException):  # each child imports them, too, and reports the error
             importlib.import_module(each)
     gc.collect()
-    gc.freeze()  # garbage collections of the children do not copy what they share
+    gc.freeze()  # so that garbage collections in the children do not copy shared pages
     with socket.socket(fileno=control) as channel:
         start = ForkServer(channel).serve()
     if start is not None:
@@ -84,7 +85,7 @@ class ForkServer:
         self._numbers: dict[int, int] = {}  # of starts, by process id
 
     def serve(self) -> Start | None:
-        """Serve until the connection is closed and the last child has ended. Return in each child, with its start."""
+        """Serve until the connection is closed and the last child has ended. In each child, return its start."""
         woken, wake = os.pipe()
         for each in (woken, wake):
             os.set_blocking(each, False)
@@ -126,7 +127,7 @@ class ForkServer:
 
     def _fork(self, start: Start) -> bool:
         """Fork a child; return whether this is the child."""
-        failure = errno.EMFILE if len(start.pipes) < FDS else 0  # the kernel passes no more than may be open here
+        failure = errno.EMFILE if len(start.pipes) < FDS else 0  # the kernel drops those beyond the limit
         if not failure:
             try:
                 pid = os.fork()
@@ -151,12 +152,12 @@ class ForkServer:
                     self._report(number, Reply.EXITED, os.waitstatus_to_exitcode(status))
 
     def _report(self, number: int, reply: Reply, value: int) -> None:
-        with suppress(OSError):  # the worker does not listen any more
+        with suppress(OSError):  # the worker has closed the connection
             self._control.sendall(REPLY.pack(number, reply, value))
 
 
 def _run(start: Start, shared: SharedMemory) -> None:
-    """Run a child until its worker closes its pipe; then the interpreter ends as that of any program."""
+    """Run a child until the worker closes its pipe or replaces it. Then the interpreter exits normally."""
     from workers.pool.child import child_process  # noqa: PLC0415  # what it imports may fail
 
     tasks, tokens, events = start.pipes
@@ -170,7 +171,7 @@ def _run(start: Start, shared: SharedMemory) -> None:
             RunLease(shared),
             Progress(shared, start.cell),
         )
-    except BaseException as error:  # noqa: BLE001  # modules of users raise any
+    except BaseException as error:  # noqa: BLE001  # users' modules may raise anything
         traceback.print_exc()
         with suppress(OSError):
             os.write(events, encode_events([NotReady(_safe_message(error))]))
@@ -178,7 +179,7 @@ def _run(start: Start, shared: SharedMemory) -> None:
 
 
 def _safe_message(error: BaseException) -> str:
-    """Return what may be shown to clients: texts of errors that a module raises may hold addresses or passwords."""
+    """Return a message that clients may see. Errors that a module raises may contain addresses or passwords."""
     cause = error.__cause__
     if isinstance(error, BadTaskType) and cause is not None and not isinstance(cause, ImportError):
         return type(cause).__name__
@@ -187,5 +188,5 @@ def _safe_message(error: BaseException) -> str:
 
 
 def _die_with_parent() -> None:
-    if sys.platform == "linux":  # a busy child keeps the connection open, so its end alone does not suffice
+    if sys.platform == "linux":  # when only the connection is closed, the fork server waits for busy children
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -18,7 +18,7 @@ DECIMAL_FIELDS = ("prec", "rounding", "Emin", "Emax", "capitals", "clamp")
 
 @dataclass(frozen=True, slots=True)
 class Lazy:
-    """A piece of the state of a module, and its value after an import."""
+    """A piece of the state of a module, and its value right after the import."""
 
     module: str
     name: str
@@ -107,7 +107,7 @@ class _Fresh:
 
 
 def limits_now() -> dict[int, tuple[int, int]]:
-    """Return the resource limits. The module is not left loaded: its presence shows that a handler may set limits."""
+    """Return the resource limits. Do not leave the module loaded: if it is, a handler may have set limits."""
     was_loaded = "resource" in sys.modules
     limits = _read_limits(importlib.import_module("resource"))
     if not was_loaded:
@@ -116,7 +116,7 @@ def limits_now() -> dict[int, tuple[int, int]]:
 
 
 class Decimals:
-    """The decimal context, if an import has changed that of the main thread. Each task gets a copy of it."""
+    """The decimal context of the main thread, if an import has changed it. Each task gets a copy."""
 
     def __init__(self, context: Context) -> None:
         self._template: Any = next((value for each, value in context.items() if each.name == "decimal_context"), None)
@@ -129,7 +129,7 @@ class Decimals:
 
 
 class LazyPieces:
-    """The pieces of all modules that are loaded; others are added when they are."""
+    """The pieces of all modules that are loaded. Those of other modules are added after their import."""
 
     def __init__(self) -> None:
         self._waiting = [*ALL, LIMITS]
@@ -149,7 +149,7 @@ class LazyPieces:
             if module is None:
                 continue
             self._waiting.remove(each)
-            with suppress(Exception):  # another version of the module; then this piece is not looked at
+            with suppress(Exception):  # a version of the module without this piece, which is skipped
                 each.read(module)
                 yield each.piece(module), self._value(each, module)
 

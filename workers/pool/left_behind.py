@@ -15,14 +15,14 @@ from typing import Any
 
 _waitid: Any = getattr(os, "waitid", None)  # a handler may replace that of the module
 GRACE_S = 0.02  # for what is about to end
-LOOK_AGAIN_S = 0.002
+POLL_S = 0.002
 
 
 class LeftBehind:
     """Finds threads and processes that a task began and left running.
 
-    Allowed are daemon threads, as connection pools have them, idle threads of a ThreadPoolExecutor, and the helper
-    processes of `multiprocessing`.
+    Daemon threads, such as those of connection pools, idle threads of a ThreadPoolExecutor and the helper processes of
+    `multiprocessing` are allowed.
     """
 
     def __init__(self) -> None:
@@ -32,11 +32,11 @@ class LeftBehind:
         self._allowed = _children() if _has_child() else set()
 
     def has_other_threads(self) -> bool:
-        """Whether threads have begun or ended since the last look, or idle ones may have become busy."""
+        """Return whether threads have begun or ended since the last check, or idle ones may have become busy."""
         return _count() != self._count or bool(self._pools)
 
     def thread(self) -> str | None:
-        """Return which thread was left running, as a sentence about the task; None if there is none."""
+        """Return which thread was left running, as a clause about the task; None if there is none."""
         if not self.has_other_threads():
             return None
         if busy := _after_grace(self._busy):
@@ -52,20 +52,20 @@ class LeftBehind:
             sleep(GRACE_S)
 
     def process(self) -> str | None:
-        """Return that a process was left running, as a sentence about the task; None if there is none."""
+        """Return a clause about the task if it left a process running; None if not."""
         if _has_child() and _after_grace(self._other_children):
             return "it left a process running"
         return None
 
     def _other_children(self) -> set[int]:
-        """Return the children that are left once those that have ended are waited for."""
+        """Wait for the children that have ended; return the others, without those that are allowed."""
         multiprocessing.active_children()
         if clean := getattr(sys.modules.get("subprocess"), "_cleanup", None):
             clean()
         return _children() - self._allowed - {_helper("forkserver"), _helper("resource_tracker")}
 
     def _new(self) -> list[threading.Thread]:
-        """Return the threads that a process would wait for at its end, except those that are older than the tasks."""
+        """Return the threads that are not daemons and were started by tasks."""
         return [each for each in threading.enumerate() if not each.daemon and each not in self._known]
 
     def _busy(self) -> list[threading.Thread]:
@@ -80,7 +80,7 @@ def _is_idle(thread: threading.Thread) -> bool:
 
 
 def _has_child() -> bool:
-    """Return whether this process has a child, running or not waited for. Where the system does not tell, False."""
+    """Return whether this process has a child, running or not waited for; False on a system without `waitid`."""
     if _waitid is None:
         return False
     try:
@@ -91,7 +91,7 @@ def _has_child() -> bool:
 
 
 def _children() -> set[int]:
-    """Return the process ids of the children, as far as the system tells."""
+    """Return the process ids of the children; none on a system without `/proc`."""
     found: set[int] = set()
     with suppress(OSError):
         for each in Path("/proc/self/task").iterdir():
@@ -107,8 +107,8 @@ def _helper(module: str) -> int:
 
 
 def _after_grace(look: Callable[[], Any]) -> Any:
-    """Return what is found, after a moment in which it may end."""
+    """Return what `look` finds after GRACE_S, or nothing as soon as it finds nothing."""
     until = monotonic() + GRACE_S
     while (found := look()) and monotonic() < until:
-        sleep(LOOK_AGAIN_S)
+        sleep(POLL_S)
     return found

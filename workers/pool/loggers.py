@@ -1,4 +1,4 @@
-"""The configuration of loggers other than the root logger, which a task may change for those after it."""
+"""The configuration of loggers other than the root logger, which a task may change for later tasks."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MARK: Any = "unchanged"
 
 
 class _Configuration(NamedTuple):
-    """What can be configured of a logger."""
+    """The attributes of a logger that can be configured."""
 
     level: int = logging.NOTSET
     handlers: tuple[Any, ...] = ()
@@ -20,10 +20,11 @@ class _Configuration(NamedTuple):
 
 
 class Loggers:
-    """The configuration of all loggers as it is now.
+    """The configuration of all loggers when this object is created.
 
-    Reading all of them takes long. A change of a level clears the caches of all loggers, in which a mark is kept;
-    a new handler or a new logger changes a count. A logger that came with the import of a module stays as it is.
+    Reading all of them takes long, so changes are detected by other means. A change of a level clears the caches of all
+    loggers, and with them a mark in that of the root logger. A new handler or a new logger changes a count. The
+    configuration of a logger that was created while a module was imported is kept.
     """
 
     def __init__(self) -> None:
@@ -31,7 +32,7 @@ class Loggers:
         self._remember()
 
     def restore(self) -> bool:
-        """Set back what was changed; return whether anything was."""
+        """Restore all loggers that were changed; return whether any was."""
         if self._counts() == self._saved:
             return False
         came_with_import, changed = len(sys.modules) > self._modules, False

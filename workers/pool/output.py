@@ -25,9 +25,9 @@ MAX_TURNS = 100
 
 
 class LineWriter(io.BufferedIOBase):
-    """Writes whole lines to a descriptor. The beginning of a line is held, for each thread, until its end follows.
+    """Writes whole lines to a descriptor. The unfinished line of each thread is held until its end is written.
 
-    A line that is longer than MAX_HELD is ended. Errors are ignored: what nobody can read is no reason to fail a task.
+    A line that is longer than MAX_HELD is split. Errors are ignored: lost output is no reason to fail a task.
     """
 
     mode = "wb"
@@ -53,9 +53,9 @@ class LineWriter(io.BufferedIOBase):
         return False
 
     def close(self) -> None:
-        """Do not close, as LineStream."""
+        """Do nothing, as in LineStream."""
 
-    def write(self, data: bytes) -> int:  # type: ignore[override]  # of any object that has bytes
+    def write(self, data: bytes) -> int:  # type: ignore[override]  # any bytes-like object
         """Write the lines that are complete; hold the rest."""
         text, thread = bytes(data), threading.get_ident()
         end = text.rfind(b"\n") + 1
@@ -70,18 +70,18 @@ class LineWriter(io.BufferedIOBase):
         return len(text)
 
     def end_line(self) -> None:
-        """Write what this thread has begun to write as a line."""
+        """Write the unfinished line of this thread, and end it."""
         if held := self._held.pop(threading.get_ident(), b""):
             self._put(held + b"\n")
 
     def end_lines(self) -> None:
-        """Write what any thread has begun to write."""
+        """Write the unfinished lines of all threads, and end them."""
         for thread in list(self._held):
             if held := self._held.pop(thread, b""):
                 self._put(held + b"\n")
 
     def _put(self, data: bytes) -> None:
-        """Write while no other process does. A pipe takes up to 4,096 bytes at once, and more in several pieces."""
+        """Write with a lock. A pipe takes up to 4,096 bytes at once, more in pieces between which others may write."""
         has_turn = self._turns is not None and _wait_for_turn(self._turns)
         try:
             while data:
@@ -101,14 +101,17 @@ class LineWriter(io.BufferedIOBase):
             return 0
 
     def _open_turns(self) -> int | None:
-        """Open the pipe once more, because a lock belongs to all who inherited a descriptor. None: it is no pipe."""
+        """Open a pipe again for the lock, because processes that inherit a descriptor share its lock.
+
+        Return None if the descriptor is no pipe.
+        """
         with suppress(OSError):
             if stat.S_ISFIFO(os.fstat(self._descriptor).st_mode):
                 return os.open(f"/dev/fd/{self._descriptor}", os.O_WRONLY | os.O_CLOEXEC)
         return None
 
     def _pass_through(self) -> None:
-        """In a process that a handler has forked, write at once, because the end of a task is not noticed there."""
+        """Write without holding lines in a process that a handler has forked, where no task ends."""
         self._held.clear()
         self._is_whole = False
 
@@ -117,19 +120,22 @@ class LineStream(io.TextIOWrapper):
     """The text stream in front of a LineWriter. Closing it has no effect, because the next task needs it."""
 
     def end_line(self) -> None:
-        """End the line that this thread has begun."""
+        """Write the unfinished line of this thread, and end it."""
         self.buffer.end_line()  # type: ignore[attr-defined]
 
     def close(self) -> None:
-        """Do not close."""
+        """Do nothing."""
 
     def detach(self) -> io.BufferedIOBase:  # type: ignore[override]
-        """Return the LineWriter for a stream with another encoding, and stay usable."""
+        """Return the LineWriter, for a stream with another encoding. This stream stays usable."""
         return self.buffer  # type: ignore[return-value]
 
 
 def _wait_for_turn(turns: int) -> bool:
-    """Wait, but not for ever, because the process that writes may be stopped. A handler may have closed `turns`."""
+    """Take the lock; return False if it cannot be taken.
+
+    The process that holds it may be stopped, so the wait is limited. A handler may have closed `turns`.
+    """
     for _ in range(MAX_TURNS):
         try:
             fcntl.flock(turns, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -152,7 +158,7 @@ _end: Callable[[LineWriter], None] = LineWriter.end_lines
 
 
 def write_whole_lines(*, runs_one_task: bool = True) -> None:
-    """Replace `sys.stdout` and `sys.stderr` of this process. What is written is dropped if they were closed before."""
+    """Replace `sys.stdout` and `sys.stderr` of this process. Output to one that was closed before is dropped."""
     global _end  # noqa: PLW0603
     _end = LineWriter.end_lines if runs_one_task else LineWriter.end_line
     for name in ("stdout", "stderr"):
@@ -164,9 +170,9 @@ def write_whole_lines(*, runs_one_task: bool = True) -> None:
 
 
 def end_line() -> None:
-    """End the lines that the task has begun: all of this process, or those of this thread if other tasks run, too.
+    """End the lines that the task has begun: those of all threads, or of this one if other tasks run in the process.
 
-    First, flush the stream that a handler may have put in front of ours.
+    A stream that a handler has put in front of ours is flushed first.
     """
     if type(getattr(sys, "stdout", None)) is not LineStream:
         try:  # noqa: SIM105
@@ -179,7 +185,7 @@ def end_line() -> None:
 
 
 def _whole(stream: TextIO) -> TextIO:
-    """Return a stream that writes whole lines in place of this one; this one itself if a module has put it there."""
+    """Return a stream that writes whole lines in place of this one, or this one itself if it has no descriptor."""
     try:
         stream.flush()
         writer = LineWriter(stream.fileno(), stream)
