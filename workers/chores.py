@@ -41,9 +41,9 @@ def purge_final_tasks() -> int:
 
 
 def purge_lost_workers() -> int:
-    """Remove the rows of workers without a heartbeat for a day, and while the chores of this process watched them.
+    """Remove the rows of workers whose heartbeat is a day old and did not change while this process watched them.
 
-    A heartbeat that is a day old may be that of a living worker, because Postgres' clock may be set forward.
+    The age alone does not suffice: Postgres' clock may be set forward while the worker runs.
     """
     dead = _silence().look_at_workers()
     return workers.purge(_engine(), dead, older_than_s=FORGET_WORKERS_AFTER_S)
@@ -105,7 +105,7 @@ class Purging:
 
 
 def _purge_batch(engine: Engine, retention_s: float) -> int:
-    """Remove a batch. The age counts by the earlier of two clocks, because Postgres' may be set forward by days."""
+    """Remove a batch. Ages are measured by the earlier of two clocks, because Postgres' may be set forward by days."""
     ahead_s = server.clock(engine).timestamp() - time.time()
     return repairs.purge_final(engine, older_than_s=retention_s + max(0.0, ahead_s), limit=TASKS_PER_BATCH)
 

@@ -105,7 +105,7 @@ class Promoter:
             raise
 
     def _take_back_lost(self, now: float) -> None:
-        """Take lost deliveries back. Write at least once a second, because a replica answers what only reads."""
+        """Take lost deliveries back. Write at least once a second, because a replica answers reads."""
         probe_write(self._redis)
         self._took_back_at = now
         if lost := self._due_set.take_back((each.name for each in self._types.delivered), now=now):

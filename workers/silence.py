@@ -1,8 +1,8 @@
-"""How long nothing was heard of workers and attempts, by the clock of this machine.
+"""How long workers and attempts have shown no sign of life, by the clock of this machine.
 
 Postgres' clock decides what is due, but it may be set forward or back at any time, and a failover may lead to a server
-with another clock. So no duration is the difference of two of its instants. A heartbeat or a lease is a value that
-changes with each sign of life, and silence is how long this process has seen the same value.
+with another clock. So durations are not computed from its instants. A heartbeat or a lease is a value that changes with
+each sign of life, and the silence is how long this process has read the same value.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Engine
 
-# Each sweeper watches from its start, so a lease of days would never end if sweepers are restarted every day. One that
-# has ended by Postgres' clock, too, is watched for at most this long.
+# Each sweeper watches from its start, so a lease of days would never expire if sweepers were restarted every day.
+# Therefore a lease that has expired by Postgres' clock is watched for at most this long.
 ENOUGH_S = 3600.0
 
 Key = TypeVar("Key", bound=Hashable)
 
 
 class Watch(Generic[Key]):
-    """Remembers since when each key has had its present value. Keys that are gone are forgotten."""
+    """Stores since when each key has had its present value. Keys that are not read again are removed."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -35,7 +35,7 @@ class Watch(Generic[Key]):
     def look(self, read: Callable[[], Mapping[Key, object]]) -> dict[Key, float]:
         """Read the values; return for how many seconds, at least, each has been the same.
 
-        A new value counts from after it was read, and silence ends before it was read, so neither is too long.
+        The time counts from after a value was first read to before it was last read, so it is never too long.
         """
         asked_at = self._clock()
         values = read()
@@ -49,7 +49,7 @@ class Watch(Generic[Key]):
 
 
 class Silence:
-    """Watches all workers and attempts. A new one counts nothing as silent before it has watched for long enough."""
+    """Watches all workers and attempts. A new instance finds nothing silent before it has watched for long enough."""
 
     def __init__(self, engine: Engine, *, dead_after_s: float, clock: Callable[[], float]) -> None:
         self._engine = engine
@@ -58,7 +58,7 @@ class Silence:
         self._attempts: Watch[tuple[str, str]] = Watch(clock)
 
     def look_at_workers(self) -> dict[str, datetime]:
-        """Return the last heartbeats of the workers that are dead. Each look may notice a new heartbeat sooner."""
+        """Return the last heartbeats of the workers that are dead. Frequent calls notice new heartbeats sooner."""
         heartbeats: dict[str, datetime] = {}
 
         def read() -> dict[str, datetime]:

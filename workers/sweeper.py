@@ -78,7 +78,7 @@ class Sweeper:
         try:
             return self._sweep(now_s)
         except RedisError as trouble:
-            self._sweep_at = now_s  # the next step writes again, so that it fails again or all is well
+            self._sweep_at = now_s  # the next step probes Redis again
             self.feeding.resync()
             if may_be_corrupt(trouble):
                 queues = {each.queue for each in self._types.delivered}
@@ -93,7 +93,7 @@ class Sweeper:
             self._silence.look_at_workers()
         more_to_rescue = is_time and self.rescue()
         if is_time:
-            probe_write(self._redis)  # a replica would answer what only reads, with ids that its primary has lost
+            probe_write(self._redis)  # a replica would answer reads, with ids that its primary has lost
         more_to_feed = self.feeding.step()
         more_to_restore = is_time and self.restore() >= FULL_PAGE_LOST
         if is_time:
@@ -106,8 +106,8 @@ class Sweeper:
     def rescue(self) -> bool:
         """Rescue a batch of tasks that dead workers held; return whether there are more.
 
-        Tasks with attempts left become due again; the others fail. A new sweeper rescues nothing before it has watched
-        for long enough, except what workers without a row held.
+        Tasks with attempts left become due again; the others fail. A new sweeper rescues only tasks of workers without
+        a row before it has watched for long enough.
         """
         rescued = repairs.rescue(self._engine, self._silence.find(), limit=RESCUE_BATCH)
         for each in rescued:
@@ -128,7 +128,7 @@ class Sweeper:
         return restored
 
     def _time_of_postgres(self) -> datetime:
-        """Read Postgres' clock. If it was set, ids may be missing from the window that it now shows."""
+        """Read Postgres' clock. If it was set, feed the whole window again, because ids may be missing from it."""
         time = server.clock(self._engine)
         ahead_s = time.timestamp() - self._clock()
         by_s = 0.0 if self._ahead_s is None else ahead_s - self._ahead_s

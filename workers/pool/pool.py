@@ -41,7 +41,7 @@ class Pool:
     def __init__(
         self, types: TaskTypes, *, slots: int, durations: DurationStats, results: Results, modules: Sequence[str] = ()
     ) -> None:
-        """`modules` are imported once for all children, before the first one is forked."""
+        """`modules` are imported once by the fork server, before it forks the first child."""
         self.free_slots = FreeSlots(slots)
         self.durations = durations
         memory = SharedMemory(2 * slots + SPARE_CELLS)
@@ -69,7 +69,7 @@ class Pool:
         self._supervisor.ask(self._supervisor.prepare)
 
     def start_trouble(self) -> StartTrouble | None:
-        """Return why no child can be started; None if that is not known to fail."""
+        """Return why starts of children fail; None if they do not fail."""
         return self._source.trouble
 
     def has_children(self) -> bool:
@@ -105,7 +105,7 @@ class Pool:
         return sum(is_slow(slot.chunk[0].type) for slot in list(self._supervisor.busy) if slot.chunk)
 
     def is_supervised(self, within_s: float) -> bool:
-        """Return whether the supervisor answers in time. A process that does not finish starting may block it."""
+        """Return whether the supervisor answers within this time. If not, timeouts are not enforced."""
         answered = threading.Event()
         self._supervisor.ask(answered.set)
         return answered.wait(within_s)
@@ -127,7 +127,7 @@ class Pool:
         done.wait(KILL_LIMIT_S)
 
     def close(self) -> None:
-        """Let all idle children end, and kill one that does not because a handler left a thread running."""
+        """Let all idle children end, and kill those that a thread of a handler keeps running."""
         closed: list[Slot] = []
         servers: list[Children] = []
         done = threading.Event()
@@ -145,8 +145,8 @@ class Pool:
 class FreeSlots:
     """Thread-safe count of free slots.
 
-    `withheld` slots run nothing and are not free either, because no child can be started for them. `changed` guards
-    the counts and is notified when slots are given back. The inbox waits on the same condition.
+    `withheld` slots are neither busy nor free, because no child can be started for them. `changed` guards the counts
+    and is notified when they change, except by `take`. The inbox waits on the same condition.
     """
 
     def __init__(self, total: int) -> None:
@@ -180,7 +180,7 @@ class FreeSlots:
             self.changed.notify_all()
 
     def withhold_beyond(self, kept: int) -> None:
-        """Withhold the free slots but for `kept` of them, until `restore`."""
+        """Withhold all free slots except `kept` of them, until `restore`."""
         with self.changed:
             beyond = max(0, self.count - kept)
             self.count -= beyond
@@ -200,7 +200,7 @@ class DurationStats:
     """Running mean of the duration by task type, in milliseconds. A type that never ran counts as one of CHUNK_MS."""
 
     def __init__(self, max_chunk: int = 0) -> None:
-        """`max_chunk` is how many tasks a slot may get at once, if that is limited."""
+        """`max_chunk` is how many tasks a slot may get at once, at most MAX_CHUNK; 0 means MAX_CHUNK."""
         self.means_ms: dict[str, float] = {}
         self._max_chunk = min(max_chunk or MAX_CHUNK, MAX_CHUNK)
 

@@ -1,4 +1,4 @@
-"""What the pool and a slot share: the messages in their pipes, and the memory beside them.
+"""The protocol between the pool and a slot: messages in pipes, and shared memory.
 
 There are three pipes: chunks of claims to the slot, one token for each task of a chunk (its position), and events from
 the slot. The run lease and the progress of the slot in its chunk are in shared memory.
@@ -57,7 +57,8 @@ class NotReady(msgspec.Struct, tag="n", array_like=True, frozen=True, gc=False):
 class Done(msgspec.Struct, tag="d", array_like=True, frozen=True, gc=False):
     """The chunk is over. Tasks that have not begun were withdrawn, or are not covered by the run lease.
 
-    `replace` is why the child must be replaced, as a sentence about its last task. It takes no further chunk, and ends.
+    `replace` is why the child must be replaced, as a clause about its last task. The child takes no further chunk and
+    ends.
     """
 
     replace: str | None = None
@@ -123,7 +124,7 @@ class RunLease:
     def begin(cls, memory: SharedMemory) -> RunLease:
         """Create the lease in new memory. It does not expire until it has been renewed once."""
         if memory.allocate() != cls.CELL:
-            raise ValueError("the lease must be the first in the memory")
+            raise ValueError("the run lease must have the first cell of the memory")
         lease = cls(memory)
         lease._expires_at.value, lease._void_before.value = math.inf, -math.inf
         return lease
@@ -158,8 +159,8 @@ class RunLease:
             os.killpg(os.getpid(), signal.SIGKILL)
 
     def _watch(self) -> None:
-        # SIGCONT must reach the main thread, whose handler checks the lease before the task continues. A loop without
-        # `app.loop.repeat`, which would import a Redis client into each child.
+        # SIGCONT must reach the main thread, whose handler checks the lease before the task continues. The loop does
+        # not use `app.loop.repeat`, because that would import a Redis client into each child.
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCONT})
         while True:
             self.exit_if_expired()
@@ -167,7 +168,7 @@ class RunLease:
 
 
 class Progress:
-    """The task that a slot runs. The slot writes it just before a task begins, so that a kill loses nothing."""
+    """The task that a slot runs. The slot writes it just before a task begins, so that it is known after a kill."""
 
     def __init__(self, memory: SharedMemory, cell: int) -> None:
         self._begun, self._since = memory.integer(cell, 0), memory.float(cell, 1)

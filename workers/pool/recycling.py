@@ -1,4 +1,4 @@
-"""When a child process has run enough tasks, or uses too much memory, and is replaced."""
+"""The limits after which a child process is replaced: how many tasks it has run, and how much memory it uses."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class Recycling:
     """Counts the tasks of this process, and reads its memory."""
 
     def __init__(self, max_tasks: int, max_memory_mb: int) -> None:
-        """For either limit, 0 is none."""
-        # Children that began together are not replaced together.
+        """For either limit, 0 means no limit."""
+        # The random part keeps children that began together from being replaced together.
         self._max_tasks = max_tasks - random.randrange(max_tasks // 10 + 1) if max_tasks else sys.maxsize  # noqa: S311
         self._max_memory_mb = max_memory_mb
         self._tasks = 0
@@ -32,14 +32,14 @@ class Recycling:
 
 
 def memory_mb() -> float:
-    """Return the resident memory of this process. Where the system does not tell, the largest that it ever was."""
+    """Return the resident memory of this process; on a system without `/proc`, its maximum so far."""
     with suppress(OSError):
         file = open("/proc/self/statm", os.O_RDONLY | os.O_CLOEXEC)
         try:
             return int(read(file, 100).split()[1]) * os.sysconf("SC_PAGE_SIZE") / MB
         finally:
             close(file)
-    import resource  # noqa: PLC0415  # on other systems alone: its presence shows that a handler may set limits
+    import resource  # noqa: PLC0415  # not on Linux, where its presence means that a handler may set limits
 
     used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return used / MB if sys.platform == "darwin" else used / 1024

@@ -1,4 +1,4 @@
-"""Results of handlers as JSON text from which every reader gets what the handler returned, or the reason why not."""
+"""Encodes results of handlers as JSON that readers decode to an equal value, or returns why that is impossible."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class BadResult(ValueError):
 
 
 def encode(result: Any) -> str | Failure:
-    """Return a result as JSON text, or why it cannot be one. It raises nothing, whatever the handler returned."""
+    """Return a result as JSON text, or why that is impossible. No result makes it raise an exception."""
     if result is None:
         return NOTHING
     try:
@@ -67,7 +67,7 @@ def encode(result: Any) -> str | Failure:
 
 
 def storable(text: str) -> str:
-    """Return a text for people, short enough, and without what UTF-8 or Postgres cannot store."""
+    """Return the first MAX_MESSAGE characters of a message, without those that UTF-8 or Postgres cannot store."""
     return text[:MAX_MESSAGE].encode("utf-8", "replace").decode().translate(BAD_IN_JSONB)
 
 
@@ -76,7 +76,7 @@ def _encode(result: Any) -> str | Failure:
     try:
         text = ENCODE(result)
     except (TypeError, ValueError, RecursionError):
-        _check(result, "result")  # names the place
+        _check(result, "result")  # raises an error that names the place
         raise
     if len(text) > MAX_RESULT_BYTES:
         return Failure("result_too_large", f"The result is {len(text)} bytes; at most {MAX_RESULT_BYTES}.")
@@ -109,12 +109,12 @@ def _is_read_back(text: bytes, result: Any) -> bool:
 
 
 def _check(value: Any, place: str) -> None:
-    """Raise BadResult at the first value that is not converted as documented: see docs/task-types.md."""
+    """Raise BadResult at the first value for which docs/task-types.md documents no conversion."""
     if type(value) in PLAIN:
         return
     if isinstance(value, float) and not math.isfinite(value):
         raise BadResult(f"{_short(place)} is {float(value)}, which JSON cannot express. Return None or a text.")
-    if isinstance(value, REFUSED):  # msgspec would write them
+    if isinstance(value, REFUSED):  # msgspec would encode them
         raise _inexpressible(value, place)
     if isinstance(value, dict):
         _check_keys(value, place)
@@ -150,7 +150,7 @@ def _distinct(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
 
 
 def _members(value: Any) -> Iterable[tuple[Any, Any]]:
-    """Return the values inside of a value, each with its key, its index or the name of its field."""
+    """Return the values inside a value, each with its key, its index or the name of its field."""
     if isinstance(value, dict):
         return value.items()
     if isinstance(value, list | tuple):
@@ -179,10 +179,10 @@ def _fields(value: Any) -> list[str]:
 
 
 def _convert(value: Any, place: str = "A part of the result") -> object:
-    """Return a value that msgspec cannot encode as one that it can, if both mean the same.
+    """Convert a value that msgspec cannot encode to an equivalent that it can encode.
 
     Raises:
-        BadResult: there is none.
+        BadResult: there is no equivalent.
     """
     for base, exact in SUBCLASSES:
         if isinstance(value, base):
@@ -217,7 +217,7 @@ def _is_numpy(value: Any) -> bool:
 def _whole_number(digits: str) -> int:
     number = int(digits)
     if not -(2**63) <= number < 2**64:
-        raise BadResult("The result contains an integer beyond 64 bit. Return it as text.")
+        raise BadResult("The result contains an integer beyond 64 bits. Return it as text.")
     return number
 
 

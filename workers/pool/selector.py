@@ -32,14 +32,14 @@ class PoolSelector:
 
     def wake(self) -> None:
         """End the wait. May be called from any thread."""
-        with suppress(BlockingIOError):  # it is full of earlier ones
+        with suppress(BlockingIOError):  # the pipe is full, so the wait ends anyway
             os.write(self._wake, b".")
 
     def add(self, slot: Slot) -> None:
         self._all.register(slot.events_fd, selectors.EVENT_READ, slot)
 
     def remove(self, slot: Slot) -> None:
-        """Watch this slot no longer. May be repeated."""
+        """Stop watching this slot. May be repeated."""
         with suppress(KeyError):
             self._all.unregister(slot.events_fd)
 

@@ -22,7 +22,7 @@ class SharedMemory:
         """Create the memory, or map the one behind `fd`.
 
         Raises:
-            OSError: no memory, or no file descriptor is left.
+            OSError: no memory or no file descriptor is left.
         """
         size = cells * CELL_BYTES
         self.fd = _new_file(size) if fd is None else fd

@@ -1,4 +1,4 @@
-"""The pool's side of a slot: give it a chunk, read its events, withdraw tasks that have not begun, kill it."""
+"""The pool's side of a slot: gives it a chunk, reads its events, withdraws tasks that have not begun, and kills it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ READ_BYTES = 1 << 18
 MAX_READS = 16
 FEW_TASKS = 4  # a chunk of more tasks is one of short tasks
 KILL_LIMIT_S = 5.0
-MAX_FILES = 6  # that a slot keeps open in the worker
+MAX_FILES = 6  # file descriptors of a slot in the worker
 
 
 class Slot(ABC):
@@ -41,7 +41,7 @@ class Slot(ABC):
     """
 
     def __init__(self, lease: RunLease, memory: SharedMemory) -> None:
-        """Open the pipes, then start what serves them.
+        """Open the pipes, then start the process or thread that serves them.
 
         Raises:
             OSError, RuntimeError: there is no descriptor, memory or thread left.
@@ -214,7 +214,7 @@ class Slot(ABC):
 class ProcessSlot(Slot):
     """A child process, kept between tasks. SIGKILL to its process group ends any handler.
 
-    `pid`, `exit_code` and `failure`, why the child did not become ready or was lost, are set when they are known.
+    `pid` and `exit_code` are set when they are known. `failure` says why the child did not become ready or was lost.
     """
 
     def __init__(self, lease: RunLease, memory: SharedMemory, children: Children) -> None:
@@ -242,7 +242,7 @@ class ProcessSlot(Slot):
             wait_for_exit(self.pid, KILL_LIMIT_S)
 
     def end(self, timeout_s: float) -> None:
-        """Wait for the process, then kill it: a thread that a handler left running keeps it alive."""
+        """Wait for the process, and kill it after the timeout, because a thread of a handler may keep it running."""
         if self.pid is not None and self.exit_code is None and not wait_for_exit(self.pid, max(0.0, timeout_s)):
             self.kill()
 
@@ -251,7 +251,7 @@ class ProcessSlot(Slot):
         return self.failure or f"its child ended with status {self.exit_code} before it was ready"
 
     def exit_reason(self) -> str:
-        """Return a sentence with the signal or the exit status."""
+        """Return a sentence with the signal, the exit status or the reason why the child was lost."""
         code = self.exit_code
         if code is None:
             return f"The process of the handler was lost: {self.failure}."

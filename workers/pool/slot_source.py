@@ -1,4 +1,4 @@
-"""Idle and new slots. While none can be started, those without a child are not free, and a start is tried at times."""
+"""Idle and new slots. While no child can be started, slots without one are withheld, and the start is retried."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ log = structlog.get_logger()
 START_LIMIT_S = 30.0
 MIN_PAUSE_S = 0.25
 MAX_PAUSE_S = 2.0
-FORGET_AFTER_S = 10.0  # after this time without a failed start, the next one begins with the shortest pause
+FORGET_AFTER_S = 10.0  # after this time without a failed start, the next failure is followed by the shortest pause
 END_LIMIT_S = 2.0
-TOO_SLOW = "its child was not ready in time: an import that hangs?"
+TOO_SLOW = "its child was not ready in time; an import may hang"
 UNANSWERED = "the fork server does not answer"
 
 
@@ -85,7 +85,7 @@ class SlotSource:
         return slot
 
     def forget(self, slot: Slot) -> None:
-        """Close a slot that has ended, or so that it ends."""
+        """Close a slot. If it has not ended, that ends it once it is idle."""
         self._selector.remove(slot)
         with suppress(ValueError):
             self.idle[type(slot)].remove(slot)
@@ -101,7 +101,7 @@ class SlotSource:
         return closed
 
     def started(self, slot: ProcessSlot) -> None:
-        """Note that a child is ready. Slots are free again: after a failure one, then twice as many each time."""
+        """Record that a child is ready, and restore withheld slots: all, or after a failure one, then two, four etc."""
         slot.is_ready = True
         self._starting.pop(slot, None)
         if self.trouble is None:
@@ -115,7 +115,7 @@ class SlotSource:
             self.trouble = None
 
     def failed(self, reason: str, slot: Slot | None = None) -> None:
-        """Note a failed start. No more slots are free than there are idle children, until a start succeeds."""
+        """Record a failed start. Until a start succeeds, only as many slots are free as there are idle children."""
         now = time.monotonic()
         since = self._starting.pop(slot, now) if isinstance(slot, ProcessSlot) else now
         silent_s = now - self._failed_at
@@ -145,7 +145,7 @@ class SlotSource:
         return over
 
     def overdue(self, now: float) -> list[ProcessSlot]:
-        """Return the slots whose start takes too long. A fork server that stands still is replaced."""
+        """Return the slots whose start takes too long. Replace a fork server that imports for too long or is stuck."""
         late = [slot for slot, since in self._starting.items() if now - since > START_LIMIT_S]
         for slot in late:
             slot.failure = slot.failure or TOO_SLOW
@@ -160,7 +160,7 @@ class SlotSource:
         return late
 
     def retire(self) -> list[Children]:
-        """Let the fork servers end with their last children, and start no others; return them."""
+        """Retire the fork servers, so that each ends with its last child, and start no others; return them."""
         self._is_closed = True
         for each in self._servers:
             each.retire()

@@ -1,6 +1,6 @@
-"""The pieces of a process' state that a handler may change: how each is read, and how it is set back.
+"""The pieces of a process' state that a handler may change, with functions that read and restore each.
 
-Python offers no list of them. These are the ones that public bug reports of worker pools name, and their relatives.
+Python has no list of them. These are the ones that public bug reports of worker pools name, and related ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _signal: Any = import_module("_signal")
 TIMERS = (signal.ITIMER_REAL, signal.ITIMER_VIRTUAL, signal.ITIMER_PROF)
 SIGNALS = tuple(sorted(signal.valid_signals()))
 HOOKS = ("excepthook", "unraisablehook", "displayhook", "breakpointhook")
-# Some of the functions that handlers replace. To read more would copy many pages that the children share.
+# Some of the functions that handlers replace. Reading more would copy many pages that the children share.
 PATCHED = {
     "builtins": ("__import__", "input", "open", "print"),
     "json": ("dumps", "loads"),
@@ -43,12 +43,12 @@ PATCHED = {
 
 
 class CannotRestore(Exception):
-    """A task has changed something that cannot be set back. The message says what."""
+    """A task has changed state that cannot be restored. The message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """One piece of state: its name, how to read it, and how to set it back to what was read before."""
+    """One piece of state: its name, and functions that read it and restore a value that was read before."""
 
     name: str
     read: Callable[[], Any]
@@ -115,7 +115,7 @@ def _cannot(what: str) -> Callable[[Any], object]:
 
 
 def attributes(holder: Any, names: Iterable[str]) -> Piece:
-    """Return the piece of these attributes, those that exist. Lists are set back in place."""
+    """Return a piece of those of these attributes that exist. Lists are restored in place."""
     there = [name for name in names if name in vars(holder)]
     first, held = there[0], vars(holder)
     lists = {name: held[name] for name in there if isinstance(held[name], list)}
@@ -131,7 +131,7 @@ def attributes(holder: Any, names: Iterable[str]) -> Piece:
 
 
 def frozen(value: Any) -> Any:
-    """Return a copy of what was read, for comparisons. The elements of lists and dictionaries are not copied."""
+    """Return a copy of a value for comparisons. Elements of lists, dictionaries and sets are not copied."""
     if isinstance(value, tuple):
         return tuple(each.copy() if isinstance(each, list) else each for each in value)
     return value.copy() if isinstance(value, (dict, set)) else value
@@ -171,10 +171,10 @@ def _root() -> tuple[int, int]:
 
 
 class RandomState:
-    """Finds that a task has seeded Python's or NumPy's global generator, and seeds it anew.
+    """Detects that a task has seeded Python's or NumPy's global random generator, and seeds it again.
 
-    `random.seed` resets the number that `random.gauss` keeps for its next call. So a normal number is put there, and
-    looked for. In NumPy's generator the first word of the state is compared; it changes now and then without a seed.
+    `random.seed` clears the number that `random.gauss` stores for its next call, so a number is stored there and later
+    compared. In NumPy's generator the first word of the state is compared, which sometimes changes without a seed, too.
     """
 
     def __init__(self) -> None:
@@ -184,7 +184,7 @@ class RandomState:
         self.seed_numpy()
 
     def is_seeded(self) -> bool:
-        """Whether Python's generator may have been seeded by a task."""
+        """Return whether a task may have seeded Python's generator."""
         return self._instance is not None and self._instance.gauss_next is not self._kept
 
     def restore(self) -> None:
@@ -195,7 +195,7 @@ class RandomState:
         self.seed_numpy()
 
     def seed_numpy(self) -> None:
-        """Seed NumPy's generator if it is loaded and not as it was."""
+        """Seed NumPy's generator if it is loaded and has changed."""
         numpy = sys.modules.get("numpy.random")
         state = getattr(getattr(numpy, "mtrand", None), "_rand", None)
         if numpy is not None and state is not None:

@@ -33,7 +33,7 @@ START_LIMIT_S = 30.0
 TICK_S = 0.05
 IDLE_S = 1.0
 KILLED_FOR_ANOTHER = Failure("crashed", "Its process was killed for a task before it, which had run for too long.")
-STOOD_STILL = Failure("crashed", "The process of the handler stood still between two tasks.")
+FROZEN = Failure("crashed", "The process of the handler was frozen between two tasks.")
 
 
 def failed(failure: Failure) -> Callable[[Claim], Outcome]:
@@ -197,7 +197,7 @@ class Supervisor:
             self._hung_up(slot)
 
     def _starting(self, slot: ProcessSlot, first: Event) -> None:
-        """Take note that a child is ready, or says why it is not."""
+        """Record that a child is ready, or why it is not."""
         if isinstance(first, NotReady):
             slot.failure = f"its child ended: {first.message}"
             return
@@ -212,7 +212,7 @@ class Supervisor:
         slot.hold()
         slot.kill()  # processes that the handler started may still run
         self._read(slot)
-        if not slot.closed:  # it was not to be replaced
+        if not slot.closed:  # its last event did not ask for a replacement
             self._report_dead(slot, failed(Failure("crashed", slot.exit_reason())))
 
     def _chunk_done(self, slot: Slot, done: Done) -> None:
@@ -230,7 +230,7 @@ class Supervisor:
         self._begin_again(rest)
 
     def _hung_up(self, slot: Slot) -> None:
-        """Stop reading a closed event pipe: its thread has died, or its child will, whose handler closed the pipe."""
+        """Stop reading a closed event pipe: a thread has ended, or a handler closed the pipe of its child."""
         self._selector.remove(slot)
         if isinstance(slot, ThreadSlot):
             self._report_dead(slot, failed(Failure("crashed", "The thread of the handler ended.")))
@@ -239,7 +239,7 @@ class Supervisor:
 
     def _enforce(self, slot: Slot, now: float) -> None:
         """Kill a task that exceeds its timeout; let the rest of a slow task's chunk begin in other slots."""
-        with suppress(OSError):  # a dead slot is noticed by its sentinel
+        with suppress(OSError):  # `wait` finds the end of a dead slot
             slot.send()  # the rest of a chunk that is larger than the pipe
         running = slot.running()
         if running is None:
@@ -256,7 +256,7 @@ class Supervisor:
         if slot.has_begun and slot.waiting and quiet_s > MAX_DELAY_S:
             self._begin_elsewhere(slot.withdraw())
         if quiet_s > START_LIMIT_S and isinstance(slot, ProcessSlot) and slot.is_ready:
-            self._kill(slot, failed(STOOD_STILL))
+            self._kill(slot, failed(FROZEN))
 
     # Killing.
 

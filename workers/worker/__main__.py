@@ -124,7 +124,7 @@ def main() -> None:
     parts = assemble(settings, worker_id=worker_id, end=ending.begin)
     parts.pool.prepare()
     for each in (parts.finisher, parts.counters):
-        each.start()  # now: with the first outcome there may be no thread left
+        each.start()  # now, because later no thread may be left
     parts.heartbeat.start()
     Watchdog(ending.begin, limit_s=loop_limit_s(settings)).start(stop)
     _start("ability", parts.ability.step, wait=lambda: stop.wait(POLL_S), stop=stop)
@@ -151,14 +151,14 @@ def main() -> None:
 
 
 class Ending:
-    """Stops the worker in order when it can run no tasks, so that what runs may end; kills it if it does not stop."""
+    """Stops a worker that can run no tasks, so that running ones may end; kills it if it does not stop in time."""
 
     def __init__(self, stop: threading.Event, *, limit_s: float) -> None:
         self.why = ""
         self._stop = stop
         self._limit_s = limit_s
         self._begun = threading.Event()
-        threading.Thread(target=self._kill, name="ending", daemon=True).start()  # now: later there may be none left
+        threading.Thread(target=self._kill, name="ending", daemon=True).start()  # later no thread may be left
 
     def begin(self, why: str) -> None:
         """Begin to stop. Further calls change nothing."""
@@ -166,7 +166,7 @@ class Ending:
             self.why = why
             self._begun.set()
             self._stop.set()
-            log.error("process_unable", why=why)  # last, because the log itself may be what all wait for
+            log.error("process_unable", why=why)  # last, because writing to the log may block
 
     def _kill(self) -> None:
         self._begun.wait()
@@ -215,7 +215,7 @@ def _receive(
     except RedisError as error:
         state.step_done(unavailable=error)
         raise
-    except Exception as error:  # noqa: BLE001  # after any error, deliveries must go on
+    except Exception as error:  # noqa: BLE001  # deliveries must go on after any error
         state.step_failed(error)
         log.warning("receiver_ended", trouble=reason_of(error))
     finally:

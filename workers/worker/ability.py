@@ -1,4 +1,4 @@
-"""Whether this worker can run tasks: as its loops and its pool tell, which do the work."""
+"""Whether this worker can run tasks, by the state of its loops and its pool."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ UNABLE_LIMIT_S = 10.0
 
 
 class Ability:
-    """Says what keeps the worker from running tasks, and ends it if that lasts.
+    """Reports why the worker cannot run tasks, and ends the worker if that lasts.
 
-    While only some slots cannot be started, the others go on. Without any, the worker claims nothing (its slots are not
-    free), and ends after UNABLE_LIMIT_S: a new process may get what this one does not.
+    If only some slots cannot be started, the others continue. Without any child, the worker claims nothing (its slots
+    are withheld) and ends after UNABLE_LIMIT_S, because a new process may succeed.
     """
 
     def __init__(
@@ -29,16 +29,16 @@ class Ability:
         self._clock = clock
 
     def trouble(self) -> str | None:
-        """Return why this worker runs no or fewer tasks; None if it is well."""
+        """Return why this worker runs fewer tasks or none; None if there is no trouble."""
         starts = self._pool.start_trouble()
         return liveness.trouble() or (f"no child can be started: {starts.reason}" if starts else None)
 
     def may_claim(self) -> bool:
-        """Return whether what is claimed now can run, and its outcome can be written."""
+        """Return whether a task that is claimed now can run, and its outcome can be written."""
         return liveness.standstill() is None
 
     def step(self) -> bool:
-        """End the worker if no child could be started for too long and none is left. Return False: nothing is more."""
+        """End the worker if no child could be started for too long and none is left. Always return False."""
         starts = self._pool.start_trouble()
         if starts and self._clock() - starts.since > UNABLE_LIMIT_S and not self._pool.has_children():
             self._end(f"no child can be started: {starts.reason}")

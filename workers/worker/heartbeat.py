@@ -27,7 +27,7 @@ FENCE_MARGIN_S = 2.0
 RETRY_S = 0.5
 POLL_S = 0.25
 SUPERVISED_WITHIN_S = 2.0
-OUT_OF_TOUCH = Failure("worker_lost", "The worker lost touch with Postgres and stopped its tasks.")
+OUT_OF_TOUCH = Failure("worker_lost", "The worker lost its connection to Postgres and stopped its tasks.")
 
 
 class Fence:
@@ -48,7 +48,7 @@ class Fence:
     def renew(self, asked_at: float, *, may_claim: bool = True) -> None:
         """Renew the run lease: a heartbeat sent at `asked_at` succeeded, so tasks may run for `after_s` from then.
 
-        Without `may_claim`, what runs may go on, and nothing more is claimed.
+        Without `may_claim`, running tasks continue, and nothing more is claimed.
         """
         self._renewed_at, self._is_renewed = asked_at, True
         self._pool.run_lease.renew(asked_at + self.after_s)
@@ -115,7 +115,7 @@ class Heartbeat:
     def step(self) -> bool:
         """Renew the row once. Return False: the next beat follows a pause, which is short after a failure.
 
-        The row says what keeps this worker from running tasks. It is not renewed while timeouts are not enforced.
+        The row says why this worker cannot run tasks. It is not renewed while timeouts are not enforced.
         The run lease counts from before the statement, so a slow answer does not lengthen it.
         """
         self._pause_s = RETRY_S

@@ -115,8 +115,7 @@ class Receiver(SimpleWorker):
         """Put one delivery into the inbox and record the finished job for RQ's dashboard, or run a chore as RQ does.
 
         The record takes one round trip; RQ itself makes eighteen. Keys of RQ that have a wrong type are removed. Ids
-        that were not received are delivered again. An unavailable server is met again, and waited for, by the next
-        take.
+        that were not received are delivered again. If Redis is unavailable, the next take fails as well, and waits.
         """
         try:
             if job.func_name != DELIVER:
@@ -212,5 +211,5 @@ class Receiver(SimpleWorker):
             self.connection.delete(job.key)
 
     def _drop_corrupt_keys(self) -> None:
-        with suppress(RedisError):  # met again by the next take
+        with suppress(RedisError):  # the next take raises it again
             drop_corrupt_keys(self.connection, types=(), queues=self.queue_names())
