@@ -16,7 +16,7 @@ USER 10001
 
 ENV PORT=8000
 EXPOSE 8000
-# For the web process. Other processes answer nothing: `docker-compose.yml` turns it off for them.
+# For the web process. Other processes serve no HTTP, so `docker-compose.yml` disables it for them.
 HEALTHCHECK --interval=10s --timeout=5s --start-period=15s CMD ["python", "-m", "app.healthcheck"]
 # As in the Procfile; a test compares them. The shell is replaced, so that SIGTERM reaches the process itself.
 CMD ["/bin/sh", "-c", "exec python -m app.web_server"]

@@ -76,7 +76,7 @@ class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no 
             each.start()
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        """Stop in order at the first signal, at once at a second Ctrl-C."""
+        """Stop gracefully at the first signal, and immediately at a second Ctrl-C."""
         if number == signal.SIGINT and self.stopped_on_request():
             self._system_print("second Ctrl-C: everything ends at once\n")
             self.kill()
@@ -87,7 +87,7 @@ class Formation(honcho.manager.Manager):  # type: ignore[misc]  # honcho has no 
         self.terminate()
 
     def _say_what_is_awaited(self) -> None:
-        """Say, a moment after the request to stop, what still runs and for how long."""
+        """Print, a moment after the request to stop, which processes still run and how long they may."""
         while not self._stop.wait(QUIET_STOP_S):
             pass
         time.sleep(QUIET_STOP_S)

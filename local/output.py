@@ -16,7 +16,7 @@ class Output:
     """An unbuffered text stream: signal handlers print, too, and a buffered writer of Python is not reentrant."""
 
     def __init__(self, log: Path) -> None:
-        while (spare := os.open(os.devnull, os.O_RDWR)) <= STDERR:  # no file of ours gets the number of a closed stream
+        while (spare := os.open(os.devnull, os.O_RDWR)) <= STDERR:  # our files must not replace a stream
             pass
         os.close(spare)
         log.parent.mkdir(parents=True, exist_ok=True)

@@ -23,7 +23,7 @@ from local.stores import open_stores
 from local.web import PORT, base_url, not_ready_because, running_url, web_port, welcome_to, write_run_file
 
 TOP = Path(__file__).resolve().parent.parent
-ANY_SERVERS = {"DATABASE_URL": "postgresql://127.0.0.1/x", "REDIS_URL": "redis://127.0.0.1/0"}  # to be embedded
+ANY_SERVERS = {"DATABASE_URL": "postgresql://127.0.0.1/x", "REDIS_URL": "redis://127.0.0.1/0"}  # placeholders
 # For commands beside the run, which need the same task types and places in the stores.
 SHARED = ("TASK_MODULES", "EXTERNAL_TASK_TYPES", "DATABASE_SCHEMA", "REDIS_PREFIX")
 VAR = Path(os.environ.get("PUNCTUAL_VAR", TOP / "var"))  # benchmarks use another folder
@@ -78,9 +78,9 @@ def _run(output: Output) -> None:
 
 
 def _environment(given: Mapping[str, str], port: int) -> dict[str, str]:
-    """Return the environment of the processes: as on a server, but reachable from this machine only, and quiet.
+    """Return the environment of the processes: as on a server, but reachable from this machine only, with fewer logs.
 
-    Lines are for people where a terminal shows them. A line for each request would take two thirds of the throughput.
+    On a terminal, log lines are formatted for people. A line for each request would cost two thirds of the throughput.
     """
     return {
         "HOST": "127.0.0.1",

@@ -58,7 +58,7 @@ def web_port(environment: Mapping[str, str], directory: Path) -> int:
 
 
 def base_url(host: str, port: int) -> str:
-    """Return where this machine reaches the API that listens on ``host``."""
+    """Return the URL at which this machine reaches the API that listens on ``host``."""
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]", "[::]": "[::1]"}.get(host, host)  # noqa: S104 - compared, not used
     return f"http://[{name}]:{port}" if ":" in name and not name.startswith("[") else f"http://{name}:{port}"
 

@@ -1,4 +1,4 @@
-"""Let every fork in a fork server fail while a file exists. Imported there as one of TASK_MODULES."""
+"""Makes every fork in a fork server fail while a file exists. The fork server imports it as one of TASK_MODULES."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _fork = os.fork
 
 def _fork_or_fail() -> int:
     if Path(os.environ[VARIABLE]).exists():
-        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # what RLIMIT_NPROC does, which spares root
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))  # as by RLIMIT_NPROC, which root ignores
     return _fork()
 
 

@@ -24,7 +24,7 @@ class Nap(Struct, forbid_unknown_fields=True):
 
 
 class Witness(Struct, forbid_unknown_fields=True):
-    """The file to append to, the file to wait for, how long to sleep, and whether to kill the process at the end."""
+    """The file to append to, how long to sleep, a file to wait for, and whether to kill the process at the end."""
 
     file: str
     seconds: float = 0.0
@@ -122,7 +122,7 @@ def large() -> str:
 
 @task
 def nul() -> str:
-    """Return a text that JSON allows, and a text of Postgres cannot contain."""
+    """Return a text that JSON allows, but that Postgres cannot store."""
     return "a\0b"
 
 

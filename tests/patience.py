@@ -1,8 +1,8 @@
 """Upper bounds for a busy machine.
 
-A bound in seconds says how long something takes where the tests have the machine for themselves. Where other programs
-run beside them, everything takes longer, by about how many programs share a processor. `patience` stretches a bound by
-that, at the moment when it has passed. So a bound keeps its meaning on a quiet machine, and no test depends on speed.
+A bound in seconds says how long something takes on a machine that runs nothing but the tests. If other programs run,
+everything takes longer, by a factor of about how many programs share a processor. `patience` multiplies a bound by this
+factor when the bound has passed. So a bound keeps its meaning on an idle machine, and no test depends on speed.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ MAX_SLOWDOWN = 30.0
 
 
 def patience(seconds: float) -> float:
-    """Return the bound for this machine as it is now; never less than `seconds`."""
+    """Return the bound for the present load of this machine; never less than `seconds`."""
     return seconds * min(MAX_SLOWDOWN, max(1.0, _demand(), _delay()))
 
 
@@ -25,7 +25,7 @@ def _demand() -> float:
 
 
 def _delay() -> float:
-    """Return how much longer than alone a computation takes."""
+    """Return by what factor a computation takes longer than on an idle machine."""
     began, used = time.monotonic(), time.thread_time()
     while time.thread_time() - used < SPIN_S:
         pass

@@ -1,4 +1,4 @@
-"""Two Redis servers under one name, which leads to the primary: a failover exchanges their roles."""
+"""Two Redis servers behind one address, which leads to the primary. A failover exchanges their roles."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RedisPair:
-    """The servers `primary` and `other`, and a proxy for each of `names`. A connection stays where it was made."""
+    """The servers `primary` and `other`, and a proxy for each of `names`. A connection stays with its server."""
 
     def __init__(self, directory: Path, names: tuple[str, ...] = ("redis",)) -> None:
         self.primary, self.other = (
@@ -27,7 +27,7 @@ class RedisPair:
         self.network = Network(dict.fromkeys(names, self.primary.url))
 
     def url(self, name: str = "redis") -> str:
-        """Return the URL of the service's user through a proxy."""
+        """Return a URL with the service's user that leads through a proxy."""
         return as_user(self.network.url(name))
 
     def lead(self, url: str) -> None:

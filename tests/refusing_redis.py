@@ -13,7 +13,7 @@ LOGIN = {b"AUTH", b"CLIENT", b"SELECT"}
 
 
 class RefusingRedis(socketserver.ThreadingTCPServer):
-    """Set `error` to the text of the error."""
+    """Answers with the error `error`, which may be changed at any time, and counts the commands."""
 
     allow_reuse_address = True
     daemon_threads = True

@@ -1,4 +1,4 @@
-"""A task type that changes the state of its process, one that tells it, and some that use processes and threads."""
+"""Task types that change the state of their process, return it, or use processes and threads."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ MASK = {signal.SIGUSR1}
 
 
 class What(Struct):
-    """What to change, or to do."""
+    """The name of a change or of a use, and a file for those that need one."""
 
     name: str
     file: str = ""
@@ -51,7 +51,7 @@ class What(Struct):
 
 @lifespan
 def opened() -> Iterator[None]:
-    """Note that tasks run within it, and at the end write to a file if there is one."""
+    """Record that the lifespan has begun. At its end, append to a file if one is set."""
     OPENED["lifespan"] = True
     yield
     if "UNCLEAN_FILE" in os.environ:
@@ -250,7 +250,7 @@ def change(payload: What) -> str:
 
 @task(timeout_s=30)
 def state() -> dict[str, Any]:
-    """Return the state of this process, and a number of its random generator."""
+    """Return the state of this process."""
     sys.stdout.write("")
     os.fstat(0)
     return {
@@ -299,7 +299,7 @@ def state() -> dict[str, Any]:
 
 @task(timeout_s=30)
 def number(payload: What) -> list[float]:
-    """Return numbers of generators, after seeding the global ones if that is wanted."""
+    """Return numbers of both random generators, after seeding the global one if requested."""
     if payload.name == "seed":
         random.seed(1)
     return [random.random(), NUMBERS.random()]
@@ -307,7 +307,7 @@ def number(payload: What) -> list[float]:
 
 @task("grow", timeout_s=30)
 def grow() -> int:
-    """Keep 6 MB for ever; return the process."""
+    """Allocate 6 MB and never free them; return the process id."""
     MEMORY.append(os.urandom(6_000_000))
     return os.getpid()
 
@@ -320,7 +320,7 @@ def use(payload: What) -> Any:
 
 @task("pid", timeout_s=30)
 def pid() -> int:
-    """Return the process."""
+    """Return the process id."""
     return os.getpid()
 
 

@@ -72,7 +72,7 @@ class Client:
         return list(answer.json()["ids"])
 
     def get(self, task_id: str, *, wait_s: float | None = None) -> Json:
-        """Return the task now; with `wait_s`, once it is final or after this time, more on a busy machine."""
+        """Return the task now; with `wait_s`, once it is final or after this time, longer on a busy machine."""
         began = time.monotonic()
         while True:
             answer = self.request("GET", f"/tasks/{task_id}", params={} if wait_s is None else {"wait_s": wait_s})

@@ -18,9 +18,9 @@ AHEAD_S = (4.0, 16.0, 64.0, 256.0)
 def create_ahead(
     client: Client, witness: Witness, make: Callable[[float], list[Json]], *, batch: bool = False
 ) -> tuple[float, list[str]]:
-    """Create the tasks that `make` returns for an instant, all of them before it; return the instant and the ids.
+    """Create the tasks that `make` returns for an instant, before this instant; return the instant and the ids.
 
-    If that takes too long, their runs are forgotten and other ones are created for an instant further ahead.
+    If the creation takes too long, their runs are discarded and new tasks are created for a later instant.
     """
     for ahead_s in AHEAD_S:
         begin = time.time() + ahead_s

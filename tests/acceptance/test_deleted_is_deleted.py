@@ -26,7 +26,7 @@ SLOTS = 2
 def test_either_the_deletion_or_the_claim_wins_at_the_due_instant(service: Service, witness: Witness) -> None:
     """Each deletion is sent as close to the claim as possible, so that either may be first.
 
-    How close that is depends on the machine: a deletion that comes too late makes the next ones earlier, and so on.
+    The right moment depends on the machine: a deletion that is too late makes the next ones earlier, and vice versa.
     """
     aim = Aim()
 
@@ -83,7 +83,7 @@ def test_a_hundred_concurrent_deletions_of_one_task_agree(service: Service, witn
 
 
 class Aim:
-    """When to create a task before it is due, and when to delete it; corrected by each race."""
+    """When to create a task before it is due, and when to delete it; adjusted after each race."""
 
     def __init__(self) -> None:
         self.ahead_s = CREATED_BEFORE_S

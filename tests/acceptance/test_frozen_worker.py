@@ -30,7 +30,7 @@ def test_a_worker_that_was_frozen_changes_nothing_when_it_continues(new_service:
     victim = service.living("worker")[0]
     held = [each["id"] for each in service.client.list_all(state="running") if is_run_by(each, victim)]
     victim.send(signal.SIGSTOP)
-    witness.gate.touch()  # its children go on, and end before their lease does
+    witness.gate.touch()  # its children continue, and end before their run lease expires
     done = service.client.wait_final([each["id"] for each in created], timeout=30)
     victim.send(signal.SIGCONT)
     for each in held:

@@ -1,4 +1,4 @@
-"""Clients that generators make of the OpenAPI document: nothing is dropped, and they work with a service."""
+"""Clients generated from the OpenAPI document: generators drop no part of it, and the clients work with a service."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def test_operations_and_models_of_a_python_client_have_plain_names(folder: Path,
 def node_modules() -> Path:
     """The packages of package-lock.json, installed once; skip without node, npm or their registry."""
     if not (shutil.which("node") and shutil.which("npm")):
-        pytest.skip("node and npm are not on this machine")
+        pytest.skip("node and npm are not installed")
     version = run("node", "--version", cwd=ROOT).strip()
     if int(version.lstrip("v").partition(".")[0]) < OLDEST_NODE:
         pytest.skip(f"node is {version}, older than {OLDEST_NODE}")

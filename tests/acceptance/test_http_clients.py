@@ -1,4 +1,4 @@
-"""Requests as HTTP clients frame them: in chunks, after `Expect: 100-continue`, with headers twice, over one socket."""
+"""Requests as HTTP clients send them: in chunks, after `Expect: 100-continue`, or with repeated headers."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FRAMED: dict[str, tuple[bytes, bytes]] = {
         JSON + b"Origin: http://x\r\nReferer: http://x/\r\nSec-Fetch-Mode: cors\r\nDNT: 1\r\n" + LENGTH,
         TASK,
     ),
-    "with a mark and blanks": (
+    "with a byte order mark and blank lines": (
         JSON + b"Content-Length: %d\r\n" % (len(TASK) + 7),
         b"\xef\xbb\xbf" + TASK + b"\r\n\r\n",
     ),
@@ -70,7 +70,7 @@ def post(service: Service, headers: bytes, body: bytes) -> tuple[int, dict[str, 
 
 
 @pytest.mark.parametrize("name", FRAMED)
-def test_a_task_is_created_however_a_client_frames_it(service: Service, name: str) -> None:
+def test_a_task_is_created_however_a_client_frames_the_request(service: Service, name: str) -> None:
     status, task = post(service, *FRAMED[name])
     assert status == 201, task
     assert task["execute_at"] == "2100-01-01T00:00:00.123457Z"
@@ -78,14 +78,14 @@ def test_a_task_is_created_however_a_client_frames_it(service: Service, name: st
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_a_body_that_is_not_json_is_refused_by_a_sentence(service: Service, name: str) -> None:
+def test_a_body_that_is_not_json_is_refused_with_a_sentence(service: Service, name: str) -> None:
     expected, headers, body = REFUSED[name]
     status, problem = post(service, headers, body)
     assert (status, problem["status"]) == (expected, expected), problem
     assert str(problem["detail"]).endswith(".")
 
 
-def test_a_task_of_a_year_long_ago_runs_at_once(service: Service) -> None:
+def test_a_task_due_in_the_year_one_runs_at_once(service: Service) -> None:
     at = "0001-01-01T00:00:00Z"  # what Go sends for a time that is not set
     task = service.client.request("POST", "/tasks", json={"type": "baz", "execute_at": at}).json()
     done = service.client.request("GET", f"/tasks/{task['id']}?wait_s=15").json()

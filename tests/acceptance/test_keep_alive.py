@@ -1,4 +1,4 @@
-"""Connections that are kept: longer than balancers keep them, and no request is lost on one when the process stops."""
+"""Idle connections are kept longer than load balancers keep them, and a stopping process loses no request on one."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from tests.acceptance.conftest import NewService
 
 CLIENTS = 20
-# What balancers document: AWS 60 s, nginx 60 s, Heroku 90 s. Google's 600 s need the setting.
+# Documented idle timeouts of load balancers: AWS 60 s, nginx 60 s, Heroku 90 s. Google's 600 s need the setting.
 LONGEST_BALANCER_S = 90
 
 
 class Balancer:
-    """Keeps one connection and sends requests over it, as a balancer does; a new one only after `Connection: close`."""
+    """Sends requests over one kept connection, as a load balancer does; opens another after `Connection: close`."""
 
     def __init__(self, url: str, *, every_s: float) -> None:
         self._address = urlsplit(url).netloc
@@ -49,7 +49,7 @@ class Balancer:
             time.sleep(self._every_s)
 
     def _reaches(self, connection: http.client.HTTPConnection) -> bool:
-        """Return whether the server still listens; no request is lost by asking."""
+        """Connect if necessary, without sending a request; return whether the server still listens."""
         if connection.sock is not None:
             return True
         try:

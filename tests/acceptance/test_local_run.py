@@ -222,12 +222,12 @@ def test_a_second_run_prints_the_address_of_the_first_and_that_its_settings_were
     assert first.poll() is None
 
 
-def test_a_setting_that_cannot_stand_is_one_sentence_before_anything_starts(tree: Tree) -> None:
+def test_an_invalid_setting_is_reported_in_one_sentence_before_anything_starts(tree: Tree) -> None:
     assert tree.run(TASK_MODULES="nosuch").wait(30) == 1
     assert tree.printed() == "Punctual does not run: TASK_MODULES names 'nosuch': No module named 'nosuch'\n"
 
 
-def test_a_stop_says_what_it_waits_for_and_a_second_ctrl_c_ends_it_at_once(tree: Tree) -> None:
+def test_a_stopping_run_prints_what_it_waits_for_and_a_second_ctrl_c_ends_it_at_once(tree: Tree) -> None:
     (tree.top / "waits.py").write_text(NEVER_STOPS)
     run = tree.ready(SHUTDOWN_GRACE_S="17")
     wait_until(lambda: tree.printed().count("child") == 3, 60, "each process has its handler")

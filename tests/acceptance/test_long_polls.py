@@ -1,4 +1,4 @@
-"""Hundreds of clients wait at one web process; they are answered in time, in their order, and nothing else suffers."""
+"""Hundreds of clients wait at one web process. They are answered in time and in order, and other clients are served."""
 
 from __future__ import annotations
 
@@ -115,8 +115,8 @@ def test_nothing_is_claimed_for_a_client_that_has_left(service: Service, end: st
         elif end == "reset":
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     task_id = service.client.create("outside", delay_s=0.3)["id"]
-    wait_until(lambda: service.client.request("GET", "/tasks/next?type=outside").status_code == 200, IN_TIME_S, "it is")
-    time.sleep(1)  # longer than any look: the client that has left would have it by now
+    wait_until(lambda: service.client.request("GET", "/tasks/next?type=outside").status_code == 200, IN_TIME_S, "due")
+    time.sleep(1)  # longer than any poll interval: the client that has left would have the task by now
     task = service.client.get(task_id)
     assert (task["state"], task["attempt"]) == ("scheduled", 0)
     with connect(service.url) as connection:

@@ -1,4 +1,4 @@
-"""Raw requests of all shapes: no error without an explanation, whatever the bytes of a request are."""
+"""Raw requests of random parts: every error that the service itself answers has an explanation."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def answer_to(url: str, request: bytes) -> bytes:
 
 
 def test_no_request_is_answered_with_an_error_that_is_not_explained(service: Service) -> None:
-    """What granian itself refuses has a 4xx and no body; what reaches us is explained, and is never our fault."""
+    """Requests that granian refuses get a 4xx without a body. The service explains all errors, and none is a 5xx."""
     choose = random.Random(SEED)
     statuses: dict[int, int] = {}
     for _ in range(REQUESTS):

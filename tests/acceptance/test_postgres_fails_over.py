@@ -1,4 +1,4 @@
-"""Postgres is read-only for a while, or ends idle sessions: every process goes on without a restart."""
+"""Postgres is read-only for a while, or ends idle sessions: every process continues without a restart."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_after_a_time_without_writes_all_processes_work_with_the_sessions_that_t
     assert (refused.status_code, "read-only" in refused.json()["detail"]) == (503, True)
     not_ready = service.client.request("GET", "/ready")
     assert (not_ready.status_code, not_ready.json()["details"]) == (503, {"postgres": "is read-only"})
-    sleep_until(due + READ_ONLY_S)  # workers, promoter and sweeper open sessions meanwhile, and use them in vain
+    sleep_until(due + READ_ONLY_S)  # meanwhile workers, promoter and sweeper open read-only sessions
     execute(service, f"ALTER DATABASE {database} RESET default_transaction_read_only")
     assert service.client.request("POST", "/tasks", json=new_task("noop")).status_code == 201
     assert service.client.is_ready(service.url)

@@ -1,4 +1,4 @@
-"""After a failover of Redis every process goes on without a restart, and says once what it met."""
+"""After a failover of Redis every process continues without a restart, and logs each kind of error once."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def pair(tmp_path: Path) -> Iterator[RedisPair]:
 
 @pytest.fixture
 def own_service(stores: Stores, tmp_path: Path, pair: RedisPair) -> Iterator[Service]:
-    """A service whose Redis is the primary of the pair, by its name."""
+    """A service that reaches the primary of the pair through a proxy."""
     settings = {"REDIS_URL": pair.url(), "REQUESTS_PER_MINUTE": "100000"}
     with Service(stores, tmp_path / "service", settings) as made:
         yield made.start(web=1, promoter=1, worker=2, sweeper=1, scheduler=1)

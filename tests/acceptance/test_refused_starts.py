@@ -60,7 +60,7 @@ def assert_one_sentence(process: str, given: Mapping[str, str], folder: Path, *w
     ("variable", "value"),
     [("REDIS_URL", "redis://:Open99door#x@h:1/0"), ("DATABASE_URL", "postgres://u:x@Open99door@h/d"), ("SLOTS", "abc")],
 )
-def test_every_process_refuses_a_setting(process: str, variable: str, value: str, tmp_path: Path) -> None:
+def test_every_process_refuses_an_invalid_setting(process: str, variable: str, value: str, tmp_path: Path) -> None:
     assert_one_sentence(process, {variable: value}, tmp_path, variable)
 
 
@@ -83,7 +83,7 @@ def test_every_process_refuses_a_module_that_cannot_be_imported(
 
 
 @pytest.mark.parametrize("processes", ["1", "3"])
-def test_processes_of_a_web_server_say_once_why_none_starts(processes: str, tmp_path: Path) -> None:
+def test_a_web_server_with_several_processes_says_once_why_none_starts(processes: str, tmp_path: Path) -> None:
     given = {"WEB_PROCESSES": processes, "TASK_MODULES": "imports"}
     assert_one_sentence("web", given, tmp_path, "no_such_package")
 
@@ -101,7 +101,7 @@ def test_processes_of_a_web_server_say_once_why_none_starts(processes: str, tmp_
         ({"APP_ENV": "production", "SECRET_KEY": "short"}, "SECRET_KEY must"),
     ],
 )
-def test_a_web_process_refuses_an_address_or_a_secret(given: dict[str, str], said: str, tmp_path: Path) -> None:
+def test_a_web_process_refuses_an_invalid_address_or_secret(given: dict[str, str], said: str, tmp_path: Path) -> None:
     assert_one_sentence("web", given, tmp_path, said)
 
 

@@ -1,4 +1,4 @@
-"""`release` says what it did."""
+"""`release` prints what it has done."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Processes of the previous release and of this one share the servers, on the schema of this one.
 
-The previous release is taken from the history of the repository. A shallow clone does not have it; there
-tests/integration/test_upgrades.py keeps the rule with the recorded statements alone.
+The previous release is taken from the history of the repository, which a shallow clone does not have. There only
+tests/integration/test_upgrades.py checks the rule, with the recorded statements.
 """
 
 from __future__ import annotations
@@ -54,7 +54,7 @@ def old(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 def test_processes_of_two_releases_run_each_task_once(
     stores: Stores, old: dict[str, str], witness: Witness, tmp_path: Path, is_old: tuple[str, ...]
 ) -> None:
-    """Those of `is_old` are of the previous release; beside the workers there is one of the other release."""
+    """The processes in `is_old` are of the previous release. Later a worker of the other release runs beside them."""
     commands = {name: old[name] for name in is_old} | {"other_worker": COMMANDS["worker"], "old_worker": old["worker"]}
     other = "other_worker" if "worker" in is_old else "old_worker"
     with Service(stores, tmp_path / "service", {}, commands=commands) as service:

@@ -56,7 +56,7 @@ class Facts:
 
     @cached_property
     def lost_at(self) -> dict[Attempt, float]:
-        """When attempts were taken away, because nothing was heard of their workers."""
+        """When attempts ended with `worker_lost`, because their workers showed no sign of life."""
         return {
             (each.task_id, each.attempt): each.at
             for each in self.history.changes

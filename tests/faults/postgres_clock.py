@@ -1,7 +1,7 @@
-"""A Postgres whose clock can be set while it runs, as the statements of the service see it.
+"""A clock of Postgres that can be set while the service runs.
 
-A server's clock is that of its machine, and all processes of the tests run on one. So a schema that is searched before
-pg_catalog replaces the two functions by which the statements read the time.
+All processes of the tests share the clock of one machine. So a schema that is searched before pg_catalog replaces the
+two functions by which the statements of the service read the time.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PostgresClock:
             connection.execute(INSTALL)
 
     def set(self, ahead_s: float) -> None:
-        """Set it, relative to the clock of the machine. No change of a task sees both clocks, so that `trail` is exact.
+        """Set it, relative to the machine's clock. No change of a task uses both values, so that `trail` is exact.
 
         Raises:
             psycopg.Error: Postgres does not answer.

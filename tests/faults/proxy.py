@@ -51,7 +51,7 @@ class Route:
             self._passable.set()
 
     def lead(self, host: str, port: int) -> None:
-        """Lead new connections to another server, as a name does after a failover. Old ones stay where they are."""
+        """Lead new connections to another server, as a host name does after a failover. Existing ones are kept."""
         self._upstream = host, port
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -81,7 +81,7 @@ def test_a_host_that_was_disconnected_runs_nothing_twice(hosts: Hosts, tmp_path:
             hosts.unplug("left")
             witness.gate.touch()  # its tasks end now, but their outcomes reach no server
             time.sleep(DISCONNECTED_S)
-            wait_until(lambda: lost(trail.changes()), 30, "what the host ran is settled while it is away")
+            wait_until(lambda: lost(trail.changes()), 30, "its tasks are rescued while it is disconnected")
             hosts.plug("left")
             history.healed_at = cut.ended_at = time.time()
             wait_until(lambda: trail.unfinished() == 0, 90, "all are final")
@@ -96,7 +96,7 @@ def test_a_host_that_was_disconnected_runs_nothing_twice(hosts: Hosts, tmp_path:
 
 
 def lost(changes: list[Change]) -> list[Change]:
-    """Return how the tasks of a dead worker were settled."""
+    """Return the changes by which tasks were taken from a dead worker."""
     return [each for each in changes if each.old == "running" and each.error == "worker_lost"]
 
 

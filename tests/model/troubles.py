@@ -45,7 +45,7 @@ class Troubles(Acting):
 
     @rule(ahead_s=AHEAD_S)
     def set_the_clock_of_postgres(self, ahead_s: float) -> None:
-        """Set it by up to an hour. Forward by less, because a task that is tried again then waits for that clock."""
+        """Set it back by up to an hour, or forward by less, because a task that is tried again waits for that clock."""
         self.world.tried.acts["set the clock of Postgres"] += 1
         self.world.clock.set_postgres(ahead_s)
 

@@ -157,7 +157,7 @@ def test_app_json_starts_every_process() -> None:
     assert {each.partition(":")[0] for each in described["addons"]} == {"heroku-postgresql", "heroku-redis"}
 
 
-def test_the_image_runs_the_web_process_as_nobody_special_with_pinned_packages() -> None:
+def test_the_image_runs_the_web_process_as_an_unprivileged_user_with_pinned_packages() -> None:
     dockerfile = (ROOT / "Dockerfile").read_text()
     (command,) = re.findall(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)
     assert json.loads(command) == shell(COMMANDS["web"])
@@ -184,7 +184,7 @@ def test_what_a_server_needs_brings_no_server_along() -> None:
 
 
 def test_packages_of_own_task_types_are_installed_with_those_of_the_service() -> None:
-    """By what Heroku, the image and `make run` install; hashes are checked for both."""
+    """Heroku, the image and `make run` install both files, and pip checks the hashes of both."""
     assert (ROOT / "requirements.txt").read_text().splitlines()[-1] == "-r requirements-tasks.txt"
     assert "COPY requirements.txt requirements-tasks.txt ./" in (ROOT / "Dockerfile").read_text()
     assert "requirements-tasks.txt" in (ROOT / "Makefile").read_text()
@@ -192,7 +192,7 @@ def test_packages_of_own_task_types_are_installed_with_those_of_the_service() ->
 
 @pytest.mark.parametrize(("hashed", "code"), [(True, 0), (False, 1)])
 def test_a_package_of_own_task_types_is_installed_if_it_has_hashes(tmp_path: Path, *, hashed: bool, code: int) -> None:
-    """By pip itself, beside the pinned packages, which are installed here already."""
+    """Pip itself decides, together with the pinned packages, which are installed already."""
     wheel = tmp_path / "shop_tasks-1-py3-none-any.whl"
     with ZipFile(wheel, "w") as made:
         for name, text in {
@@ -211,7 +211,7 @@ def test_a_package_of_own_task_types_is_installed_if_it_has_hashes(tmp_path: Pat
     assert hashed or "hashes" in done.stderr.lower()
 
 
-def test_the_manifests_of_the_documentation_run_lines_of_the_procfile_as_no_root() -> None:
+def test_the_manifests_of_the_documentation_run_lines_of_the_procfile_without_root() -> None:
     text = (ROOT / "docs" / "deployment.md").read_text()
     (block,) = re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)
     documented = [each["spec"]["template"]["spec"] for each in yaml.safe_load_all(block)]

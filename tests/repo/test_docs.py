@@ -90,7 +90,7 @@ def test_every_text_about_an_unanswered_request_says_that_its_effect_is_unknown(
 
 
 def test_no_text_makes_the_attempt_a_part_of_an_idempotency_key() -> None:
-    """The pair of id and attempt never repeats, so as a key it protects from nothing."""
+    """The pair of id and attempt never repeats, so it prevents no repetition as a key."""
     sources = [*DOCUMENTS, *(ROOT / "punctual").rglob("*.py"), *(ROOT / "app").rglob("*.py")]
     pair = re.compile(r"\bid`?,? (and|with|plus) `?(context\.)?attempt`?|attempt`? (and|with|plus) `?(context\.)?id\b")
     wrong = [

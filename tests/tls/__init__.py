@@ -1,1 +1,1 @@
-"""Servers behind TLS, with certificates of an authority of their own."""
+"""Servers behind TLS, with certificates of an authority for tests."""

@@ -1,4 +1,4 @@
-"""An authority that issues certificates, good and bad ones, with the command `openssl`."""
+"""A certificate authority for tests, which issues valid and invalid certificates by the command `openssl`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-WHY_NOT = None if shutil.which("openssl") else "certificates are made by the command `openssl`, which is not installed"
+WHY_NOT = None if shutil.which("openssl") else "the command `openssl`, which creates certificates, is not installed"
 NEW_KEY = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
 
 
@@ -39,7 +39,7 @@ class Authority:
 
 
 def self_signed(folder: Path) -> Certificate:
-    """Make a certificate that only itself vouches for."""
+    """Create a self-signed certificate."""
     file, key = folder / "self.pem", folder / "self.key"
     names = ("-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1")
     openssl("req", "-x509", *NEW_KEY, "-days", "30", "-keyout", key, "-out", file, "-subj", "/CN=localhost", *names)

@@ -1,4 +1,4 @@
-"""Ends TLS in front of a server that speaks none, as a load balancer does; also TLS that begins as in Postgres."""
+"""Terminates TLS in front of a server without TLS, as a load balancer does; also TLS after Postgres' SSLRequest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-// Uses the types that openapi-typescript makes of the OpenAPI document: `node use.js URL`. Prints what it received.
+// Uses the types that openapi-typescript generates from the OpenAPI document: `node use.js URL`. Prints the answers.
 import createClient from "openapi-fetch";
 import type { components, paths } from "./api.js";
 

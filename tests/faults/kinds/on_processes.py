@@ -65,7 +65,7 @@ def kill_a_child(scene: Scene, _platform: Platform) -> Hit:
 
 
 def fail_forks(scene: Scene, _platform: Platform) -> Hit:
-    """Let the fork server of a worker open no more files, so that it can start no child."""
+    """Limit the open files of a worker's fork server to those that it has, so that it can start no child."""
     victim = scene.pick("worker")
     servers = [pid for pid in family(victim.pid) if FORK_SERVER in _command(pid)]
     if not servers or sys.platform != "linux":

@@ -1,4 +1,4 @@
-"""Faults of Redis and Postgres: wiped, killed, frozen, restarted, with a clock that is set."""
+"""Faults of Redis and Postgres: wiped, killed, frozen, restarted, read-only, and with a clock that is set."""
 
 from __future__ import annotations
 
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tests.faults.revival import Platform
 
 ANSWERS_WITHIN_S = 60.0
-
-
 END_SESSIONS = f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{ROLE}'"
 
 
@@ -55,7 +53,7 @@ def end_idle_sessions(scene: Scene, _platform: Platform) -> Hit:
 
 
 def make_read_only(scene: Scene, _platform: Platform) -> Hit:
-    """End all sessions of the service. New ones are read-only, and remain so when later ones can write again."""
+    """End all sessions of the service. New ones are read-only, and stay so when later sessions can write again."""
     _execute(scene, f"ALTER ROLE {ROLE} SET default_transaction_read_only = on")
     _execute(scene, END_SESSIONS)
     return Hit(heal=lambda: _execute(scene, f"ALTER ROLE {ROLE} RESET default_transaction_read_only"))
@@ -83,7 +81,7 @@ def freeze_postgres(scene: Scene, _platform: Platform) -> Hit:
 
 
 def set_clock(ahead_s: float) -> Inject:
-    """Set Postgres' clock by this much, and back at the end."""
+    """Return a fault that sets Postgres' clock ahead of the machine's, and back at its end."""
 
     def inject(scene: Scene, _platform: Platform) -> Hit:
         if not _is_set(scene, ahead_s):

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 THREADS = 4
 IDLE_S = 0.2
-LEASE_S = 2.0  # twice the timeout of these tasks, from when the claim was sent at least
-TAKEN_AWAY_AFTER_S = 4.5  # after the end of the lease: two sweeps and a bit
+LEASE_S = 2.0  # twice the timeout of these tasks; it ends no earlier than this after the claim was sent
+TAKEN_AWAY_AFTER_S = 4.5  # after the end of the lease: two sweep intervals and a margin
 LATE_TRIES, LATE_PAUSE_S = 12, 0.25
 BEHAVIOURS = {"in time": 56, "kept": 8, "released": 8, "failed": 8, "too late": 12, "vanished": 8}
 
@@ -78,7 +78,7 @@ class OutsideWorkers:
         self._hand_in("fail" if how == "failed" else "complete", claim, until)
 
     def _hand_in_late(self, claim: Json, until: float) -> None:
-        """Hand in a result again and again, from when the sweeper has taken the claim away at the latest."""
+        """Hand in a result several times, after the latest instant at which the sweeper takes the claim away."""
         self._stopping.wait(max(0.0, until + TAKEN_AWAY_AFTER_S - time.time()))
         write_sight(self._witness, "ended", claim["id"], claim["attempt"])
         for _ in range(LATE_TRIES):

@@ -14,7 +14,7 @@ IS_LOST = f"""task.state = 'running' AND NOT EXISTS (
 
 
 def seed() -> None:
-    """Compare heartbeats with the clock. Sweep often, so that a sweep comes between a step of it and a heartbeat."""
+    """Compare heartbeats with the clock. Sweep often, so that a sweep comes between a clock step and a heartbeat."""
     lost, rescue = statements.statement("lost"), statements.statement("rescue")
     watched = lost.partition("WHERE ")[2].partition("\nORDER")[0]
     assert watched in rescue, "rescue.sql has changed: its condition is not that of lost.sql"

@@ -10,7 +10,7 @@ from tests.faults.mutants.seeding import swap
 
 
 def seed() -> None:
-    """Never find that a session has ended because it is read-only."""
+    """Never discard a session because it is read-only."""
 
     def judge(trouble: Exception, **known: Any) -> calls.Verdict:
         verdict: calls.Verdict = original(trouble, **known)

@@ -89,7 +89,7 @@ MUTANTS = (
         "no failure without a cause",
         ("clock set forward",),
         LONG,
-        seconds=16,  # each step of the clock begins after a heartbeat by the right one
+        seconds=16,  # each clock step must follow a heartbeat by the correct clock
     ),
     Mutant("no_claim", ("worker",), "duplicates", "begun once", ("duplicates",)),
 )
