@@ -76,7 +76,7 @@ def test_a_first_deploy_starts_with_the_key_that_the_platform_generated(
     start: Callable[..., tuple[Flask, list[str]]], engine: Engine
 ) -> None:
     generated = "0123456789abcdef" * 4
-    for _ in range(2):  # a restart makes no second key
+    for _ in range(2):  # a restart creates no second key
         app, events = start(APP_ENV="production", SECRET_KEY=PASSWORD, INITIAL_API_KEY=generated)
         assert events == ["web_started needed"]
     (made,) = keys.list_all(engine)
@@ -87,7 +87,9 @@ def test_a_first_deploy_starts_with_the_key_that_the_platform_generated(
     close_connections(app)
 
 
-def test_a_revoked_initial_key_is_not_made_again(start: Callable[..., tuple[Flask, list[str]]], engine: Engine) -> None:
+def test_a_revoked_initial_key_is_not_created_again(
+    start: Callable[..., tuple[Flask, list[str]]], engine: Engine
+) -> None:
     given = {"APP_ENV": "production", "SECRET_KEY": PASSWORD, "INITIAL_API_KEY": "x" * 43}
     start(**given)
     keys.revoke(engine, keys.list_all(engine)[0].key.id)

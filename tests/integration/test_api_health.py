@@ -162,7 +162,7 @@ def test_a_warning_says_that_no_worker_can_run_tasks(client: FlaskClient, engine
     ]
 
 
-def test_a_process_whose_threads_stand_still_is_not_ready(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_whose_threads_are_stuck_is_not_ready(client: FlaskClient, monkeypatch: pytest.MonkeyPatch) -> None:
     stuck = LoopState("creator")
     stuck._passed_at = stuck._well_at = stuck._well_at - 20
     monkeypatch.setattr(liveness, "_loops", [stuck])

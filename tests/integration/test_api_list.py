@@ -135,12 +135,12 @@ def test_one_deeply_nested_result_does_not_break_the_list(client: FlaskClient, e
         "?state=&status=scheduled",
     ],
 )
-def test_an_empty_value_is_as_none(client: FlaskClient, query: str) -> None:
+def test_an_empty_value_counts_as_absent(client: FlaskClient, query: str) -> None:
     task = create(client)["id"]
     assert ids(client, query) == [task]
 
 
-def test_an_empty_wait_is_as_none(client: FlaskClient) -> None:
+def test_an_empty_wait_counts_as_absent(client: FlaskClient) -> None:
     assert client.get(f"/tasks/{create(client)['id']}?wait_s=").status_code == 200
     assert client.get("/tasks/next?type=").status_code == 200
 
@@ -154,12 +154,12 @@ def test_an_empty_wait_is_as_none(client: FlaskClient) -> None:
         "?status=Pending,,claimed",
     ],
 )
-def test_blanks_and_commas_around_the_words_of_a_filter_do_not_matter(client: FlaskClient, query: str) -> None:
+def test_spaces_and_commas_around_the_words_of_a_filter_do_not_matter(client: FlaskClient, query: str) -> None:
     running, scheduled = lease(client)["id"], create(client)["id"]
     assert ids(client, query) == [running, scheduled]
 
 
-def test_tasks_of_a_type_that_left_the_code_are_listed(client: FlaskClient, engine: Engine) -> None:
+def test_tasks_of_a_type_that_was_removed_from_the_code_are_listed(client: FlaskClient, engine: Engine) -> None:
     gone, here = create(client)["id"], create(client)["id"]
     run(engine, "UPDATE tasks SET type = 'signup.webhook' WHERE id = :id", id=gone)
     assert ids(client, "?type=signup.webhook") == ids(client, "?type=Signup.Webhook") == [gone]
@@ -174,7 +174,7 @@ def test_an_unknown_type_has_no_tasks(client: FlaskClient, name: str) -> None:
 
 
 @pytest.mark.parametrize("since", ["2100-01-01%2000:00:00.000000001%2B00:00", "2100-01-01T00:00:00.0000001Z"])
-def test_a_finer_time_than_microseconds_filters_exactly(client: FlaskClient, since: str) -> None:
+def test_a_time_finer_than_microseconds_filters_exactly(client: FlaskClient, since: str) -> None:
     before, after = (
         create(client, execute_at=each)["id"] for each in ("2100-01-01T00:00:00Z", "2100-01-01T00:00:00.000001Z")
     )

@@ -98,7 +98,7 @@ def parts(part: Any) -> Iterator[dict[str, Any]]:
         yield from parts(inner)
 
 
-def test_schemas_are_those_that_generators_of_clients_understand(document: dict[str, Any]) -> None:
+def test_schemas_use_only_keywords_that_client_generators_understand(document: dict[str, Any]) -> None:
     schemas = document["components"]["schemas"]
     found = list(parts(schemas))
     assert len(found) > 100

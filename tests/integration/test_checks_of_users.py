@@ -1,4 +1,4 @@
-"""The user's own checks of payloads: whatever they raise is a 422 that names the field, and slow ones block nobody."""
+"""Users' own checks of payloads: every error is a 422 that names the field, and slow checks block no other request."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ ERRORS: dict[str, Any] = {
 
 
 def check(error: str) -> None:
-    """Raise what the payload asks for."""
+    """Raise the error that the payload names."""
     if error == "recursion":
         check(error)
     elif error == "wait":
@@ -125,7 +125,7 @@ def asked(kind: str, payload: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("kind", ["of_struct", "of_dataclass", "of_model"])
 @pytest.mark.parametrize("error", [*ERRORS, "recursion"])
-def test_any_error_of_a_check_is_a_422_on_every_way(picky: FlaskClient, kind: str, error: str) -> None:
+def test_any_error_of_a_check_is_a_422_on_every_path(picky: FlaskClient, kind: str, error: str) -> None:
     task = asked(kind, {"error": error})
     (refused,) = fields(picky.post("/tasks", json=task)).items()
     assert refused[0].startswith("payload")

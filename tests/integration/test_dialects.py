@@ -1,4 +1,4 @@
-"""Requests as clients in other languages write them by default: what has one meaning only is accepted everywhere."""
+"""Requests as clients in other languages write them by default: what is unambiguous is accepted on every path."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_every_year_is_stored_listed_and_filtered(client: FlaskClient, way: str,
     assert client.delete(f"/tasks/{task['id']}").status_code == 200
 
 
-def test_a_cursor_leads_over_all_years(client: FlaskClient) -> None:
+def test_cursors_lead_through_all_years(client: FlaskClient) -> None:
     ids = [create(client, execute_at=at)["id"] for at in ("0001-01-01T00:00:00Z", PAST, "9999-12-31T23:59:59.999999Z")]
     found, url = [], "/tasks?limit=1"
     while url:
@@ -162,7 +162,7 @@ def test_claims_are_read_as_serializers_write_them(client: FlaskClient) -> None:
 
 @pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
 def test_a_batch_is_read_as_serializers_write_it(client: FlaskClient, mark: bytes) -> None:
-    """Payloads belong to their tasks, whatever the names of both are, and where some tasks have none."""
+    """Each task gets its own payload, in any spelling of the fields, and also if some tasks have none."""
     tasks = [
         {"Type": "noop", "ExecuteAt": FUTURE, "Payload": {"n": 1}},
         {"type": "noop", "execute_at": FUTURE},
@@ -200,7 +200,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str, str]] = {
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_could_mean_something_else_is_refused_by_a_sentence(client: FlaskClient, name: str) -> None:
+def test_an_ambiguous_value_is_refused_with_a_sentence(client: FlaskClient, name: str) -> None:
     changed, field, message = REFUSED[name]
     task = {"type": "noop", "execute_at": FUTURE} | changed
     task = {each: value for each, value in task.items() if value is not ...}

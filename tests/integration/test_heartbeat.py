@@ -170,7 +170,7 @@ def test_a_heartbeat_passes_cancel_requests_to_the_pool(
 
 
 class Ability:
-    """What a worker says of itself."""
+    """Stands in for `workers.worker.ability.Ability`."""
 
     said: str | None = None
     able = True
@@ -182,7 +182,7 @@ class Ability:
         return self.able
 
 
-def test_a_heartbeat_says_what_keeps_its_worker_from_running_tasks(engine: Engine, settings: Settings) -> None:
+def test_a_heartbeat_records_why_its_worker_cannot_run_tasks(engine: Engine, settings: Settings) -> None:
     ability = Ability()
     heart = Heartbeat(
         engine, settings, worker_id="w", pool=RecordingPool(), unresolved=Unresolved(), ability=ability  # type: ignore[arg-type]
@@ -193,7 +193,7 @@ def test_a_heartbeat_says_what_keeps_its_worker_from_running_tasks(engine: Engin
         assert [each.trouble for each in workers.known(engine)] == [said]
 
 
-def test_a_worker_that_cannot_finish_tasks_claims_none_and_is_fenced_all_the_same(
+def test_a_worker_that_cannot_finish_tasks_claims_none_and_can_still_be_fenced(
     engine: Engine, settings: Settings
 ) -> None:
     at, pool, ability = [100.0], RecordingPool(), Ability()

@@ -234,7 +234,7 @@ def test_a_lease_lasts_twice_the_timeout_and_is_renewed(engine: Engine, operatio
 
 
 def test_a_lease_holds_until_the_sweeper_takes_it_away(engine: Engine, operations: Operations) -> None:
-    """Not until an instant of a clock, which may be set."""
+    """It does not end at an instant of Postgres' clock, which may be set."""
     first, second, third = made = make(operations, 3, task_type="outside")
     held = {each.id: lease(engine, each.id) for each in made}
     for each in made:

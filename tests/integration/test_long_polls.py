@@ -1,4 +1,4 @@
-"""Requests that wait, through the server: they cost no thread, and a client that has left gets nothing claimed."""
+"""Long polls through the server: they occupy no thread, and nothing is claimed for a client that has left."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ async def test_a_worker_that_polls_in_a_loop_does_not_starve_others(
             taken.extend([json.loads(content)["id"]] if status == 200 else [])
 
     polling = asyncio.ensure_future(poll())
-    due_at_once, due_soon = await web.create(client, execute_at=PAST), None
+    due_at_once = await web.create(client, execute_at=PAST)
     assert json.loads((await patient)[2])["id"] == due_at_once
     _, patient = web.claim()
     await web.until_waiting(1)
@@ -244,7 +244,9 @@ async def test_a_show_whose_client_leaves_gives_up_its_place(web: Web, client: F
 
 
 @in_web
-async def test_a_wait_that_is_over_is_answered_as_things_are(web: Web, client: FlaskClient, engine: Engine) -> None:
+async def test_a_wait_that_times_out_is_answered_with_the_present_state(
+    web: Web, client: FlaskClient, engine: Engine
+) -> None:
     task_id = await web.create(client, execute_at=FUTURE)
     assert (await web.claim(wait_s=0.1)[1])[0] == 204
     status, _, content = await web.ask("GET", f"/tasks/{task_id}", query="wait_s=0.1")[1]
@@ -297,7 +299,7 @@ def test_a_list_whose_client_leaves_ends_with_the_step_that_is_read(
     assert len(reads) == 1
 
 
-def test_when_too_many_wait_a_request_is_refused_with_the_time_to_come_again(client: FlaskClient) -> None:
+def test_when_too_many_wait_a_request_is_refused_with_a_retry_after(client: FlaskClient) -> None:
     async def ask(web: Web) -> list[Answer]:
         first = web.claim()[1]
         await web.until_waiting(1)
@@ -315,24 +317,24 @@ def test_when_too_many_wait_a_request_is_refused_with_the_time_to_come_again(cli
             assert dict(headers)["Content-Type"] == "application/problem+json"
 
 
-def test_while_postgres_is_unavailable_requests_go_on_waiting(
+def test_while_postgres_is_unavailable_requests_continue_to_wait(
     client: FlaskClient, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real, is_away = Waiters.step, threading.Event()
+    real, is_unavailable = Waiters.step, threading.Event()
 
     def step(self: Waiters) -> bool:
-        if is_away.is_set():
+        if is_unavailable.is_set():
             raise LedgerUnavailable
         return real(self)
 
     async def wait(web: Web) -> Answer:
-        is_away.set()
+        is_unavailable.set()
         claim = web.claim()[1]
         await web.until_waiting(1)
         task_id = await web.create(client, execute_at=PAST)
         await asyncio.sleep(0.3)
         assert not claim.done()
-        is_away.clear()
+        is_unavailable.clear()
         answer = await claim
         assert json.loads(answer[2])["id"] == task_id
         return answer
@@ -363,7 +365,7 @@ def test_a_request_that_waits_is_counted_and_logged_once(
     assert max(line["ms"] for line in logged if line["status"] == 204) >= 200
 
 
-def test_without_our_server_nothing_waits(client: FlaskClient) -> None:
+def test_without_our_server_no_request_waits(client: FlaskClient) -> None:
     assert client.post("/tasks/claim", json={"worker_id": "w", "wait_s": 30}).status_code == 204
     task = create(client, execute_at=FUTURE)
     assert body(client.get(f"/tasks/{task['id']}?wait_s=30"))["state"] == "scheduled"

@@ -1,4 +1,4 @@
-"""Payloads and results: what was sent is what every answer and the handler has, to the digit."""
+"""Payloads and results: every answer and the handler get exactly what was sent, to the digit."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def claimed(engine: Engine, task_id: str) -> Any:
     return mine
 
 
-def test_answers_and_the_handler_have_what_was_sent(
+def test_answers_and_the_handler_get_what_was_sent(
     client: FlaskClient, paths: BothPaths, engine: Engine, types: TaskTypes
 ) -> None:
     spaced = PAYLOAD.replace(",", " ,\n ").replace(":", " : ")
@@ -87,7 +87,9 @@ def test_a_result_of_an_outside_worker_is_answered_as_it_was_sent(client: FlaskC
 @pytest.mark.parametrize(
     "value", ["NaN", "Infinity", "1e400", "18446744073709551616", '{"a": 1, "a": 2}', '"\\ud800"', '"\\u0000"']
 )
-def test_what_could_not_be_kept_is_refused_on_every_way(client: FlaskClient, paths: BothPaths, value: str) -> None:
+def test_a_value_that_cannot_be_stored_as_sent_is_refused_on_every_path(
+    client: FlaskClient, paths: BothPaths, value: str
+) -> None:
     for status, _, _ in paths.both(sent(f'{{"a": {value}}}').encode()):
         assert status in {400, 422}
     batch = f'{{"tasks": [{sent("{}")}, {sent(f"""{{"a": {value}}}""")}]}}'

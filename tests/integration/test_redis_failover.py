@@ -1,4 +1,4 @@
-"""A Redis that refuses to work: all parts go on, without a restart, once its name leads to one that works."""
+"""A Redis that refuses commands: all parts continue without a restart once its name leads to one that works."""
 
 from __future__ import annotations
 
@@ -132,7 +132,7 @@ def pair() -> Iterator[RedisPair]:
 
 @pytest.fixture
 def remote(pair: RedisPair, settings: Settings) -> Iterator[Redis]:
-    """A client, as processes have, of the empty primary that the name leads to."""
+    """A client like those of the processes; the name leads to the primary, and both servers are empty."""
     for each in (pair.primary, pair.other):
         pair.promote(each)
         with owner(each) as client:
@@ -183,7 +183,7 @@ def test_every_use_leaves_a_server_that_refuses_when_its_name_leads_elsewhere(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", USES)
 def test_every_use_follows_a_failover(pair: RedisPair, uses: Uses, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The old primary keeps its connections, and is a replica from now on. What only reads writes from time to time."""
+    """The old primary keeps its connections, and becomes a replica. Uses that only read also write now and then."""
     monkeypatch.setattr("workers.housekeeping.CHORE_INTERVAL_S", 1)
     pair.replicate(pair.other, pair.primary)
     use = getattr(uses, name)()
@@ -224,7 +224,7 @@ def test_a_worker_that_waits_for_deliveries_follows_a_failover(pair: RedisPair, 
     assert {name_of(each) for each in errors} <= {"UNBLOCKED", "READONLY"}
 
 
-def test_a_promoter_hears_of_new_tasks_after_a_failover(pair: RedisPair, uses: Uses) -> None:
+def test_a_promoter_is_notified_of_new_tasks_after_a_failover(pair: RedisPair, uses: Uses) -> None:
     """Its subscription is on a connection of its own, on which no command fails."""
     promote = uses.promoter()
     for _ in range(2):
@@ -232,7 +232,7 @@ def test_a_promoter_hears_of_new_tasks_after_a_failover(pair: RedisPair, uses: U
     pair.fail_over()
     with owner(pair.primary) as client:
         wait_until(
-            lambda: suppressed(promote) and client.publish(f"punctual:{WAKE_CHANNEL}", "1"), SOON_S, "it hears it"
+            lambda: suppressed(promote) and client.publish(f"punctual:{WAKE_CHANNEL}", "1"), SOON_S, "it listens"
         )
 
 
@@ -281,7 +281,7 @@ def refuse_writes(redis: Redis, how: str) -> Callable[[], object]:
 
 
 def fail_to_save(redis: Redis) -> Callable[[], object]:
-    """Let a snapshot fail: a folder is in the place of its file."""
+    """Make snapshots fail, by a folder in place of their file; return how to undo it."""
     folder = Path(str(redis.config_get("dir")["dir"]), str(redis.config_get("dbfilename")["dbfilename"]))
     folder.unlink(missing_ok=True)
     folder.mkdir()
@@ -299,7 +299,7 @@ def fail_to_save(redis: Redis) -> Callable[[], object]:
 
 
 @pytest.mark.parametrize("how", ["OOM", "READONLY", "NOREPLICAS", "NOPERM", "MISCONF"])
-def test_a_server_that_refuses_writes_is_not_ready_and_all_heals_with_it(
+def test_a_server_that_refuses_writes_is_not_ready_and_all_works_again_when_it_accepts_them(
     pair: RedisPair, uses: Uses, client_with: Callable[..., FlaskClient], how: str
 ) -> None:
     client = client_with(redis_url=pair.url())
@@ -337,7 +337,7 @@ def test_the_dashboard_says_that_redis_refuses(pair: RedisPair, client_with: Cal
     assert client.get("/rq/0/data/queues.json").status_code == 200
 
 
-def test_scripts_are_loaded_again_when_the_server_forgot_them(pair: RedisPair, uses: Uses) -> None:
+def test_scripts_are_loaded_again_when_the_server_has_lost_them(pair: RedisPair, uses: Uses) -> None:
     use = uses.script()
     use()
     with owner(pair.primary) as server:
@@ -345,7 +345,7 @@ def test_scripts_are_loaded_again_when_the_server_forgot_them(pair: RedisPair, u
     use()
 
 
-def test_a_server_with_no_connection_to_spare_is_used_again_when_it_has_one(pair: RedisPair, uses: Uses) -> None:
+def test_a_server_without_a_free_connection_is_used_again_when_it_has_one(pair: RedisPair, uses: Uses) -> None:
     with owner(pair.primary) as server:
         limit = server.config_get("maxclients")["maxclients"]
         server.config_set("maxclients", 1)
@@ -357,7 +357,7 @@ def test_a_server_with_no_connection_to_spare_is_used_again_when_it_has_one(pair
     heals(uses.command())
 
 
-def test_a_failover_to_a_server_with_less_is_repaired_by_the_sweeper(
+def test_a_failover_to_a_server_without_the_ids_is_repaired_by_the_sweeper(
     pair: RedisPair, uses: Uses, engine: Engine, types: TaskTypes, settings: Settings
 ) -> None:
     """The standby was never a replica here, so all ids are lost."""
@@ -373,7 +373,7 @@ def test_a_failover_to_a_server_with_less_is_repaired_by_the_sweeper(
 
 
 def suppressed(step: Use) -> bool:
-    """Make a step, whatever Redis answers."""
+    """Make a step, and ignore errors of Redis; return True."""
     with suppress(RedisError):
         step()
     return True

@@ -1,4 +1,4 @@
-"""What docs/api.md says about repeating a request whose answer was lost: each is sent twice."""
+"""What docs/api.md says about repeating a request whose answer was lost. Each request is sent twice."""
 
 from __future__ import annotations
 

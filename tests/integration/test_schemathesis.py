@@ -115,10 +115,10 @@ def test_the_service_does_what_its_document_says(
 
 @schemathesis.hook("before_call")
 def leave_out_what_the_document_cannot_say(context: Any, case: Any, kwargs: Any) -> None:
-    """Change what the service reads in another way than the document, on purpose or because it cannot be expressed.
+    """Change values for which the service differs from the document, on purpose or because it cannot express the rule.
 
-    Invalid cursors; empty parameters, which count as absent; integers beyond 64 bits inside of arbitrary JSON; that a
-    task has exactly one time; other spellings (`app.api.reading.spellings`), which are made wrong here.
+    These are invalid cursors, empty parameters (which count as absent), integers beyond 64 bits inside arbitrary JSON,
+    tasks without exactly one time, and other spellings (`app.api.reading.spellings`), which become invalid here.
     """
     for name in [each for each, value in (case.query or {}).items() if each == "cursor" or is_empty(value)]:
         del case.query[name]
@@ -144,7 +144,7 @@ def is_another_spelling(value: Any) -> bool:
 
 
 def has_one_time(task: dict[str, Any]) -> None:
-    """Make sure that a task has a time, and no second one."""
+    """Make sure that a task has exactly one time."""
     if "execute_at" in task:
         task.pop("delay_s", None)
     else:

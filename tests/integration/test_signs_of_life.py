@@ -32,13 +32,13 @@ def test_steps_that_end_well_are_recorded_and_failed_ones_are_not(redis: Redis) 
     assert silence_s(redis, now=905.0) == {"promoter": [5.0]}
 
 
-def test_processes_of_long_ago_are_forgotten_and_foreign_fields_ignored(redis: Redis) -> None:
+def test_old_records_are_removed_and_foreign_fields_ignored(redis: Redis) -> None:
     SignOfLife(redis, "sweeper", "host.1.a", clock=lambda: 0.0).record()
     redis.hset(PROCESSES, "sweeper odd", "soon")
     SignOfLife(redis, "sweeper", "host.2.b", clock=lambda: FORGET_AFTER_S + 1).record()
     assert silence_s(redis, now=FORGET_AFTER_S + 2) == {"sweeper": [1.0]}
 
 
-def test_a_process_works_on_while_nothing_can_be_recorded(redis: Redis) -> None:
+def test_a_process_continues_to_work_while_nothing_can_be_recorded(redis: Redis) -> None:
     redis.set(PROCESSES, "of another type")
     assert SignOfLife(redis, "sweeper", "host.1.a").after(lambda: True)() is True

@@ -1,4 +1,4 @@
-"""Dead workers and forgotten attempts are found by how long nothing was heard, whatever is done to Postgres' clock."""
+"""Dead workers and forgotten attempts are found by how long they show no sign of life, not by the clock of Postgres."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_tasks_of_a_worker_whose_row_is_gone_are_rescued_at_once(
 def test_the_sweeper_notices_heartbeats_between_its_sweeps(
     sweeper: Sweeper, engine: Engine, operations: Operations, time: Time
 ) -> None:
-    """So that the silence counts from soon after the last heartbeat, and not from the next sweep on."""
+    """So the silence counts from shortly after the last heartbeat, and not from the next sweep."""
     (task,) = made = make(operations)
     begin_at = time()
     beat(engine)

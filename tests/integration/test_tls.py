@@ -1,4 +1,4 @@
-"""Servers behind TLS: an authority of one's own can be named, and what is wrong with a certificate is said."""
+"""Servers behind TLS: a private certificate authority can be named, and errors say what is wrong with a certificate."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
 
 @pytest.fixture(scope="module")
 def certificates(authority: Authority, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Certificate]:
-    """A good certificate, and one of each fault."""
+    """A valid certificate, and one with each fault."""
     return {
         "good": authority.issue("good"),
         "expired": authority.issue("expired", days=-1),

@@ -1,4 +1,4 @@
-"""Errors in the worst moment: a worker loses no outcome because it cannot open a file or start a thread just then."""
+"""Errors at the worst moment: a worker loses no outcome when it can open no file or start no thread."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What earlier releases rely on: their statements, which must work on the schema of this one (docs/upgrading.md)."""
+"""The statements of earlier releases, which must work on the schema of this one (docs/upgrading.md)."""

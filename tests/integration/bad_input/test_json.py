@@ -48,7 +48,7 @@ CASES = {
     "two byte order marks": not_json(b"\xef\xbb\xbf" * 2 + GOOD),
     "a byte order mark alone": not_json(b"\xef\xbb\xbf"),
     "UTF-16": not_json(GOOD.decode().encode("utf-16")),
-    "UTF-16 without a mark": not_json(GOOD.decode().encode("utf-16-be")),
+    "UTF-16 without a byte order mark": not_json(GOOD.decode().encode("utf-16-be")),
     "UTF-32": not_json(GOOD.decode().encode("utf-32")),
     "gzip without saying so": not_json(b"\x1f\x8b\x08\x00\x00\x00\x00\x00"),
     "a form": not_json(b"type=noop&delay_s=1"),

@@ -191,7 +191,7 @@ def test_a_refused_content_type_is_answered_with_what_to_send(client: FlaskClien
     assert hint in body(answer)["detail"]
 
 
-def test_a_compressed_body_is_refused_by_a_sentence(client: FlaskClient) -> None:
+def test_a_compressed_body_is_refused_with_a_sentence(client: FlaskClient) -> None:
     answer = client.post("/tasks", data=gzip.compress(GOOD), content_type=JSON, headers={"Content-Encoding": "gzip"})
     problem(answer, 415, "unsupported-media-type")
     assert "Content-Encoding" in body(answer)["detail"]

@@ -76,7 +76,7 @@ CASES = {
     "time with a comma": at("2030-01-01T00:00:00,5Z"),
     "time with an offset of 24": at("2030-01-01T00:00:00+24:00"),
     "time with an offset of a digit": at("2030-01-01T00:00:00+1"),
-    "time with a plus that became a blank": at("2030-01-01T00:00:00 01:00"),
+    "time with a plus that became a space": at("2030-01-01T00:00:00 01:00"),
     "time with a zone's name": at("2030-01-01T00:00:00[Europe/Berlin]"),
     "time of the year 0001": at("0001-01-01T00:00:00+14:00"),
     "time of the year 0000": at("0000-01-01T00:00:00Z"),

@@ -18,7 +18,7 @@ TYPES = TaskTypes(TaskType(name=each, handler=None) for each in ("change", "stat
 
 
 class OneSlot:
-    """A pool of one slot, and its tasks one after another."""
+    """A pool of one slot, which runs one task after another."""
 
     def __init__(self, max_tasks: int = 0) -> None:
         self.results = Results()
@@ -42,7 +42,7 @@ class OneSlot:
 
 @contextmanager
 def children_with(**variables: str) -> Iterator[list[OneSlot]]:
-    """Give a list for pools, whose children have these settings, and close them."""
+    """Yield a list for pools whose children get these environment variables; close the pools at the end."""
     with pytest.MonkeyPatch.context() as patch:
         for name, value in {"TASK_MODULES": "tests.unclean", **variables}.items():
             patch.setenv(name, value)

@@ -1,4 +1,4 @@
-"""A child is clean: what one task changes in its process, the next one does not find."""
+"""A child is clean: a task does not find what an earlier task has changed in its process."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.unclean import CHANGES, USES
 if TYPE_CHECKING:
     from app.config import Settings
 
-# After these the child is replaced, because they cannot be undone, or go on.
 CLOSED = {"closed output", "closed errors", "detached output"}  # restored, or the child is replaced
+# After these the child is replaced, because they cannot be undone or are still running.
 REPLACED = {
     "closed descriptors",
     "all closed",

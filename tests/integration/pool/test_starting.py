@@ -1,4 +1,4 @@
-"""Starting: a start that fails costs its own chunk and no other task, and is tried again; nothing is claimed for it."""
+"""Starts of children: a failed start affects only its own chunk and is tried again; nothing is claimed for it."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def test_while_no_child_can_be_forked_no_slot_is_free_and_afterwards_all_are(
     assert results.wait_for(4).keys() == {each.id for each in again}
 
 
-def test_a_failed_fork_harms_no_task_that_runs_and_idle_children_go_on(
+def test_a_failed_fork_affects_no_running_task_and_idle_children_are_used(
     new_pool: NewPool, results: Results, no_forks: Path, tmp_path: Path
 ) -> None:
     pool = new_pool("tests.failing_forks")
@@ -119,7 +119,7 @@ def test_a_failed_fork_harms_no_task_that_runs_and_idle_children_go_on(
     assert results.nothing_more()
 
 
-def test_without_file_descriptors_a_start_costs_its_own_chunk_only(
+def test_without_file_descriptors_a_failed_start_affects_only_its_own_chunk(
     pool: Pool, results: Results, tmp_path: Path
 ) -> None:
     long = begin(pool, tmp_path / "long", seconds=60)
@@ -190,7 +190,7 @@ def test_a_frozen_fork_server_is_replaced_and_its_running_tasks_go_on(
 def test_children_need_no_folder_for_temporary_files(
     new_pool: NewPool, results: Results, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder: str
 ) -> None:
-    """A socket there would need a short path, and cleaners remove it after days."""
+    """A socket there would need a short path, and cleaning jobs would remove it after days."""
     place = tmp_path / folder
     if folder == "file":
         place.touch()
@@ -261,8 +261,8 @@ def test_a_module_that_hangs_or_ends_the_fork_server_is_noticed(
     wait_until(lambda: bool(pool.start_trouble()), PATIENCE_S, "it is noticed")
 
 
-def test_a_slot_is_no_heavier_on_files_than_its_limit_says(pool: Pool, results: Results) -> None:
-    """The number of slots is checked against the limit of open files with it."""
+def test_a_slot_opens_no_more_files_than_its_limit(pool: Pool, results: Results) -> None:
+    """The worker uses this number to check the limit of open files against its slots."""
     pool.run([claim("noop") for _ in range(1)])
     results.wait_for(1)
     before = open_files()
@@ -271,8 +271,8 @@ def test_a_slot_is_no_heavier_on_files_than_its_limit_says(pool: Pool, results: 
     assert 0 < open_files() - before <= 3 * MAX_FILES
 
 
-def test_what_connects_and_hangs_up_cannot_reach_the_fork_server(pool: Pool, results: Results, tmp_path: Path) -> None:
-    """The fork server listens nowhere."""
+def test_no_other_process_can_connect_to_the_fork_server(pool: Pool, results: Results, tmp_path: Path) -> None:
+    """None of its sockets has a path."""
     long = begin(pool, tmp_path / "long", seconds=60)
     server = parent_of(pool, long)
     links = [str(each.readlink()) for each in Path(f"/proc/{server}/fd").iterdir()]
@@ -283,12 +283,12 @@ def test_what_connects_and_hangs_up_cannot_reach_the_fork_server(pool: Pool, res
     assert named == []
 
 
-def test_requests_of_other_threads_do_not_wait_for_a_pool_that_stands_still(pool: Pool) -> None:
-    stands = threading.Event()
-    pool._supervisor.ask(lambda: stands.wait(PATIENCE_S))
+def test_requests_of_other_threads_do_not_wait_for_a_blocked_supervisor(pool: Pool) -> None:
+    may_continue = threading.Event()
+    pool._supervisor.ask(lambda: may_continue.wait(PATIENCE_S))
     for _ in range(100_000):  # more than its pipe holds
         pool._supervisor.ask()
-    stands.set()
+    may_continue.set()
     assert pool.is_supervised(PATIENCE_S)
 
 
@@ -315,7 +315,7 @@ def open_files() -> int:
 
 @contextmanager
 def no_more_files() -> Iterator[None]:
-    """Let this process open no more files."""
+    """Prevent this process from opening files."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     held = []
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(int(each.name) for each in Path("/dev/fd").iterdir()) + 1, hard))

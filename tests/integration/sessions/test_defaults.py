@@ -59,7 +59,7 @@ TEXT = "zażółć 😀 \\ ' \" C:\\new"
 
 
 @pytest.mark.parametrize("name", STRICT)
-def test_a_task_lives_its_life_under_strict_defaults(
+def test_a_task_is_created_listed_and_deleted_under_strict_defaults(
     name: str, client: FlaskClient, engine: Engine, defaults: Defaults
 ) -> None:
     with defaults(**STRICT[name]):
@@ -111,7 +111,7 @@ def test_concurrent_claims_under_a_serializable_default_are_all_answered(
         assert len(claim_concurrently(engine, made)) == len(made)
 
 
-def test_serialization_failures_are_repeated_where_a_pooler_keeps_our_settings_to_itself(
+def test_statements_are_repeated_after_serialization_failures_where_a_pooler_drops_our_settings(
     settings: Settings, operations: Operations, defaults: Defaults, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = ids(make(operations, 400))
@@ -144,7 +144,7 @@ def claim_concurrently(engine: Engine, made: list[str]) -> set[str]:
 
 
 @pytest.mark.parametrize("state", ["40001", "40P01"])
-def test_a_certain_rollback_is_repeated_and_never_unknown(state: str, engine: Engine) -> None:
+def test_a_statement_that_was_certainly_rolled_back_is_repeated_and_never_unknown(state: str, engine: Engine) -> None:
     tries = []
 
     def fail(connection: Connection, *, times: int) -> int:
@@ -176,7 +176,7 @@ def test_the_environment_of_a_process_does_not_change_its_sessions(
     engine.dispose()
 
 
-def test_tables_that_the_search_path_hides_are_missed_by_a_503_that_says_what_to_do(
+def test_tables_that_the_search_path_hides_cause_a_503_that_says_what_to_do(
     client: FlaskClient, defaults: Defaults
 ) -> None:
     task = create(client)
@@ -199,7 +199,7 @@ def test_options_in_the_url_are_kept(settings: Settings, servers: dict[str, str]
     engine.dispose()
 
 
-def test_a_value_that_only_some_encodings_have_is_no_reason_to_fail(operations: Operations) -> None:
+def test_text_that_only_some_encodings_can_express_is_stored(operations: Operations) -> None:
     (made,) = make(operations, text=TEXT)
     assert not isinstance(made, InvalidInput)
     assert json.loads(bytes(made.payload)) == {"text": TEXT}

@@ -1,4 +1,4 @@
-"""Idle sessions that the server has ended: the next call on each is answered, as Postgres is up."""
+"""Idle sessions that the server has ended: the next call on each is answered, because Postgres is available."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def alone(settings: Settings) -> Iterator[Engine]:
 
 @pytest.fixture
 def _unnoticed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a session end only after it was checked, so that its end is noticed by the statement."""
+    """Skip the check of sessions, so that only a statement finds that a session has ended."""
     monkeypatch.setattr(Sessions, "_is_usable", lambda self, session, _: session.generation == self._generation)
 
 
@@ -136,7 +136,7 @@ def test_reads_and_idempotent_statements_are_repeated_when_a_session_ends_at_the
 def test_a_claim_of_an_outside_worker_says_that_its_result_is_unknown(
     client: FlaskClient, end_sessions: EndSessions
 ) -> None:
-    """A thread that counts may meet the ended session first, so the claim meets one only after some tries."""
+    """The thread of the counter buffer may get the ended session first, so the claim may need several tries."""
     for _ in range(50):
         create(client, type="outside", execute_at=PAST)
         end_sessions()
@@ -198,7 +198,7 @@ def test_a_claim_that_was_certainly_not_executed_needs_no_resolution(
     assert parts.counters.pending() == {}
 
 
-def test_only_statements_that_may_be_repeated_are() -> None:
+def test_statements_that_may_not_be_repeated_are_marked() -> None:
     once = {each.stem for each in SQL.glob("*.sql") if effect(each.stem) is Effect.ONCE}
     assert once == {
         "add_to_counters", "claim", "hand_back", "key_create", "lease_due", "lease_one", "purge_deleted", "purge_tasks",

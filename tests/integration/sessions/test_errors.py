@@ -164,7 +164,7 @@ def test_a_write_that_finds_no_server_says_that_nothing_was_done(effect: Effect)
         call(nowhere, ping, effect)
 
 
-def test_a_write_that_waits_in_vain_for_a_connection_says_that_nothing_was_done(engine: Engine) -> None:
+def test_a_write_that_gets_no_connection_says_that_nothing_was_done(engine: Engine) -> None:
     settings = read_settings({"DATABASE_URL": engine.url.render_as_string(hide_password=False), "REDIS_URL": "redis://x",
                               "DATABASE_TIMEOUT_S": "0.1"})  # fmt: skip
     small = connect_postgres(settings, name="small", pool=1)

@@ -1,4 +1,4 @@
-"""A real failover: a standby is no ledger; once it is the primary, every engine goes on without a restart."""
+"""A real failover: a standby is refused; once it is the primary, every engine uses it without a restart."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def primary(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
 
 @pytest.fixture
 def standby(primary: Server) -> Iterator[Server]:
-    """Its hot standby."""
+    """A hot standby of `primary`."""
     directory = primary.program.directory.with_name("standby")
     directory.mkdir()
     room = data_folder(directory)
@@ -105,7 +105,7 @@ def test_of_two_hosts_the_one_that_becomes_the_primary_is_used_at_once(primary: 
     engine.dispose()
 
 
-def test_of_two_hosts_a_frozen_one_stops_no_call_for_long(primary: Server, standby: Server) -> None:
+def test_of_two_hosts_a_frozen_one_delays_no_call_for_long(primary: Server, standby: Server) -> None:
     """The call to it is aborted, and repeated on the other host, although the frozen one accepts connections."""
     engine = connected_to(hosts(primary.url, f"127.0.0.1:{standby.port}"))
     assert len(tasks.insert(engine, [new_task()])) == 1

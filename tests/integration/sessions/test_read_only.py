@@ -74,7 +74,7 @@ def test_a_lease_is_kept_and_completed_after_a_time_without_writes(
         assert body(client.post(f"/tasks/{held['id']}/complete", json=result))["state"] == "succeeded"
 
 
-def test_every_statement_that_writes_heals_without_a_new_engine(
+def test_every_statement_that_writes_works_again_without_a_new_engine(
     engine: Engine, operations: Operations, owner: Engine, defaults: Defaults
 ) -> None:
     made, token = make(operations, 2), claims.new_token()

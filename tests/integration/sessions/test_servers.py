@@ -46,7 +46,7 @@ def encoded(request: pytest.FixtureRequest, owner: Engine, owners: dict[str, str
         connection.execute(text(f"DROP DATABASE {name} WITH (FORCE)"))
 
 
-def test_a_database_with_another_encoding_is_refused_by_one_sentence(encoded: tuple[str, Settings]) -> None:
+def test_a_database_with_another_encoding_is_refused_with_one_sentence(encoded: tuple[str, Settings]) -> None:
     encoding, settings = encoded
     engine = connect_postgres(settings, name="encoded", pool=1)
     with pytest.raises(LedgerUnavailable) as refused:
@@ -69,7 +69,7 @@ def test_the_release_refuses_a_database_with_another_encoding(
         command.upgrade(Config(str(ROOT / "alembic.ini")), "head")
 
 
-def test_an_old_server_is_refused_by_one_sentence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_server_is_refused_with_one_sentence(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(postgres_sessions, "OLDEST_POSTGRES", 99)
     engine = connect_postgres(settings, name="old", pool=1)
     with pytest.raises(SystemExit, match=r"^The sweeper does not start: .* 99 is the oldest version that works\.$"):
@@ -89,7 +89,9 @@ def test_the_doctor_reports_a_database_that_is_read_only(
         assert of("writes", engine, settings).level is Level.FAIL
 
 
-def test_the_doctor_warns_of_commits_that_may_be_lost(engine: Engine, settings: Settings, defaults: Defaults) -> None:
+def test_the_doctor_warns_about_commits_that_may_be_lost(
+    engine: Engine, settings: Settings, defaults: Defaults
+) -> None:
     with defaults(synchronous_commit="off"):
         found = of("durability", engine, settings)
     assert (found.level, "synchronous_commit" in found.said) == (Level.WARN, True)
@@ -123,7 +125,7 @@ def test_of_several_hosts_one_that_can_write_is_used(servers: dict[str, str], se
 
 
 def asked_of(engine: Engine) -> dict[str, str]:
-    """Return what the engine asks of the driver, by a connection."""
+    """Return the parameters of a connection of the engine."""
     with engine.connect() as connection:
         driver = connection.connection.dbapi_connection
         return dict(driver.info.get_parameters())  # type: ignore[union-attr]
