@@ -1,4 +1,4 @@
-"""Modules of users: handlers that run as in a child, in a process of their own, and declarations of payloads."""
+"""Modules of users: handlers that run as in a child, in a separate process, and declarations of payloads."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ for kind in sys.argv[1:]:
 
 
 class Ran:
-    """What a process has written."""
+    """The output of a process that has ended."""
 
     def __init__(self, done: subprocess.CompletedProcess[str], folder: Path) -> None:
         assert done.returncode == 0, done.stderr
@@ -76,7 +76,7 @@ class Ran:
 
 @pytest.fixture
 def run_module(tmp_path: Path) -> Run:
-    """Run handlers of a module with this text as a child does, in a process of their own."""
+    """Run handlers of a module with this text as a child does, in a separate process."""
 
     def run_module(text: str, *kinds: str, shell: str = "", **variables: str) -> Ran:
         (tmp_path / "users_tasks.py").write_text(f"from punctual import task\n{text}")

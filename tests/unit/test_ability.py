@@ -11,7 +11,7 @@ from workers.worker.ability import UNABLE_LIMIT_S, Ability
 
 
 class Pool:
-    """A pool whose children cannot be started since 100 s."""
+    """A pool that has failed to start children since the instant 100 s."""
 
     def __init__(self, *, children: bool) -> None:
         self.trouble: StartTrouble | None = StartTrouble("cannot fork: out of memory", since=100.0)
@@ -47,7 +47,7 @@ def test_a_worker_without_children_that_can_start_none_ends(*, children: bool, a
     assert ability.trouble() == "no child can be started: cannot fork: out of memory"
 
 
-def test_a_worker_whose_loop_stands_still_claims_nothing(
+def test_a_worker_whose_loop_is_stuck_claims_nothing(
     no_loops: list[LoopState], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pool = Pool(children=True)

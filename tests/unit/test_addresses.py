@@ -1,4 +1,4 @@
-"""Addresses of both servers: what can stand is understood as by their libraries; a refusal never quotes the address."""
+"""Addresses of both servers: valid ones are read as by the servers' libraries; a refusal never quotes the address."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def settings(**given: str) -> Settings:
 
 
 def parameters(address: str) -> dict[str, Any]:
-    """Return what SQLAlchemy passes to psycopg, in libpq's words, without ports that are not given."""
+    """Return what SQLAlchemy passes to psycopg, by libpq's names, without ports that are not given."""
     _, passed = PGDialect_psycopg().create_connect_args(make_url(settings(DATABASE_URL=address).database_url))
     return {name: str(value) for name, value in passed.items() if str(value).strip(",") and name != "context"}
 
@@ -67,7 +67,7 @@ def test_psycopg_gets_what_libpq_reads_in_an_address(address: str) -> None:
 
 
 @pytest.mark.parametrize("password", ["Open door", "Open%", "Open%zz", "100% %41", "%"])
-def test_a_password_with_blanks_or_percent_signs_is_unambiguous(password: str) -> None:
+def test_a_password_with_spaces_or_percent_signs_is_read_as_it_is_meant(password: str) -> None:
     found = parameters(f"postgresql://me:{password}@host/na%20me")
     assert (found["password"], found["dbname"]) == (password.replace("%41", "A"), "na me")
 
@@ -116,7 +116,7 @@ def ports(parts: dict[str, Any]) -> list[str]:
         "postgresql://me:\0Open99door@host/name",
     ],
 )
-def test_an_address_of_postgres_that_cannot_stand_is_one_sentence_without_its_value(address: str) -> None:
+def test_an_invalid_address_of_postgres_is_refused_with_one_sentence_without_its_value(address: str) -> None:
     assert_refused("DATABASE_URL", address)
 
 
@@ -196,7 +196,7 @@ def test_the_schemes_of_valkey_mean_those_of_redis(address: str, scheme: str) ->
         "redis://:\nOpen99door@ho\nst",
     ],
 )
-def test_an_address_of_redis_that_cannot_stand_is_one_sentence_without_its_value(address: str) -> None:
+def test_an_invalid_address_of_redis_is_refused_with_one_sentence_without_its_value(address: str) -> None:
     assert_refused("REDIS_URL", address)
 
 

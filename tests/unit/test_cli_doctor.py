@@ -150,7 +150,7 @@ def test_every_queue_that_a_type_names_needs_a_living_worker() -> None:
     assert (silent.level, silent.said) == (Level.WARN, "1 silent for over 15 s")
 
 
-def test_a_worker_that_says_what_keeps_it_from_running_tasks_is_named() -> None:
+def test_a_worker_that_reports_why_it_cannot_run_tasks_is_named() -> None:
     rows = [WorkerRow("w.1", "default", 16, 1.0, "no child can be started: cannot fork"),
             WorkerRow("w.2", "slow", 16, 1.0), WorkerRow("w.3", "slow", 16, 99.0, "gone")]  # fmt: skip
     found = list(check_workers(rows, TYPES, dead_after_s=15))

@@ -63,7 +63,7 @@ def test_the_offset_is_measured_every_ten_seconds_and_after_the_local_clock_was_
 
 
 @pytest.mark.parametrize("by_s", [-3600.0, -20.0, -0.02, 0.02, 20.0, 3600.0])
-def test_a_clock_of_postgres_that_was_set_is_noticed_within_a_second_or_so(by_s: float) -> None:
+def test_a_clock_of_postgres_that_was_set_is_noticed_within_about_a_second(by_s: float) -> None:
     postgres = Postgres(*[0.01] * 7)
     clock = PostgresClock(postgres.ask, own=postgres.own)
     clock.refresh()

@@ -1,4 +1,4 @@
-"""Payloads as users declare them: each works completely, or is refused at the import by a sentence."""
+"""Payloads as users declare them: each works completely, or is refused at the import with a sentence."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ WORKING: dict[str, tuple[str, str, str]] = {
         "P(a=2)",
     ),
     "default of nan": ("class P(Struct): a: float = float('nan')", "{}", "P(a=nan)"),
-    "default beyond 64 bit": ("class P(Struct): a: int = 2**70", "{}", f"P(a={2**70})"),
+    "default beyond 64 bits": ("class P(Struct): a: int = 2**70", "{}", f"P(a={2**70})"),
     "factory": ("class P(Struct): a: list = msgspec.field(default_factory=lambda: [1])", "{}", "P(a=[1])"),
     "unset": ("class P(Struct): a: int | msgspec.UnsetType = msgspec.UNSET", "{}", "P(a=UNSET)"),
     "enum": ("class E(enum.Enum): X = 'x'\nclass P(Struct): a: E", '{"a": "x"}', "P(a=<E.X: 'x'>)"),
@@ -230,7 +230,7 @@ def test_a_payload_that_is_accepted_works(
 
 
 @pytest.mark.parametrize(("text", "message"), REFUSED.values(), ids=REFUSED)
-def test_a_payload_that_cannot_work_is_refused_by_a_sentence(
+def test_a_payload_that_cannot_work_is_refused_with_a_sentence(
     load_payload: Callable[[str], ModuleType], text: str, message: str
 ) -> None:
     with pytest.raises(BadTaskType, match=message) as refused:

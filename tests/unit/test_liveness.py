@@ -1,4 +1,4 @@
-"""Liveness: loops tell that they make steps, and a process whose loops do not is ended."""
+"""Liveness: loops record their steps, and a process ends if a loop makes none."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     return Watched(monkeypatch)
 
 
-def test_a_loop_that_stands_still_ends_its_process(watched: Watched) -> None:
+def test_a_loop_that_is_stuck_ends_its_process(watched: Watched) -> None:
     watched.watch(LIMIT_S - 1)
     assert watched.said == []
     watched.watch(3)
@@ -74,7 +74,7 @@ def test_a_process_that_was_frozen_is_not_ended_because_of_that(watched: Watched
     assert watched.said == []
 
 
-def test_a_loop_that_was_told_to_stop_is_not_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_loop_that_was_stopped_is_not_watched_any_more(monkeypatch: pytest.MonkeyPatch) -> None:
     loops: list[LoopState] = []
     monkeypatch.setattr(liveness, "_loops", loops)
     stop, seen = threading.Event(), []
@@ -108,7 +108,7 @@ def test_steps_that_fail_do_not_count_and_those_without_a_server_do(monkeypatch:
 
 
 def test_a_process_ends_although_its_log_blocks() -> None:
-    """For example a pipe that is full, because its reader stands still."""
+    """For example a full pipe, whose reader is stopped."""
     code = (
         "import os, sys, structlog\n"
         "from app.liveness import end_process\n"

@@ -1,4 +1,4 @@
-"""How payloads are read: completely, and whether code of the user runs."""
+"""Reading payloads: all attributes are set, and it is known whether code of the user runs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from punctual.types import declared
 from workers.pool.result import encode
 
 
-def test_dataclasses_are_as_complete_as_python_makes_them(load_payload: Callable[[str], ModuleType]) -> None:
+def test_dataclasses_have_all_attributes_that_python_gives_them(load_payload: Callable[[str], ModuleType]) -> None:
     module = load_payload(
         "@dataclass(frozen=True)\nclass A: n: int = 1\n"
         "@dataclass(frozen=True)\nclass P:\n    all: list[A]\n    some: A = A()\n    b: int = 2"

@@ -1,4 +1,4 @@
-"""The word of the server for each error, and which errors are refusals."""
+"""The name of each error of Redis, and which errors are refusals."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def read(text: str) -> RedisError:
 
 
 @pytest.mark.parametrize(("word", "text"), REFUSED)
-def test_a_refusal_has_the_word_of_the_server(word: str, text: str) -> None:
+def test_a_refusal_is_named_by_the_error_code_of_the_server(word: str, text: str) -> None:
     error = read(text)
     assert (name_of(error), is_refusal(error)) == (word, True)
     assert describe(error).startswith(word)

@@ -35,7 +35,7 @@ class GreetingArray(msgspec.Struct, array_like=True):
 
 
 class MyContext(Context, frozen=True):
-    """What no handler receives."""
+    """A class whose instances no handler receives."""
 
 
 class Opaque:

@@ -89,7 +89,7 @@ class Slots:
 
 
 class Stubborn:
-    """Its values cannot be compared, written or looked at."""
+    """A class whose instances cannot be compared, encoded or inspected."""
 
     def __eq__(self, _: object) -> bool:
         raise ZeroDivisionError
@@ -206,7 +206,7 @@ def test_a_result_is_kept_or_converted_as_documented(returned: Any, text: str) -
 
 
 @pytest.mark.parametrize(("returned", "message"), REFUSED, ids=lambda value: str(type(value).__name__))
-def test_a_result_that_json_cannot_express_is_refused_by_a_sentence(returned: Any, message: str) -> None:
+def test_a_result_that_json_cannot_express_is_refused_with_a_sentence(returned: Any, message: str) -> None:
     outcome = encode(returned)
     assert isinstance(outcome, Failure), outcome
     assert outcome.type == "bad_result"
@@ -224,7 +224,7 @@ def test_a_coroutine_is_no_result() -> None:
 
 
 @pytest.mark.parametrize("size", [MAX_RESULT_BYTES - 2, MAX_RESULT_BYTES - 1])
-def test_a_result_may_have_a_size(size: int) -> None:
+def test_a_result_is_kept_up_to_the_maximum_size(size: int) -> None:
     outcome = encode("x" * size)
     assert (outcome if isinstance(outcome, str) else outcome.type) in {f'"{"x" * size}"', "result_too_large"}
     assert isinstance(outcome, str) == (size + 2 <= MAX_RESULT_BYTES)

@@ -184,7 +184,7 @@ def test_a_request_that_cannot_be_read_is_a_problem() -> None:
 
 
 def test_a_request_whose_client_leaves_before_a_thread_is_free_is_not_answered() -> None:
-    """Its work would be for nothing."""
+    """No client would receive the answer."""
     blocked, called = threading.Event(), []
 
     def block(environ: WSGIEnvironment, start_response: Any) -> Iterable[bytes]:

@@ -30,23 +30,23 @@ def test_a_proxy_names_the_prefix(forwarded: str, prefix: str) -> None:
      "/a?b", "/a#b", "/..", "/a/../b", "/.", '/"><script>', "/a\r\nSet-Cookie: x", "/é", "/" + "x" * 65, "/a" * 9,
      "/a,b"],
 )  # fmt: skip
-def test_what_is_no_path_is_ignored(forwarded: str) -> None:
+def test_a_header_that_is_no_path_is_ignored(forwarded: str) -> None:
     assert prefix_of(forwarded, PROXY, "/configured") == "/configured"
 
 
 @pytest.mark.parametrize(
     "peer", ["127.0.0.1", "::1", "10.1.2.3", "172.16.0.1", "192.168.1.1", "100.64.0.1", "fd00::1", ""]
 )
-def test_a_peer_in_our_own_network_is_believed(peer: str) -> None:
+def test_a_peer_in_our_own_network_is_trusted(peer: str) -> None:
     assert prefix_of("/p", peer, "") == "/p"
 
 
 @pytest.mark.parametrize("peer", [PUBLIC, "2001:4860:4860::8888", "1.1.1.1"])
-def test_a_public_peer_is_not_believed(peer: str) -> None:
+def test_a_public_peer_is_not_trusted(peer: str) -> None:
     assert prefix_of("/p", peer, "/configured") == "/configured"
 
 
-def test_without_a_header_the_setting_counts() -> None:
+def test_without_a_header_the_setting_applies() -> None:
     assert prefix_of(None, PROXY, "/configured") == prefix_of("", PROXY, "/configured") == "/configured"
 
 

@@ -1,4 +1,4 @@
-"""What users' modules configure of `logging` and structlog stays; their lines name the task that is running."""
+"""Users' modules keep their configuration of `logging` and structlog, and their lines name the running task."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_lines_of_a_handler_appear_at_the_level_of_the_setting_with_the_task(run
         "task_id": "id-of-sell", "type": "sell", "attempt": 2,
     }  # fmt: skip
     assert ran.line("sold")["price"] == 3
-    assert ran.line("sold")["task_id"] == "mine", "what the user says counts"
+    assert ran.line("sold")["task_id"] == "mine", "the user's field takes precedence"
     assert "details" not in ran.err
     assert "details" in run_module(HANDLER, "sell", LOG_LEVEL="debug").err
     assert "sold" not in run_module(HANDLER, "sell", LOG_LEVEL="warning").err

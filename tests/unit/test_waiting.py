@@ -1,4 +1,4 @@
-"""Requests that wait: one look for all of them, and each in its turn. Steps and the clock are the test's."""
+"""Long polls: one look serves all requests, in their order. The test makes the steps and sets the clock."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WAIT_S = 20.0
 
 
 class Line:
-    """The requests of one process. A look finds what the test says."""
+    """The waiting requests of one process. A look finds what the test sets."""
 
     def __init__(self, *, max_waiting: int = 1000) -> None:
         self.now = 100.0
@@ -41,7 +41,7 @@ class Line:
         return joined
 
     async def wait(self, *waiting: Waiter) -> None:
-        """Have these requests wait for their turn, in the background."""
+        """Let these requests wait for their turn in the background."""
         for each in waiting:
             self.turns.append(asyncio.ensure_future(self._turn(each)))
         await asyncio.sleep(0)
@@ -121,7 +121,7 @@ async def test_a_request_that_found_nothing_keeps_its_place() -> None:
 
 
 @of_a_loop
-async def test_one_that_polls_in_a_loop_comes_behind_those_that_wait() -> None:
+async def test_a_client_that_polls_in_a_loop_comes_after_those_that_wait() -> None:
     line = Line()
     patient = line.join()
     await line.wait(patient)
