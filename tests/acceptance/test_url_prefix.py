@@ -29,7 +29,7 @@ LINKS = re.compile(r"""(?:href|src|action)="([^"#][^"]*)\"""")
 
 
 class Proxy(http.server.BaseHTTPRequestHandler):
-    """Passes on what is below the prefix; anything else is a 404 of the site itself."""
+    """Forwards requests below the prefix, and answers all others with a 404 of the site itself."""
 
     protocol_version = "HTTP/1.1"
     target = ""
@@ -70,7 +70,7 @@ class Proxy(http.server.BaseHTTPRequestHandler):
 
 @contextmanager
 def proxy(service: Service, **options: Any) -> Iterator[str]:
-    """Run a proxy in front of the service; its URL without the prefix."""
+    """Run a proxy in front of the service; yield its URL without the prefix."""
     handler = type("Mounted", (Proxy,), {"target": urlsplit(service.url).netloc, **options})
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         server.daemon_threads = True

@@ -82,7 +82,9 @@ def test_a_stop_that_arrives_while_a_worker_process_dies_is_handled(tmp_path: Pa
     ("host", "reached_at"),
     [("localhost", "127.0.0.1"), ("[::1]", "[::1]"), ("::1", "[::1]"), ("::", "[::1]"), ("0.0.0.0", "127.0.0.1")],
 )
-def test_it_listens_on_names_and_on_addresses_of_both_kinds(host: str, reached_at: str, tmp_path: Path) -> None:
+def test_the_server_listens_on_host_names_and_on_addresses_of_ipv4_and_ipv6(
+    host: str, reached_at: str, tmp_path: Path
+) -> None:
     if reached_at == "[::1]" and not _has_ipv6():
         pytest.skip("this machine has no IPv6")
     (tmp_path / "application.py").write_text(APPLICATION)

@@ -1,4 +1,4 @@
-"""A worker that cannot run tasks ends with a code, or heals; it says why, and takes no tasks from other workers."""
+"""A worker that cannot run tasks recovers or ends with a code; it says why, and takes no tasks from other workers."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_a_worker_whose_children_cannot_import_the_handlers_ends_and_says_why(
     assert well.code is None
 
 
-def test_a_worker_goes_on_when_its_fork_server_is_killed_or_frozen(new_service: NewService) -> None:
+def test_a_worker_continues_when_its_fork_server_is_killed_or_frozen(new_service: NewService) -> None:
     service = new_service({"SLOTS": "4"}, worker=1)
     (worker,) = service.living("worker")
     for number in (signal.SIGKILL, signal.SIGSTOP):

@@ -26,7 +26,7 @@ class Witness:
         file.touch()
 
     def forget(self) -> None:
-        """Forget what was written so far."""
+        """Remove all lines that were written so far."""
         self.file.write_text("")
 
     def payload(self, **more: Any) -> dict[str, Any]:

@@ -64,8 +64,8 @@ class Claimer:
         """Wait for a batch, claim it and run it. Return whether there was one.
 
         Raises:
-            LedgerUnavailable: a claim was not answered, or not executed. It is not run; what it claimed is handed back
-                once that is known.
+            LedgerUnavailable: a claim was not answered, or not executed. Its tasks are not run; those that it won are
+                handed back once they are known.
         """
         self._clock.refresh()
         if not self._may_claim.is_set():
@@ -97,8 +97,8 @@ class Claimer:
     def _claim_and_run(self, task_type: str, ids: Sequence[str]) -> None:
         """Claim the ids. Run claimed tasks, keep those that are due soon, return later ones to the due set.
 
-        Without an answer, the ids are claimed again with another token. That wins what the first claim has not won.
-        What the first one has won is handed back once that is known.
+        Without an answer, the ids are claimed again with another token, which wins the tasks that the first claim has
+        not won. Those that it has won are handed back once they are known.
         """
         token, asked_at = claims.new_token(), self._own_clock()
         try:

@@ -1,4 +1,4 @@
-"""Claims whose answer was lost. They are neither run nor repeated, but found by their token and handed back."""
+"""Claims whose answer was lost. What they won is not run, but found by their token and handed back."""
 
 from __future__ import annotations
 
