@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 MANY, SERVED = 300, 40
 READ_AT_ONCE = 40  # requests that threads read at the same time overtake each other
 ROUTERS_END_S = 30.0  # Heroku's H12, counted from the arrival of the request
-BUSY = 0.5  # of one core: more than this is a busy loop, whatever the machine
+BUSY = 0.5  # of one core: more than this is a busy loop, on any machine
 IN_TIME_S = 30.0
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER: closing sends a reset
 

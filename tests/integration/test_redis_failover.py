@@ -183,7 +183,7 @@ def test_every_use_leaves_a_server_that_refuses_when_its_name_leads_elsewhere(
 @pytest.mark.slow
 @pytest.mark.parametrize("name", USES)
 def test_every_use_follows_a_failover(pair: RedisPair, uses: Uses, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The old primary keeps its connections, and becomes a replica. Uses that only read also write now and then."""
+    """The old primary keeps its connections, and becomes a replica. Uses that only read also write at intervals."""
     monkeypatch.setattr("workers.housekeeping.CHORE_INTERVAL_S", 1)
     pair.replicate(pair.other, pair.primary)
     use = getattr(uses, name)()

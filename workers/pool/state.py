@@ -78,16 +78,16 @@ def thorough_pieces() -> Iterator[Piece]:
     yield Piece("locale", partial(locale.setlocale, locale.LC_ALL), partial(locale.setlocale, locale.LC_ALL))
     yield Piece("time zone", partial(itemgetter("tzname", "timezone"), vars(time)), lambda _: time.tzset())
     yield Piece("switch interval", sys.getswitchinterval, sys.setswitchinterval)
-    yield Piece("digits of integers", sys.get_int_max_str_digits, sys.set_int_max_str_digits)
-    yield Piece("hooks of generators", sys.get_asyncgen_hooks, lambda hooks: sys.set_asyncgen_hooks(*hooks))
-    yield Piece("stack size of threads", threading.stack_size, threading.stack_size)
-    yield Piece("thresholds of gc", gc.get_threshold, lambda thresholds: gc.set_threshold(*thresholds))
-    yield Piece("debugging of gc", gc.get_debug, gc.set_debug)
+    yield Piece("limit of integer digits", sys.get_int_max_str_digits, sys.set_int_max_str_digits)
+    yield Piece("async generator hooks", sys.get_asyncgen_hooks, lambda hooks: sys.set_asyncgen_hooks(*hooks))
+    yield Piece("thread stack size", threading.stack_size, threading.stack_size)
+    yield Piece("gc thresholds", gc.get_threshold, lambda thresholds: gc.set_threshold(*thresholds))
+    yield Piece("gc debug flags", gc.get_debug, gc.set_debug)
     yield attributes(gc, ("callbacks", "garbage"))
     yield Piece("fault handler", faulthandler.is_enabled, _set_fault_handler)
     yield Piece("priority", partial(os.getpriority, os.PRIO_PROCESS, 0), partial(os.setpriority, os.PRIO_PROCESS, 0))
     if hasattr(os, "sched_getaffinity"):
-        yield Piece("processors", partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0))
+        yield Piece("CPU affinity", partial(os.sched_getaffinity, 0), partial(os.sched_setaffinity, 0))
 
 
 def slow_pieces() -> Iterator[Piece]:
@@ -95,7 +95,7 @@ def slow_pieces() -> Iterator[Piece]:
     for module, names in PATCHED.items():
         yield attributes(import_module(module), names)
     names_of_builtins = frozenset(vars(builtins))
-    yield Piece("names of builtins", partial(len, vars(builtins)), lambda _: _remove_others(names_of_builtins))
+    yield Piece("names in builtins", partial(len, vars(builtins)), lambda _: _remove_others(names_of_builtins))
     if hasattr(os, "getresuid"):
         yield Piece("user", os.getresuid, _cannot("the user was changed"))
         yield Piece("group", os.getresgid, _cannot("the group was changed"))

@@ -32,7 +32,9 @@ MAX_DELAY_S = 0.1  # how long a task may delay the rest of its chunk before that
 START_LIMIT_S = 30.0
 TICK_S = 0.05
 IDLE_S = 1.0
-KILLED_FOR_ANOTHER = Failure("crashed", "Its process was killed for a task before it, which had run for too long.")
+KILLED_FOR_ANOTHER = Failure(
+    "crashed", "Its process was killed because an earlier task was cancelled or exceeded its timeout."
+)
 FROZEN = Failure("crashed", "The process of the handler was frozen between two tasks.")
 
 
