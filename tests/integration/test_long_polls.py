@@ -244,9 +244,7 @@ async def test_a_show_whose_client_leaves_gives_up_its_place(web: Web, client: F
 
 
 @in_web
-async def test_a_wait_that_times_out_is_answered_with_the_present_state(
-    web: Web, client: FlaskClient, engine: Engine
-) -> None:
+async def test_a_wait_that_times_out_gets_the_present_state(web: Web, client: FlaskClient, engine: Engine) -> None:
     task_id = await web.create(client, execute_at=FUTURE)
     assert (await web.claim(wait_s=0.1)[1])[0] == 204
     status, _, content = await web.ask("GET", f"/tasks/{task_id}", query="wait_s=0.1")[1]

@@ -32,9 +32,7 @@ MAX_DELAY_S = 0.1  # how long a task may delay the rest of its chunk before that
 START_LIMIT_S = 30.0
 TICK_S = 0.05
 IDLE_S = 1.0
-KILLED_FOR_ANOTHER = Failure(
-    "crashed", "Its process was killed because an earlier task was cancelled or exceeded its timeout."
-)
+KILLED_FOR_ANOTHER = Failure("crashed", "Its process was killed because an earlier task was cancelled or timed out.")
 FROZEN = Failure("crashed", "The process of the handler was frozen between two tasks.")
 
 
