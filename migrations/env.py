@@ -29,7 +29,7 @@ READ_ONLY = "25006"
 def migrate() -> None:
     """Run all missing migrations in one transaction, under an advisory lock that ends with it.
 
-    So they also run through a pooler. The limits of the role are lifted, because building an index may take longer.
+    Therefore they also run through a pooler. The time limits are lifted, because building an index may take longer.
     """
     settings = read_settings()
     engine = create_engine(
@@ -57,7 +57,7 @@ def migrate() -> None:
 
 
 def _say_what_is_missing(present: str | None) -> None:
-    """Print each migration that will run, before it does, and which of them need a full stop.
+    """Print each migration that will run, and which of them need a full stop.
 
     A new database needs none. The rule is in docs/upgrading.md.
     """
@@ -76,7 +76,7 @@ def _say(line: str) -> None:
 
 @contextmanager
 def _connected(engine: Engine) -> Iterator[Connection]:
-    """Connect, or end with a sentence: what the driver says quotes the address."""
+    """Connect, or exit with one sentence. The message of the driver is not printed, because it quotes the address."""
     try:
         connection = engine.connect()
     except DBAPIError as trouble:
@@ -90,14 +90,14 @@ def _connected(engine: Engine) -> Iterator[Connection]:
 
 
 def _use_schema(connection: Connection, name: str) -> None:
-    """Create the schema only if it is missing, because its owner may lack that right; put everything into it."""
+    """Create the schema if it is missing, and use it. The role may lack the right to create one that exists."""
     if connection.execute(text("SELECT to_regnamespace(:name)"), {"name": f'"{name}"'}).scalar_one() is None:
         connection.execute(text(f'CREATE SCHEMA "{name}"'))
     connection.execute(text(f'SET LOCAL search_path = "{name}"'))
 
 
 def migrate_or_exit() -> None:
-    """Migrate. If this server or database cannot be migrated as it is, exit with one sentence."""
+    """Migrate. If this server or database cannot be migrated, exit with one sentence."""
     try:
         with sentence_instead_of_traceback("release"):
             migrate()

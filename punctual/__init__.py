@@ -1,4 +1,4 @@
-"""Declare task types: a function, what it takes, its limits, and what its process opens."""
+"""Declarations of task types: the handler, its payload and limits, and what its process opens."""
 
 from punctual.errors import BadTaskType
 from punctual.handler import Context

@@ -21,10 +21,10 @@ NO_PAYLOAD = Payload(ANY_OBJECT, lambda _text: None, {"type": "object"}, runs_co
 
 
 class Context(msgspec.Struct, frozen=True, gc=False):
-    """What a handler receives about its task besides the payload.
+    """Information about the running task.
 
-    `id` is the same in every attempt, so it can serve as an idempotency key for what the handler does elsewhere.
-    `attempt` differs in each attempt; it is for logs.
+    `id` is the same in every attempt, so it can serve as the idempotency key of an effect in another system. `attempt`
+    differs in each attempt; it is for logs.
     """
 
     id: str
@@ -42,8 +42,8 @@ Call = Callable[[Any, Context], Any]
 class Handler:
     """A handler function and how to run it.
 
-    `call` takes the decoded payload and the context, and passes the function those that it takes. The payload of a
-    function that takes none is any JSON object, and is not decoded.
+    `call` takes the decoded payload and the context, and passes to the function the arguments that it declares. If the
+    function takes no payload, any JSON object is accepted and not decoded.
     """
 
     function: Callable[..., Any]

@@ -17,12 +17,12 @@ _declared: dict[tuple[str, str], Callable[[], AbstractContextManager[None]]] = {
 def lifespan(function: Function) -> Function:
     """Declare a generator function that each child process runs around its tasks.
 
-    What comes before its only `yield` runs after the imports and before the first task of the child; what comes after
-    it when the child ends. A child whose lifespan raises at the beginning runs no task. Several are entered in the
-    order in which they are declared, and left in the opposite order. The function itself is returned unchanged.
+    The part before its only `yield` runs after the imports and before the first task of the child, the part after it
+    when the child ends. A child whose lifespan raises before the `yield` runs no task. Several lifespans are entered in
+    the order of their declarations, and left in reverse order. The function itself is returned unchanged.
 
     Raises:
-        BadTaskType: the function takes arguments, or is no generator.
+        BadTaskType: the function takes arguments, or is not a generator function.
     """
     if not _is_generator(function):
         raise refusal(function, "a lifespan is a generator function. Write `def`, and one `yield` in it.")
@@ -33,7 +33,7 @@ def lifespan(function: Function) -> Function:
 
 
 def _is_generator(function: Any) -> bool:
-    """Return whether this is a generator function; without narrowing its type."""
+    """Return whether this is a generator function, without narrowing its type."""
     return inspect.isgeneratorfunction(function)
 
 

@@ -34,9 +34,9 @@ JSON_OBJECTS = (
 class Payload:
     """A type that is read from a JSON object, as `read_type` has examined it.
 
-    `decode` reads JSON text, and raises msgspec.ValidationError with the place and what is wrong there, or whatever the
-    user's code raises. `schema` is its JSON Schema (2020-12). `runs_code`: reading runs code of the user, such as a
-    `__post_init__`, so it may raise anything, and take long.
+    `decode` reads JSON text. It raises msgspec.ValidationError with the place and the fault, or any exception of the
+    user's code. `schema` is its JSON Schema (2020-12). `runs_code`: decoding runs code of the user, such as a
+    `__post_init__`, so it may raise any exception and take long.
     """
 
     type: Any
@@ -60,7 +60,7 @@ def read_type(payload: Any) -> Payload:
 
 
 class _CannotBePayload(ValueError):
-    """A type cannot be a payload, and the message says why."""
+    """A type cannot be a payload. The message is the reason."""
 
 
 def _read_shape(payload: Any) -> Payload:
@@ -105,9 +105,9 @@ def _complete_all(value: Any) -> None:
 
 
 def complete(instance: Any) -> None:
-    """Store the defaults of a dataclass in its instance, as its `__init__` does and msgspec, which reads it, does not.
+    """Store the defaults of a dataclass in its instance, as its `__init__` does. msgspec does not call it.
 
-    Otherwise `vars` and msgspec, when it writes the instance, would miss them.
+    Otherwise `vars`, and msgspec when it encodes the instance, would omit them.
     """
     held = getattr(instance, "__dict__", None)
     if held is not None:
@@ -118,7 +118,7 @@ def complete(instance: Any) -> None:
 
 
 def _read_model(model: Any) -> Payload:
-    """Examine a model of pydantic, whose annotations pydantic may have left for later."""
+    """Examine a model of pydantic, and resolve annotations that pydantic has deferred."""
     schema = _plain(model.model_json_schema())
     model.model_rebuild()
     if schema.get("type", "object") != "object":  # a RootModel
@@ -127,7 +127,7 @@ def _read_model(model: Any) -> Payload:
 
 
 def _plain(schema: dict[str, Any]) -> dict[str, Any]:
-    """Return a schema as it is read from JSON, so that answers with it cannot fail."""
+    """Return a schema of plain JSON values, so that answers with it can always be encoded."""
     plain: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(schema))
     return plain
 
@@ -184,7 +184,7 @@ def _classes(shape: Any, seen: set[int] | None = None) -> Iterator[Any]:
 
 
 def _class_fault(described: Any) -> str | None:
-    """Return why instances of a class would not be what its author expects; None if they would."""
+    """Return why decoded instances of a class would differ from what its author expects; None if they would not."""
     cls: Any = getattr(described, "cls", None)
     check = getattr(cls, "__post_init__", None)
     if inspect_function.iscoroutinefunction(check):
@@ -212,7 +212,7 @@ def _runs_code(described: Any) -> bool:
     if isinstance(described, inspect.Field):
         return described.default_factory not in {msgspec.NODEFAULT, list, dict, set, bytearray}
     if isinstance(described, inspect.StrType):
-        return described.pattern is not None  # a regular expression can take for ever
+        return described.pattern is not None  # a regular expression can take extremely long
     cls = getattr(described, "cls", None)
     if isinstance(described, inspect.EnumType):
         return cls._missing_.__func__ is not Enum._missing_.__func__  # type: ignore[union-attr, attr-defined]

@@ -48,10 +48,10 @@ class TaskType:
         return self.takes.schema
 
     def read_payload(self, payload: Any) -> Any:
-        """Convert a decoded JSON object into the payload that the handler takes, as a worker reads it from its text.
+        """Convert a decoded JSON object into the payload that the handler takes, as a worker does with its text.
 
         Raises:
-            msgspec.ValidationError: naming the place and what is wrong there.
+            msgspec.ValidationError: names the place and the fault.
         """
         return payload if self.takes is NO_PAYLOAD else self.takes.decode(msgspec.json.encode(payload))
 

@@ -6,7 +6,7 @@ from alembic import op
 
 revision = "0005"
 down_revision = "0004"
-FULL_STOP = "it rewrites the table of tasks, and statements of earlier releases do not know the new type of a column."
+FULL_STOP = "it rewrites the table of tasks, and statements of earlier releases fail on the new type of a column."
 
 # Objects that depend on the state are dropped, and created again below. The table is rewritten under a lock: about a
 # minute for ten million tasks.

@@ -17,5 +17,5 @@ ALTER TABLE tasks
 
 
 def upgrade() -> None:
-    """Widen the bounds of execute_at. Releases before this one run on with the new bounds."""
+    """Widen the bounds of execute_at. Earlier releases work with the new bounds."""
     op.execute(BOUNDS)

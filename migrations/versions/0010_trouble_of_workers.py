@@ -1,4 +1,4 @@
-"""What keeps a worker from running tasks, as its heartbeat says. Earlier releases ignore the column."""
+"""A column for the reason why a worker runs no or fewer tasks, written by its heartbeat. Earlier releases ignore it."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ down_revision = "0009"
 
 
 def upgrade() -> None:
-    """Add the column, which rewrites nothing."""
+    """Add the column without rewriting the table."""
     op.execute("ALTER TABLE workers ADD COLUMN trouble text")

@@ -1,4 +1,4 @@
-"""Payload and result as `json`, which keeps the text, instead of `jsonb`, which normalises numbers and orders keys."""
+"""Payload and result as `json`, which keeps the text, instead of `jsonb`, which normalizes numbers and sorts keys."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ revision = "0011"
 down_revision = "0010"
 FULL_STOP = "it rewrites the table of tasks, and prepared statements of earlier releases fail until they connect again."
 
-# The table is rewritten under a lock, as in 0007. Processes of the release before can go on writing: Postgres converts
-# `jsonb` to `json` in assignments. Their prepared statements that return these columns fail until they connect again.
+# The table is rewritten under a lock, as in 0007. Processes of the previous release can continue to write, because
+# Postgres converts `jsonb` to `json` in assignments. Their prepared statements that return these columns fail until
+# they connect again.
 COLUMNS = """
 ALTER TABLE tasks
     ALTER COLUMN payload TYPE json USING payload::json,
