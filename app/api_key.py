@@ -14,7 +14,7 @@ from uuid import UUID
 PREFIX = "pk_punctual_"  # by which people and secret scanners recognize a leaked key
 SECRET_BYTES = 32
 LENGTH = len(PREFIX) + 43  # 32 bytes in base64 without padding
-MAX_LENGTH = 256  # that of INITIAL_API_KEY is chosen by a platform
+MAX_LENGTH = 256  # a platform chooses the length of INITIAL_API_KEY
 
 
 class Scope(StrEnum):

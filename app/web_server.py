@@ -56,7 +56,7 @@ class WebServer(MPServer):
         return worker
 
     def _watch(self, worker: WorkerProcess, watch: Callable[[], None]) -> None:
-        """Wait for the end of a worker process. One that could not start has said why, and none takes its place."""
+        """Wait for the end of a worker process. One that could not start has printed why, and is not replaced."""
         worker.inner.join()
         if worker.inner.exitcode == EXIT_REFUSED:
             self.respawn_failed_workers = False
@@ -109,7 +109,7 @@ def serve(factory: str = FACTORY) -> None:
 
 
 def _require_free(address: str, port: int) -> None:
-    """Listen for a moment: granian itself ends with a traceback if it cannot.
+    """Check that HOST and PORT can be used. granian itself would end with a traceback.
 
     Raises:
         InvalidSetting: another process listens there, the address is not of this machine, or the port needs a right.
@@ -125,7 +125,7 @@ def _require_free(address: str, port: int) -> None:
 
 
 def _check_once() -> None:
-    """Make the application once in a process of its own, so that what is refused is said once, not by each process."""
+    """Create the application once in a separate process, so that an error is printed once, not by each process."""
     code = "from app.api.application import create_app_or_exit as create; create(announce=False)"
     checked = subprocess.run([sys.executable, "-c", code], check=False)
     if checked.returncode:
@@ -133,9 +133,9 @@ def _check_once() -> None:
 
 
 def _files() -> int:
-    """Return how many files each process may use for its connections, after raising the limit if it is too low.
+    """Return how many files each process may open, after raising the limit if it is too low.
 
-    Without a file for the next connection, granian would try to accept it again and again.
+    Without a free descriptor, granian would try to accept the next connection in a busy loop.
     """
     wanted = MAX_CONNECTIONS + OTHER_FILES
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)

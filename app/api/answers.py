@@ -18,7 +18,7 @@ def encode(body: Any) -> bytes:
     """Encode an answer; a struct becomes an object of its fields."""
     try:
         return orjson.dumps(body, default=_parts, option=orjson.OPT_UTC_Z)
-    except orjson.JSONEncodeError:  # an integer beyond 64 bit in the schema of a type
+    except orjson.JSONEncodeError:  # an integer beyond 64 bits in the schema of a type
         return msgspec.json.encode(body)
 
 
@@ -33,9 +33,9 @@ def json_answer(body: Any, status: int = 200, headers: dict[str, str] | None = N
 
 
 def created_answer(task: Task, prefix: str) -> tuple[int, list[tuple[str, str]], bytes]:
-    """Return the status, headers and body of a 201: where the task is, and the task with its id under a second name.
+    """Return the status, headers and body of a 201: the path of the task, and the task with its id also as `task_id`.
 
-    `prefix` is that of the paths that clients see.
+    `prefix` is the prefix of the paths that clients see.
     """
     headers = [("Content-Type", JSON), ("Location", f"{prefix}/tasks/{task.id}")]
     return 201, headers, encode(msgspec.structs.asdict(task) | {"task_id": task.id})

@@ -51,7 +51,7 @@ RESOURCES = (tasks, claims, task_types, stats, health)
 WEB = Path(web.__file__).parent
 DUE_SET_TIMEOUT_S = 1.0  # no request waits for it
 NO_KEYS = (
-    "no API key exists, and APP_ENV=production requires one. Make the first: "
+    "no API key exists, and APP_ENV=production requires one. Create the first with "
     "`python -m app keys create NAME --scope admin`, or set INITIAL_API_KEY. AUTH=off requires none."
 )
 
@@ -109,9 +109,9 @@ def make_services(settings: Settings, types: TaskTypes) -> Services:
 
 
 def create_app_or_exit(*, announce: bool = True) -> Flask:
-    """Return the application of a web process, whose start is logged unless it is made for a check.
+    """Return the application of a web process. Log the start if `announce` is true.
 
-    If settings are invalid, or production has no keys, the process exits with code 1 and a line that says why.
+    If settings are invalid, or production has no keys, the process exits with code 1 and one sentence.
     """
     log = get_logger()
     with sentence_instead_of_traceback("web"):
@@ -148,9 +148,9 @@ def require_keys(engine: Engine, settings: Settings, log: BoundLogger) -> None:
 def make_initial_key(engine: Engine, settings: Settings) -> None:
     """Store INITIAL_API_KEY as a key with the scope admin if there has never been a key.
 
-    A platform can generate it for the first deploy, before a command could make one. It can be revoked like any other.
+    A platform can generate it for the first deploy, before a command could create one. It can be revoked like others.
     """
-    with suppress(LedgerUnavailable, StatementRejected):  # another process has stored it in the same moment
+    with suppress(LedgerUnavailable, StatementRejected):  # another process stored it at the same time
         if not keys.list_all(engine):
             secret_sha256 = digest(PREFIX + settings.initial_api_key.removeprefix(PREFIX))
             keys.create(engine, "initial", secret_sha256 or b"", {Scope.ADMIN})

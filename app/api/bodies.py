@@ -1,4 +1,4 @@
-"""Receives the bodies of requests on the event loop, within limits of time and size."""
+"""Receives request bodies on the event loop, within limits of time and size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from app.errors import Refusal
 
 MAX_SECONDS = 10.0
-MAX_BUFFERED_BYTES = 512 * 1024  # received for any route; more where its operation declares it
+MAX_BUFFERED_BYTES = 512 * 1024  # for any route; more only if its operation declares it
 MAX_HELD_BYTES = 64 * 1024 * 1024
 MAX_LARGE_HELD_BYTES = 64 * 1024 * 1024
 METHODS_WITH_BODY = {"POST", "PUT", "PATCH"}
@@ -22,10 +22,10 @@ MAX_DIGITS = 18
 
 
 class Bodies:
-    """Receives bodies: each within a time and a size, all together within a sum.
+    """Receives bodies, with limits for the time and size of each, and for the memory of all together.
 
-    They are held until their request is answered. Used on one event loop only. `max_bytes` returns the limit that the
-    operation of a method and path declares, 0 if there is none.
+    Their memory counts until the request is answered. Used on one event loop only. `max_bytes` returns the limit that
+    the operation of a method and path declares, 0 if there is none.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Bodies:
         self._held = {False: 0, True: 0}
 
     def size(self, environ: WSGIEnvironment) -> int:
-        """Return how many bytes to wait for; 0 when there is no body, or one so large that it is refused unread."""
+        """Return how many bytes to wait for; 0 if there is no body or it is too large, and is refused unread."""
         method = environ["REQUEST_METHOD"].upper()
         if method not in METHODS_WITH_BODY:
             return 0
@@ -52,10 +52,11 @@ class Bodies:
 
     @asynccontextmanager
     async def read(self, protocol: Any, size: int, *, exact: bool = False) -> AsyncIterator[bytes | Refusal]:
-        """Receive `size` bytes, fewer if the body ends before; they are counted until the request is answered.
+        """Receive up to `size` bytes. They are counted until the request is answered.
 
-        The result is BodyTooSlow if they do not arrive in time, or if all bodies hold too much, and BodyCutOff if fewer
-        arrive of an `exact` size. Large bodies are counted by themselves, so that they do not keep out others.
+        The result is BodyTooSlow if they do not arrive in time or all bodies together exceed their limit, and
+        BodyCutOff if fewer than an `exact` size arrive. Large bodies have a separate limit, so that they do not block
+        others.
         """
         body, is_large = bytearray(), size > MAX_BUFFERED_BYTES
         try:

@@ -59,7 +59,7 @@ REFUSALS: dict[type[errors.Refusal], Problem] = {
         (errors.ResultTooLarge, 422, "result-too-large", "Result too large"),
         (errors.TooManyRequests, 429, "too-many-requests", "Too many requests"),
         (errors.TooManyPending, 429, "too-many-pending", "Too many pending tasks"),
-        (errors.TooManyWaiting, 429, "too-many-waiting", "Too many requests wait"),
+        (errors.TooManyWaiting, 429, "too-many-waiting", "Too many waiting requests"),
         (errors.TooBusy, 503, "too-busy", "Too busy"),
         (errors.LedgerUnavailable, 503, "ledger-away", "Postgres does not answer"),
         (errors.BrokerUnavailable, 503, "redis-away", "Redis does not answer"),
@@ -78,14 +78,14 @@ HTTP: dict[int, Problem] = {
             405,
             "method-not-allowed",
             "Method not allowed",
-            "This path does not have this method; the header `Allow` names those that it has.",
+            "This path does not support this method. The header `Allow` lists the methods that it supports.",
         ),
         Problem(413, "body-too-large", "Body too large", "The body is larger than this endpoint accepts."),
         Problem(
             500,
             "internal-error",
             "Internal error",
-            "Internal error. The server's log has the details under this `request_id`.",
+            "An internal error. The server's log has the details under this `request_id`.",
         ),
     )
 }
@@ -101,7 +101,7 @@ def problem_document(
     problem: Problem, request_id: str, *, prefix: str = "", detail: str | None = None,
     details: dict[str, Any] | None = None,
 ) -> bytes:  # fmt: skip
-    """Return the body of an error. It must never fail, so `json.dumps` escapes what faster encoders refuse."""
+    """Return the body of an error. `json.dumps` is used because it encodes every text; faster encoders may fail."""
     body: dict[str, Any] = {
         "type": f"{prefix}/problems/{problem.slug}",
         "title": problem.title,
@@ -114,7 +114,7 @@ def problem_document(
 
 
 def problem_answer(problem: Problem, detail: str | None = None, details: dict[str, Any] | None = None) -> Response:
-    """Make the error answer to this request."""
+    """Return the error response for this request."""
     body = problem_document(
         problem, g.get("request_id", ""), prefix=request.script_root, detail=detail, details=details
     )

@@ -11,9 +11,8 @@ USUAL = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,6})?"
     r"(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
 )
-# RFC 3339, and what some platforms write instead where it has one meaning only: `+0100` and `+01` (PHP, Jackson,
-# Postgres), a blank before the offset and `UTC` (Ruby), no seconds (java.time). ASCII digits only; \d would match those
-# of every script.
+# RFC 3339, and unambiguous variants that some platforms write: `+0100` and `+01` (PHP, Jackson, Postgres), a blank
+# before the offset and `UTC` (Ruby), no seconds (java.time). ASCII digits only; \d would match those of every script.
 ACCEPTED = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2})(?::([0-9]{2})(?:\.(?P<fraction>[0-9]+))?)?"
     r" ?(?:[Zz]|UTC|(?P<sign>[+-])(?P<hours>[01][0-9]|2[0-3])(?::?(?P<minutes>[0-5][0-9]))?)"
@@ -33,7 +32,7 @@ def read_instant(text: str) -> datetime:
     """Read an instant as an aware datetime in UTC. Digits beyond microseconds are rounded up, so that it is not early.
 
     Raises:
-        ValueError: its message says what is wrong.
+        ValueError: its message names the fault.
     """
     if USUAL.fullmatch(text):
         with suppress(ValueError, OverflowError):  # explained below

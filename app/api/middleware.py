@@ -39,7 +39,7 @@ DEFAULT_HEADERS = {
 
 
 class RequestLog:
-    """Writes one line for each request, or for those that LOG_REQUESTS wants."""
+    """Writes a log line for each request that LOG_REQUESTS selects."""
 
     def __init__(self, settings: Settings) -> None:
         self._min_status = MIN_LOGGED_STATUS[settings.log_requests]
@@ -85,7 +85,7 @@ def watch_requests(app: Flask, settings: Settings) -> None:
             if name not in response.headers:
                 response.headers.add(name, value)
         if REDIRECTS <= response.status_code < ERRORS and response.location:
-            # Werkzeug's own redirects name the host and scheme that this process sees, which clients may not reach.
+            # Werkzeug's own redirects contain the host and scheme that this process sees, which clients may not reach.
             response.location = response.location.removeprefix(request.host_url.rstrip("/"))
         line: dict[str, Any] = {
             "method": request.method,

@@ -1,7 +1,7 @@
 """The RSGI application that granian calls: receives requests on an event loop, and answers them with Flask in threads.
 
-A WSGI server hands over requests whose body is still on its way, and reading it blocks a thread until the sender has
-finished. Here a slow or incomplete body, a request that waits, or an answer that the client does not read, costs a
+A WSGI server passes on requests before their body has arrived, and reading it blocks a thread until the client has sent
+it. Here a slow or incomplete body, a request that waits, and an answer that the client does not read each occupy a
 connection and some memory, but no thread.
 """
 
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
 THREADS = 16
 LOOP_LIMIT_S = 60.0
 CLIENT_LEFT = 499  # nginx's code for such a request in its log; it is never sent
-# After a stop signal each answer closes its connection, until no request has come for QUIET_S, so that a proxy does not
-# send one over a connection that is being closed.
+# After a stop signal, each answer closes its connection until no request has arrived for QUIET_S, so that a proxy does
+# not send a request over a connection that is being closed.
 QUIET_S, MAX_DRAIN_S = 0.5, 2.0
 DRAIN_INTERVAL_S = 0.1
-# Beyond this number of open files, most of which are connections, each answer closes its connection: idle ones must not
-# keep out others.
+# Above this number of open files, most of which are connections, each answer closes its connection, so that idle
+# connections do not exclude others.
 CROWDED_FILES, COUNT_INTERVAL_S = 800, 1.0
 
 log = get_logger()
 
 
 def make_server() -> Server:
-    """Make the application of a web process: the factory that `app.web_server` names.
+    """Create the application of a web process. `app.web_server` names this factory.
 
-    If that is refused, the process ends with a code by which the web server knows not to start another one.
+    If the application cannot start, the process exits with EXIT_REFUSED, so that the web server does not replace it.
     """
     try:
         app = create_app_or_exit()
@@ -91,9 +91,9 @@ class Server:
         self._is_crowded = False
 
     def __rsgi_init__(self, loop: Any) -> None:
-        """Drain before granian stops. Count the open files from time to time.
+        """Install the drain before granian's stop, the periodic count of open files and the watchdog.
 
-        granian starts another process when this one ends because its threads make no progress.
+        If the watchdog ends this process, granian starts another one.
         """
         self._count_files(loop)
         for number in STOP_SIGNALS:
@@ -102,7 +102,7 @@ class Server:
         watch_process(self._stopping, limit_s=LOOP_LIMIT_S)
 
     async def __rsgi__(self, scope: Any, protocol: Any) -> None:
-        """Answer one request. An unexpected exception is a 500 that reveals nothing, as in `app.api.errors`."""
+        """Answer one request. An unexpected exception becomes a 500 without details, as in `app.api.errors`."""
         self._came_at = time.monotonic()
         try:
             await self._answer(scope, protocol)
@@ -132,7 +132,7 @@ class Server:
             await self._answer_in_thread(environ, protocol, body)
 
     async def _answer_in_thread(self, environ: WSGIEnvironment, protocol: Any, body: bytes | Exception) -> None:
-        """Answer by Flask; an exception is raised when the body is read. While the answer is held, no thread is."""
+        """Answer with Flask. If `body` is an exception, reading it raises. A held answer occupies no thread."""
         client = Client(protocol)
         exchange = Exchange(client, self._waiters)
         make = partial(self._make_answer, exchange, environ, body)
@@ -150,7 +150,7 @@ class Server:
             exchange.end()
 
     async def _in_thread(self, make: Callable[[], Answer | None], client: Client) -> Answer | None:
-        """Have a thread make the answer; None if the client leaves before one is free."""
+        """Compute the answer in a thread; None if the client disconnects before a thread is free."""
         if self._running >= THREADS:
             client.watch()
         self._running += 1
@@ -190,7 +190,7 @@ class Server:
         loop.call_later(COUNT_INTERVAL_S, self._count_files, loop)
 
     def _drain(self, loop: Any, stop: Any) -> None:
-        """Answer what waits, and stop granian once no more requests come. A second signal changes nothing."""
+        """Answer waiting requests, and stop granian when no more requests arrive. A second signal has no effect."""
         if self._stopping.is_set():
             return
         self._stopping.set()
@@ -209,7 +209,7 @@ class Server:
 
 
 def _request_id(scope: Any) -> str:
-    """Return the id of a request, whatever is wrong with its headers."""
+    """Return the id of a request, even if its headers cannot be read."""
     try:
         return request_id_of(scope.headers.get("x-request-id"))
     except Exception:  # noqa: BLE001 - that may be why it crashed

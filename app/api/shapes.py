@@ -31,7 +31,7 @@ TimeoutS = Annotated[
     ),
 ]
 MaxAttempts = Annotated[
-    int, Meta(ge=1, le=MAX_ATTEMPTS, description="How often it may start. The default is that of the type.")
+    int, Meta(ge=1, le=MAX_ATTEMPTS, description="Maximum number of attempts. The default is that of the type.")
 ]
 ClaimLimit = Annotated[int, Meta(ge=1, le=MAX_CLAIMS, description="Return a list of up to this many tasks.")]
 WorkerId = Annotated[str, Meta(min_length=1, max_length=200, description="A name of the caller's choice.")]
@@ -117,13 +117,13 @@ class Failure(Held, forbid_unknown_fields=True):
 
 
 class CreatedTask(Task, frozen=True, kw_only=True):
-    """A task that was just created. `task_id` is its id under a second name, in this answer only."""
+    """A task that was just created. `task_id` repeats its id, in this answer only."""
 
     task_id: UUID
 
 
 class TaskPage(Struct):
-    """A page of tasks in order; `next_cursor` leads to the next page."""
+    """A page of tasks in order. `next_cursor` is the cursor of the next page."""
 
     tasks: list[Task]
     count: Annotated[int, Meta(description="Tasks on this page.")]
@@ -174,7 +174,7 @@ class TypeList(Struct):
 class Lateness(Struct):
     """How late tasks started."""
 
-    tasks: Annotated[int, Meta(description="How many tasks started.")]
+    tasks: Annotated[int, Meta(description="Number of tasks that started.")]
     since: Annotated[Instant | None, Meta(description="When the first of them was due.")]
     p50_ms: float | None
     p95_ms: float | None
@@ -182,7 +182,7 @@ class Lateness(Struct):
 
 
 class Punctuality(Lateness, kw_only=True):
-    """How late tasks started that were due within the last `window_s`, at most the latest `counted_up_to`."""
+    """Lateness of the tasks that were due within the last `window_s`, at most the latest `counted_up_to` of them."""
 
     window_s: float
     by_type: Annotated[dict[str, Lateness], Meta(description="The same by type.")]
@@ -207,7 +207,7 @@ class Worker(Struct):
     queue: str
     slots: int
     silent_s: float
-    trouble: Annotated[str | None, Meta(description="Why it runs no or fewer tasks; null if it is well.")]
+    trouble: Annotated[str | None, Meta(description="Why it runs no or fewer tasks; null without a fault.")]
     alive: bool
 
 
@@ -273,9 +273,9 @@ def schemas() -> dict[str, Any]:
 
 
 def _adapt_to_generators(schema: Any) -> None:
-    """Add what generators of clients need: the type of enums, and that open objects have other properties.
+    """Add what client generators need: the type of enums, and that open objects have other properties.
 
-    Defaults are removed, because a generator for TypeScript requires properties that have one.
+    Defaults are removed, because a generator for TypeScript makes properties with a default mandatory.
     """
     if isinstance(schema, list):
         for each in schema:

@@ -1,4 +1,4 @@
-"""The path prefix under which clients see the service: a proxy mounts it, and removes it from requests or does not."""
+"""The path prefix under which clients see the service, when a proxy serves it below a path of another site."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ import re
 from ipaddress import ip_address
 from typing import Any
 
-# Path segments without dots alone: nothing that a browser takes for another host or for a parent folder.
+# Path segments, but not `.` or `..`, so that a browser does not take it for another host or a parent folder.
 PREFIX = re.compile(r"(/(?!\.{1,2}(/|\Z))[A-Za-z0-9._~-]{1,64}){1,8}")
 FORWARDED_PREFIX = "x-forwarded-prefix"
 
 
 def prefix_of(forwarded: str | None, peer: str, configured: str) -> str:
-    """Return the prefix of a request: X-Forwarded-Prefix of a proxy in our own network, otherwise URL_PREFIX.
+    """Return the prefix of a request: X-Forwarded-Prefix from an internal address, otherwise URL_PREFIX.
 
-    `peer` is the address that opened the connection; the header of a public one is ignored. Proxies in a row append
-    their prefixes, separated by commas. A value that is no path is ignored.
+    `peer` is the address that opened the connection; the header is ignored if it is public. Several proxies append
+    their prefixes, separated by commas. A value that is not a path is ignored.
     """
     if not forwarded or not _is_internal(peer):
         return configured
@@ -29,7 +29,7 @@ def peer_of(scope: Any) -> str:
 
 
 def below(prefix: str, path: str) -> str:
-    """Return the path below the prefix; a proxy may have removed it."""
+    """Return the path without the prefix, which a proxy may have removed already."""
     if prefix and (path == prefix or path.startswith(prefix + "/")):
         return path[len(prefix) :] or "/"
     return path

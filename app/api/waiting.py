@@ -1,6 +1,6 @@
-"""Long polls: requests that wait on the event loop for something in Postgres, in the order in which they came.
+"""Long polling: requests wait on the event loop for a change in Postgres, and are served in the order of arrival.
 
-One thread looks for all of them together. A request costs a thread only while its answer is made.
+One thread queries Postgres for all of them together. A request occupies a thread only while its view runs.
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
 MAX_HELD_S = 25.0  # routers of platforms end a request after 30 s, counted from its first byte
 MAX_WAITING = 512  # half of the connections of a process (`MAX_CONNECTIONS` in `app.web_server`)
-MAX_TURN_S = 1.0  # within which a claim that does not wait has its turn behind those that do
+MAX_TURN_S = 1.0  # how long a claim without `wait_s` is queued behind those that wait
 MIN_INTERVAL_S, MAX_INTERVAL_S = 0.02, 0.25
-MIN_PAUSE_S = 0.002  # if a task is due so soon
-INTERVAL_BY_AGE = 0.25  # of the request that came last, so that what is soon over is soon noticed
+MIN_PAUSE_S = 0.002  # shortest pause, used if a task is due that soon
+INTERVAL_BY_AGE = 0.25  # interval per age of the newest request, so that short tasks are detected quickly
 
 
 @dataclass(slots=True)
 class Found:
-    """What a look found: the number of due tasks by type, not yet shared out, and which tasks are final."""
+    """The result of a query: the number of due tasks by type that no request has taken yet, and the final tasks."""
 
     due: dict[str, int] = field(default_factory=dict)
     final: set[UUID] = field(default_factory=set)
@@ -42,7 +42,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class TasksDue:
-    """Tasks of these types are due, of which the request takes up to `limit`."""
+    """Condition: tasks of these types are due. The request takes up to `limit` of them."""
 
     types: tuple[str, ...]
     limit: int
@@ -59,12 +59,12 @@ class TasksDue:
 
 @dataclass(frozen=True, slots=True)
 class TaskFinal:
-    """A task has reached a final state."""
+    """Condition: a task has reached a final state."""
 
     task_id: UUID
 
     def take(self, found: Found) -> bool:
-        """Return whether it has."""
+        """Return whether the task is final."""
         return self.task_id in found.final
 
 
@@ -73,9 +73,9 @@ Condition = TasksDue | TaskFinal
 
 @dataclass(slots=True, eq=False)
 class Waiter:
-    """A request that waits. `called` is resolved to have it look again.
+    """A request that waits. `called` is resolved when its view should be called again.
 
-    `is_over`: its next answer is sent. `has_nothing`: it was looked up for the last time, and there is nothing for it.
+    `is_over`: its next answer is sent. `has_nothing`: the last query found nothing for it.
     """
 
     condition: Condition
@@ -86,13 +86,13 @@ class Waiter:
     has_nothing: bool = False
 
     def call(self) -> None:
-        """Have the request look again. To be called on the event loop."""
+        """Have the view of the request called again. Call this on the event loop."""
         if self.called is not None and not self.called.done():
             self.called.set_result(None)
 
 
 class Waiters:
-    """The requests of this process that wait. A request keeps its place until it has its answer."""
+    """The waiting requests of this process. A request keeps its place until it is answered."""
 
     def __init__(
         self, look: Callable[[Sequence[Condition]], Found], *, max_waiting: int = MAX_WAITING,
@@ -111,7 +111,7 @@ class Waiters:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def join(self, condition: Condition, *, within_s: float) -> Waiter | None:
-        """Take a place in the line; None if this process stops, so that nothing is worth waiting for.
+        """Take a place in the queue; return None if this process is stopping.
 
         Raises:
             TooManyWaiting
@@ -135,13 +135,13 @@ class Waiters:
             self._waiting.pop(waiter, None)
 
     def are_before(self, wanted: TasksDue) -> bool:
-        """Return whether requests wait for a task that `wanted` would take, too."""
+        """Return whether requests wait for a task that `wanted` could take."""
         with self._changed:
             conditions = [each.condition for each in self._waiting]
         return any(isinstance(each, TasksDue) and not set(each.types).isdisjoint(wanted.types) for each in conditions)
 
     async def turn(self, waiter: Waiter, gone: asyncio.Future[None]) -> None:
-        """Wait until the request should look again, its wait is over, or its client is gone."""
+        """Wait until the view should be called again, the wait is over, or the client is gone."""
         self._loop = asyncio.get_running_loop()
         is_new = waiter.called is None
         waiter.called = self._loop.create_future()
@@ -156,14 +156,14 @@ class Waiters:
         waiter.is_over = waiter.is_over or not done
 
     def hurry(self) -> None:
-        """Look soon, because a request may have changed what others wait for."""
+        """Query soon, because a request may have changed what others wait for."""
         if self._waiting:
             with self._changed:
                 self._hurried = True
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """End all waits. To be called on the event loop."""
+        """End all waits. Call this on the event loop."""
         self._closed.set()
         with self._changed:
             waiting = list(self._waiting)
@@ -173,7 +173,7 @@ class Waiters:
             each.call()
 
     def step(self) -> bool:
-        """Look once for all requests that wait, and call those that have something to take, in their order."""
+        """Query once for all waiting requests, and call those whose condition is true, in their order."""
         with self._changed:
             seen = list(self._waiting)
             self._hurried = False
@@ -188,7 +188,7 @@ class Waiters:
         return False
 
     def wait(self) -> None:
-        """Wait until the next look is due; without an end while no request waits."""
+        """Wait until the next query is due, or indefinitely while no request waits."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed.is_set())
             next_at = self._looked_at + self._pause_s()
@@ -196,16 +196,16 @@ class Waiters:
         self._closed.wait(min(next_at, self._looked_at + MIN_INTERVAL_S) - self._clock())
 
     def _pause_s(self) -> float:
-        """Return how long after a look the next one is due: when a task is, if that is sooner."""
+        """Return the seconds between the last query and the next one, at the latest when the next task is due."""
         youngest = next(reversed(self._waiting), None)
         age = self._clock() - youngest.joined if youngest else 0.0
         pause = max(MIN_INTERVAL_S, min(MAX_INTERVAL_S, age * INTERVAL_BY_AGE))
         return pause if self._next_due_s is None else min(pause, max(MIN_PAUSE_S, self._next_due_s))
 
     def _share(self, seen: Sequence[Waiter], found: Found) -> None:
-        """Call the requests that find something, the first one first, and those whose wait is over.
+        """Call the requests whose condition is true, in their order, and those whose wait is over.
 
-        One whose answer is being made takes its share, too, since it may not have committed.
+        A request whose view is running takes its share again, because it may not have committed yet.
         """
         now = self._clock()
         for each in seen:
@@ -220,7 +220,7 @@ class Waiters:
 
 
 def look(engine: Engine, conditions: Sequence[Condition]) -> Found:
-    """Look in Postgres for everything that these conditions are about: at most two statements.
+    """Query Postgres for all of these conditions, with at most two statements.
 
     Raises:
         LedgerUnavailable.

@@ -27,14 +27,14 @@ Answer = tuple[int, list[tuple[str, str]], "bytes | FileOnDisk"]
 
 
 def call(application: WSGIApplication, environ: WSGIEnvironment, body: bytes | Exception) -> Answer:
-    """Return the answer of a WSGI application. An exception is raised when it reads the body."""
+    """Return the answer of a WSGI application. If `body` is an exception, reading the body raises it."""
     head: list[Any] = []
 
     def start_response(status: str, headers: list[tuple[str, str]], _error: Any = None) -> Any:
         head[:] = [int(status[:3]), headers]
 
     given = {**environ, "wsgi.input": io.BytesIO(body) if isinstance(body, bytes) else FailingBody(body)}
-    if "HTTP_RANGE" not in environ:  # of a part of a file Werkzeug reads the bytes
+    if "HTTP_RANGE" not in environ:  # for a part of a file Werkzeug itself reads the bytes
         given["wsgi.file_wrapper"] = wrap_file
     parts = application(given, start_response)
     try:
@@ -47,7 +47,7 @@ def call(application: WSGIApplication, environ: WSGIEnvironment, body: bytes | E
 
 
 class FailingBody:
-    """A body whose reading raises, so that Flask's error handlers answer."""
+    """A body that raises when it is read, so that Flask's error handlers answer."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error
@@ -58,9 +58,9 @@ class FailingBody:
 
 
 class FileOnDisk:
-    """A file to answer, of which only the path is used: the web server reads it as fast as the client does.
+    """A file as an answer. Only its path is used: the web server reads the file as fast as the client does.
 
-    Otherwise hundreds of clients that request a large file and never read it would each hold a copy in memory.
+    Otherwise each of many clients that request a large file and never read it would occupy memory for a copy.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -68,12 +68,12 @@ class FileOnDisk:
         self.path = file.name
 
     def close(self) -> None:
-        """Close the file, which the web server opens again."""
+        """Close the file. The web server opens it again."""
         self._file.close()
 
 
 def wrap_file(file: BinaryIO, block_size: int = 8192) -> FileOnDisk | FileWrapper:
-    """Return what Werkzeug answers for an open file (`wsgi.file_wrapper`, PEP 3333)."""
+    """Return the body that Werkzeug sends for an open file (`wsgi.file_wrapper`, PEP 3333)."""
     return FileOnDisk(file) if isinstance(getattr(file, "name", None), str) else FileWrapper(file, block_size)
 
 

@@ -43,7 +43,7 @@ def problem(slug: str) -> Response:
 
 @pages.app_template_filter()
 def with_code(text: str) -> Markup:
-    """Show what is between backticks as code."""
+    """Render text between backticks as code."""
     return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))  # noqa: S704 - escaped before
 
 

@@ -39,7 +39,7 @@ BANNER = (
 SIGN_OUT = b'<a href="%s" style="color:inherit">Sign out</a>'
 NOT_READABLE = (
     "<!doctype html><html lang=en><title>Not readable</title><body><h1>Not readable</h1>"
-    "<p>Redis contains something that RQ cannot read. The log names it.</p></body></html>"
+    "<p>Redis contains data that RQ cannot read; see the log.</p></body></html>"
 )
 NOTHING: dict[str, Any] = {
     "queues": [], "workers": [], "jobs": [], "not_readable": True,

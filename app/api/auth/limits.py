@@ -98,7 +98,7 @@ class RequestRate:
         """
         if request.endpoint and self._scopes.of(request.endpoint) is None:
             return
-        exchange = current_exchange()  # an answer that was held is made again
+        exchange = current_exchange()  # a held answer calls the view a second time
         if exchange.counted is None:
             name = f"key/{caller_id()}" if caller_id() else f"address/{request.remote_addr}"
             exchange.counted = self._minutes.count(name)

@@ -48,7 +48,7 @@ class Sessions(SecureCookieSessionInterface):
             super().save_session(app, session, response)
 
     def get_cookie_path(self, app: Flask) -> str:
-        """Return the path prefix of the service, so that the cookie is not sent to what else the site has."""
+        """Return the path prefix of the service, so that the cookie is not sent to other parts of the site."""
         return request.script_root or super().get_cookie_path(app)
 
     def get_cookie_secure(self, app: Flask) -> bool:

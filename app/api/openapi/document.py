@@ -75,7 +75,7 @@ def publish(app: Flask, types: TaskTypes, resources: tuple[Resource, ...]) -> No
     document = api.spec.to_dict()
 
     def show() -> Response:
-        """Return the document; the server is the path under which the client found it."""
+        """Return the document. Its server is the path prefix of this request."""
         described = document | {"servers": [{"url": request.script_root or "/"}]}
         return Response(orjson.dumps(described, option=orjson.OPT_NON_STR_KEYS), mimetype=JSON)
 
@@ -100,7 +100,7 @@ def _schemas(types: TaskTypes) -> dict[str, Any]:
 def _enum(names: list[str], description: str) -> dict[str, Any]:
     """Return the schema of one of these names. JSON Schema forbids an empty enum.
 
-    Generators of clients make identifiers of the names, and lose one of two names that have the same.
+    Client generators derive identifiers from the names, and drop one of two names with the same identifier.
     """
     differ = len({re.sub("[^a-z0-9]", "_", name) for name in names}) == len(names)
     return {"type": "string", "description": description} | ({"enum": names} if names and differ else {})

@@ -39,7 +39,7 @@ class Resource(Blueprint):  # type: ignore[misc]  # flask-smorest has no types
         self.before_request(self._limit)
 
     def operation(self, method: str, path: str, operation: Operation) -> Callable[[View], View]:
-        """Route the decorated view and document it: its name is the operation's, its docstring the description."""
+        """Route the decorated view and document it: its name is the operation id, its docstring the description."""
 
         def register(view: View) -> View:
             self.operations[f"{self.name}.{view.__name__}"] = operation

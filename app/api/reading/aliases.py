@@ -82,7 +82,7 @@ def sent_filters(query: Mapping[str, list[str]]) -> dict[str, str]:
 
 
 def split_words(values: list[str]) -> set[str]:
-    """Return the words of a filter that repeats or takes commas; empty ones are as none."""
+    """Return the values of a filter that is repeated or contains commas. Empty values are ignored."""
     return {word.strip() for value in values for word in value.split(",")} - {""}
 
 

@@ -76,7 +76,7 @@ class FieldErrors:
 def fit(value: dict[str, Any], shape: type[Shape], errors: FieldErrors) -> Shape:
     """Convert JSON into a shape; fields may have other spellings.
 
-    Fields that are wrong or missing are UNSET in the result, and named in `errors`.
+    Invalid and missing fields are UNSET in the result, and named in `errors`.
     """
     try:
         return msgspec.convert(value, shape)

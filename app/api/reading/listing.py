@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 MAX_TASKS, DEFAULT_TASKS = 1000, 100
-MAX_TYPES = 200  # each adds to the statement
+MAX_TYPES = 200  # each makes the statement longer
 MAX_PAGE_BYTES = 8 * 1024 * 1024
 FIRST_ROWS = 100
 ORDERS = {"execute_at,id": False, "execute_at": False, "-execute_at": True}
@@ -41,7 +41,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     ),
     "type": parameter(
         {"type": "array", "items": {"type": "string"}},
-        "One or more types, repeated or separated by commas; names of types that were removed, too.",
+        "One or more types, repeated or separated by commas, including types that were removed.",
     ),
     "since": parameter(INSTANT, "Tasks with `execute_at` at or after this instant; write `+` as %2B."),
     "until": parameter(INSTANT, "Tasks with `execute_at` before this instant."),
@@ -108,8 +108,8 @@ def read_page(
 ) -> EncodedPage:
     """Return the requested number of tasks, or fewer if they exceed `max_bytes`; at least one if there is one.
 
-    Rows are fetched in steps, each as large as is likely to fit by the size of the rows before. `is_over` is asked
-    before each step whether nothing needs the page any more.
+    Rows are fetched in steps. The size of a step is estimated from the size of the rows before it. `is_over` is called
+    before each step and returns whether the page is no longer needed.
 
     Raises:
         InvalidInput, LedgerUnavailable: as `list_tasks`.
@@ -140,7 +140,7 @@ def link_to_next(cursor: str) -> str:
 
 
 def _types(sent: Query) -> tuple[str, ...]:
-    """Read type names. Any is accepted: a type may have left the code, and its tasks are still there."""
+    """Read type names. Any name is accepted, because tasks remain after their type was removed from the code."""
     found = sent.many("type", _any_type)
     if len(found) > MAX_TYPES:
         sent.errors.add("type", f"At most {MAX_TYPES} types.")
@@ -149,7 +149,7 @@ def _types(sent: Query) -> tuple[str, ...]:
 
 def _any_type(name: str) -> str:
     if "\0" in name:
-        raise ValueError("No type has a NUL character in its name.")
+        raise ValueError("Must not contain a NUL character.")
     return name.lower()
 
 

@@ -1,4 +1,4 @@
-"""Payloads of requests: kept as the text that was sent, and checked by the function that reads them in the worker."""
+"""Payloads of requests: kept as the text that was sent, and checked by the function that decodes them in the worker."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = get_logger()
 
 MAX_PAYLOAD_BYTES = 64 * 1024
 ESCAPE = re.compile(rb"\\(?:u[0-9a-f]{4}|.)")  # counts as one byte
-MAX_CHECKS = 4  # of one type at once that run code of the user, so that slow ones leave threads for other requests
+MAX_CHECKS = 4  # simultaneous checks of a type that run code of the user; other requests need threads, too
 MAX_TURN_S = 1.0
 SLOW_S = 1.0
 _turns: defaultdict[str, threading.BoundedSemaphore] = defaultdict(lambda: threading.BoundedSemaphore(MAX_CHECKS))
@@ -37,11 +37,11 @@ _turns: defaultdict[str, threading.BoundedSemaphore] = defaultdict(lambda: threa
 def read_payload(
     payload: dict[str, Any], sent: Raw, kind: TaskType | None, errors: FieldErrors, *, on_loop: bool = False
 ) -> Raw:
-    """Return the text of a payload; add to `errors` what is wrong with it. `payload` is the same as it was read.
+    """Return the text of a payload, and add its faults to `errors`. `payload` is the decoded value of `sent`.
 
     Raises:
-        InvalidInput: `on_loop`, and the check runs code of the user, which could block an event loop.
-        TooBusy: too many checks of this type take long.
+        InvalidInput: `on_loop` is true and the check runs code of the user, which could block the event loop.
+        TooBusy: too many checks of this type are running.
     """
     text = compact(sent) if payload else b"{}"
     if len(text) > MAX_PAYLOAD_BYTES and len(ESCAPE.sub(b"_", orjson.dumps(payload))) > MAX_PAYLOAD_BYTES:
@@ -82,12 +82,12 @@ def _check(text: bytes, payload: dict[str, Any], takes: Payload, errors: FieldEr
 
 
 def _explain(wrong: msgspec.ValidationError, payload: dict[str, Any], payload_type: Any, errors: FieldErrors) -> None:
-    """Name every field that is wrong where the type is a Struct, otherwise the first one."""
+    """Name every invalid field if the type is a Struct, otherwise the first one."""
     known = len(errors.fields)
     if isinstance(payload_type, type) and issubclass(payload_type, Struct):
         try:
             explain(wrong, payload, payload_type, errors, "payload.")
-        except BaseException:  # of another field
+        except BaseException:  # raised by the check of another field
             log.warning("payload_check_failed", field="payload", exc_info=True)
     if len(errors.fields) == known:
         place, what = message_of(wrong)
@@ -95,7 +95,7 @@ def _explain(wrong: msgspec.ValidationError, payload: dict[str, Any], payload_ty
 
 
 def _place_of_error(payload: dict[str, Any], payload_type: Any) -> str:
-    """Return the field of a Struct whose value raises, by reading each by itself; `payload` if that tells nothing."""
+    """Return the field of a Struct whose check raises, by checking each field alone; `payload` if none is found."""
     if isinstance(payload_type, type) and issubclass(payload_type, Struct):
         for field in msgspec.structs.fields(payload_type):
             try:

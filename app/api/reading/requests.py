@@ -81,7 +81,7 @@ def read_whole(shape: type[Shape]) -> Shape:
 
 
 def read_whole_and_text(shape: type[Shape], member: str) -> tuple[Shape, bytes]:
-    """Read a body as `read_whole` does; return the text of one of its members, too, without spaces."""
+    """Read a body as `read_whole` does. Return also the text of one of its members, without spaces."""
     errors = FieldErrors()
     body = read_json_bytes()
     sent = read_object(body)
@@ -111,7 +111,7 @@ def refuse_parameters() -> None:
 
 
 def query(known: tuple[str, ...], errors: FieldErrors) -> Query:
-    """Return the query parameters of this request, aliases resolved. An empty value is as none."""
+    """Return the query parameters of this request, with aliases resolved. An empty value counts as absent."""
     every = {name: [value for value in values if value] for name, values in request.args.lists()}
     sent = {name: values for name, values in every.items() if values}
     errors.sent = sent_filters(sent)
@@ -144,13 +144,13 @@ class Query:
 
 
 def _media_fault(content_type: str) -> str | None:
-    """Return why the body of this request is not read; None if it says that it is JSON."""
+    """Return why the body of this request is not read; None if its media type is JSON."""
     if "Content-Encoding" in request.headers:
         return "Send the body as it is, without `Content-Encoding`: compressed bodies are not accepted."
     if is_json(content_type):
         return None
     if content_type.startswith("application/x-www-form-urlencoded"):
-        return "This says that it is a form, as `curl -d` does by default: add `-H 'Content-Type: application/json'`."
+        return "This is sent as a form, the default of `curl -d`: add `-H 'Content-Type: application/json'`."
     if "charset" in content_type.lower():
         return "Send JSON in UTF-8, with `Content-Type: application/json`."
     return "Send `Content-Type: application/json`."
@@ -168,7 +168,7 @@ def type_reader(names: list[str]) -> Callable[[str], str]:
 
 
 def read_wait(text: str) -> float:
-    """Read how long the caller is willing to wait.
+    """Read how long the request may wait, in seconds.
 
     Raises:
         ValueError: it is not a number of seconds from 0 to 30.

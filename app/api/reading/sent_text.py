@@ -1,6 +1,6 @@
 """The text of a member of a request as it was sent.
 
-A value that went through Python would come back changed: `1e16` as an integer, 1.10 as 1.1, digits beyond a float lost.
+Decoding and encoding a value would change it: `1e16` becomes an integer, 1.10 becomes 1.1, digits of a float are lost.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ _decode = msgspec.json.Decoder(_Members).decode
 
 
 def text_of(name: str, body: bytes, read: Mapping[str, Any]) -> Raw:
-    """Return the text of a member; `read` is the body as `strict_json` has read it.
+    """Return the text of a member. `read` is the body as decoded by `strict_json`.
 
-    Under another spelling of its name, or in a body that only `strict_json` decodes, such as one with a byte order
-    mark, the value is encoded again.
+    If its name has another spelling, or only `strict_json` can decode the body (such as one with a byte order mark),
+    the value is encoded again.
     """
     if name in read:
         with suppress(msgspec.DecodeError):
@@ -42,7 +42,7 @@ def text_of(name: str, body: bytes, read: Mapping[str, Any]) -> Raw:
 
 
 def payloads_of(body: bytes, read: Mapping[str, Any]) -> list[Raw]:
-    """Return the payloads of a batch, in order. `read` has a list of objects as its tasks."""
+    """Return the payloads of a batch, in order. The member `tasks` of `read` is a list of objects."""
     _, tasks = member(read, "tasks")
     try:
         texts: list[Raw] | None = [each.payload for each in _decode(body).tasks]
@@ -56,5 +56,5 @@ def payloads_of(body: bytes, read: Mapping[str, Any]) -> list[Raw]:
 
 
 def compact(text: Raw) -> bytes:
-    """Return JSON without the spaces between its values; nothing else changes."""
+    """Return JSON without the spaces between its values, and otherwise unchanged."""
     return msgspec.json.format(bytes(text), indent=-1)

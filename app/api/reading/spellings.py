@@ -1,4 +1,4 @@
-"""Other spellings of the fields of a body, as serializers write them by default; each has one meaning only.
+"""Other spellings of the fields of a body, as serializers write them by default. Each is unambiguous.
 
 | written | by | read as |
 |---|---|---|
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FieldKind:
-    """What a field of a shape takes: an open object, an integer, an instant; the shape of an object in it."""
+    """The kind of a field of a shape: an open object, an integer or an instant; the shape of a nested object."""
 
     required: bool
     takes_object: bool
@@ -36,9 +36,9 @@ class FieldKind:
 
 
 def respell(sent: dict[str, Any], shape: type[msgspec.Struct], errors: FieldErrors | None = None) -> dict[str, Any]:
-    """Return a body with the canonical spelling of its fields; `errors` will name those that had another name.
+    """Return a body with the canonical spelling of its fields. `errors` reports faults under the names that were sent.
 
-    A name that is unknown, or whose canonical name was sent, too, is kept and will be refused.
+    A name that is unknown, or whose canonical name was also sent, is kept, and refused later.
     """
     kinds, names = kinds_of(shape), _names(shape)
     respelled: dict[str, Any] = {}

@@ -164,7 +164,7 @@ def _fraction(invalid: Invalid, text: str) -> Any:
 
 
 def _constant(name: str) -> NoReturn:
-    raise NotJson(f"{name} is not JSON. Send null, or leave the value out.")
+    raise NotJson(f"{name} is not JSON. Send null, or omit the value.")
 
 
 def _stop(*_: str) -> NoReturn:

@@ -34,10 +34,10 @@ class AnyTasks(Struct, forbid_unknown_fields=True):
 
 
 def read_new_task(body: bytes, types: TaskTypes, *, created_by: UUID | None, on_loop: bool = False) -> NewTask:
-    """Read a task, defaults from its type filled in. On an event loop, no code of the user is called.
+    """Read a task, with the defaults of its type. With `on_loop`, no code of the user is called.
 
     Raises:
-        InvalidInput: naming every field that is wrong.
+        InvalidInput: names every invalid field.
         NotJson, TooBusy
     """
     errors = FieldErrors()
@@ -50,10 +50,10 @@ def read_new_task(body: bytes, types: TaskTypes, *, created_by: UUID | None, on_
 
 
 def read_new_tasks(body: bytes, types: TaskTypes, *, created_by: UUID | None) -> list[NewTask]:
-    """Read all tasks of a batch, none if one is wrong.
+    """Read all tasks of a batch, or none if one is invalid.
 
     Raises:
-        InvalidInput: naming every field that is wrong, with its index: `tasks[3].execute_at`.
+        InvalidInput: names every invalid field, with its index: `tasks[3].execute_at`.
         NotJson, TooBusy
     """
     errors, own = FieldErrors(), FieldErrors()
@@ -110,7 +110,7 @@ def _new_task(
     execute_at = None if asked.execute_at is UNSET else errors.read("execute_at", read_instant, asked.execute_at)
     if (asked.execute_at is UNSET) == (asked.delay_s is UNSET) and errors.fields.keys().isdisjoint(TIMES):
         errors.add("execute_at", "Exactly one of execute_at and delay_s must be given.")
-    if isinstance(asked.payload, dict):  # UNSET where it is wrong
+    if isinstance(asked.payload, dict):  # UNSET if it is invalid
         payload = read_payload(asked.payload, payload, kind, errors, on_loop=on_loop)
     if errors.fields or kind is None:
         return None

@@ -68,9 +68,9 @@ def show_next_task() -> Response:
     ),
 )
 def claim_next_task() -> Response:
-    """Claim the task that was due earliest; with `limit`, up to so many, as `{"tasks": [...]}`. 204 if none is due.
+    """Claim the task that was due earliest; with `limit`, up to that number, as `{"tasks": [...]}`. 204 if none is due.
 
-    With `wait_s` it waits for one, 25 s at most. Requests that wait for a type are served in the order they came.
+    With `wait_s`, wait for one, at most 25 s. Requests that wait for a type are served in the order of their arrival.
     """
     errors = FieldErrors()
     asked = read_body(shapes.ClaimNext, errors)
@@ -191,7 +191,7 @@ def _types_to_claim(asked: shapes.ClaimNext, errors: FieldErrors) -> list[str]:
 
 
 def _claim(asked: shapes.ClaimNext, types: list[str]) -> list[Lease]:
-    """Claim due tasks, the earliest first; return none if the answer is held, or if there is none."""
+    """Claim due tasks, the earliest first. Return an empty list if none is due or the answer is held."""
     exchange, limit = current_exchange(), 1 if asked.limit is UNSET else int(asked.limit)
     wanted = TasksDue(tuple(types), limit)
     if exchange.is_behind(wanted):
@@ -210,7 +210,7 @@ def _claim(asked: shapes.ClaimNext, types: list[str]) -> list[Lease]:
 
 
 def _handed_back_if_undelivered(claim: Callable[[], list[Lease]]) -> list[Lease]:
-    """Claim; if the client leaves before it is answered, the claims are handed back."""
+    """Claim. If the client disconnects before it is answered, the claims are handed back."""
     exchange = current_exchange()
     exchange.watch_client()
     claimed = claim()

@@ -41,7 +41,7 @@ UNABLE = "none can run all tasks"
     Operation(summary="Liveness", scope=None, answers={200: (shapes.Health,)}, needs_ledger=False),
 )
 def show_health() -> Response:
-    """Answer without contacting any server: a restart of this process would not repair one."""
+    """Answer without contacting a server, because a restart of this process would not repair it."""
     return json_answer({"status": "alive"})
 
 
@@ -59,12 +59,12 @@ def show_health() -> Response:
 def show_readiness() -> Response:
     """Check that both servers answer and can write, that all migrations have run and that this process makes progress.
 
-    Otherwise 503 names what fails. A process that is stopping is not ready.
+    Otherwise the answer is 503 and names each failed check. A process that is stopping is not ready.
     """
     if services().stopping.is_set():
         raise NotReady(process="is stopping")
     checks = ask_all(services().checks, limit_s=LIMIT_S)
-    of_workers = checks.pop(WORKERS, OK)  # not needed to serve, so no more than a warning
+    of_workers = checks.pop(WORKERS, OK)  # only a warning, because requests are served without workers
     culprits = {name: said for name, said in checks.items() if not said.startswith(OK)}
     if stuck := liveness.standstill():
         culprits["process"] = stuck
@@ -86,7 +86,7 @@ def health_checks(engines: Sequence[Engine], redis: Redis) -> tuple[Check[str], 
 
 
 def ask_postgres(engines: Sequence[Engine]) -> str:
-    """Return `ok`, perhaps with a warning, or what is wrong with Postgres, its schema, or the sessions of an engine."""
+    """Return `ok`, perhaps with a warning, or the fault of Postgres, its schema, or the sessions of an engine."""
     try:
         present = present_version(engines[0])
         if present is None or present < needed_version():
@@ -99,13 +99,13 @@ def ask_postgres(engines: Sequence[Engine]) -> str:
 
 
 def ask_workers(engine: Engine) -> str:
-    """Return `ok`, or why no worker can run tasks, by what all that live say themselves."""
+    """Return `ok`, or, if all live workers report that they cannot run all tasks, the first reason."""
     troubles = [each.trouble for each in workers.known(engine) if each.silent_s <= LIVES_S]
     return f"{UNABLE}: {troubles[0]}" if troubles and all(troubles) else OK
 
 
 def ask_redis(redis: Redis) -> str:
-    """Return `ok`, perhaps with a warning, or how Redis refuses to work; any other error is raised."""
+    """Return `ok`, perhaps with a warning, or the error code with which Redis refuses. Other errors are raised."""
     try:
         probe_write(redis)
         memory: Any = redis.info("memory")

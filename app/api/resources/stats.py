@@ -22,6 +22,6 @@ def show_stats() -> Response:
     """Return counts, lateness, backlog, workers and counters, at most two seconds old.
 
     Counting stops at `counted_up_to`, so the cost does not depend on the number of tasks. If Redis does not answer
-    within 250 ms, `redis` is `away`, and the numbers from Redis are null.
+    within 250 ms, `redis` is `away` and the numbers from Redis are null.
     """
     return json_answer(services().statistics.all())

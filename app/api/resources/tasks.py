@@ -121,7 +121,7 @@ def list_tasks() -> Response:
     ),
 )
 def show_task(task_id: str) -> Response:
-    """With `wait_s`, answer when the state is final or the time is over: after 25 s at the latest."""
+    """With `wait_s`, answer when the state is final or the time is over, after at most 25 s."""
     found, errors = read_id(task_id), FieldErrors()
     wait_s = query(("wait_s",), errors).one("wait_s", read_wait, 0.0)
     errors.refuse()
