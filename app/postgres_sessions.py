@@ -1,13 +1,13 @@
-"""Sessions of Postgres: what each is asked for, what is checked when it is opened, and when it may be used again.
+"""Sessions of Postgres: their settings, the checks of a new connection, and when a session is replaced.
 
 A pooler such as PgBouncer in transaction mode runs each transaction on any of its connections to Postgres. Settings and
 prepared statements of a session are lost there. psycopg numbers the prepared statements of each connection from zero,
 so that the names of different clients collide, and the wrong statement runs without an error. Therefore each new
 connection is examined, and nothing is prepared on a shared one.
 
-A session that waits in the pool may have been ended by the server, a balancer or a pooler, or may lead to a server that
-cannot write since a failover. Therefore a session is replaced before it is used when its socket has received something
-since the last statement, when it leads to a standby, or when the server has refused another session of the same age.
+An idle session may have been ended by the server, a load balancer or a pooler, or its server may have become a standby
+in a failover. Therefore a session is replaced before it is used if its socket has received data since the last
+statement, if its server is a standby, or if another session of the same generation has failed.
 """
 
 from __future__ import annotations
@@ -38,11 +38,11 @@ log = get_logger()
 OLDEST_POSTGRES = 16
 ENCODING = "UTF8"
 POOLER_CHECK_TIMEOUT_S = 3.0
-# Answers of poolers that refuse `options` in a startup message, and for how long it is then left out.
+# Parts of the error messages of poolers that refuse `options` in a startup message. It is then omitted for some time.
 OPTIONS_REFUSED = ("startup parameter", "command-line options")
 WITHOUT_OPTIONS_S = 60.0
 LOG_INTERVAL_S = 10.0
-SESSION = "session"  # in the `info` of a connection
+SESSION = "session"  # key in the `info` of a connection
 
 # For prepared statements that keep their plan. Planning takes a tenth of the time of a statement on 300 tasks, and a
 # third of one on a single task. Only for statements that find their tasks by id: without the last two settings, a plan
@@ -51,18 +51,18 @@ KEPT_PLANS = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off", 
 
 
 class UnsuitableServer(psycopg.OperationalError):
-    """This server or database cannot be used, and no setting of a session changes that. The message is a sentence."""
+    """This server or database cannot be used with any settings of the session. The message is a sentence."""
 
 
 class StandbyServer(psycopg.OperationalError):
-    """This server is a standby. What it shows may be old, and it cannot write."""
+    """This server is a standby: its data may be old, and it cannot write."""
 
 
 def session_settings(settings: Settings) -> dict[str, str]:
-    """Return the settings that each session asks Postgres for, in Postgres' units. Some sessions add KEPT_PLANS.
+    """Return the settings that each session requests, in Postgres' units. Some sessions add KEPT_PLANS.
 
-    They take precedence over stricter defaults of the server, the database and the role. A pooler does not pass them
-    on. `default_transaction_read_only` is not among them: operators and platforms stop writes with it.
+    They override the defaults of the server, the database and the role. A pooler does not pass them on.
+    `default_transaction_read_only` is not among them, because operators and platforms use it to stop writes.
     """
     limit_ms = int(settings.database_timeout_s * 1000)
     schema = {"search_path": settings.database_schema} if settings.database_schema else {}
@@ -73,7 +73,7 @@ def session_settings(settings: Settings) -> dict[str, str]:
         "idle_session_timeout": "0",
         # Each statement sees what was committed before it, and an update waits for the row instead of failing.
         "default_transaction_isolation": "read committed",
-        # The formats that psycopg reads and that our statements write.
+        # The formats that psycopg parses and that the statements use.
         "TimeZone": "UTC",
         "DateStyle": "ISO",
         "IntervalStyle": "postgres",
@@ -81,10 +81,10 @@ def session_settings(settings: Settings) -> dict[str, str]:
         "bytea_output": "hex",
         "standard_conforming_strings": "on",
         "array_nulls": "on",
-        # A plan that was made while the table was small reads all of it when it is large.
+        # A generic plan that was made while the table was small would scan all of it when it is large.
         "plan_cache_mode": "force_custom_plan",
-        # The cost for an SSD. With the default of 4, Postgres reads a table of ten thousand rows as a whole to finish a
-        # hundred tasks. JIT compilation costs more here than it ever saves.
+        # The value for an SSD. With the default of 4, Postgres scans a whole table of ten thousand rows to finish a
+        # hundred tasks. JIT compilation costs more here than it saves.
         "random_page_cost": "1.1",
         "jit": "off",
     }
@@ -98,19 +98,19 @@ def options(asked: dict[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """One open connection: the sessions it belongs to, when it was opened, and what tells of news from the server."""
+    """One open connection: its collection, its generation, and a poll object that detects data from the server."""
 
     sessions: Sessions
     generation: int
     news: select.poll
 
     def end_all(self, why: str) -> None:
-        """Replace this session, and all sessions opened before this one failed, before their next use."""
+        """Have this session and all others of its generation replaced before their next use."""
         self.sessions.end(self.generation, why)
 
 
 class Sessions:
-    """The sessions of one engine. They have a generation, which ends when the server cannot use one of them."""
+    """The sessions of one engine, in generations. A generation ends when one of its sessions ends or cannot write."""
 
     def __init__(self, asked: dict[str, str], *, more_options: str = "") -> None:
         self._asked = asked
@@ -120,7 +120,7 @@ class Sessions:
         self._without_options_until = self._logged_at = float("-inf")
 
     def watch(self, engine: Engine) -> None:
-        """Prepare, examine and check all connections of this engine."""
+        """Register the hooks that configure, examine and check all connections of this engine."""
         event.listen(engine, "do_connect", self._prepare)
         event.listen(engine, "handle_error", self._learn)
         event.listen(engine, "connect", self._open)
@@ -139,13 +139,13 @@ class Sessions:
         parameters["options"] = "" if time.monotonic() < self._without_options_until else self._options
 
     def _learn(self, context: Any) -> None:
-        """Leave the options out for a while after a pooler has refused them."""
+        """Omit the options for WITHOUT_OPTIONS_S after a pooler has refused them."""
         if context.connection is None and refuses_options(context.original_exception):
             self._without_options_until = time.monotonic() + WITHOUT_OPTIONS_S
             log.warning("session_settings_refused")
 
     def _open(self, driver: psycopg.Connection[Any], record: Any) -> None:
-        """Examine a new connection, because an address may lead to another server or to a pooler later.
+        """Examine a new connection, because the server at an address may change.
 
         Raises:
             UnsuitableServer, StandbyServer, psycopg.Error: it is closed.
@@ -192,15 +192,15 @@ class Sessions:
             raise DisconnectionError("the session has ended, or leads to a server that cannot write")
 
     def _is_usable(self, session: Session, driver: psycopg.Connection[Any]) -> bool:
-        """Return whether nothing is known that speaks against this session.
+        """Return whether this session may be used.
 
-        A server says nothing between two statements, unless it ends the session, or its configuration has changed.
+        A server sends nothing between two statements unless it ends the session or its configuration has changed.
         """
         return session.generation == self._generation and not session.news.poll(0) and not is_standby(driver)
 
 
 def refuse_unsuitable(driver: psycopg.Connection[Any]) -> None:
-    """Check what no setting can change. The server has reported it when the connection was opened.
+    """Check the version and the encoding, which the server reported when the connection was opened.
 
     Raises:
         UnsuitableServer: Postgres is too old, or the database has an encoding that cannot store every text.
@@ -218,17 +218,17 @@ def refuse_unsuitable(driver: psycopg.Connection[Any]) -> None:
 
 
 def refuses_options(error: BaseException) -> bool:
-    """Return whether a pooler refuses a connection because of our `options`."""
+    """Return whether a pooler refused a connection because of its `options`."""
     return any(each in str(error) for each in OPTIONS_REFUSED)
 
 
 def is_standby(driver: psycopg.Connection[Any]) -> bool:
-    """Return whether the server reported, when it last answered, that it is a standby."""
+    """Return whether the server's last reply reported it as a standby."""
     return driver.pgconn.parameter_status(b"in_hot_standby") == b"on"
 
 
 def is_shared(driver: psycopg.Connection[Any]) -> bool:
-    """Whether a pooler shares this connection: a backend other than the one that the login named answers.
+    """Return whether a pooler shares this connection: the backend is not the one that the login reported.
 
     Raises:
         psycopg.Error: there was no reply within POOLER_CHECK_TIMEOUT_S; the connection is aborted.
@@ -246,7 +246,7 @@ def abort(driver: psycopg.Connection[Any]) -> None:
 
 @contextmanager
 def abort_after(driver: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
-    """Abort what the connection waits for in this block if it takes longer."""
+    """Abort the call of the connection in this block if it takes longer."""
     timer = threading.Timer(seconds, abort, [driver])
     timer.daemon = True
     timer.start()

@@ -1,8 +1,8 @@
-"""Calls to Postgres: what an error says about the statement, and what is repeated.
+"""Calls to Postgres: whether a call that failed had an effect, and whether it is repeated.
 
-A call is repeated only if that cannot do anything twice. After a serialization failure or a deadlock, Postgres has
-rolled it back. If the session had ended, or leads to a server that cannot write, the call is repeated once on a new
-connection: always if nothing was done, else only if it reads or is idempotent. A failed connection is not tried again
+A call is repeated only if it cannot take effect twice. After a serialization failure or a deadlock, Postgres has rolled
+it back. If the session has ended, or its server cannot write, the call is repeated once on a new connection: always if
+nothing was done, otherwise only if it reads or is idempotent. A connection that cannot be opened is not tried again
 here, because the loops and the clients do that.
 """
 
@@ -29,18 +29,18 @@ Answer = TypeVar("Answer")
 
 ERRORS = (DBAPIError, psycopg.Error, PoolTimeout, InvalidRequestError)
 
-# SQLSTATEs and classes of them: https://www.postgresql.org/docs/current/errcodes-appendix.html
+# SQLSTATEs and their classes: https://www.postgresql.org/docs/current/errcodes-appendix.html
 NO_SUCH_TABLE = "42P01"
 ABOUT_VALUES = {"22", "23", "54"}  # data, constraints, too large or too deep
 ROLLED_BACK = {"40001", "40P01"}  # serialization failure, deadlock
 READ_ONLY = "25006"
-ENDED_BY_SERVER = {"57P01", "57P02", "57P05"}  # also while it is opened
+ENDED_BY_SERVER = {"57P01", "57P02", "57P05"}  # even while the session is being opened
 ENDED_WHILE_IDLE = {"57P05", "25P03"}  # idle_session_timeout, idle_in_transaction_session_timeout
-# A prepared statement is gone, exists already, or has had other columns before a migration, or a transaction of another
-# user of the session has failed. Only another session helps.
+# A prepared statement does not exist, exists already or had other columns before a migration, or another client of a
+# shared session left a failed transaction. Only a new session helps.
 STALE = {"26000", "42P05", "0A000", "25P02"}
-# With an ERROR the statement is rolled back, with a FATAL error it may have been committed before the session ended.
-# Of the first three classes, poolers answer errors when they have lost the server.
+# After an ERROR the statement is rolled back. After a FATAL error it may have been committed before the session ended.
+# Poolers send errors of the first three classes when they have lost the server.
 UNCERTAIN = ("08", "58", "XX", "40003")
 REPEATS_AFTER_ROLLBACK = 5
 MAX_PAUSE_S = 0.02
@@ -48,7 +48,7 @@ JITTER = random.Random()  # noqa: S311  # no secret; tests may seed the global g
 
 
 class Effect(Enum):
-    """What repeating a call does: it reads; it changes nothing more; it may act twice, or loses its answer."""
+    """The effect of repeating a call: it only reads; it changes nothing more; it may act twice or lose its answer."""
 
     READ = "read"
     IDEMPOTENT = "idempotent"
@@ -57,14 +57,14 @@ class Effect(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What an error says: our exception for it, and whether a repetition may succeed."""
+    """The classification of an error: the exception for it, and whether a repetition may succeed."""
 
     refusal: type[StatementRejected | LedgerUnavailable]
     is_rolled_back: bool = False
     has_ended: bool = False  # the session, or its server's ability to write
 
     def to_raise(self, effect: Effect, *, is_unknown: bool, text: str) -> Exception:
-        """Return the exception for the caller, to whom only a write can say that nothing was done."""
+        """Return the exception for the caller. Only after a write does it state that nothing was done."""
         if issubclass(self.refusal, StatementRejected):
             return StatementRejected(text)
         is_known = self.refusal is TablesMissing or (effect is not Effect.READ and not is_unknown)
@@ -76,8 +76,8 @@ def call(engine: Engine, act: Callable[[Connection], Answer], effect: Effect) ->
 
     Raises:
         StatementRejected: Postgres refused the values; it did nothing.
-        TablesMissing: the database was never migrated, or the search_path leads elsewhere.
-        LedgerUnchanged: nothing was done. Only of calls that write: after a read, an earlier write may be unanswered.
+        TablesMissing: the database was never migrated, or the search_path names another schema.
+        LedgerUnchanged: nothing was done. Only for calls that write: before a read, the same request may have written.
         LedgerUnavailable: it is unknown whether Postgres acted.
     """
     rollbacks, is_repeated, is_unknown = 0, False, False
@@ -108,7 +108,7 @@ def call(engine: Engine, act: Callable[[Connection], Answer], effect: Effect) ->
 
 
 def judge(trouble: Exception, *, is_sent: bool) -> Verdict:
-    """Return what an error says. `is_sent`: there was a connection, so that the statement may have been sent."""
+    """Classify an error. `is_sent`: a connection was open, so the statement may have been sent."""
     said: Any = said_by(trouble)
     state: str = getattr(said, "sqlstate", None) or ""
     if isinstance(said, psycopg.DataError) or state[:2] in ABOUT_VALUES:

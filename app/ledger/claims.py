@@ -40,7 +40,7 @@ class Finished:
 
 
 class DueSoon(msgspec.Struct, frozen=True):
-    """How many tasks of a type are due, and in how many seconds the next one is; None if there is none."""
+    """The number of due tasks of a type, and the seconds until the next one is due; None if there is none."""
 
     type: str
     number: int
@@ -143,7 +143,7 @@ def hand_back(engine: Engine, claims: Sequence[tuple[str, str]]) -> list[Due]:
 
 
 def due_soon(engine: Engine, types: Sequence[str], *, limit: int) -> list[DueSoon]:
-    """Return for each of these types how many tasks are due, counted up to `limit`, and when the next one is."""
+    """Return for each of these types the number of due tasks, counted up to `limit`, and when the next one is due."""
     return rows(engine, "due_soon", {"types": list(types), "limit": limit}, make=DueSoon)
 
 
@@ -183,7 +183,7 @@ def extend_lease(engine: Engine, task_id: UUID, token: UUID) -> tuple[Lease, boo
 def finish_lease(engine: Engine, outcome: Outcome) -> tuple[Task, list[Due]]:
     """Write the outcome while the claim holds; return the task, and when it is tried again.
 
-    A call that is repeated with the same token, because its answer was lost, returns the task as it is.
+    If the call is repeated with the same token because its answer was lost, it returns the task as it is.
 
     Raises:
         TaskNotFound, ClaimLost: as `extend_lease`.

@@ -32,7 +32,7 @@ class Rescued:
 
 @dataclass(frozen=True, slots=True)
 class RunningAttempt:
-    """An attempt that runs, and for how many seconds it may do so without another lease.
+    """A running attempt, and how many seconds it may run without a new lease.
 
     `is_expired`: its lease has ended by Postgres' clock, which may have been set.
     """
@@ -46,7 +46,7 @@ class RunningAttempt:
 
 @dataclass(frozen=True, slots=True)
 class Silent:
-    """What was watched for long enough without a sign of life: heartbeats of workers by id, and attempts."""
+    """Workers and attempts whose heartbeat or lease has not changed for too long. Heartbeats are keyed by worker id."""
 
     heartbeats: Mapping[str, datetime] = field(default_factory=dict)
     attempts: Sequence[RunningAttempt] = ()
@@ -69,14 +69,15 @@ def types_due(engine: Engine, *, until: datetime) -> dict[str, datetime]:
 
 
 def running(engine: Engine) -> list[RunningAttempt]:
-    """Return the attempts that are to be watched."""
+    """Return the running attempts that the sweeper has to watch."""
     return rows(engine, "running", {"forgotten_after_s": FORGOTTEN_AFTER_S}, make=RunningAttempt)
 
 
 def rescue(engine: Engine, silent: Silent, *, limit: int) -> list[Rescued]:
-    """End up to `limit` attempts that are silent, or whose worker is or has no row any more.
+    """End up to `limit` attempts that are silent, or whose worker is silent or has no row.
 
-    Each is a failed attempt. Those that another sweeper rescues meanwhile, or that give a sign of life, are left out.
+    Each counts as a failed attempt. Attempts that another sweeper rescues meanwhile, or whose heartbeat or lease
+    changes, are skipped.
     """
     watched = {
         "silent_ids": list(silent.heartbeats),

@@ -59,7 +59,7 @@ def check_writes(engine: Engine) -> None:
 
 
 def exit_if_unsuitable(engine: Engine, process: str) -> None:
-    """Exit with one sentence if this server cannot be used whatever a session asks for. It may be unavailable now."""
+    """Exit with one sentence if this server or database is unsuitable. If Postgres is unavailable, return."""
     try:
         clock(engine)
     except LedgerUnavailable as unavailable:

@@ -26,8 +26,8 @@ PART = re.compile(r"\{([a-z_]+)\}")
 TASK_COLUMNS = ", ".join(Task.__struct_fields__)
 COMMENT = re.compile("--.*")
 WRITES = re.compile(r"\b(INSERT INTO|DELETE FROM|UPDATE \w+)\b")
-# Statements that write, and that change nothing and answer the same when they are repeated. Callers of `insert`,
-# `delete`, `cancel` and `finish` read the row of a task that the repetition did not change.
+# Statements that write, and whose repetition changes nothing and has the same answer. Callers of `insert`, `delete`,
+# `cancel` and `finish` read the row of a task that the repetition did not change.
 IDEMPOTENT = {"insert", "delete", "cancel", "finish", "heartbeat", "extend_lease", "key_revoke", "retire_worker",
               "check_writes"}  # fmt: skip
 NO_CONSTANTS: Mapping[str, Any] = {}
@@ -41,7 +41,7 @@ def statement(name: str) -> str:
 
 @cache
 def effect(name: str) -> Effect:
-    """Return what repeating a statement does."""
+    """Return the effect of repeating a statement."""
     if name in IDEMPOTENT:
         return Effect.IDEMPOTENT
     return Effect.ONCE if WRITES.search(COMMENT.sub("", statement(name))) else Effect.READ
@@ -61,7 +61,7 @@ def _read_statements() -> dict[str, str]:
 
 
 STATEMENTS = _read_statements()
-"""All statements, read when the process starts: at its first use a file may be one too many to open."""
+"""All statements, read at the start of the process, because later it may have no free file descriptor."""
 
 
 def rows(

@@ -1,15 +1,15 @@
 """Circuit breaker for an unresponsive Postgres, and the watchdog thread that opens and closes it.
 
-A frozen server keeps its connections open, and its kernel acknowledges what is sent. Neither its own statement_timeout
-nor a limit of TCP ends a call then. Therefore a call that has been waiting for SUSPICION_S, while no other call was
-answered, makes the watchdog probe the server on a new connection. If there is no reply either, the breaker opens: the
-watchdog aborts the calls that wait, and new calls are refused until a probe is answered.
+A frozen server keeps its connections open, and its kernel acknowledges what is sent. Neither statement_timeout nor a
+TCP timeout ends a call then. Therefore, if a call has waited for SUSPICION_S and no other call was answered meanwhile,
+the watchdog probes the server on a new connection. If there is no reply either, the breaker opens: the watchdog aborts
+the waiting calls, and new calls are refused until a probe is answered.
 
 DATABASE_URL may name several hosts. Each is probed: the calls to a host without a reply are aborted, so that they are
 repeated on another one, and the breaker opens when no host replies.
 
-A call has no deadline of its own, because a long call to a server that answers must not be aborted: a list runs several
-statements, and a commit that waits for a synchronous standby happens after all, when its outcome is already lost.
+A call has no deadline, because a long call to a server that answers must not be aborted: a list runs several
+statements, and a commit that waits for a synchronous standby would take effect after its outcome is lost.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ DEFAULT_PORT = "5432"
 
 
 class CircuitOpen(LedgerUnchanged):
-    """Postgres does not answer. Nothing was done: repeat it in a moment."""
+    """Postgres does not answer. Nothing was done: repeat the request in a moment."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A host that the URL names, and how to connect to it alone."""
+    """A host of the URL, and how to connect to it alone."""
 
     host: str
     port: str
     conninfo: str
 
     def serves(self, driver: Any) -> bool:
-        """Return whether this connection leads to this host."""
+        """Return whether this is a connection to this host."""
         return (driver.info.host, str(driver.info.port)) == (self.host, self.port)
 
 
@@ -115,7 +115,7 @@ class CircuitBreaker:
                 self._calls.discard(call)
 
     def refuse_if_open(self, *_: object) -> None:
-        """Refuse a new connection for a call that was waiting for a place in the pool.
+        """Refuse a new connection for a call that was waiting for a connection of the pool.
 
         Raises:
             CircuitOpen: the breaker is open.

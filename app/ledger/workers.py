@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 class WorkerRow:
     """A worker process; `silent_s` is the time since its last heartbeat.
 
-    `trouble` is why it runs no or fewer tasks, as it says itself; None if it is well.
+    `trouble` is why it runs no or fewer tasks, as reported by itself; None without a fault.
     """
 
     id: str
@@ -28,7 +28,7 @@ class WorkerRow:
 
 
 def heartbeat(engine: Engine, worker_id: str, *, queue: str, slots: int, trouble: str | None = None) -> list[str]:
-    """Report that this worker lives, and its trouble; return the ids of its running tasks that are to be cancelled."""
+    """Write a heartbeat of this worker and its trouble. Return the ids of its running tasks that are to be cancelled."""
     return scalars(engine, "heartbeat", {"id": worker_id, "queue": queue, "slots": slots, "trouble": trouble})
 
 
@@ -48,7 +48,7 @@ def heartbeats(engine: Engine) -> dict[str, datetime]:
 
 
 def purge(engine: Engine, silent: Mapping[str, datetime], *, older_than_s: float) -> int:
-    """Delete the rows of those workers whose heartbeat is still the same, and that old; return how many."""
+    """Delete the rows of those workers whose heartbeat is unchanged and older than this; return their number."""
     watched = {"ids": list(silent), "heartbeats": list(silent.values())}
     return execute(engine, "purge_workers", watched | {"older_than_s": older_than_s})
 

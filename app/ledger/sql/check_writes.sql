@@ -1,3 +1,3 @@
--- Change nothing. Postgres refuses this in a session that is read-only.
+-- Changes nothing. Postgres refuses this in a read-only session.
 DELETE FROM workers
 WHERE false

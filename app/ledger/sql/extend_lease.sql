@@ -1,5 +1,5 @@
--- Heartbeat of an outside worker: a new lease, while the claim holds. That the last lease ended by this clock is no
--- reason to refuse, because a clock may be set: the sweeper ends a claim, and until then it holds.
+-- Heartbeat of an outside worker: a new lease, while the claim holds. The end of the last lease is not checked, because
+-- the clock may have been set. A claim holds until the sweeper ends it.
 UPDATE tasks
 SET lease_expires_at = clock_timestamp() + make_interval(secs => 2 * timeout_s)
 WHERE id = %(id)s AND state IS NOT DISTINCT FROM 'running' AND claim_token = %(token)s

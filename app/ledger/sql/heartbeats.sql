@@ -1,3 +1,3 @@
--- The last heartbeat of each worker process. Only compared with what was read before, because a clock may be set.
+-- The last heartbeat of each worker process. It is compared only with earlier values, because the clock may be set.
 SELECT id, heartbeat_at
 FROM workers

@@ -1,4 +1,4 @@
--- Delete the rows of lost workers that hold no task: those with an old heartbeat that did not change while it was watched.
+-- Delete the rows of lost workers without tasks: those with an old heartbeat that did not change while it was watched.
 DELETE FROM workers
 USING unnest(%(ids)s::text[], %(heartbeats)s::timestamptz[]) AS silent (id, heartbeat_at)
 WHERE workers.id = silent.id AND workers.heartbeat_at = silent.heartbeat_at

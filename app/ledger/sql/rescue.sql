@@ -1,4 +1,4 @@
--- Settle lost attempts, each only while it is still lost: a heartbeat or a new lease that has arrived meanwhile keeps it.
+-- End lost attempts, each only while it is still lost: a heartbeat or a new lease that arrives meanwhile prevents that.
 -- The claim token fences it, because the next claim replaces it.
 UPDATE tasks AS task
 SET {write_outcome},
