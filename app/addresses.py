@@ -1,6 +1,6 @@
-"""Checks the addresses of both servers at the start, by the libraries that will use them.
+"""Checks of DATABASE_URL and REDIS_URL at the start, with the libraries that will use them.
 
-What these libraries say about a wrong address quotes it, and so a part of the password. None of it is passed on.
+The error messages of these libraries quote the address, possibly with a part of the password, and are not passed on.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ from app.errors import InvalidSetting
 
 POSTGRES_SCHEMES = {"postgres", "postgresql", "postgresql+psycopg"}
 REDIS_SCHEMES = {"redis": "redis", "rediss": "rediss", "unix": "unix", "valkey": "redis", "valkeys": "rediss"}
-# Of the parameters that redis-py takes, those that change neither its replies nor the limits of this project.
+# The parameters of redis-py that change neither its replies nor the limits of this project.
 REDIS_PARAMETERS = re.compile(r"db|username|password|client_name|ssl_[a-z_]+")
 REDIS_FILES = ("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile")
 POSTGRES_FILES = ("sslrootcert", "sslcert", "sslkey", "sslcrl", "passfile")
-NOT_FILES = {"system"}  # of sslrootcert: the certificates of the operating system
+NOT_FILES = {"system"}  # a value of sslrootcert: the certificates of the operating system
 HOST = re.compile(r"[A-Za-z0-9._-]+|[0-9A-Fa-f:.]+(%[A-Za-z0-9._-]+)?")
 MAX_PORT = 65_535
-NO_SERVER = b"/nonexistent"  # a folder without a socket: libpq checks all parameters, and then reaches no server
+NO_SERVER = b"/nonexistent"  # a folder without a socket: libpq checks all parameters, then fails to connect
 NO_CONNECTION = "connection to server on socket"
 ENCODED = "characters of a password such as # / ? @ % [ and blanks must be percent-encoded, like %23 for #"
 NUMBERS = ("connect_timeout", "keepalives", "keepalives_idle", "keepalives_interval", "keepalives_count")
@@ -59,7 +59,7 @@ def postgres_url(address: str, name: str = "DATABASE_URL") -> str:
     query = {key: str(value) for key, value in parts.items() if key not in {"user", "password", "dbname"}}
     if host or not places:
         query = {key: value for key, value in query.items() if key not in {"host", "port"}}
-    elif "port" in query:  # SQLAlchemy wants one for each host
+    elif "port" in query:  # SQLAlchemy requires one for each host
         query["port"] = ",".join(str(port or "") for _, port in places)
     made = URL.create(
         "postgresql+psycopg",
@@ -74,7 +74,7 @@ def postgres_url(address: str, name: str = "DATABASE_URL") -> str:
 
 
 def redis_url(address: str, name: str = "REDIS_URL") -> str:
-    """Return the address with a scheme that redis-py knows.
+    """Return the address with a scheme that redis-py supports.
 
     Raises:
         InvalidSetting: naming the variable, never its value.
@@ -104,12 +104,12 @@ def redis_url(address: str, name: str = "REDIS_URL") -> str:
 
 
 def is_unix_socket(address: str) -> bool:
-    """Return whether REDIS_URL names a socket in the file system, which knows no TLS and no TCP."""
+    """Return whether REDIS_URL names a Unix socket, for which options of TCP and TLS do not apply."""
     return address.startswith("unix://")
 
 
 def _encoded(rest: str) -> str:
-    """Encode what is unambiguous in a user or password, and what libpq refuses: blanks, and % that encodes nothing."""
+    """Encode in a user or password what libpq refuses and is unambiguous: blanks, and % that encodes nothing."""
     user, separator, place = rest.partition("@")
     if not separator or "/" in user:
         return rest
@@ -117,7 +117,7 @@ def _encoded(rest: str) -> str:
 
 
 def _with_joined_hosts(rest: str) -> str:
-    """Write several hosts as libpq does, `?host=a,b&port=1,2`, if they are written as SQLAlchemy does."""
+    """Convert several hosts from SQLAlchemy's form to libpq's, `?host=a,b&port=1,2`."""
     place, _, query = rest.partition("?")
     pairs = parse_qsl(query, keep_blank_values=True)
     hosts = [value.rpartition(":") if ":" in value else (value, "", "") for name, value in pairs if name == "host"]
@@ -129,11 +129,11 @@ def _with_joined_hosts(rest: str) -> str:
 
 def _require_printable(address: str, name: str) -> None:
     if not address.isprintable():
-        raise InvalidSetting(f"{name} contains a control character, such as the end of a line.")
+        raise InvalidSetting(f"{name} contains a control character, such as a newline.")
 
 
 def _places(parts: Mapping[str, Any], name: str) -> Iterator[tuple[str, int | None]]:
-    """Yield each host, or folder of a socket, with its port."""
+    """Yield each host, or directory of a Unix socket, with its port."""
     hosts, ports = _listed(parts, "host"), _listed(parts, "port")
     if len(ports) == 1:
         ports *= max(1, len(hosts))
@@ -174,7 +174,7 @@ def is_readable(path: str) -> bool:
 
 
 def _require_parameters_of_libpq(parts: Mapping[str, Any], name: str) -> None:
-    """Have libpq check the parameters, as it does before it connects; no server is reached."""
+    """Have libpq check the parameters, as it does before it connects. No server is contacted."""
     for each in NUMBERS:
         if not re.fullmatch("-?[0-9]{0,9}", str(parts.get(each, ""))):
             raise InvalidSetting(f"{name}: the parameter {each} must be a whole number.")
@@ -195,7 +195,7 @@ def _word(key: str, value: str) -> bytes:
 
 
 def _redis_options(address: str) -> Mapping[str, Any]:
-    """Return what redis-py reads in the address. A connection is made as in a pool, but not opened."""
+    """Return the options that redis-py reads from the address. A connection is created as in a pool, but not opened."""
     pool = ConnectionPool.from_url(address)
     pool.connection_class(**pool.connection_kwargs)
     options: dict[str, Any] = dict(pool.connection_kwargs)

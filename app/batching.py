@@ -12,7 +12,7 @@ from typing import Generic, TypeVar
 from app.loop import MAX_BACKOFF_S, repeat
 
 T = TypeVar("T")
-IDLE_S = 1.0  # a loop says that it is alive with each step, so there is one even if there is nothing to write
+IDLE_S = 1.0  # a loop shows with each step that it is alive, so it makes one even if there is nothing to write
 
 
 class Batcher(ABC, Generic[T]):

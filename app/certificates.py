@@ -1,4 +1,4 @@
-"""What is wrong with the certificate of a server, in words. Where a driver does not say it, the server is asked."""
+"""Descriptions of faults of a server's certificate. If the driver does not report the fault, the server is asked."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ssl
 from contextlib import suppress
 
 TIMEOUT_S = 2.0
-SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")  # of Postgres' protocol: an offer to speak TLS
+SSL_REQUEST = (8).to_bytes(4, "big") + (80877103).to_bytes(4, "big")  # SSLRequest of Postgres' protocol
 EXPIRED, NOT_YET = 10, 9
 UNKNOWN = {18: "is self-signed", 19: "ends in a self-signed one", 20: "is of an unknown authority",
            21: "is of an unknown authority"}  # fmt: skip
@@ -15,7 +15,7 @@ OTHER_NAME = {62, 64}  # codes of X509_verify_cert_error_string(3)
 
 
 def fault_of(error: ssl.SSLCertVerificationError) -> str:
-    """Say why OpenSSL refused a certificate."""
+    """Return why OpenSSL refused a certificate."""
     code = error.verify_code
     if code in UNKNOWN:
         return f"its certificate {UNKNOWN[code]}, which is not among the trusted ones"
@@ -29,7 +29,7 @@ def fault_of(error: ssl.SSLCertVerificationError) -> str:
 
 
 def ask_for_fault(host: str, port: int, *, ca_file: str | None, checks_name: bool, postgres: bool) -> str | None:
-    """Begin a TLS connection to see what is wrong with the certificate; None if nothing is, or no answer comes."""
+    """Open a TLS connection and return the fault of the certificate; None without a fault or an answer."""
     context = ssl.create_default_context()
     context.check_hostname = checks_name
     with suppress(OSError, ValueError):

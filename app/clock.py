@@ -21,17 +21,17 @@ def now() -> float:
     return _clock_gettime(_CLOCK)
 
 
-_clock_gettime = time.clock_gettime  # a handler may replace that of the module
+_clock_gettime = time.clock_gettime  # a handler may replace `time.clock_gettime`
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 class PostgresClock:
     """The time by Postgres' clock, computed from the clock of this machine and the measured offset.
 
-    The offset is measured every 10 s and kept while Postgres is unavailable. One answer each second shows whether
-    Postgres' clock was set, and then the offset is measured at once. Before the first measurement the wall clock of
-    this machine is used. `ask` returns Postgres' time. It is an argument, so that this module, which the
-    children of the pool import for `now`, does not import a database driver.
+    The offset is measured every 10 s and kept while Postgres is unavailable. Once a second, one query checks whether
+    Postgres' clock was set; if it was, the offset is measured at once. Before the first measurement the wall clock of
+    this machine is used. `ask` returns Postgres' time. It is an argument because the children of the pool import this
+    module for `now` and must not load a database driver.
     """
 
     def __init__(self, ask: Callable[[], datetime], *, own: Callable[[], float] | None = None) -> None:
@@ -60,7 +60,7 @@ class PostgresClock:
             self._measure_at = self._check_at = self._own() + RETRY_S
 
     def _was_set(self) -> bool:
-        """Whether an answer of Postgres differs by more than the time that it took."""
+        """Return whether Postgres' time differs from the computed time by more than the query's duration explains."""
         asked_at = self.now()
         theirs = self._ask().timestamp()
         return not asked_at - UNEXPLAINED_S <= theirs <= self.now() + UNEXPLAINED_S

@@ -118,7 +118,7 @@ class Settings(HandlerSettings, frozen=True, kw_only=True, rename=str.upper):
         return self.auth == "on"
 
     def require_secret(self) -> None:
-        """Refuse a web process in production that cannot sign cookies, on which several processes must agree.
+        """Refuse to run a web process in production without SECRET_KEY. All web processes must sign cookies alike.
 
         Raises:
             InvalidSetting: SECRET_KEY is not set.
@@ -135,7 +135,7 @@ class Settings(HandlerSettings, frozen=True, kw_only=True, rename=str.upper):
 
     @property
     def preloaded(self) -> tuple[str, ...]:
-        """The modules that all children of a worker share: our own, and those that PRELOAD_MODULES names."""
+        """The modules that all children of a worker share: the built-in ones and those of PRELOAD_MODULES."""
         ours = tuple(each for each in self.modules if each.partition(".")[0] == "workers")
         return (*ours, *_words(self.preload_modules))
 
@@ -151,9 +151,9 @@ Read = TypeVar("Read", bound=HandlerSettings)
 def read_settings(
     environment: Mapping[str, str] | None = None, *, otherwise: Mapping[str, str] | None = None, connects: bool = True
 ) -> Settings:
-    """Read and check all settings; `otherwise` replaces what the environment does not set.
+    """Read and check all settings. `otherwise` has the values of variables that the environment does not set.
 
-    A process that connects to no server (`connects=False`) gets the addresses as they are, and loads no driver.
+    With `connects=False`, for a process that connects to no server, addresses are not checked and no driver is loaded.
 
     Raises:
         InvalidSetting: naming the variable and what it must be, never its value.
@@ -191,7 +191,7 @@ def client_key(environment: Mapping[str, str] | None = None) -> str | None:
 
 
 def listen_address(host: str) -> str:
-    """Return the IP address of HOST, which may be a name; of several addresses, one of IPv4.
+    """Return the IP address of HOST, which may be a name. If it has several addresses, IPv4 is preferred.
 
     Raises:
         InvalidSetting: the name has no address.
@@ -230,7 +230,7 @@ def _is_text(value: str) -> bool:
 
 
 def _checked(known: Mapping[str, str], settings: type[Read]) -> Read:
-    """Convert each value to the type of its field. Words of a fixed set may have any case.
+    """Convert each value to the type of its field. Enumerated values may have any case.
 
     Raises:
         InvalidSetting: for the first variable that cannot be converted.
@@ -251,14 +251,14 @@ def _checked(known: Mapping[str, str], settings: type[Read]) -> Read:
 
 
 def _spelled(value: str, hint: object) -> str:
-    """Return the words of a fixed set in lower case, and switches as msgspec reads them."""
+    """Return an enumerated value in lower case, and a boolean as msgspec reads it."""
     if hint is bool:
         return SWITCHES.get(value.lower(), value)
     return value.lower() if get_origin(hint) is Literal else value
 
 
 def _description(hint: Any) -> str:
-    """Describe the values that a type allows: by its own description, its words, or its bounds."""
+    """Describe the values that a type allows: by its own description, its enumerated values or its bounds."""
     if hint is bool:
         return "true or false"
     if get_origin(hint) is Literal:
@@ -273,7 +273,7 @@ def _description(hint: Any) -> str:
 
 
 def _check_addresses(known: dict[str, str]) -> None:
-    """Check the addresses of both servers, and spell them as their libraries do."""
+    """Check the addresses of both servers, and convert them to the form that their libraries expect."""
     from app.addresses import is_readable, postgres_url, redis_url  # noqa: PLC0415  # loads the drivers
 
     known["DATABASE_URL"] = postgres_url(known["DATABASE_URL"])

@@ -67,7 +67,7 @@ def connect_postgres(settings: Settings, *, name: str, pool: int | None = None, 
 
 
 def _writable(url: URL) -> dict[str, str]:
-    """Of several hosts, use one that can write, unless DATABASE_URL says otherwise."""
+    """With several hosts, use one that can write, unless DATABASE_URL sets `target_session_attrs`."""
     hosts = url.query.get("host", url.host or "")
     several = not isinstance(hosts, str) or "," in hosts
     return {"target_session_attrs": "read-write"} if several and "target_session_attrs" not in url.query else {}
@@ -105,7 +105,7 @@ def _tls_options(settings: Settings) -> dict[str, Any]:
 
 
 class _JsonTextLoader(Loader):
-    """Reads `json`, the payload and the result of a task, as the text that is stored. `jsonb` is parsed."""
+    """Loads `json` (the payload and the result of a task) as the stored text. `jsonb` is parsed."""
 
     def load(self, data: Buffer) -> msgspec.Raw:
         return msgspec.Raw(bytes(data))

@@ -29,7 +29,7 @@ class CounterBuffer(Batcher[tuple[Counter, int]]):
 
     name = "counters"
     exit_timeout_s = 1.0
-    is_watched = False  # tasks run without it
+    is_watched = False  # tasks run even if the counters are not written
 
     def __init__(self, engine: Engine) -> None:
         super().__init__()

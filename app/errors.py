@@ -28,7 +28,7 @@ class TaskNotFound(Refusal):
 
 
 class TaskDeleted(Refusal):
-    """This task was deleted before it ran, and never will run."""
+    """This task was deleted before it ran, and will never run."""
 
 
 class TaskNotDeletable(Refusal):
@@ -52,11 +52,11 @@ class LedgerUnavailable(Refusal):
 
 
 class LedgerUnchanged(LedgerUnavailable):
-    """Postgres cannot do this now. Nothing was done: repeat it in a moment."""
+    """Postgres cannot do this now. Nothing was done: repeat the request in a moment."""
 
 
 class LedgerReadOnly(LedgerUnchanged):
-    """Postgres is read-only, as after a failover. Nothing was done: repeat it in a moment."""
+    """Postgres is read-only, as during a failover. Nothing was done: repeat the request in a moment."""
 
 
 class TablesMissing(LedgerUnchanged):
@@ -72,7 +72,7 @@ class BodyCutOff(Refusal):
 
 
 class BodyTooSlow(Refusal):
-    """The body did not arrive within ten seconds, or less when many are slow. Nothing was done."""
+    """The body did not arrive within ten seconds, or sooner if many are slow. Nothing was done."""
 
 
 class UnsupportedMedia(Refusal):
@@ -96,7 +96,7 @@ class ScopeMissing(Refusal):
 
 
 class ForgedRequest(Refusal):
-    """A browser sent this without the token of our page, or from a page of another site. Nothing was changed."""
+    """A browser sent this without the CSRF token of the page, or from another site. Nothing was changed."""
 
 
 class TooManyRequests(Refusal):
@@ -104,7 +104,7 @@ class TooManyRequests(Refusal):
 
 
 class TooManyWaiting(Refusal):
-    """As many requests wait in this process as may. Nothing was claimed: come again, or ask without `wait_s`."""
+    """Too many requests are waiting in this process. Nothing was claimed: try again later, or omit `wait_s`."""
 
 
 class TooBusy(Refusal):

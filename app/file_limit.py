@@ -10,20 +10,20 @@ from app.errors import InvalidSetting
 
 @cache
 def soft_limit_at_start() -> int:
-    """Return the soft limit that this process was started with. Programs that it starts get it back."""
+    """Return the soft limit with which this process was started. Programs that it starts get the same limit."""
     return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def raise_file_limit(needed: int, *, because: str | None = None) -> None:
-    """Raise the soft limit to the hard one.
+    """Raise the soft limit to the hard limit.
 
-    The usual soft limit of 1,024 protects programs that call select(), which none of ours does.
+    The usual soft limit of 1,024 protects programs that call select(). No process of the service does.
 
     Raises:
-        InvalidSetting: this process may not open as many files as it needs `because` of a setting.
+        InvalidSetting: the hard limit is below the number of files needed `because` of a setting.
     """
     soft, hard = soft_limit_at_start(), resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    for wanted in (hard, max(soft, needed)):  # macOS reports no hard limit, and refuses to set none
+    for wanted in (hard, max(soft, needed)):  # macOS reports an unlimited hard limit, but refuses to set it
         try:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
         except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""Whether the loops of this process do their work. Each loop says so itself, with every step."""
+"""Liveness of the loops of this process. Each loop records its steps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ EXIT_SOFTWARE = 70  # EX_SOFTWARE
 
 
 class LoopState:
-    """What one loop says of itself. `passes` counts steps that ended well or found a server unavailable."""
+    """The state of one loop. `passes` counts the steps that succeeded or found a server unavailable."""
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -29,7 +29,7 @@ class LoopState:
         self._why = ""
 
     def step_done(self, *, unavailable: Exception | None = None) -> None:
-        """Note a step that ended well, or that could not because a server was `unavailable`."""
+        """Record a step that succeeded, or that failed because a server was `unavailable`."""
         self._passed_at = time.monotonic()
         self.passes += 1
         if unavailable is None:
@@ -38,11 +38,11 @@ class LoopState:
             self._why = type(unavailable.__cause__ or unavailable).__name__
 
     def step_failed(self, error: BaseException) -> None:
-        """Note an unknown error. The loop goes on, but does not count as alive until a step ends well."""
+        """Record an unexpected error. The loop continues, but does not count as alive until a step succeeds."""
         self._why = type(error).__name__
 
     def trouble(self, after_s: float = SILENT_AFTER_S) -> str | None:
-        """Return what has been wrong for longer than `after_s`; None if nothing is."""
+        """Return a fault that has lasted for longer than `after_s`; None if there is none."""
         now = time.monotonic()
         if now - self._well_at <= after_s:
             return None
@@ -50,7 +50,7 @@ class LoopState:
         return f"{self.name} {what}"
 
     def is_stuck(self, after_s: float = SILENT_AFTER_S) -> bool:
-        """Return whether no step has passed for longer than `after_s`, so that no server is the cause."""
+        """Return whether no step has ended for longer than `after_s`. An unavailable server is then not the cause."""
         return time.monotonic() - self._passed_at > after_s
 
     def _silence(self, now: float) -> str:
@@ -61,30 +61,30 @@ _loops: list[LoopState] = []
 
 
 def watch(state: LoopState) -> None:
-    """Watch a loop, which has to note its steps from now on."""
+    """Watch a loop, which must record its steps from now on."""
     _loops.append(state)
 
 
 def forget(state: LoopState) -> None:
-    """Watch a loop no longer, because it was told to stop."""
+    """Stop watching a loop, because it ends."""
     with suppress(ValueError):  # it was not watched
         _loops.remove(state)
 
 
 def trouble() -> str | None:
-    """Return what is wrong with a loop of this process; None if all do their work."""
+    """Return the fault of a loop of this process; None if all loops make progress."""
     return next((found for each in _loops.copy() if (found := each.trouble())), None)
 
 
 def standstill() -> str | None:
-    """Return which loop stands still or fails at every step, for another reason than an unavailable server."""
+    """Return the fault of a loop that makes no progress for another reason than an unavailable server; else None."""
     return next((each.trouble() for each in _loops.copy() if each.is_stuck()), None)
 
 
 class Watchdog:
     """Ends the process when one of its loops has made no step for `limit_s`, so that it is started again.
 
-    It counts only time in which it runs itself: after a process was frozen, its loops have their whole time again.
+    Only time in which the watchdog itself runs is counted, so that a process that was frozen is not ended for that.
     """
 
     def __init__(
@@ -94,10 +94,10 @@ class Watchdog:
         self._limit_s = limit_s
         self._clock = clock
         self._looked_at = clock()
-        self._silent: dict[LoopState, tuple[int, float]] = {}  # passes, and for how long there were no more
+        self._silent: dict[LoopState, tuple[int, float]] = {}  # `passes`, and seconds since it changed
 
     def start(self, stop: threading.Event) -> None:
-        """Look once a second in a thread, until `stop` is set."""
+        """Check all loops once a second in a thread, until `stop` is set."""
 
         def run() -> None:
             while not stop.wait(POLL_INTERVAL_S):
@@ -106,7 +106,7 @@ class Watchdog:
         threading.Thread(target=run, name="watchdog", daemon=True).start()
 
     def step(self) -> bool:
-        """Look at all loops once. Return False, because there is nothing more to do now."""
+        """Check all loops once. Return False, because there is nothing more to do now."""
         now = self._clock()
         passed_s, self._looked_at = min(now - self._looked_at, 2 * POLL_INTERVAL_S), now
         before, self._silent = self._silent, {}
@@ -120,10 +120,10 @@ class Watchdog:
 
 
 def end_process(why: str) -> None:
-    """End this process at once, with a log line if the log can be written. What it held is taken over by others."""
+    """End this process at once, with a log line if the log can be written. Its tasks are rescued."""
     writing = threading.Thread(target=lambda: log.error("process_unable", why=why), daemon=True)
     writing.start()
-    writing.join(LOG_LIMIT_S)  # the log itself may be what all wait for
+    writing.join(LOG_LIMIT_S)  # the log itself may be what blocks the loops
     os._exit(EXIT_SOFTWARE)
 
 

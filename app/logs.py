@@ -1,8 +1,8 @@
 """Logs: one JSON line per event on stderr, readable lines in a terminal; stdout belongs to the tasks.
 
-The loggers of this project have a configuration of their own, so that nothing that a user's module configures changes
-them, and the other way round. What the modules of TASK_MODULES do not configure of `logging` and structlog logs in the
-same format, with the task that is running.
+The loggers of this project have their own configuration, independent of the one that users' modules make. Where the
+modules of TASK_MODULES configure neither `logging` nor structlog, their lines have the same format, with the running
+task.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
 
     from app.config import Settings
 
-OF_RECORDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}  # Python 3.12 has the last one
+OF_RECORDS = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}  # `taskName`: from Python 3.12 on
 QUIET = ("rq", "rq_scheduler", "granian")  # they log each job and each signal at level INFO
 
 
 class TolerantStream:
-    """Text stream that swallows write errors: a closed pipe, a full disk.
+    """Text stream that ignores write errors, such as a closed pipe or a full disk.
 
-    It begins a new line, if the stream of a child holds one that a handler has begun.
+    If a handler has written an unfinished line to the stream of a child, that line is ended first.
     """
 
     def __init__(self, stream: TextIO | None) -> None:
@@ -65,7 +65,7 @@ class LineLogger:
 
 
 class Level(int):
-    """A level that was set here. `logging` keeps the object, so a level that a user has set is another one."""
+    """A level that was set here. `logging` keeps the object, so a level that a user sets can be told apart."""
 
 
 class RootHandler(logging.StreamHandler[Any]):
@@ -80,7 +80,7 @@ class RootHandler(logging.StreamHandler[Any]):
 
 
 class _Configured:
-    """What `configure_logs` has made: the logger of this project, and the handler and level of the root logger."""
+    """The results of `configure_logs`: the logger of this project, and the handler and level of the root logger."""
 
     logger = cast("FilteringBoundLogger", structlog.wrap_logger(LineLogger(TolerantStream(sys.stderr))))
     processors: list[Processor] | None = None
@@ -88,23 +88,23 @@ class _Configured:
 
 
 class _ProjectLogger:
-    """Looks up its configuration at each event, because modules make their logger before there is one."""
+    """Looks up its configuration at each event, because modules create their logger before it exists."""
 
     def __getattr__(self, method: str) -> Any:
         return getattr(_Configured.logger, method)
 
 
 def get_logger() -> FilteringBoundLogger:
-    """Return the logger of this project, which nothing that a user's module configures changes."""
+    """Return the logger of this project, which is independent of the configuration of users' modules."""
     return cast("FilteringBoundLogger", _ProjectLogger())
 
 
 def configure_logs(settings: Settings, **about: str) -> None:
-    """Send the events of this project to stderr. Call it before modules of users are imported, and `settle_logs` after.
+    """Send the events of this project to stderr. Call it before users' modules are imported, and `settle_logs` after.
 
-    `about` is added to each line of JSON, from any thread: the process, and the worker if it is one. Who reads lines in
-    a terminal sees by whom they are. LOG_LEVEL is the level of this project, and of the root logger unless the user
-    sets another.
+    `about` (the process, and the id of a worker) is added to each JSON line from any thread. Lines for a terminal do
+    not have it, because `make run` prefixes them with the process. LOG_LEVEL is the level of this project, and of the
+    root logger unless the user sets another.
     """
 
     def add_about(_: object, __: str, event: EventDict) -> EventDict:
@@ -138,16 +138,16 @@ def configure_logs(settings: Settings, **about: str) -> None:
 
 
 def is_console(settings: Settings) -> bool:
-    """Return whether people read the log: by LOG_FORMAT, otherwise a terminal in development."""
+    """Return whether the log is written for people: by LOG_FORMAT, or in development to a terminal."""
     if settings.log_format == "auto":
         return settings.app_env == "development" and sys.stderr is not None and sys.stderr.isatty()
     return settings.log_format == "console"
 
 
 def settle_logs() -> None:
-    """Give the root logger a handler, unless a module of the user has: `logging.info` would add one of its own.
+    """Give the root logger a handler, unless a user's module did. Otherwise `logging.info` would add its own.
 
-    It may have done so during the import already; that one is replaced.
+    A handler that `logging.info` has already added during the import is replaced.
     """
     root = logging.getLogger()
     untouched = isinstance(root.level, Level) and _is_untouched(root)
@@ -156,7 +156,7 @@ def settle_logs() -> None:
 
 
 def _configure_logging(handler: RootHandler, level: int) -> None:
-    """Prepare `logging`, whose root logger stays without a handler: with one, `basicConfig` would do nothing."""
+    """Prepare `logging`. The root logger gets no handler yet, because `basicConfig` does nothing if there is one."""
     root = logging.getLogger()
     if isinstance(root.level, Level) or _is_untouched(root):
         root.setLevel(Level(level))
@@ -177,12 +177,12 @@ def _add_task(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def _add_logger_and_task(_: object, __: str, event: EventDict) -> EventDict:
-    """Add the name of the logger, and the task as it was when the record was made: a queue may be in between."""
+    """Add the name of the logger, and the task of the record, which may come from another context through a queue."""
     return {"logger": event["_record"].name, **pop_fields(event["_record"]), **event}
 
 
 def _add_extra(_: object, __: str, event: EventDict) -> EventDict:
-    """Add the fields that the call has passed as `extra`, none of which replaces the message."""
+    """Add the fields of `extra`. None of them replaces the message."""
     extra = {name: value for name, value in event["_record"].__dict__.items() if name not in OF_RECORDS}
     if "event" in extra:
         extra["extra_event"] = extra.pop("event")
@@ -190,7 +190,7 @@ def _add_extra(_: object, __: str, event: EventDict) -> EventDict:
 
 
 def _is_untouched(root: logging.Logger) -> bool:
-    """Return whether the root logger is as Python makes it: at the start, or with the first `logging.warning`."""
+    """Return whether the root logger is as Python makes it, at the start or by the first `logging.warning`."""
     if not (isinstance(root.level, Level) or root.level == logging.WARNING):
         return False
     if not root.handlers:

@@ -32,13 +32,13 @@ def stop_on_signals() -> threading.Event:
 
 
 class Outage:
-    """The kinds of errors that were met since a server was last available, so that each is logged once."""
+    """The kinds of errors since a server was last available, so that each kind is logged once."""
 
     def __init__(self) -> None:
         self._met: set[str] = set()
 
     def is_new(self, trouble: Exception) -> bool:
-        """Record an error; return whether none of its kind was met in this outage."""
+        """Record an error; return whether it is the first of its kind in this outage."""
         cause = trouble.__cause__ or trouble
         kind = name_of(cause) if isinstance(cause, RedisError) else type(cause).__name__
         is_new = kind not in self._met
@@ -53,13 +53,13 @@ class Outage:
 
 
 def describe(trouble: Exception) -> str:
-    """Return what to log of an error of a server: the word of a Redis that refuses, otherwise a reason in our words."""
+    """Return what to log about an error of a server: the error code of Redis if it refused, otherwise `reason_of`."""
     cause = trouble.__cause__ or trouble
     return name_of(cause) if isinstance(cause, RedisError) and is_refusal(cause) else reason_of(trouble)
 
 
 class Backoff:
-    """Growing pauses while a server is unavailable. Each kind of error is logged once, and the end."""
+    """Growing pauses while a server is unavailable. Each kind of error is logged once, and so is the recovery."""
 
     def __init__(self, name: str, *, max_s: float = MAX_BACKOFF_S) -> None:
         self._name = name
@@ -90,8 +90,8 @@ def repeat(
     """Call `step` until `stop` is set. After a step that returns False (nothing more to do at once), call `wait`.
 
     Back off while a server is unavailable. Log any other exception and back off as well, because a process that runs
-    unattended must survive its errors; without `survives_errors` such an exception ends the loop. `wait` returns after
-    some seconds at the latest, because a loop that `is_watched` and makes no steps counts as dead.
+    unattended must survive its errors; without `survives_errors` such an exception ends the loop. `wait` must return
+    within a few seconds, because the watchdog ends the process if a loop with `is_watched` makes no steps.
     """
     backoff, state = Backoff(name, max_s=max_backoff_s), liveness.LoopState(name)
     if is_watched:

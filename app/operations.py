@@ -167,7 +167,7 @@ class Operations:
         return claims.hand_back_lease(self.engine, task_id, token)
 
     def hand_back_undelivered(self, leases: Sequence[Lease]) -> None:
-        """Hand back claims whose answer does not reach the client. If Postgres does not answer, their leases expire."""
+        """Hand back claims whose answer did not reach the client. If Postgres does not answer, their leases expire."""
         held = [(str(each.task.id), str(each.claim_token)) for each in leases]
         try:
             handed_back = claims.hand_back(self.engine, held)

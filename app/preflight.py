@@ -10,7 +10,7 @@ from app.task_types import load_task_types
 
 
 def main() -> None:
-    """End with exit code 1 and one sentence on stderr if a process could not start."""
+    """Exit with code 1 and one sentence on stderr if a process could not start."""
     try:
         settings = read_settings()
         settings.require_secret()

@@ -1,6 +1,7 @@
-"""Why a server cannot be reached, in words of our own.
+"""Reasons why a server cannot be used, as fixed phrases.
 
-What drivers say quotes addresses, and so a part of a password that was not percent-encoded. None of it is logged.
+The messages of drivers quote addresses, possibly with a part of a password that was not percent-encoded. They are never
+logged.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from sqlalchemy.exc import DBAPIError, TimeoutError as PoolTimeout
 from app.certificates import ask_for_fault, fault_of
 from app.postgres_sessions import StandbyServer, UnsuitableServer
 
-# What libpq says without a code of Postgres, in this order: the first that is found names the reason.
+# Parts of messages of libpq that have no SQLSTATE, and their reasons. The first that matches is used.
 LIBPQ = (
     ("does not match host name", "its certificate is for another name than that of the address"),
     ("certificate verify failed", "its certificate cannot be verified"),
@@ -50,7 +51,7 @@ VERIFY = {"verify-ca", "verify-full"}
 
 
 def reason_of(trouble: BaseException) -> str:
-    """Return one phrase: the first cause that is known, otherwise the name of the error."""
+    """Return a phrase for the first known cause, otherwise the name of the error."""
     chain = list(_chain(trouble))
     for each in reversed(chain):
         if said := _known(each):
@@ -59,7 +60,7 @@ def reason_of(trouble: BaseException) -> str:
 
 
 def _chain(trouble: BaseException) -> Iterator[BaseException]:
-    """Yield the error and what caused it, the last cause last."""
+    """Yield the error and its chain of causes."""
     cause: BaseException | None = trouble
     seen: set[int] = set()
     while cause is not None and id(cause) not in seen:
@@ -84,7 +85,7 @@ def _of_postgres(error: psycopg.Error) -> str:
 
 
 def _certificate_fault(error: psycopg.Error) -> str | None:
-    """Ask the server: libpq does not say what is wrong with a certificate."""
+    """Ask the server for its certificate, because libpq does not report the fault."""
     if not isinstance(error, errors.OperationalError) or error.pgconn is None:
         return None
     asked = {each.keyword: (each.val or b"").decode() for each in error.pgconn.info}
@@ -94,7 +95,7 @@ def _certificate_fault(error: psycopg.Error) -> str | None:
 
 
 def _of_redis(error: RedisError) -> str | None:
-    """Return the code with which the reply of Redis begins; the rest of a reply may quote what was sent."""
+    """Return the error code of the reply of Redis, without the rest, which may quote the command."""
     code = str(error).partition(" ")[0]
     if isinstance(error, AuthenticationError):
         return "it refuses the user or the password"
@@ -103,7 +104,7 @@ def _of_redis(error: RedisError) -> str | None:
     return None
 
 
-# The first that fits: some are subclasses of later ones.
+# The first match is used: some are subclasses of later ones.
 SPECIAL: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callable[[Any], str | None]], ...] = (
     (ssl.SSLCertVerificationError, fault_of),
     (ssl.SSLError, lambda error: f"TLS failed ({error.reason or type(error).__name__})"),

@@ -1,10 +1,10 @@
-"""Connections to Redis that are replaced when their server refuses to work, or ends one of them.
+"""Connections to Redis that are replaced when their server refuses to work, or when one of them is lost.
 
-After a failover, the old primary keeps its connections and answers each write with an error. A server that loads its
-data, is full, or has lost its disk refuses, too. The name in REDIS_URL may lead to another server by now. So such an
-answer ends all connections of the pool, and the next command resolves the name again. So does a connection that was
-lost, because the others, such as a subscription on which nothing fails, may still lead to the old server. An error
-about the command alone, such as a key of a wrong type, ends none.
+After a failover, the old primary keeps its connections and answers each write with an error. A server that is loading
+its data, is full, or cannot save refuses as well. Meanwhile the name in REDIS_URL may resolve to another server. So
+such a reply closes all connections of the pool, and the next command resolves the name again. A lost connection has the
+same effect, because the others may still be connected to the old server; on a subscription nothing would fail. An error
+about the command alone, such as a key of the wrong type, closes no connection.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ REFUSALS = frozenset({
     "ASK", "BUSY", "CLUSTERDOWN", "DENIED", "LOADING", "MASTERDOWN", "MISCONF", "MOVED", "NOAUTH", "NOPERM",
     "NOREPLICAS", "OOM", "READONLY", "TRYAGAIN", "UNBLOCKED", "WRONGPASS",
 })  # fmt: skip
-"""The words with which a server says that it does not work now, or not for this user, whatever the command's values."""
+"""Error codes of a server that cannot work now, or not for this user, regardless of the command's arguments."""
 
 GENERAL = "ERR"
 FIRST_WORD = re.compile(r"([A-Z]{3,})\b")
@@ -32,7 +32,7 @@ QUOTED_WORD = re.compile(r"-([A-Z]{3,})\b")
 class ReplacingPool(ConnectionPool):
     """A pool that replaces all of its connections when one was lost, or its server refuses to work.
 
-    `generation` counts how often; each connection knows in which one it was opened.
+    `generation` counts the replacements; each connection has the generation in which it was opened.
     """
 
     generation = 0
@@ -44,14 +44,14 @@ class ReplacingPool(ConnectionPool):
         return connection
 
     def release(self, connection: Any) -> None:
-        """Take a connection back; end it if its server refused. Not before, because a pipeline reads all answers."""
+        """Take a connection back; close it if its server refused. Not earlier, because a pipeline reads all replies."""
         if connection.is_refused:
             connection.is_refused = False
             connection.disconnect()
         super().release(connection)
 
     def replace_all(self, except_for: Any = None) -> None:
-        """End idle connections now, and those in use when their command is over; subscriptions are made again."""
+        """Close idle connections now, and those in use after their command. Subscriptions are renewed."""
         with self._lock:
             self.generation += 1
             self.disconnect(inuse_connections=False)
@@ -61,7 +61,7 @@ class ReplacingPool(ConnectionPool):
 
 
 class _Reporting(AbstractConnection):
-    """A connection that names each error by the server's word, and reports to its pool."""
+    """A connection that adds the server's error code to each error and reports refusals to its pool."""
 
     pool: ReplacingPool | None = None
     generation: int | None = None
@@ -69,7 +69,7 @@ class _Reporting(AbstractConnection):
     _is_greeting = False
 
     def _connect(self) -> Any:
-        """Open the socket. If this connection was open before, and the pool has not ended it, it was lost."""
+        """Open the socket. If this connection was open before and the pool did not close it, it was lost."""
         opened = super()._connect()  # type: ignore[no-untyped-call, safe-super]
         if self.pool is not None:
             if self.generation == self.pool.generation:
@@ -78,7 +78,7 @@ class _Reporting(AbstractConnection):
         return opened
 
     def on_connect_check_health(self, check_health: bool = True) -> None:  # noqa: FBT001, FBT002  # redis-py's signature
-        """Log in. A refusal fails this connection alone; optional commands may be refused to a restricted user."""
+        """Log in. A refusal here affects this connection alone: a restricted user may lack optional commands."""
         self._is_greeting = True
         try:
             super().on_connect_check_health(check_health)
@@ -86,10 +86,10 @@ class _Reporting(AbstractConnection):
             self._is_greeting = False
 
     def read_response(self, *how: Any, **options: Any) -> Any:
-        """Read one answer.
+        """Read one reply.
 
         Raises:
-            RedisError: `status_code` is the word of the server, such as READONLY.
+            RedisError: `status_code` is the error code of the server, such as READONLY.
         """
         try:
             return super().read_response(*how, **options)
@@ -117,24 +117,24 @@ CONNECTIONS = {"redis": PlainConnection, "rediss": TlsConnection, "unix": Socket
 
 
 def client(url: str, **options: Any) -> Redis:
-    """Make a client with a pool that replaces its connections."""
+    """Return a client with a pool that replaces its connections."""
     kind = CONNECTIONS[urlsplit(url).scheme]
     return Redis.from_pool(ReplacingPool.from_url(url, connection_class=kind, **options))
 
 
 def is_refusal(error: BaseException) -> bool:
-    """Whether a server refused to work. The contents of its keys are not the cause."""
+    """Return whether the server refused to work, for a reason other than the contents of its keys."""
     return isinstance(error, RedisError) and error.status_code in REFUSALS
 
 
 def name_of(error: RedisError) -> str:
-    """Return the word of the server for an error, such as READONLY, or the name of its class."""
+    """Return the server's error code, such as READONLY, otherwise the name of the error's class."""
     word = error.status_code
     return type(error).__name__ if word in {None, GENERAL} else str(word)
 
 
 def _word(error: RedisError) -> str | None:
-    """Return the word of the server. redis-py knows some of them and cuts them off the text."""
+    """Return the server's error code. redis-py removes some of them from the text."""
     word, text = error.status_code, str(error)
     if word is None and (found := FIRST_WORD.match(text)):
         word = found[1]

@@ -21,7 +21,7 @@ _attempt: ContextVar[Any] = ContextVar("structlog_attempt")
 
 
 def enter(context: Context) -> None:
-    """Name the task that runs in this context from now on. The caller discards the context after the task."""
+    """Set the running task of this context. The caller discards the context after the task."""
     _running.set(context)
     _task_id.set(context.id)
     _task_type.set(context.type)
@@ -35,10 +35,10 @@ def fields() -> Mapping[str, Any]:
 
 
 class TaskRecords:
-    """A factory of log records that name the running task, for formats of users and for handlers in other threads.
+    """A factory of log records that name the running task, for users' formats and for log handlers in other threads.
 
     The attributes are `punctual_task_id`, `punctual_type` and `punctual_attempt`, empty where no task runs. Shorter
-    names could be those of a user's `extra`, which `logging` refuses to overwrite.
+    names could collide with a user's `extra`, which `logging` refuses.
     """
 
     def __init__(self, make: Callable[..., logging.LogRecord]) -> None:

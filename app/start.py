@@ -1,4 +1,4 @@
-"""How a process ends that cannot start: one sentence on stderr and exit code 1, no traceback."""
+"""The end of a process that cannot start: one sentence on stderr and exit code 1, without a traceback."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from contextlib import contextmanager
 
 from app.errors import BadTaskType, InvalidSetting
 
-EXIT_REFUSED = os.EX_CONFIG  # of the web server's own processes: starting another one would not help
+EXIT_REFUSED = os.EX_CONFIG  # exit code of a process of the web server that must not be started again
 
 
 @contextmanager
 def sentence_instead_of_traceback(process: str) -> Iterator[None]:
-    """End the process with a sentence when the block meets a setting or a declaration that cannot be used."""
+    """Exit with one sentence if the block raises for a setting or a declaration that cannot be used."""
     try:
         yield
     except (InvalidSetting, BadTaskType) as wrong:

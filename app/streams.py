@@ -1,4 +1,4 @@
-"""Standard streams of a process that was started without some of them (`>&-`, a supervisor that closes them)."""
+"""Standard streams of a process that was started without some of them, by `>&-` or a supervisor."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ FIRST_OTHER = 3
 
 
 def open_missing_streams() -> None:
-    """Open the null device for each standard stream that is closed. Called before any other file is opened.
+    """Open the null device for each standard stream that is closed. Call it before any other file is opened.
 
-    Otherwise the next file or connection gets the number of the missing stream, and what a handler prints is sent
-    there. Python also sets a missing `sys.stdout` to None, which has no methods.
+    Otherwise the next file or connection gets the descriptor of the missing stream, and receives what a handler prints.
+    Also, Python sets a missing `sys.stdout` to None, which has no methods.
     """
     while (spare := os.open(os.devnull, os.O_RDWR)) < FIRST_OTHER:  # the lowest free number
         os.set_inheritable(spare, True)

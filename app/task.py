@@ -49,7 +49,7 @@ class TaskError(msgspec.Struct, frozen=True, gc=False):
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
-    """A task. Instants are UTC with `Z`. Payload and result are JSON text, which is never parsed on its way."""
+    """A task. Instants are UTC with `Z`. Payload and result are JSON text, which the service does not parse."""
 
     # The only list of the columns of a task. `{task}` in a statement selects these fields, in this order.
     id: Annotated[UUID, Meta(description="UUIDv7, made by the server.")]

@@ -86,7 +86,7 @@ def load_task_types(settings: Settings) -> TaskTypes:
 
 
 def _cause(wrong: BaseException) -> str:
-    """Say in one line what an import raised, and at which line of which file outside of Python's own import system."""
+    """Return in one line the error of an import, with the file and line, ignoring frames of the import system."""
     if isinstance(wrong, SyntaxError):
         return f"{wrong.msg} ({wrong.filename}, line {wrong.lineno})"
     said = " ".join(str(wrong).split()) if isinstance(wrong, ImportError) else f"{type(wrong).__name__}: {wrong}"

@@ -89,7 +89,7 @@ def probe_write(redis: Redis) -> None:
     """Write a key that expires soon.
 
     Raises:
-        RedisError: Redis is unavailable, or refuses writes as a replica, a full server or one that cannot save does.
+        RedisError: Redis is unavailable or refuses writes: it is a replica, is full or cannot save its data.
     """
     redis.set(PROBE, "", px=PROBE_TTL_MS)
 

@@ -19,7 +19,7 @@ log = get_logger()
 
 
 def may_be_corrupt(trouble: RedisError) -> bool:
-    """Whether an error may come from the contents of a key, and not from a server that refuses to work."""
+    """Return whether the contents of a key may be the cause of an error, and not a server that refuses to work."""
     return isinstance(trouble, ResponseError) and not is_refusal(trouble)
 
 

@@ -17,9 +17,9 @@ DURATIONS = "durations"
 """Hash of mean durations: task type -> milliseconds."""
 
 PROBE = "probe"
-"""A key that is written to find out whether Redis takes writes; it expires."""
+"""A key that is written to check whether Redis accepts writes; it expires."""
 PROCESSES = "processes"
-"""Hash of the processes that are not in the ledger: kind and name -> when the loop that does the work made a step."""
+"""Hash of the processes without a row in the ledger: kind and name -> time of the last step of the main loop."""
 TYPES = "types"
 """The task types of the running release, as JSON."""
 

@@ -1,4 +1,4 @@
-"""The task types of the running release, for commands, which do not import the modules of handlers."""
+"""The task types of the running release, for commands that do not import the modules of handlers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class KnownType(msgspec.Struct, array_like=True, frozen=True):
-    """What commands need to know about a type."""
+    """The properties of a task type that commands need."""
 
     name: str
     queue: str
@@ -31,7 +31,7 @@ def put_types(redis: Redis, types: TaskTypes) -> None:
 
 
 def get_types(redis: Redis) -> TaskTypes | None:
-    """Return the types that were published last, without handlers; None if there are none that can be read."""
+    """Return the types that were published last, without handlers; None if there are none or they cannot be read."""
     published: Any = redis.get(TYPES)
     try:
         known = _decode(published or b"")

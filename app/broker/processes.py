@@ -22,7 +22,7 @@ FORGET_AFTER_S = 3600.0
 
 
 class SignOfLife:
-    """Records steps that ended well, every INTERVAL_S. It is called by the loop that does the work, after each step."""
+    """Records successful steps of the main loop of a process, at most every INTERVAL_S."""
 
     def __init__(self, redis: Redis, kind: str, name: str, *, clock: Callable[[], float] = time.time) -> None:
         self._redis = redis
@@ -31,7 +31,7 @@ class SignOfLife:
         self._recorded_at: float | None = None
 
     def after(self, step: Callable[[], bool]) -> Callable[[], bool]:
-        """Return a step that also records that it ended well."""
+        """Return a step that also records its success."""
 
         def recorded() -> bool:
             has_more = step()
@@ -41,7 +41,7 @@ class SignOfLife:
         return recorded
 
     def record(self) -> None:
-        """Record a step, unless one was recorded a moment ago. Without Redis, nothing is recorded."""
+        """Record a step, unless one was recorded less than INTERVAL_S ago. Without Redis, nothing is recorded."""
         now = self._clock()
         if self._recorded_at is not None and abs(now - self._recorded_at) < INTERVAL_S:
             return
@@ -60,7 +60,7 @@ class SignOfLife:
 
 
 def silence_s(redis: Redis, *, now: float) -> dict[str, list[float]]:
-    """Return for each kind how long ago, in seconds, each process has recorded a step. Raises RedisError."""
+    """Return, for each kind, how many seconds ago each process recorded a step. Raises RedisError."""
     found: defaultdict[str, list[float]] = defaultdict(list)
     for field, at in _recorded(redis).items():
         found[field.partition(" ")[0]].append(now - at)
@@ -73,6 +73,6 @@ def _recorded(redis: Redis) -> dict[str, float]:
     for field, value in stored.items():
         try:
             times[field.decode()] = float(value)
-        except ValueError:  # not written by us
+        except ValueError:  # not written by Punctual
             continue
     return times

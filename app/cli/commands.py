@@ -46,7 +46,7 @@ def main() -> None:
       2  wrong usage
       3  the service does not answer
 
-    The address of the service is --url (after the command), else PUNCTUAL_URL, else that of a running `make run`
+    The address of the service is --url (given after the command), else PUNCTUAL_URL, else that of a running `make run`
     (var/run.env), else http://127.0.0.1:8000. The API key is that of --key-file, else PUNCTUAL_API_KEY.
     """  # noqa: D301 - click reads the \b: keep these lines as they are
 

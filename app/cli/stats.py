@@ -77,7 +77,7 @@ def workers(answer: Mapping[str, Any]) -> Table:
     for name in ("worker", "queue", "slots", "silent", "trouble"):
         table.add_column(name, justify="right" if name in {"slots", "silent"} else "left", no_wrap=name != "trouble")
     for each in answer["workers"]:
-        trouble = each.get("trouble") or ""  # an earlier release answers without it
+        trouble = each.get("trouble") or ""  # missing in answers of earlier releases
         cells = (each["id"], each["queue"], str(each["slots"]), lag(each["silent_s"] * 1000), trouble)
         table.add_row(*cells, style="bold red" if trouble or not each["alive"] else None)
     return table

@@ -81,7 +81,7 @@ def show(*, service: Service, as_json: bool, task_id: str, wait_s: float) -> Non
 
 
 def _wait(service: Service, task_id: str, *, until: float) -> dict[str, Any]:
-    """Return the task once it has ended, or as it is at `until` (monotonic). One answer may come before that."""
+    """Return the task once it has ended, or as it is at `until` (monotonic). One request may be answered earlier."""
     while True:
         left_s = until - time.monotonic()
         params = {"wait_s": f"{left_s:.3f}"} if left_s > 0 else None

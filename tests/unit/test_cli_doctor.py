@@ -146,7 +146,7 @@ def test_every_queue_that_a_type_names_needs_a_living_worker() -> None:
     rows = [WorkerRow("a", "default", 16, 1.0), WorkerRow("b", "default", 8, 2.0), WorkerRow("c", "slow", 16, 99.0)]
     default, slow, silent = check_workers(rows, TYPES, dead_after_s=15)
     assert (default.level, default.said) == (Level.OK, "queue default: 2 alive, 24 slots")
-    assert (slow.level, slow.said) == (Level.FAIL, "queue slow: none alive; nothing runs print")
+    assert (slow.level, slow.said) == (Level.FAIL, "queue slow: no worker runs print")
     assert (silent.level, silent.said) == (Level.WARN, "1 silent for over 15 s")
 
 

@@ -41,7 +41,7 @@ COLOURS = {Level.OK: "green", Level.WARN: "yellow", Level.FAIL: "red"}
 def doctor(*, as_json: bool) -> None:
     """Check the settings, Postgres, Redis and the running processes; print a line for each, with a remedy.
 
-    Settings come from the environment, else from a running `make run`. Exit code 1 when a line says fail.
+    Settings come from the environment, else from a running `make run`. The exit code is 1 if a check fails.
     """
     findings = []
     for each in examine():
@@ -79,7 +79,7 @@ def _examine(settings: Settings, engine: Engine, redis: Redis) -> Iterator[Findi
         return
     types = _types(redis) if len(of_redis) > 1 else None
     if types is None:
-        yield warn("types", "Redis does not have the types of the release", "Is a sweeper running? It puts them there.")
+        yield warn("types", "Redis does not have the types of the release", "Is a sweeper running? It writes them.")
         types = TaskTypes(TaskType(name=each, handler=None, external=True) for each in settings.external_types)
     else:
         yield ok("types", ", ".join(types.names))
@@ -94,7 +94,7 @@ def _examine(settings: Settings, engine: Engine, redis: Redis) -> Iterator[Findi
 
 
 def _is_found(module: str) -> bool:
-    """Return whether a module is there, without importing it or the packages that it is in."""
+    """Return whether a module can be found, without importing it or its parent packages."""
     found, place = None, None
     for name in accumulate(module.split("."), "{}.{}".format):
         found = PathFinder.find_spec(name, place)

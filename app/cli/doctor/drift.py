@@ -84,7 +84,7 @@ def _generation(due_set: DueSet) -> Finding:
     if began is None:
         return warn(
             "generation",
-            "this Redis has no mark: it is new, or was wiped",
+            "this Redis is new, or was wiped",
             "Is a sweeper running? It adds all due tasks.",
         )
     return ok(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 OLDEST_REDIS = (6, 2)
 TOLERABLE_OFFSET_S = 0.5
 DURABLE = ("synchronous_commit", "fsync", "full_page_writes")
-IS_REPLICA = "It is a replica: REDIS_URL must lead to the primary."
+IS_REPLICA = "It is a replica: REDIS_URL must name the primary."
 REMEDIES = {
     "READONLY": IS_REPLICA,
     "UNBLOCKED": IS_REPLICA,
@@ -92,7 +92,7 @@ def check_writable(engine: Engine) -> Finding:
     Raises:
         LedgerUnavailable: Postgres did not answer in time.
     """
-    remedy = "Is it a standby, or default_transaction_read_only set? Processes go on by themselves when it can write."
+    remedy = "Is it a standby, or is default_transaction_read_only set? Processes recover when it can write again."
     try:
         check_writes(engine)
     except LedgerReadOnly:
@@ -106,7 +106,7 @@ def check_durability(found: Mapping[str, str]) -> Finding:
     """Check that a commit is on disk before it is answered."""
     off = [name for name in DURABLE if found.get(name) == "off"]
     if off:
-        remedy = "A crash of Postgres may lose tasks that were answered with 201. Turn it on, or accept that."
+        remedy = "A crash of Postgres may lose tasks that were answered with 201. Turn this on, or accept the loss."
         return warn("durability", f"{', '.join(off)} off", remedy)
     return ok("durability", "commits are on disk before they are answered")
 
@@ -188,7 +188,7 @@ def check_redis(redis: Redis) -> Iterator[Finding]:
 
 
 def refused_by_redis(trouble: RedisError) -> Finding:
-    """Report an error of Redis: the server's own word if it refuses to work, otherwise why it cannot be used."""
+    """Report an error of Redis: the server's error code if it refuses to work, otherwise why it cannot be used."""
     if is_refusal(trouble):
         name = name_of(trouble)
         return fail("redis", f"refuses to work ({name})", REMEDIES.get(name, "Use a Redis that is not a cluster."))
@@ -214,7 +214,7 @@ def check_eviction(found: Mapping[str, Any]) -> Finding:
 
 
 def unreachable(check: str, trouble: Exception, variable: str, *, authority: str) -> Finding:
-    """Return why a server cannot be used, and the remedy. The texts of drivers may hold addresses."""
+    """Return why a server cannot be used, and the remedy. Texts of drivers are not shown: they may quote addresses."""
     reason = reason_of(trouble)
     for words, remedy in (
         ("has expired", "Renew the certificate of the server."),

@@ -62,7 +62,7 @@ def check_counters(totals: Mapping[Counter, int]) -> Finding:
     """Report the counters of repaired errors."""
     said = ", ".join(f"{name.replace('_', ' ')} {number}" for name, number in totals.items())
     if totals[Counter.REFUSED_JOBS]:
-        return warn("counters", said, "Jobs were refused: which other program writes to this Redis?")
+        return warn("counters", said, "Jobs were refused: find the other program that writes to this Redis.")
     return ok("counters", said)
 
 
@@ -78,7 +78,7 @@ def check_workers(rows: Sequence[WorkerRow], types: TaskTypes, *, dead_after_s: 
             yield ok("workers", f"queue {queue}: {alive[queue]} alive, {slots[queue]} slots")
         else:
             names = ", ".join(sorted(each.name for each in types.delivered if each.queue == queue))
-            yield fail("workers", f"queue {queue}: none alive; nothing runs {names}", f"Start one: QUEUE={queue}.")
+            yield fail("workers", f"queue {queue}: no worker runs {names}", f"Start one with QUEUE={queue}.")
     silent = len(rows) - alive.total()
     if silent:
         yield warn(
