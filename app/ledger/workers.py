@@ -28,7 +28,7 @@ class WorkerRow:
 
 
 def heartbeat(engine: Engine, worker_id: str, *, queue: str, slots: int, trouble: str | None = None) -> list[str]:
-    """Write a heartbeat of this worker and its trouble. Return the ids of its running tasks that are to be cancelled."""
+    """Write a heartbeat of this worker and its trouble. Return the ids of its running tasks that must be cancelled."""
     return scalars(engine, "heartbeat", {"id": worker_id, "queue": queue, "slots": slots, "trouble": trouble})
 
 
