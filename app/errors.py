@@ -100,7 +100,7 @@ class ForgedRequest(Refusal):
 
 
 class TooManyRequests(Refusal):
-    """The API key has made too many requests in this minute; `Retry-After` says how many seconds to wait."""
+    """The API key has made too many requests in this minute; `Retry-After` is the number of seconds to wait."""
 
 
 class TooManyWaiting(Refusal):

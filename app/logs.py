@@ -65,7 +65,7 @@ class LineLogger:
 
 
 class Level(int):
-    """A level that was set here. `logging` keeps the object, so a level that a user sets can be told apart."""
+    """A level that was set here. `logging` keeps the object, so a level that a user sets can be distinguished."""
 
 
 class RootHandler(logging.StreamHandler[Any]):

@@ -208,11 +208,11 @@ def refuse_unsuitable(driver: psycopg.Connection[Any]) -> None:
     version, encoding = driver.info.server_version // 10_000, driver.info.parameter_status("server_encoding")
     if 0 < version < OLDEST_POSTGRES:
         raise UnsuitableServer(
-            f"DATABASE_URL leads to Postgres {version}; {OLDEST_POSTGRES} is the oldest version that works."
+            f"DATABASE_URL names a server with Postgres {version}; {OLDEST_POSTGRES} is the oldest version that works."
         )
     if encoding not in {None, ENCODING}:
         raise UnsuitableServer(
-            f"DATABASE_URL leads to a database with the encoding {encoding}, which must be {ENCODING}: "
+            f"DATABASE_URL names a database with the encoding {encoding}, which must be {ENCODING}: "
             f"CREATE DATABASE ... ENCODING '{ENCODING}' TEMPLATE template0."
         )
 

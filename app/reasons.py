@@ -32,7 +32,7 @@ LIBPQ = (
     ("Connection refused", "nothing listens at its address"),
     ("No such file or directory", "there is no socket at its address"),
     ("password authentication failed", "it refuses the user or the password"),
-    ("no password supplied", "it wants a password, and the address has none"),
+    ("no password supplied", "it requires a password, and the address has none"),
     ("unsupported startup parameter", "a pooler refuses `options`: docs/operating.md, Behind PgBouncer"),
     ("too many", "all of its connections are taken"),
     ("remaining connection slots", "all of its connections are taken"),

@@ -17,7 +17,7 @@ EARLIEST = datetime.min.replace(tzinfo=UTC)
 """No task is due before it."""
 
 Instant = Annotated[datetime, Meta(tz=True)]
-"""With an offset, so that schemas say `date-time`."""
+"""With an offset, so that schemas have the format `date-time`."""
 
 ERROR_TYPES = (
     "`handler_error`: the handler raised; `timeout`: it was killed; `worker_lost`: its worker died; `crashed`: its "

@@ -42,7 +42,7 @@ ALTER ROLE punctual_service SET array_nulls = on;
 ALTER ROLE punctual_service SET plan_cache_mode = 'force_custom_plan';
 ALTER ROLE punctual_service SET random_page_cost = 1.1;
 ALTER ROLE punctual_service SET jit = off;
--- In addition, from Postgres 17 on, if the database or the server sets it:
+-- In addition, from Postgres 17 on, if the database or the server sets this limit:
 -- ALTER ROLE punctual_service SET transaction_timeout = 0;
 -- In addition, with DATABASE_SCHEMA=punctual and a pooler:
 -- ALTER ROLE punctual_service SET search_path = punctual;

@@ -49,7 +49,7 @@ def read_type(payload: Any) -> Payload:
     """Examine a type.
 
     Raises:
-        ValueError: it cannot be a payload; the message is a clause that says why.
+        ValueError: it cannot be a payload; the message is a clause with the reason.
     """
     try:
         return _read_model(payload) if is_model(payload) else _read_shape(payload)

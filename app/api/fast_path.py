@@ -68,7 +68,7 @@ class FastPath:
         try:
             key = self._key(headers.get("authorization", ""))
             new = read_new_task(body, self._services.types, created_by=key.id if key else None, on_loop=True)
-        except Exception:  # noqa: BLE001 - a refusal, or a crash in what Flask calls, too
+        except Exception:  # noqa: BLE001 - a refusal or an unexpected error; Flask reports both
             return None
         try:
             task = await self._services.creator.submit_from_loop(new)
@@ -79,7 +79,7 @@ class FastPath:
                 method=scope.method, route=PATH, status=status, began=began, key_id=key.id if key else None,
                 task_id=new.id, request_id=request_id,
             )  # fmt: skip
-        except Exception as error:  # noqa: BLE001 - Flask explains a crash, too, and does not create it again
+        except Exception as error:  # noqa: BLE001 - Flask reports the error, and does not create the task again
             return error
         return status, [*answer_headers, *standard_headers(request_id, hsts=hsts)], content
 

@@ -141,7 +141,7 @@ class Waiters:
         return any(isinstance(each, TasksDue) and not set(each.types).isdisjoint(wanted.types) for each in conditions)
 
     async def turn(self, waiter: Waiter, gone: asyncio.Future[None]) -> None:
-        """Wait until the view should be called again, the wait is over, or the client is gone."""
+        """Wait until the view should be called again, the wait is over, or the client has disconnected."""
         self._loop = asyncio.get_running_loop()
         is_new = waiter.called is None
         waiter.called = self._loop.create_future()

@@ -137,7 +137,7 @@ def is_unsuitable(unavailable: LedgerUnavailable) -> bool:
 
 
 def sentence(unavailable: LedgerUnavailable) -> str:
-    """Return a sentence that says why Postgres cannot be used, without addresses."""
+    """Return a sentence with the reason why Postgres cannot be used, without addresses."""
     if isinstance(unavailable, TablesMissing):
         return unavailable.detail
     return reason(unavailable) if is_unsuitable(unavailable) else f"Postgres {reason(unavailable)}."
