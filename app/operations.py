@@ -95,7 +95,7 @@ class Operations:
         self.add_due([Due(each.id, each.type, each.execute_at or stored[each.id].execute_at) for each in new])
 
     def delete(self, task_id: UUID) -> Task:
-        """Delete a task that never began, so that it never begins. The claim refuses an id that is left in Redis.
+        """Delete a task that has never started, so that it never will. The claim refuses an id that is left in Redis.
 
         Raises:
             TaskNotFound, TaskNotDeletable, LedgerUnavailable.
@@ -105,7 +105,7 @@ class Operations:
         return task
 
     def cancel(self, task_id: UUID) -> Task:
-        """Cancel a task that has not begun, or request that a running one is stopped and not tried again.
+        """Cancel a task that has not started, or request that a running one is stopped and not tried again.
 
         The claim refuses an id that is left in Redis. A worker receives the request with its next heartbeat.
 

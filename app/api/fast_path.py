@@ -63,7 +63,7 @@ class FastPath:
         return headers if is_json(headers.get("content-type", "")) else None
 
     async def answer(self, scope: Any, headers: dict[str, str], body: bytes) -> Answer | Exception | None:
-        """Return the answer once the task is committed; None to fall back; an error for Flask to explain."""
+        """Return the answer once the task is committed; None to fall back; an error for Flask to report."""
         began = time.perf_counter()
         try:
             key = self._key(headers.get("authorization", ""))

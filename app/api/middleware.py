@@ -95,7 +95,7 @@ def watch_requests(app: Flask, settings: Settings) -> None:
             "task_id": g.get("task_id") or (request.view_args or {}).get("task_id"),
         }
         exchange = current_exchange()
-        if exchange.is_held:  # answered later, unless the client leaves
+        if exchange.is_held:  # answered later, unless the client disconnects
             exchange.log_as = partial(log.write, request_id=g.request_id, **line)
         else:
             log.write(status=response.status_code, **line)
