@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 
-import structlog
+from app.logs import get_logger
 
-log = structlog.get_logger()
+log = get_logger()
 
 SILENT_AFTER_S = 10.0
 POLL_INTERVAL_S = 1.0

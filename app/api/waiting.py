@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MAX_HELD_S = 25.0  # routers of platforms end a request after 30 s, counted from its first byte
 MAX_WAITING = 512  # half of the connections of a process (`MAX_CONNECTIONS` in `app.web_server`)
 MAX_TURN_S = 1.0  # how long a claim without `wait_s` is queued behind those that wait
+IDLE_S = 2.0
 MIN_INTERVAL_S, MAX_INTERVAL_S = 0.02, 0.25
 MIN_PAUSE_S = 0.002  # shortest pause, used if a task is due that soon
 INTERVAL_BY_AGE = 0.25  # interval per age of the newest request, so that short tasks are detected quickly
@@ -188,9 +189,10 @@ class Waiters:
         return False
 
     def wait(self) -> None:
-        """Wait until the next query is due, or indefinitely while no request waits."""
+        """Wait until the next query is due. While no request waits, return every IDLE_S, as a sign of life."""
         with self._changed:
-            self._changed.wait_for(lambda: self._waiting or self._closed.is_set())
+            if not self._changed.wait_for(lambda: self._waiting or self._closed.is_set(), IDLE_S):
+                return
             next_at = self._looked_at + self._pause_s()
             self._changed.wait_for(lambda: self._hurried or self._closed.is_set(), next_at - self._clock())
         self._closed.wait(min(next_at, self._looked_at + MIN_INTERVAL_S) - self._clock())

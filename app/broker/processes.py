@@ -7,15 +7,15 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import structlog
 from redis.exceptions import RedisError
 
 from app.broker.keys import PROCESSES
+from app.logs import get_logger
 
 if TYPE_CHECKING:
     from redis import Redis
 
-log = structlog.get_logger()
+log = get_logger()
 
 INTERVAL_S = 2.0
 FORGET_AFTER_S = 3600.0

@@ -25,13 +25,16 @@ class Authority:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self.file, self._key = folder / "ca.pem", folder / "ca.key"
-        openssl("req", "-x509", *NEW_KEY, "-days", "30", "-keyout", self._key, "-out", self.file, "-subj", "/CN=Ours")
+        usage = ("-addext", "keyUsage=critical,keyCertSign,cRLSign")  # Python 3.13 requires it of an authority
+        names = ("-keyout", self._key, "-out", self.file, "-subj", "/CN=Ours")
+        openssl("req", "-x509", *NEW_KEY, "-days", "30", *names, *usage)
 
     def issue(self, name: str, *, names: str = "DNS:localhost,IP:127.0.0.1", days: int = 30) -> Certificate:
         """Issue a certificate for these names, which has expired if `days` is negative."""
         file, key, request = (self._folder / f"{name}.{kind}" for kind in ("pem", "key", "csr"))
         extension = self._folder / f"{name}.ext"
-        extension.write_text(f"subjectAltName={names}\n")
+        identifiers = "subjectKeyIdentifier=hash\nauthorityKeyIdentifier=keyid,issuer\n"
+        extension.write_text(f"subjectAltName={names}\n{identifiers}")
         openssl("req", *NEW_KEY, "-keyout", key, "-out", request, "-subj", f"/CN={name}")
         signed_by = ("-CA", self.file, "-CAkey", self._key, "-CAcreateserial", "-days", days, "-extfile", extension)
         openssl("x509", "-req", "-in", request, *signed_by, "-out", file)

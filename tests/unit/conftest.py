@@ -6,13 +6,15 @@ import importlib
 import json
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
+import structlog
 
+from app import logs
 from tests.making import NOWHERE
 
 ROOT = Path(__file__).parents[2]
@@ -27,6 +29,7 @@ import pydantic.dataclasses
 from msgspec import Meta, Struct
 from punctual import Context, task
 """
+UNCONFIGURED = {name: getattr(logs._Configured, name) for name in ("logger", "processors", "handler")}
 HANDLER = "\n@task\ndef handler(payload: P): return payload\n"
 CHILD = """
 import sys
@@ -96,6 +99,17 @@ def run_module(tmp_path: Path) -> Run:
 
 
 Run = Callable[..., Ran]
+
+
+@pytest.fixture(autouse=True)
+def _own_logs(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Begin each test with logs that nothing has configured, and forget what it configures."""
+    before = structlog.get_config()
+    structlog.reset_defaults()
+    for name, value in UNCONFIGURED.items():
+        monkeypatch.setattr(logs._Configured, name, value)
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture

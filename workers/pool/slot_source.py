@@ -9,9 +9,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import structlog
-
 from app.file_limit import soft_limit_at_start
+from app.logs import get_logger
 from workers.pool.children import Children
 from workers.pool.slot import ProcessSlot, Slot, ThreadSlot
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     from workers.pool.selector import PoolSelector
     from workers.pool.shared_memory import SharedMemory
 
-log = structlog.get_logger()
+log = get_logger()
 
 START_LIMIT_S = 30.0
 MIN_PAUSE_S = 0.25
