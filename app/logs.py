@@ -155,6 +155,11 @@ def settle_logs() -> None:
         root.handlers[:] = [_Configured.handler]
 
 
+def is_structlog_configured_by_user() -> bool:
+    """Return whether structlog has another configuration than that of `configure_logs`."""
+    return structlog.get_config()["processors"] is not _Configured.processors
+
+
 def _configure_logging(handler: RootHandler, level: int) -> None:
     """Prepare `logging`. The root logger gets no handler yet, because `basicConfig` does nothing if there is one."""
     root = logging.getLogger()

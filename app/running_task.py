@@ -20,12 +20,24 @@ _task_type: ContextVar[Any] = ContextVar("structlog_type")
 _attempt: ContextVar[Any] = ContextVar("structlog_attempt")
 
 
+class _Structlog:
+    """Whether the fields are also bound for structlog, which takes half a microsecond per task."""
+
+    is_used = True
+
+
+def bind_for_structlog(*, is_used: bool) -> None:
+    """Bind the fields for `structlog.contextvars` only if a module of the user has configured structlog."""
+    _Structlog.is_used = is_used
+
+
 def enter(context: Context) -> None:
     """Set the running task of this context. The caller discards the context after the task."""
     _running.set(context)
-    _task_id.set(context.id)
-    _task_type.set(context.type)
-    _attempt.set(context.attempt)
+    if _Structlog.is_used:
+        _task_id.set(context.id)
+        _task_type.set(context.type)
+        _attempt.set(context.attempt)
 
 
 def fields() -> Mapping[str, Any]:

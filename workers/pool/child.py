@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from app import running_task
 from app.config import read_settings
-from app.logs import configure_logs, get_logger
+from app.logs import configure_logs, get_logger, is_structlog_configured_by_user
 from app.task_types import TaskTypes, load_task_types
 from punctual import Context, handler as handlers, lifespans
 from workers.pool import output
@@ -69,6 +69,7 @@ def child_process(
     with lifespans.entered():
         recycling = Recycling(settings.max_tasks_per_child, settings.max_memory_mb)
         clean = Clean(recycling, keep_open=[each.fileno() for each in (tasks, tokens, events)])
+        running_task.bind_for_structlog(is_used=is_structlog_configured_by_user())
         os.write(events.fileno(), READY)
         left_s = serve(tasks, tokens, events, lease, progress, types, clean)
         if left_s is not None:
@@ -134,31 +135,28 @@ class Chunks:
         begins here or is withdrawn, never both. All claims of a chunk come from one statement, so the lease covers all
         or none. If this process must be replaced, return how many seconds the last task had left.
         """
+        clean, lease, progress, events, types = self._clean, self._lease, self._progress, self._events, self._types
         last = len(chunk) - 1
-        while self._lease.covers(chunk[0]) and (position := take_token(self._tokens)) is not None:
+        while lease.covers(chunk[0]) and (position := take_token(self._tokens)) is not None:
             claim = chunk[position]
-            self._progress.begin(position)
-            ended, reason = self._run(claim, position, is_last=position == last)
+            progress.begin(position)
+            began = _perf_counter()
+            variables = copy_context() if clean is None else clean.new_context()
+            result = run(claim, types, may_begin=partial(lease.covers, claim), variables=variables)
+            took_ms = (_perf_counter() - began) * 1000
+            if _getpid() != self._pid:  # the handler forked, and this is its child, which must not write events
+                _exit(0)
+            reason = None if clean is None else clean.after_task(claim.type, took_ms, position == last)
+            ended = Ended(position, took_ms, result)
             if reason is not None:
-                self._events.write(encode_events([ended, Done(reason)]))
-                return max(0.0, claim.timeout_s - ended.took_ms / 1000)
+                events.write(encode_events([ended, Done(reason)]))
+                return max(0.0, claim.timeout_s - took_ms / 1000)
             if position == last:
-                self._events.write(encode_events([ended]) + DONE)
+                events.write(encode_events([ended]) + DONE)
                 return None
-            self._events.write(encode_events([ended]))
-        self._events.write(DONE)
+            events.write(encode_events([ended]))
+        events.write(DONE)
         return None
-
-    def _run(self, claim: Claim, position: int, *, is_last: bool) -> tuple[Ended, str | None]:
-        """Run a task; return how it ended, and why this process must be replaced."""
-        began = _perf_counter()
-        variables = self._clean.new_context() if self._clean else None
-        result = run(claim, self._types, may_begin=partial(self._lease.covers, claim), variables=variables)
-        took_ms = (_perf_counter() - began) * 1000
-        if _getpid() != self._pid:  # the handler forked, and this is its child, which must not write events
-            _exit(0)
-        reason = self._clean.after_task(claim.type, took_ms, is_last) if self._clean else None
-        return Ended(position, took_ms, result), reason
 
 
 def run(
@@ -170,7 +168,7 @@ def run(
     was checked last. `variables` are the context variables with which the task begins. Those that it sets end with it.
     """
     try:
-        return (variables or copy_context()).run(_call, claim, types, may_begin)
+        return (copy_context() if variables is None else variables).run(_call, claim, types, may_begin)
     except BaseException as error:  # noqa: BLE001
         failure = Failure("handler_error", message(error))
         with suppress(BaseException):

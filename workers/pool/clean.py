@@ -83,6 +83,7 @@ class Clean:
         self._clean_tasks: dict[str, int] = {}  # since the last one that changed something, by type
         self._trusted: set[str] = set()  # types whose last FIRST_TASKS tasks changed nothing
         self._uncounted = 0
+        self._unchecked_ms = 0.0
         self._is_untouched = self._quick_check()
 
     def new_context(self) -> Context:
@@ -94,8 +95,17 @@ class Clean:
 
     def after_task(self, task_type: str, took_ms: float, is_last: bool) -> str | None:  # noqa: FBT001
         """Restore the state; return why this process must be replaced, None if it need not."""
+        self._uncounted += 1
+        self._unchecked_ms += took_ms
+        if (
+            self._unchecked_ms < SHORT_MS
+            and not is_last
+            and task_type in self._trusted
+            and not (self._audit.is_changed or self._left.has_other_threads())
+        ):
+            return None
         try:
-            self._uncounted += 1
+            self._unchecked_ms = 0.0
             is_untouched = self._is_untouched()
             if is_untouched and took_ms < SHORT_MS and not is_last and task_type in self._trusted:
                 return None

@@ -42,7 +42,8 @@ class EventPipe:
             OSError: the pipe is closed.
         """
         try:
-            self._write(data)
+            if (written := _write(self._file, data)) < len(data):
+                self._write(data[written:])
         except OSError as error:
             if error.errno != errno.EBADF:
                 raise
