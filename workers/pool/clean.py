@@ -110,8 +110,8 @@ class Clean:
             if is_untouched and took_ms < SHORT_MS and not is_last and task_type in self._trusted:
                 return None
             clean_tasks = self._clean_tasks.get(task_type, 0)
-            is_rare = clean_tasks < FIRST_TASKS or took_ms > LONG_MS
-            is_untouched &= self._restore_all(is_rare=is_rare)
+            with_slow_pieces = clean_tasks < FIRST_TASKS or took_ms > LONG_MS
+            is_untouched &= self._restore_all(with_slow_pieces=with_slow_pieces)
             self._clean_tasks[task_type] = clean_tasks = clean_tasks + 1 if is_untouched else 0
             (self._trusted.add if clean_tasks >= FIRST_TASKS else self._trusted.discard)(task_type)
             tasks, self._uncounted = self._uncounted, 0
@@ -144,8 +144,8 @@ class Clean:
 
         return is_untouched
 
-    def _restore_all(self, *, is_rare: bool) -> bool:
-        """Restore all pieces, with `is_rare` also the slow ones; return whether none of them had changed."""
+    def _restore_all(self, *, with_slow_pieces: bool) -> bool:
+        """Restore all pieces, with `with_slow_pieces` also the slow ones; return whether none of them had changed."""
         fchdir(self._folder)
         umask(self._umask)
         timers = [setitimer(each, 0)[0] for each in self._timers]
@@ -158,7 +158,7 @@ class Clean:
             self._environment.restore()
             | self._quick.restore()
             | self._thorough.restore()
-            | (is_rare and self._slow.restore())
+            | (with_slow_pieces and self._slow.restore())
             | self._lazy_group.restore()
             | self._loggers.restore()
             | any(timers)

@@ -155,6 +155,11 @@ class FreeSlots:
         self.withheld = 0
         self.changed = threading.Condition()
 
+    @property
+    def busy(self) -> int:
+        """How many slots run tasks."""
+        return self.total - self.count - self.withheld
+
     def wait_until_all_free(self, timeout_s: float) -> bool:
         """Wait until all slots are free or withheld; return False after the timeout."""
         with self.changed:

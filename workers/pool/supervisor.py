@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 log = get_logger()
 
 MAX_DELAY_S = 0.1  # how long a task may delay the rest of its chunk before that begins in other slots
-START_LIMIT_S = 30.0
+BETWEEN_TASKS_LIMIT_S = 30.0
 TICK_S = 0.05
 IDLE_S = 1.0
 KILLED_FOR_ANOTHER = Failure("crashed", "Its process was killed because an earlier task was cancelled or timed out.")
@@ -255,7 +255,7 @@ class Supervisor:
         """Act on a slot that runs nothing, by the events read: it is starting, or frozen between two tasks."""
         if slot.has_begun and slot.waiting and quiet_s > MAX_DELAY_S:
             self._begin_elsewhere(slot.withdraw())
-        if quiet_s > START_LIMIT_S and isinstance(slot, ProcessSlot) and slot.is_ready:
+        if quiet_s > BETWEEN_TASKS_LIMIT_S and isinstance(slot, ProcessSlot) and slot.is_ready:
             self._kill(slot, failed(FROZEN))
 
     # Killing.

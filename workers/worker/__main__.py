@@ -226,7 +226,7 @@ def _receive(
 def _wind_down(settings: Settings, parts: Parts, until: float) -> None:
     """Let running tasks end until `until`, kill those that are left, and write all outcomes."""
     pool, grace_s = parts.pool, settings.shutdown_grace_s
-    if busy := pool.free_slots.total - pool.free_slots.count:
+    if busy := pool.free_slots.busy:
         log.info("worker_waits", slots=busy, grace_s=grace_s)
     if not pool.free_slots.wait_until_all_free(until - time.monotonic()):
         pool.kill_all(Failure("worker_lost", f"The worker was stopped; the task had {grace_s:g} s to end."))
