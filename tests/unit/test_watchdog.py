@@ -242,7 +242,7 @@ def test_a_check_that_fails_does_not_keep_the_others_from_being_checked(monkeypa
 
     monkeypatch.setattr(CircuitBreaker, "check", fail)
     assert not watchdog.step()
-    assert set(checked) == urls
+    assert set(checked) >= urls  # that of this process may check engines of other tests, too
 
 
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")

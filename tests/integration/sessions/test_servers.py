@@ -52,7 +52,7 @@ def test_a_database_with_another_encoding_is_refused_with_one_sentence(encoded: 
     with pytest.raises(LedgerUnavailable) as refused:
         server.clock(engine)
     assert f"a database with the encoding {encoding}, which must be UTF8" in reason(refused.value)
-    with pytest.raises(SystemExit, match=f"^The worker does not start: DATABASE_URL leads .* {encoding}.*template0"):
+    with pytest.raises(SystemExit, match=f"^The worker does not start: DATABASE_URL names .* {encoding}.*template0"):
         server.exit_if_unsuitable(engine, "worker")
     (finding,) = check_postgres(engine, settings)
     assert (finding.check, finding.level) == ("postgres", Level.FAIL)
@@ -65,7 +65,7 @@ def test_the_release_refuses_a_database_with_another_encoding(
 ) -> None:
     encoding, settings = encoded
     monkeypatch.setenv("DATABASE_URL", settings.database_url)
-    with pytest.raises(SystemExit, match=f"^The release does not run: DATABASE_URL leads .* {encoding}"):
+    with pytest.raises(SystemExit, match=f"^The release does not run: DATABASE_URL names .* {encoding}"):
         command.upgrade(Config(str(ROOT / "alembic.ini")), "head")
 
 
