@@ -71,8 +71,11 @@ def fail_forks(scene: Scene, _platform: Platform) -> Hit:
     if not servers or sys.platform != "linux":
         raise NoTarget("fork server")
     server = servers[0]
-    _, hard = limits = resource.prlimit(server, resource.RLIMIT_NOFILE)
-    resource.prlimit(server, resource.RLIMIT_NOFILE, (len(list(Path(f"/proc/{server}/fd").iterdir())), hard))
+    try:
+        _, hard = limits = resource.prlimit(server, resource.RLIMIT_NOFILE)
+        resource.prlimit(server, resource.RLIMIT_NOFILE, (len(list(Path(f"/proc/{server}/fd").iterdir())), hard))
+    except (ProcessLookupError, FileNotFoundError):  # it has ended with its worker, which another fault has killed
+        raise NoTarget("fork server") from None
 
     def heal() -> None:
         with suppress(ProcessLookupError):
