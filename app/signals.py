@@ -1,4 +1,4 @@
-"""Run the callback of SIGTERM and SIGINT in a thread, because a signal handler must not take locks.
+"""Signals of this process: callbacks of SIGTERM and SIGINT in a thread, and death with the parent process.
 
 A separate module, so that the main process of the web server imports no other code of ours.
 """
@@ -6,11 +6,14 @@ A separate module, so that the main process of the web server imports no other c
 from __future__ import annotations
 
 import atexit
+import ctypes
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
 
+PR_SET_PDEATHSIG = 1  # of prctl(2)
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -36,3 +39,9 @@ def _ignore_signals() -> None:
     """Ignore late signals. At exit, Python restores the default handlers, which would kill the process."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
+
+
+def die_with_parent() -> None:
+    """Have the kernel kill this process when its parent dies (Linux). Elsewhere it ends when its pipe closes."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import multiprocessing
 import os
 import signal
@@ -20,6 +19,7 @@ from typing import TYPE_CHECKING
 from app import running_task
 from app.config import read_settings
 from app.logs import configure_logs, get_logger, is_structlog_configured_by_user
+from app.signals import die_with_parent
 from app.task_types import TaskTypes, load_task_types
 from punctual import Context, handler as handlers, lifespans
 from workers.pool import output
@@ -37,7 +37,6 @@ if TYPE_CHECKING:
 
 log = get_logger()
 
-PR_SET_PDEATHSIG = 1
 MAX_STACK = 16_000
 OUR_FILES = {__file__, handlers.__file__}
 
@@ -55,7 +54,9 @@ def child_process(
 ) -> None:
     """Run chunks in a child process until it must be replaced, the pool closes the pipe or the worker dies."""
     os.setsid()  # a process group, so that a kill includes processes that the handler started
-    _die_with_parent()
+    die_with_parent()
+    if sys.platform == "linux" and os.getppid() == 1:  # the fork server, which is never process 1, has died already
+        os._exit(1)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # the worker decides when the children stop
     lease.exit_when_expired()
@@ -243,11 +244,3 @@ def _kill_in(seconds: float) -> None:
         os.killpg(os.getpid(), signal.SIGKILL)
 
     threading.Thread(target=kill, name="end", daemon=True).start()
-
-
-def _die_with_parent() -> None:
-    """Have the kernel kill this process when its parent dies (Linux). Elsewhere it ends when the pipe closes."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() == 1:
-            os._exit(1)

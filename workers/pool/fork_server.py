@@ -8,7 +8,6 @@ dies.
 
 from __future__ import annotations
 
-import ctypes
 import errno
 import gc
 import importlib
@@ -27,10 +26,10 @@ from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 from app.errors import BadTaskType, InvalidSetting
+from app.signals import die_with_parent
 from workers.pool.protocol import NotReady, Progress, RunLease, encode_events
 from workers.pool.shared_memory import SharedMemory
 
-PR_SET_PDEATHSIG = 1
 REQUEST = struct.Struct("<qq")  # the number of the start, the cell of the shared memory; with FDS descriptors
 REPLY = struct.Struct("<qqq")  # the number of the start, a Reply, its value
 FDS = 3
@@ -59,7 +58,7 @@ def main(control: int, memory: int, cells: int, files: int, modules: Sequence[st
 
     `files` is the soft limit of open files for the children.
     """
-    _die_with_parent()
+    die_with_parent()
     # A platform that stops a service sends SIGTERM to every process. The children must finish their tasks.
     signal.signal(signal.SIGTERM, lambda *_: None)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -185,8 +184,3 @@ def _safe_message(error: BaseException) -> str:
         return type(cause).__name__
     text = f": {error}" if isinstance(error, BadTaskType | InvalidSetting) else ""
     return f"{type(error).__name__}{text}"[:MAX_MESSAGE]
-
-
-def _die_with_parent() -> None:
-    if sys.platform == "linux":  # when only the connection is closed, the fork server waits for busy children
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
