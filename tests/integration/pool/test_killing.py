@@ -30,7 +30,7 @@ def test_every_kind_of_handler_is_killed_at_its_timeout(pool: Pool, results: Res
 def test_tasks_queued_behind_a_stopped_child_are_run_by_another(
     pool: Pool, results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.pool.supervisor.START_LIMIT_S", 3.0)
+    monkeypatch.setattr("workers.pool.supervisor.BETWEEN_TASKS_LIMIT_S", 3.0)
     pool.run([claim("halt") for _ in range(100)])  # then the type is known to be fast: ten tasks go to one child
     results.wait_for(100)
     assert pool.free_slots.wait_until_all_free(PATIENCE_S)

@@ -118,7 +118,7 @@ def test_a_chunk_larger_than_a_pipe_arrives_whole(pool: Pool, results: Results) 
 def test_a_stopped_child_delays_only_its_own_chunk(
     pool: Pool, results: Results, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("workers.pool.supervisor.START_LIMIT_S", 6)
+    monkeypatch.setattr("workers.pool.supervisor.BETWEEN_TASKS_LIMIT_S", 6)
     pool.durations.means_ms["noop"] = 0.01
     pool.run([claim("whoami")])
     (first,) = results.wait_for(1).values()
